@@ -1,7 +1,14 @@
-"""PLACEHOLDER"""
+"""Keras layers from which networks with an exact likelihood are built."""
 
 if __name__ != "kerasar.layers":
     raise ImportError(
-        "This folder is the package kerasar.layers; the 'layers' at the top of the repository is only a "
-        "door to it. Write 'import kerasar.layers' instead."
+        "This folder is the package kerasar.layers; the 'layers' at the top of the repository is "
+        "only a door to it. Write 'import kerasar.layers' instead."
     )
+
+from kerasar.layers.causal_shift import CausalShift as CausalShift
+from kerasar.layers.horizontal_conv2d import HorizontalConv2D as HorizontalConv2D
+from kerasar.layers.positional_encoding2d import PositionalEncoding2D as PositionalEncoding2D
+from kerasar.layers.scale_levels import ScaleLevels as ScaleLevels
+from kerasar.layers.split_channels import SplitChannels as SplitChannels
+from kerasar.layers.vertical_conv2d import VerticalConv2D as VerticalConv2D

@@ -1,7 +1,14 @@
-"""PLACEHOLDER"""
+"""What is optimised and how: likelihoods, the base of all models, metrics."""
 
 if __name__ != "kerasar.training":
     raise ImportError(
         "This folder is the package kerasar.training; the 'training' at the top of the repository is only a "
         "door to it. Write 'import kerasar.training' instead."
     )
+
+from kerasar.training.density_model import DensityModel as DensityModel
+from kerasar.training.likelihoods import Bernoulli as Bernoulli
+from kerasar.training.likelihoods import Categorical as Categorical
+from kerasar.training.likelihoods import Likelihood as Likelihood
+from kerasar.training.metrics import BitsPerDim as BitsPerDim
+from kerasar.training.metrics import Perplexity as Perplexity

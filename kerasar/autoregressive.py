@@ -1,0 +1,203 @@
+"""`AutoregressiveModel`: any strictly causal network, trained, sampled from and served."""
+
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerasar.causality import check_causal
+from kerasar.sampling.generate import check_method, check_options, generate
+from kerasar.serving.export import export_autoregressive
+from kerasar.training.autoregressive_density import AutoregressiveDensity
+from kerasar.training.checks import check_count, check_data, check_seed
+from kerasar.training.likelihoods import Likelihood
+from kerasar.typing import Shape
+
+
+@keras.saving.register_keras_serializable(package="kerasar")
+class AutoregressiveModel(AutoregressiveDensity):
+    """An autoregressive model from any strictly causal functional network.
+
+    Output i of the network holds the parameters of event i and must depend on events before i
+    only: in time for sequences, in raster-scan order for images. This is checked here, once.
+
+    Args:
+        network: functional Keras model from data (its input named `x`, else its first) and
+            conditions (its other inputs) to the parameters of each event.
+        likelihood: a `kerasar.training.Likelihood`; `Categorical()` if None.
+        **kwargs: `name` and `trainable`, as for `keras.Model`.
+
+    Raises:
+        TypeError: if `network` is no Keras model.
+        ValueError: if the network has no graph, leaks (the layer is named), or has an output that
+            does not fit the data and the likelihood.
+
+    Example:
+        >>> import keras, kerasar
+        >>> x = keras.Input((8,), dtype="int32", name="x")
+        >>> h = keras.layers.Embedding(4, 16)(x)
+        >>> h = kerasar.layers.CausalShift()(h)
+        >>> h = keras.layers.Conv1D(16, 3, padding="causal", activation="relu")(h)
+        >>> model = kerasar.AutoregressiveModel(keras.Model(x, keras.layers.Dense(4)(h)))
+        >>> model.sample(3, seed=0).shape
+        (3, 8)
+    """
+
+    def __init__(
+        self, network: keras.Model, likelihood: Likelihood | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(network, likelihood, **kwargs)
+        check_causal(network)
+        self.sampling_graphs: Any = _Graphs()
+
+    def sample(
+        self,
+        num_samples: int = 1,
+        seed: int = 0,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        condition: Any = None,
+        method: str | None = None,
+        length: int | None = None,
+        image_shape: tuple[int, int] | None = None,
+        chunk_size: int = 256,
+        verbose: bool | str = "auto",
+    ) -> np.ndarray:
+        """Draws examples from the model.
+
+        Args:
+            num_samples: how many.
+            seed: integer from 0 to 2³¹ - 1. The k-th sample of a seed does not depend on
+                `num_samples`, `chunk_size` or `method`.
+            temperature: above 0; divides the logits.
+            top_k: draw among this many likeliest values only.
+            top_p: draw among the likeliest values that together have this probability.
+            condition: what the network is conditioned on, one row for each sample.
+            method: "sequential" or "parallel"; None takes the best the model has.
+            length: steps to draw where the network leaves its length open.
+            image_shape: (height, width) to draw where the network leaves its size open.
+            chunk_size: how many are drawn at once, which bounds the memory.
+            verbose: whether long work is announced and shown on stderr; "auto": on a terminal.
+
+        Returns:
+            `(num_samples, *data shape)`, int32 for discrete data.
+
+        Raises:
+            ValueError, TypeError: for arguments out of range, before any work is done.
+        """
+        check_count(num_samples, "num_samples")
+        options = check_options(self, temperature, top_k, top_p)
+        seed, method = check_seed(seed), check_method(method)
+        shape = self._sampled_shape(length, image_shape)
+        condition = self.check_condition(condition, num_samples)
+        values = np.zeros((num_samples, *shape), "int32" if self.discrete else "float32")
+        known = np.zeros(values.shape, bool)
+        drawn = generate(
+            self, values, known, seed, options, condition, 1, method, chunk_size, verbose
+        )
+        return drawn[:, 0]
+
+    def inpaint(
+        self,
+        images: Any,
+        known: Any,
+        seed: int = 0,
+        num: int = 1,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        condition: Any = None,
+        method: str | None = None,
+        chunk_size: int = 256,
+        verbose: bool | str = "auto",
+    ) -> np.ndarray:
+        """Fills in what is not known, one position after the other.
+
+        Each value is drawn given all values *before* it in the autoregressive order. Known values
+        that come later in the order stay untouched but do not influence earlier draws.
+
+        Args:
+            images: `(batch, *data shape)`; whatever stands at unknown places is ignored.
+            known: Boolean, shape of `images`, True where the value is given.
+            num: how many completions of each example.
+            seed, temperature, top_k, top_p, condition, method, chunk_size, verbose: as for
+                `sample`.
+
+        Returns:
+            `(batch, *data shape)`; for `num` above 1 `(batch, num, *data shape)`.
+
+        Raises:
+            ValueError, TypeError: for arguments that do not fit, before any work is done.
+        """
+        check_count(num, "num")
+        options = check_options(self, temperature, top_k, top_p)
+        seed, method = check_seed(seed), check_method(method)
+        known = np.asarray(known)
+        if known.dtype != bool:
+            raise TypeError(
+                f"known must be Boolean, True where the value is given, but its dtype is "
+                f"{known.dtype}. Write e.g. known = mask > 0."
+            )
+        if known.shape != np.shape(images):
+            raise ValueError(
+                f"known must have the shape of images, {np.shape(images)}, but its shape is "
+                f"{known.shape}. np.broadcast_to(known, images.shape) repeats one mask."
+            )
+        # Unknown places may hold anything, NaN included.
+        values = np.where(known, images, 0)
+        values = check_data(values, self.data_shape, self.data_levels, "images")
+        values = values.astype("int32" if self.discrete else "float32")
+        condition = self.check_condition(condition, len(values))
+        drawn = generate(
+            self, values, known, seed, options, condition, num, method, chunk_size, verbose
+        )
+        return drawn if num > 1 else drawn[:, 0]
+
+    def export(self, filepath: str, **kwargs: Any) -> None:
+        """Writes a SavedModel that TensorFlow Serving runs.
+
+        Signatures: `serving_default` = `log_prob`, `sample` and `inpaint`; the whole sampling
+        loop runs inside. See docs/serving.md.
+
+        Args:
+            filepath: a folder that does not exist yet, for example `exported/1`.
+            **kwargs: `verbose`, as for `keras.Model.export`.
+
+        Raises:
+            FileExistsError: if something is there already.
+        """
+        export_autoregressive(self, filepath, **kwargs)
+
+    def _sampled_shape(
+        self, length: int | None, image_shape: tuple[int, int] | None
+    ) -> tuple[int, ...]:
+        places = len(self.data_shape) - self.likelihood.event_rank
+        is_image = len(self.data_shape) == 3
+        name, given = ("image_shape", image_shape) if is_image else ("length", length)
+        if (length if is_image else image_shape) is not None:
+            raise ValueError(
+                f"Model '{self.name}' draws {'images' if is_image else 'sequences'}: pass {name}, "
+                f"not {'length' if is_image else 'image_shape'}."
+            )
+        sizes: Shape = self.data_shape[: 2 if is_image else places]
+        if given is None:
+            if None in sizes:
+                raise ValueError(
+                    f"Model '{self.name}' leaves its size open, {self.data_shape}: say {name}=…"
+                )
+            chosen = sizes
+        else:
+            chosen = tuple(given) if is_image else (given,)  # type: ignore[arg-type]
+            for size, own in zip(chosen, sizes, strict=True):
+                check_count(size, name)
+                if own is not None and own != size:
+                    raise ValueError(
+                        f"Model '{self.name}' is built for the size {sizes}, but got "
+                        f"{name}={given}. Leave {name} out."
+                    )
+        return (*chosen, *self.data_shape[len(chosen) :])  # type: ignore[arg-type]
+
+
+class _Graphs(dict[Any, Any]):
+    """A cache that Keras neither tracks nor saves."""

@@ -1,0 +1,118 @@
+"""What every image reader hands back, and the two choices they share: test set and levels."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, eq=False)  # eq=False: comparing arrays gives no single truth
+class ImageData:
+    """Images as whole numbers in `[0, levels)`, divided into training and test images.
+
+    Attributes:
+        name: what the data is called.
+        train: images to learn from, `(n, height, width, channels)`; uint8, or int32 where
+            uint8 is too small.
+        test: images to judge by; other images of the same shape.
+        levels: int. How many values a channel can take, at least 2.
+        train_labels: class of each training image, `(n,)` integers, or None.
+        test_labels: class of each test image, or None.
+        names: file name of each test image, or None if the images had no files of their own.
+    """
+
+    name: str
+    train: NDArray[Any]
+    test: NDArray[Any]
+    levels: int
+    train_labels: NDArray[Any] | None = None
+    test_labels: NDArray[Any] | None = None
+    names: tuple[str, ...] | None = None
+
+
+def divide(
+    name: str,
+    source: str,
+    images: NDArray[Any],
+    labels: NDArray[Any] | None = None,
+    names: list[str] | None = None,
+    levels: int | None = None,
+) -> ImageData:
+    """Makes `ImageData` of images that come without a test set: one tenth of them is held out.
+
+    The same images are held out each time, at least 1, drawn at random from the whole; both
+    parts keep the order of the data.
+
+    Raises:
+        ValueError: if there are fewer than 2 images, or `levels` does not fit them.
+    """
+    count = len(images)
+    if count < 2:
+        raise ValueError(
+            "One tenth of the images, and at least 1, is held out for testing, so there must be at "
+            f"least 2, but {source} holds {count}. Add images, or give a test set yourself: an "
+            ".npz file with the arrays x_train and x_test."
+        )
+    # NumPy promises that this stream of numbers never changes; not so for default_rng.
+    order = np.random.RandomState(0).permutation(count)
+    tested, kept = np.split(order, [max(1, count // 10)])
+    tested.sort()
+    kept.sort()
+    return join(
+        name,
+        source,
+        images[kept],
+        images[tested],
+        train_labels=None if labels is None else labels[kept],
+        test_labels=None if labels is None else labels[tested],
+        names=None if names is None else [names[i] for i in tested],
+        levels=levels,
+    )
+
+
+def join(
+    name: str,
+    source: str,
+    train: NDArray[Any],
+    test: NDArray[Any],
+    train_labels: NDArray[Any] | None = None,
+    test_labels: NDArray[Any] | None = None,
+    names: list[str] | None = None,
+    levels: int | None = None,
+) -> ImageData:
+    """Makes `ImageData` of training and test images, with `levels` as `load_images` describes.
+
+    Raises:
+        ValueError: if the two differ in shape, or `levels` does not fit them.
+    """
+    if train.shape[1:] != test.shape[1:]:
+        raise ValueError(
+            "Training and test images must have the same height, width and channels, but those of "
+            f"{source} have {train.shape[1:]} and {test.shape[1:]}. Crop or resize one of them."
+        )
+    if levels == 2 and _is_black_or_white(train) and _is_black_or_white(test):
+        train, test = np.minimum(train, 1), np.minimum(test, 1)
+    largest = int(max(train.max(), test.max()))
+    if levels is None:
+        levels = _levels_for(largest)
+    if largest >= levels:
+        raise ValueError(
+            f"With levels={levels} the values must be below {levels}, but {source} holds the value "
+            f"{largest}. Pass levels={_levels_for(largest)}, or quantise the images first."
+        )
+    held = None if names is None else tuple(names)
+    return ImageData(name, train, test, levels, train_labels, test_labels, held)
+
+
+def _is_black_or_white(images: NDArray[Any]) -> bool:
+    return bool(((images == 0) | (images == 255)).all())
+
+
+def _levels_for(largest: int) -> int:
+    """The rule of `load_images`; it goes by the largest value of training and test images."""
+    if largest <= 16:
+        return max(2, largest + 1)
+    if largest <= 255:
+        return 256
+    return 1 << largest.bit_length()

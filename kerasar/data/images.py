@@ -1,0 +1,125 @@
+"""One door to all images: by name, from TensorFlow Datasets, or from the user's files."""
+
+import difflib
+import operator
+import os
+from pathlib import Path
+
+from kerasar.data.array_files import read_array_file
+from kerasar.data.digits import load_digits
+from kerasar.data.image_data import ImageData, join
+from kerasar.data.png_folder import read_png_folder
+from kerasar.data.tfds import load_tfds, tfds_names
+
+TFDS_SHORT_NAMES = ("mnist", "binarized_mnist")
+
+
+def load_images(
+    spec: str | os.PathLike[str],
+    data_dir: str | os.PathLike[str] | None = None,
+    levels: int | None = None,
+) -> ImageData:
+    """Loads images as whole numbers, with a test set.
+
+    The test set is the data's own where it has one. Otherwise one tenth of the images, at least
+    1, is held out: drawn at random, but the same each time.
+
+    Files are read as data and never run: arrays of Python objects are refused.
+
+    Args:
+        spec: what to load, one of
+            - `"digits"`: see `load_digits`.
+            - `"tfds:NAME"`: an image data set of TensorFlow Datasets, downloaded if need be; also
+              `"tfds:NAME/CONFIG"` and `"tfds:NAME:VERSION"`. Its split `test`, else `validation`,
+              is the test set; other splits than these and `train` are left out.
+            - `"mnist"`, `"binarized_mnist"`: short for `"tfds:mnist"`, `"tfds:binarized_mnist"`.
+            - the path of an `.npz` file with the arrays `x_train` and `x_test`, or `train` and
+              `test`, or with a single array; labels, if any, in `y_train` and `y_test`.
+            - the path of an `.npy` file with one array.
+            - the path of a folder of PNG images of one size, grey or RGB, or of a folder with such
+              a subfolder for each class.
+
+            A name wins over a path: write `"./digits"` for a folder of that name.
+        data_dir: where TensorFlow Datasets keeps its data; by default `$TFDS_DATA_DIR`, else
+            `~/tensorflow_datasets`. Other kinds of data have no use for it.
+        levels: int, at least 2. How many values a channel can take. None takes what is known of
+            a named data set (17 for digits, 256 for mnist, 2 for binarized_mnist), else goes by
+            the largest value in training and test images: up to 16, that value + 1 (at least 2);
+            up to 255, 256; beyond, the next power of two. Pass it if later images may hold larger
+            values. `levels=2` turns images of nothing but 0 and 255 into 0 and 1.
+
+    Returns:
+        An `ImageData`, its images of shape `(n, height, width, channels)`.
+
+    Raises:
+        FileNotFoundError: if the path does not exist, or the data set is neither on disk nor to
+            be had from the network.
+        ValueError: if the name is unknown, or the data is damaged or no images of whole numbers.
+    """
+    if levels is not None:
+        levels = _check_levels(levels)
+    name = os.fspath(spec)
+    if name == "digits":
+        (x_train, y_train), (x_test, y_test) = load_digits()
+        return join(
+            name,
+            "'digits'",
+            x_train,
+            x_test,
+            y_train,
+            y_test,
+            levels=17 if levels is None else levels,
+        )
+    if name in TFDS_SHORT_NAMES:
+        return load_tfds(name, name, data_dir, levels)
+    if name.startswith("tfds:"):
+        return load_tfds(name, name.removeprefix("tfds:"), data_dir, levels)
+    return _load_path(name, levels)
+
+
+def _load_path(name: str, levels: int | None) -> ImageData:
+    path = Path(name).expanduser()
+    if name and path.is_dir():
+        return read_png_folder(path, levels)
+    is_array_file = path.suffix.lower() in (".npz", ".npy")
+    if path.is_file():
+        if is_array_file:
+            return read_array_file(path, levels)
+        raise ValueError(
+            f"Images are read from .npz and .npy files and from folders of PNGs, but '{name}' is a "
+            f"file that ends in '{path.suffix}'. Convert it to .npz, or pass the folder it lies in."
+        )
+    if is_array_file or len(path.parts) > 1:
+        raise FileNotFoundError(
+            f"There is no file or folder '{name}' (looked for '{path.absolute()}'). Check the path."
+        )
+    raise ValueError(
+        f"'{name}' is neither the name of a data set nor a path that exists.{_near_matches(name)} "
+        "Pass 'digits', 'mnist', 'binarized_mnist', 'tfds:NAME', an .npz or .npy file, or a folder "
+        "of PNGs."
+    )
+
+
+def _near_matches(name: str) -> str:
+    known = {n: f"tfds:{n}" for n in tfds_names()}
+    known |= {n: n for n in ("digits", *TFDS_SHORT_NAMES)}
+    near = difflib.get_close_matches(name.lower(), known, n=3)
+    return f" Did you mean {' or '.join(repr(known[n]) for n in near)}?" if near else ""
+
+
+def _check_levels(levels: int) -> int:
+    try:
+        count = operator.index(levels)
+    except TypeError:
+        raise TypeError(
+            "levels must be an integer, the number of values a channel can take, but got "
+            f"{levels!r} of type {type(levels).__name__}. Pass 256 for 8-bit images, "
+            "or None to go by the data."
+        ) from None
+    if count < 2:
+        raise ValueError(
+            "levels must be at least 2, the number of values a channel can take, but got "
+            f"{levels}. Pass 2 for black and white, 256 for 8-bit images, or None to go by the "
+            "data."
+        )
+    return count

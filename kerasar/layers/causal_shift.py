@@ -1,0 +1,68 @@
+"""The shift by one, by which a network stops seeing what it has to predict.
+
+Moving everything one step later and filling up with zeros turns any network that sees "up to
+now" into one that sees "before now" (Fleuret, Deep Learning course, lectures 10.1 and 10.2).
+"""
+
+import keras
+from keras import ops
+
+from kerasar.typing import Config, Shape, Tensor
+
+
+@keras.saving.register_keras_serializable(package="kerasar")
+class CausalShift(keras.layers.Layer):
+    """Moves its input towards later positions along one axis; zeros enter at the front.
+
+    Args:
+        axis: int. 1 shifts a sequence by time steps or an image by rows, 2 an image by columns.
+        steps: int. How far to shift.
+        **kwargs: `name`, `dtype` and `trainable`, as for `keras.layers.Layer`.
+
+    Input shape:
+        Any, of a rank above `axis`; sizes may be open. Integers stay integers.
+
+    Output shape:
+        The input shape.
+
+    Raises:
+        ValueError: if `axis` or `steps` is below 1, or (when built) the input has no such axis.
+
+    References:
+        Van den Oord et al. Conditional Image Generation with PixelCNN Decoders. 2016, section 2.2.
+        https://arxiv.org/abs/1606.05328
+    """
+
+    def __init__(self, axis: int = 1, steps: int = 1, **kwargs: object) -> None:
+        super().__init__(**kwargs)
+        if axis < 1:
+            raise ValueError(
+                f"CausalShift moves along axis 1 (time, rows) or 2 (columns), but got axis={axis}."
+            )
+        if steps < 1:
+            raise ValueError(
+                f"CausalShift hides the present by steps >= 1, but got steps={steps}. "
+                "Leave the layer out if nothing is to be hidden."
+            )
+        self.axis = axis
+        self.steps = steps
+
+    def build(self, input_shape: Shape) -> None:
+        if len(input_shape) <= self.axis:
+            raise ValueError(
+                f"CausalShift '{self.name}' shifts axis {self.axis}, but got input shape "
+                f"{input_shape}, which has no such axis."
+            )
+
+    def call(self, inputs: Tensor) -> Tensor:
+        rank = len(inputs.shape)
+        padding = [(self.steps if axis == self.axis else 0, 0) for axis in range(rank)]
+        keep = [slice(None)] * rank
+        keep[self.axis] = slice(None, -self.steps)
+        return ops.pad(inputs, padding)[tuple(keep)]
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        return input_shape
+
+    def get_config(self) -> Config:
+        return {**super().get_config(), "axis": self.axis, "steps": self.steps}

@@ -1,0 +1,49 @@
+"""The horizontal convolution: the own pixel and pixels to its left, in the own row only.
+
+The lecture's `conv1v` and `conv2v`, with kernel (1, 3).
+"""
+
+import keras
+
+from kerasar.layers.causal_conv2d import CausalConv2D
+from kerasar.typing import Config
+
+
+@keras.saving.register_keras_serializable(package="kerasar")
+class HorizontalConv2D(CausalConv2D):
+    """Convolves over the own pixel and the pixels to its left.
+
+    Args:
+        filters: int. Channels of the output.
+        kernel_size: int. Pixels seen, the own one included.
+        dilation_rate: int. Distance of the pixels seen.
+        **kwargs: as for `keras.layers.Conv2D` (`activation`, `use_bias`, `name`, …), without
+            `strides`, `padding`, `data_format` and `groups`.
+
+    Input shape:
+        `(batch, height, width, channels)`; height and width may be open.
+
+    Output shape:
+        `(batch, height, width, filters)`. The output at (y, x) sees (y, x - kernel_size + 1 … x).
+
+    References:
+        Van den Oord et al. Conditional Image Generation with PixelCNN Decoders. 2016, section 2.2.
+        https://arxiv.org/abs/1606.05328
+    """
+
+    def __init__(
+        self, filters: int, kernel_size: int = 3, dilation_rate: int = 1, **kwargs: object
+    ) -> None:
+        super().__init__(
+            filters, (1, kernel_size), dilation_rate=(1, dilation_rate), **kwargs
+        )
+
+    def padding_sides(self) -> tuple[tuple[int, int], tuple[int, int]]:
+        return (0, 0), ((self.kernel_size[1] - 1) * self.dilation_rate[1], 0)
+
+    def get_config(self) -> Config:
+        return {
+            **super().get_config(),
+            "kernel_size": self.kernel_size[1],
+            "dilation_rate": self.dilation_rate[1],
+        }

@@ -1,0 +1,66 @@
+"""Positions as Boolean channels: the binary digits of the row and of the column of each pixel.
+
+A convolution treats all places alike; these channels tell it where it is (Fleuret, lecture 10.2).
+They join the image *before* the causal shift.
+"""
+
+import keras
+import numpy as np
+from keras import ops
+
+from kerasar.typing import Shape, Tensor
+
+
+@keras.saving.register_keras_serializable(package="kerasar")
+class PositionalEncoding2D(keras.layers.Layer):
+    """Appends the bits of the row and of the column, as zeros and ones, to the channels.
+
+    A size n takes ceil(log2(n)) bits, lowest first: 5 + 5 channels for an image of 28×28.
+
+    Input shape:
+        `(batch, height, width, channels)`, height and width known.
+
+    Output shape:
+        `(batch, height, width, channels + row bits + column bits)`.
+
+    Raises:
+        ValueError: when built, if height or width is open.
+    """
+
+    def build(self, input_shape: Shape) -> None:
+        _, height, width, _ = input_shape
+        if height is None or width is None:
+            raise ValueError(
+                "PositionalEncoding2D numbers the rows and columns, so both sizes must be known, "
+                f"but layer '{self.name}' got input shape {input_shape}. Give the image's size, or "
+                "leave the positional encoding out."
+            )
+        self.bits = position_bits(height, width)
+
+    def call(self, inputs: Tensor) -> Tensor:
+        bits = ops.cast(self.bits, inputs.dtype)
+        bits = ops.broadcast_to(bits, (ops.shape(inputs)[0], *self.bits.shape))
+        return ops.concatenate([inputs, bits], axis=-1)
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        channels = input_shape[-1]
+        extra = _bit_count(input_shape[1]) + _bit_count(input_shape[2])
+        return (*input_shape[:-1], None if channels is None else channels + extra)
+
+
+def position_bits(height: int, width: int) -> np.ndarray:
+    """The bits of the row, then of the column, `(height, width, bits)`, zeros and ones.
+
+    >>> position_bits(2, 4)[1, 2].tolist()  # row 1 is '1', column 2 is '10', lowest bit first
+    [1.0, 0.0, 1.0]
+    """
+    rows, columns = np.indices((height, width))
+    planes = [(rows >> bit) & 1 for bit in range(_bit_count(height))]
+    planes += [(columns >> bit) & 1 for bit in range(_bit_count(width))]
+    if not planes:
+        return np.zeros((height, width, 0), "float32")
+    return np.stack(planes, axis=-1).astype("float32")
+
+
+def _bit_count(size: int | None) -> int:
+    return 0 if size is None else (size - 1).bit_length()

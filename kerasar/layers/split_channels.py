@@ -1,0 +1,47 @@
+"""The last step of a head: one vector of parameters for each value, `(…, channels, parameters)`."""
+
+import keras
+from keras import ops
+
+from kerasar.typing import Config, Shape, Tensor
+
+
+@keras.saving.register_keras_serializable(package="kerasar")
+class SplitChannels(keras.layers.Layer):
+    """Splits the last axis into `(channels, rest)`, at any image size.
+
+    Args:
+        channels: int. Channels of the data; 1 for grey images.
+        **kwargs: `name` and `dtype`, as for `keras.layers.Layer`.
+
+    Input shape:
+        `(…, channels * rest)`.
+
+    Output shape:
+        `(…, channels, rest)`.
+
+    Raises:
+        ValueError: when built, if the last axis is no multiple of `channels`.
+    """
+
+    def __init__(self, channels: int = 1, **kwargs: object) -> None:
+        super().__init__(**kwargs)
+        self.channels = channels
+
+    def build(self, input_shape: Shape) -> None:
+        if input_shape[-1] is None or input_shape[-1] % self.channels:
+            raise ValueError(
+                f"SplitChannels divides the last axis among {self.channels} channels, but layer "
+                f"'{self.name}' got input shape {input_shape}. Give the layer before it "
+                f"{self.channels} × (parameters per value) units."
+            )
+
+    def call(self, inputs: Tensor) -> Tensor:
+        shape = ops.shape(inputs)[:-1]
+        return ops.reshape(inputs, (*shape, self.channels, inputs.shape[-1] // self.channels))
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        return (*input_shape[:-1], self.channels, input_shape[-1] // self.channels)
+
+    def get_config(self) -> Config:
+        return {**super().get_config(), "channels": self.channels}

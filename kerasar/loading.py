@@ -1,0 +1,39 @@
+"""Loads what `model.save` wrote."""
+
+import os
+import zipfile
+from typing import Any
+
+import keras
+
+import kerasar.models as _models  # registers everything that a saved model may hold
+
+
+def load(path: str | os.PathLike[str]) -> Any:
+    """Loads a model from a `.keras` file.
+
+    The file is data, never code: Keras' safe mode refuses `Lambda` layers and pickles.
+
+    Args:
+        path: a file that `model.save` wrote, or a run folder of the `kerasar` command.
+
+    Returns:
+        The model, compiled as it was when saved.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if the file is no Keras model, or is damaged.
+    """
+    path = os.fspath(path)
+    if os.path.isdir(path) and os.path.exists(os.path.join(path, "model.keras")):
+        path = os.path.join(path, "model.keras")
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f"There is no model at '{path}'.")
+    if not zipfile.is_zipfile(path):
+        raise ValueError(
+            f"'{path}' is no .keras file or is damaged. model.save('name.keras') writes one."
+        )
+    return keras.saving.load_model(path, safe_mode=True)
+
+
+__all__ = ["load"]

@@ -1,0 +1,137 @@
+"""Sampling, in-painting and continuation from Python: checks, chunks, progress, one answer."""
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from kerasar.sampling.draft import Draft, Options
+from kerasar.sampling.noise import fold_in
+from kerasar.sampling.parallel import parallel
+from kerasar.sampling.progress import Progress
+from kerasar.sampling.sequential import sequential
+from kerasar.training.checks import check_count
+from kerasar.typing import Shape, Tensor
+
+METHODS = ("sequential", "parallel")
+
+
+def check_options(model: Any, temperature: float, top_k: int | None, top_p: float | None) -> Options:
+    """The sampling options as tensors.
+
+    Raises:
+        ValueError: if one is out of its range, or does not suit the model's likelihood.
+    """
+    if not (np.isscalar(temperature) and np.isfinite(temperature) and temperature > 0):
+        raise ValueError(
+            f"temperature must be a number above 0, but got {temperature!r}. 1 leaves the model's "
+            "distribution, small values approach the likeliest value."
+        )
+    if top_k is not None:
+        check_count(top_k, "top_k")
+        if model.data_levels is not None and top_k > model.data_levels:
+            raise ValueError(
+                f"top_k must be at most the number of levels, {model.data_levels}, but got {top_k}."
+            )
+    if top_p is not None and not 0 < top_p <= 1:
+        raise ValueError(f"top_p must lie in (0, 1], but got {top_p!r}.")
+    if top_k is not None or top_p is not None:
+        # Likelihoods without single likeliest values refuse here, before any work.
+        model.likelihood.truncate(
+            tf.zeros((1, model.network.output_shape[-1])), top_k=top_k, top_p=top_p
+        )
+    return Options(
+        None if temperature == 1 else tf.constant(temperature, tf.float32),
+        None if top_k is None else tf.constant(top_k, tf.int32),
+        None if top_p is None else tf.constant(top_p, tf.float32),
+    )
+
+
+def check_method(method: str | None) -> str:
+    """The name of a sampler; the best that the model has for None."""
+    if method is not None and method not in METHODS:
+        raise ValueError(f"method must be one of {', '.join(METHODS)} or None, but got {method!r}.")
+    return method or "sequential"
+
+
+def generate(
+    model: Any,
+    values: np.ndarray,
+    known: np.ndarray,
+    seed: int,
+    options: Options,
+    condition: Any = None,
+    num: int = 1,
+    method: str | None = None,
+    chunk_size: int = 256,
+    verbose: bool | str = "auto",
+) -> np.ndarray:
+    """Completes `num` versions of each example; checked arguments only.
+
+    Args:
+        model: an `AutoregressiveDensity`.
+        values: `(examples, *data shape)`.
+        known: Boolean, shape of `values`.
+        seed: the noise is a function of it, the example's index, its version and the position.
+        options: from `check_options`.
+        condition: arrays by input name, from `check_condition`, or None.
+        num: versions of each example.
+        method: name of a sampler.
+        chunk_size: how many are completed at once.
+        verbose: as for `Progress`.
+
+    Returns:
+        `(examples, num, *data shape)`.
+    """
+    method = check_method(method)
+    shape: Shape = values.shape[1:]
+    event = shape[len(shape) - model.likelihood.event_rank :]
+    places = int(np.prod(shape[: len(shape) - len(event)]))
+    rows = np.repeat(np.arange(len(values)), num)
+    versions = np.tile(np.arange(num), len(values))
+    finished = np.zeros((len(rows), *shape), values.dtype)
+    what = f"Sampling {len(rows)} examples of {places} positions"
+    with Progress(what, len(rows) * places, verbose) as progress:
+        for start in range(0, len(rows), chunk_size):
+            chunk = slice(start, start + chunk_size)
+            some = rows[chunk]
+            flat = (len(some), places, *event)
+            draft = Draft(
+                values=tf.constant(values[some].reshape(flat)),
+                known=tf.constant(known[some].reshape(flat)),
+                seeds=fold_in(tf.constant(seed), tf.constant(versions[chunk], tf.int32)),
+                examples=tf.constant(some, tf.int32),
+                condition=condition and {n: tf.constant(part[some]) for n, part in condition.items()},
+            )
+            result = _complete(model, method, draft, options, shape, progress)
+            finished[chunk] = result.numpy().reshape(finished[chunk].shape)
+    return finished.reshape(len(values), num, *shape)
+
+
+def _complete(
+    model: Any, method: str, draft: Draft, options: Options, shape: Shape, progress: Progress
+) -> Tensor:
+    examples, places = draft.values.shape[:2]
+    data_shape = tf.constant(shape, tf.int32)
+    if method == "parallel":
+        values = _graph(model, parallel)(draft, options, data_shape)
+        progress.advance(examples * places)
+        return values
+    # In pieces, so that the progress line moves; the first is short, for an early estimate.
+    bounds = sorted({0, min(2, places), *np.linspace(0, places, 21).astype(int).tolist()})
+    values = draft.values
+    for start, stop in zip(bounds[:-1], bounds[1:], strict=True):
+        values = _graph(model, sequential)(
+            draft._replace(values=values), options, data_shape, tf.constant(start), tf.constant(stop)
+        )
+        progress.advance(examples * (stop - start))
+    return values
+
+
+def _graph(model: Any, sampler: Any) -> Any:
+    """The sampler as one compiled graph, traced once for a model and kind of arguments."""
+    if sampler not in model.sampling_graphs:
+        model.sampling_graphs[sampler] = tf.function(
+            lambda *arguments: sampler(model, *arguments), reduce_retracing=True, autograph=False
+        )
+    return model.sampling_graphs[sampler]

@@ -1,0 +1,71 @@
+"""Noise as a pure function of (seed, example, position, draw): Threefry-2x32 with 20 rounds.
+
+TensorFlow's own generators depend on the shape that is drawn and give other numbers under XLA.
+Here every number has an address, so the k-th sample of a seed is the same whatever the batch size,
+the chunking, the length, the sampler and the compiler.
+
+References:
+    Salmon, Moraes, Dror & Shaw. Parallel Random Numbers: As Easy as 1, 2, 3. SC 2011.
+    https://doi.org/10.1145/2063384.2063405
+"""
+
+import tensorflow as tf
+
+from kerasar.typing import Tensor
+
+_ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
+_PARITY = 0x1BD11BDA
+
+
+def threefry(key: tuple[Tensor, Tensor], counter: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    """Two random words for each pair of a key and a counter; uint32 tensors that broadcast."""
+    keys = (*key, tf.bitwise.bitwise_xor(tf.bitwise.bitwise_xor(*key), _word(_PARITY)))
+    a, b = counter[0] + keys[0], counter[1] + keys[1]
+    for group in range(5):
+        for rotation in _ROTATIONS[group % 2]:
+            a = a + b
+            b = tf.bitwise.bitwise_xor(_rotate_left(b, rotation), a)
+        a = a + keys[(group + 1) % 3]
+        b = b + keys[(group + 2) % 3] + _word(group + 1)
+    return a, b
+
+
+def uniforms(seed: Tensor, examples: Tensor, positions: Tensor, draws: int) -> Tensor:
+    """Numbers in the open interval (0, 1).
+
+    Args:
+        seed: integer tensor that broadcasts against `examples`.
+        examples: integers, the index of each example among all that the seed produces.
+        positions: integers, broadcast against `examples`: the place in the autoregressive order.
+        draws: how many numbers a position uses.
+
+    Returns:
+        float32, shape `(*broadcast shape, draws)`. Number k does not depend on `draws`.
+    """
+    pairs = tf.range((draws + 1) // 2)
+    words = threefry(
+        (_word(seed)[..., None], _word(examples)[..., None]),
+        (_word(positions)[..., None], _word(pairs)),
+    )
+    shape = tf.broadcast_dynamic_shape(tf.shape(words[0]), tf.shape(words[1]))
+    bits = tf.stack([tf.broadcast_to(word, shape) for word in words], axis=-1)
+    bits = tf.reshape(bits, tf.concat([shape[:-1], [2 * ((draws + 1) // 2)]], 0))[..., :draws]
+    # 23 bits and a half: with one bit more the largest number would round to 1.
+    high = tf.cast(tf.bitwise.right_shift(bits, _word(9)), tf.float32)
+    return high * 2.0**-23 + 2.0**-24
+
+
+def fold_in(seed: Tensor, number: Tensor) -> Tensor:
+    """The seed of the `number`-th independent repetition; 0 leaves the seed as it is."""
+    folded, _ = threefry((_word(seed), _word(0xC0FFEE)), (_word(number), _word(0)))
+    return tf.where(tf.equal(number, 0), _word(seed), folded)
+
+
+def _rotate_left(x: Tensor, bits: int) -> Tensor:
+    return tf.bitwise.bitwise_or(
+        tf.bitwise.left_shift(x, _word(bits)), tf.bitwise.right_shift(x, _word(32 - bits))
+    )
+
+
+def _word(x: Tensor) -> Tensor:
+    return tf.cast(x, tf.uint32) if tf.is_tensor(x) else tf.constant(x, tf.uint32)

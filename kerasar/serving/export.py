@@ -1,0 +1,173 @@
+"""Writes a model as one SavedModel whose signatures hold everything, the sampling loop included.
+
+The archive is written without `track()`: a tracked or `tf.Module`-held Keras model loads in Python
+but not in the C++ loader that TensorFlow Serving uses. Loops are explicit `tf.while_loop`s, for
+nothing here goes through autograph. Signatures are not XLA-compiled: servers start with XLA
+off, and assertions vanish under it.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from kerasar.sampling.draft import Draft, Options
+from kerasar.sampling.noise import fold_in
+from kerasar.sampling.sequential import sequential
+from kerasar.training.batches import Batch
+from kerasar.training.density_model import value_assertions
+from kerasar.typing import Tensor
+
+#: Scalars of every sampling signature, with their dtypes.
+_OPTIONS = {"seed": "int32", "temperature": "float32", "top_k": "int32", "top_p": "float32"}
+
+
+def export_autoregressive(model: Any, filepath: str, verbose: bool = False) -> None:
+    """Writes the signatures `log_prob` (= `serving_default`), `sample` and `inpaint`.
+
+    Raises:
+        FileExistsError: if `filepath` exists; nothing is overwritten.
+    """
+    filepath = os.fspath(filepath)
+    if os.path.exists(filepath):
+        raise FileExistsError(
+            f"'{filepath}' exists already, and an export overwrites nothing. TensorFlow Serving "
+            "picks the highest number: export to the next one."
+        )
+    archive = keras.export.ExportArchive()
+    signatures = _Signatures(model)
+    # The first endpoint becomes serving_default.
+    for name, (function, specs) in signatures.all().items():
+        archive.add_endpoint(name, function, input_signature=specs)
+    parent = os.path.dirname(os.path.abspath(filepath))
+    os.makedirs(parent, exist_ok=True)
+    # Written beside and moved into place, so that a server never sees half an export.
+    staging = tempfile.mkdtemp(prefix=".export-", dir=parent)
+    try:
+        written = os.path.join(staging, "model")
+        archive.write_out(written, verbose=verbose)
+        os.rename(written, filepath)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+class _Signatures:
+    """The functions that are exported, on tensors named as in the signature."""
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+        self.dtype = tf.int32 if model.discrete else tf.float32
+        shape = model.data_shape
+        self.event_rank = model.likelihood.event_rank
+        self.x = tf.TensorSpec((None, *shape), self.dtype, name="x")
+        self.conditions = [
+            tf.TensorSpec((None, *size), model.condition_dtype(name), name=name)
+            for name, size in model.condition_shapes.items()
+        ]
+        self.options = [tf.TensorSpec((), dtype, name=name) for name, dtype in _OPTIONS.items()]
+
+    def all(self) -> dict[str, tuple[Callable[..., Any], list[tf.TensorSpec]]]:
+        count = tf.TensorSpec((), tf.int32, name="num_samples")
+        known = tf.TensorSpec(self.x.shape, tf.bool, name="known")
+        found: dict[str, tuple[Callable[..., Any], list[tf.TensorSpec]]] = {
+            "log_prob": (self.log_prob, [self.x, *self.conditions])
+        }
+        if None not in self.model.data_shape:
+            found["sample"] = (self.sample, [count, *self.options, *self.conditions])
+        found["inpaint"] = (self.inpaint, [self.x, known, *self.options, *self.conditions])
+        return found
+
+    def log_prob(self, x: Tensor, *conditions: Tensor) -> dict[str, Tensor]:
+        with tf.control_dependencies(value_assertions(x, self.model.data_levels)):
+            batch = Batch(tf.identity(x), self._named(conditions))
+        terms = self.model.log_prob_map_of(batch)
+        total = tf.reduce_sum(terms, axis=list(range(1, len(terms.shape))))
+        return {"log_prob": total, "log_prob_map": terms}
+
+    def sample(self, num_samples: Tensor, *arguments: Tensor) -> dict[str, Tensor]:
+        checks = [
+            tf.debugging.Assert(
+                num_samples > 0, ["num_samples must be at least 1, but is", num_samples]
+            )
+        ]
+        with tf.control_dependencies(checks):
+            shape = tf.concat([[num_samples], self.model.data_shape], 0)
+        values = tf.zeros(shape, self.dtype)
+        return self._complete(values, tf.zeros(shape, tf.bool), *arguments)
+
+    def inpaint(self, x: Tensor, known: Tensor, *arguments: Tensor) -> dict[str, Tensor]:
+        same = tf.reduce_all(tf.equal(tf.shape(x), tf.shape(known)))
+        checks = [
+            tf.debugging.Assert(
+                same, ["known must have the shape of x, but is", tf.shape(known), "for", tf.shape(x)]
+            )
+        ]
+        with tf.control_dependencies(checks):
+            values = tf.where(known, x, tf.zeros_like(x))
+        with tf.control_dependencies(value_assertions(values, self.model.data_levels)):
+            values = tf.identity(values)
+        return self._complete(values, known, *arguments)
+
+    def _complete(
+        self,
+        values: Tensor,
+        known: Tensor,
+        seed: Tensor,
+        temperature: Tensor,
+        top_k: Tensor,
+        top_p: Tensor,
+        *conditions: Tensor,
+    ) -> dict[str, Tensor]:
+        levels = self.model.data_levels
+        checks = [
+            tf.debugging.Assert(seed >= 0, ["seed must not be negative, but is", seed]),
+            tf.debugging.Assert(
+                temperature > 0, ["temperature must be above 0, but is", temperature]
+            ),
+            tf.debugging.Assert(
+                (top_p > 0) & (top_p <= 1), ["top_p must lie in (0, 1], but is", top_p]
+            ),
+        ]
+        most = 0 if levels is None else levels
+        checks.append(
+            tf.debugging.Assert(
+                (top_k >= 0) & (top_k <= most), [f"top_k must lie in [0, {most}], but is", top_k]
+            )
+        )
+        shape = tf.shape(values)
+        event = shape[tf.size(shape) - self.event_rank :]
+        flat = tf.concat([shape[:1], [-1], event], 0)
+        with tf.control_dependencies(checks):
+            examples = tf.range(shape[0])
+        rank = 2 + self.event_rank
+        draft = Draft(
+            values=tf.ensure_shape(tf.reshape(values, flat), (None,) * rank),
+            known=tf.ensure_shape(tf.reshape(known, flat), (None,) * rank),
+            seeds=fold_in(seed, tf.zeros_like(examples)),
+            examples=examples,
+            condition=self._named(conditions),
+        )
+        places = tf.shape(draft.values)[1]
+
+        def run(options: Options) -> Tensor:
+            return sequential(self.model, draft, options, shape[1:], 0, places)
+
+        if levels is None:
+            completed = run(Options(temperature))
+        else:
+            # Sorting the levels at each position is costly: leave it out where nothing asks.
+            completed = tf.cond(
+                (top_k > 0) | (top_p < 1),
+                lambda: run(Options(temperature, top_k, top_p)),
+                lambda: run(Options(temperature)),
+            )
+        return {"samples": tf.reshape(completed, shape)}
+
+    def _named(self, conditions: tuple[Tensor, ...]) -> dict[str, Tensor] | None:
+        if not conditions:
+            return None
+        return dict(zip(self.model.condition_shapes, conditions, strict=True))

@@ -1,0 +1,288 @@
+"""The likelihood of a strictly causal network: log p(x) = Σᵢ log p(xᵢ | x before i).
+
+The chain rule makes it exact; one forward pass gives all terms at once.
+"""
+
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kerasar.training.batches import Batch, unpack
+from kerasar.training.checks import check_data, check_shape
+from kerasar.training.density_model import DensityModel
+from kerasar.training.finite_guard import first_non_finite
+from kerasar.training.intermediates import intermediates
+from kerasar.training.likelihoods import Categorical, Likelihood
+from kerasar.typing import Config, Shape, Tensor
+
+
+class AutoregressiveDensity(DensityModel):
+    """A functional network and a likelihood; everything but sampling and export.
+
+    Args:
+        network: functional Keras model. Its input named `x` (else its first) is the data; all
+            other inputs are conditions. Its output holds the parameters of each event.
+        likelihood: a `kerasar.training.Likelihood`; `Categorical()` if None.
+        **kwargs: `name` and `trainable`, as for `keras.Model`.
+
+    Raises:
+        TypeError: if `network` is no Keras model.
+        ValueError: if the network has no graph, several outputs, or an output that does not fit
+            the data and the likelihood.
+    """
+
+    def __init__(
+        self, network: keras.Model, likelihood: Likelihood | None = None, **kwargs: Any
+    ) -> None:
+        likelihood = Categorical() if likelihood is None else likelihood
+        self.discrete = likelihood.discrete
+        super().__init__(**kwargs)
+        if not isinstance(network, keras.Model):
+            raise TypeError(f"network must be a keras.Model, but got {type(network).__name__}.")
+        if not hasattr(network, "_nodes_by_depth") or not network.inputs:
+            raise ValueError(
+                f"Network '{network.name}' has no graph to read: it is a "
+                f"{type(network).__name__}. Build it with the functional API, "
+                "keras.Model(inputs, outputs), or as a keras.Sequential with an Input."
+            )
+        self.network = network
+        self.likelihood = likelihood
+        self._find_inputs()
+        self._fit_output()
+        self.built = True
+        self._log_prob_map_graph: Any = None
+
+    def _find_inputs(self) -> None:
+        names = [tensor.name for tensor in self.network.inputs]
+        self._x_index = names.index("x") if "x" in names else 0
+        #: Shapes of the conditions by input name, without the batch axis.
+        self.condition_shapes: dict[str, Shape] = {
+            tensor.name: tuple(tensor.shape[1:])
+            for i, tensor in enumerate(self.network.inputs)
+            if i != self._x_index
+        }
+        self._condition_dtypes = {
+            t.name: t.dtype for i, t in enumerate(self.network.inputs) if i != self._x_index
+        }
+        #: Shape of one example; None where a size is open.
+        self.data_shape: Shape = tuple(self.network.inputs[self._x_index].shape[1:])
+
+    def _fit_output(self) -> None:
+        if len(self.network.outputs) != 1:
+            raise ValueError(
+                f"Network '{self.network.name}' must have one output, the parameters of each "
+                f"event, but it has {len(self.network.outputs)}."
+            )
+        output = tuple(self.network.outputs[0].shape[1:])
+        places = self.data_shape[: len(self.data_shape) - self.likelihood.event_rank]
+        if len(output) != len(places) + 1 or output[-1] is None or not _same(output[:-1], places):
+            wanted = ("batch", *places, "parameters")
+            raise ValueError(
+                f"Network '{self.network.name}' takes data of shape {('batch', *self.data_shape)} "
+                f"and must put out {wanted} for {type(self.likelihood).__name__}, but its output "
+                f"has shape {('batch', *output)}. kerasar.layers.SplitChannels gives each value "
+                "its own axis of parameters."
+            )
+        #: Number of values that discrete data can take; None for real numbers.
+        self.data_levels = self.likelihood.levels(output[-1])
+
+    def condition_dtype(self, name: str) -> str:
+        """The dtype of the condition of that name."""
+        return self._condition_dtypes[name]
+
+    # Log-probability.
+
+    def call(self, inputs: Any, training: bool | None = None) -> Tensor:
+        """The network's output: parameters of each event. `inputs` is what `fit` takes."""
+        batch = unpack(inputs)
+        return self.parameters_of(batch.x, batch.condition, training=training)
+
+    def parameters_of(self, x: Tensor, condition: Any = None, training: bool | None = None) -> Tensor:
+        """The network's output on tensors, with conditions by name (or the one condition)."""
+        flat = self.condition_tensors(condition)
+        flat.insert(self._x_index, tf.cast(x, self.network.inputs[self._x_index].dtype))
+        return self.network(flat if len(flat) > 1 else flat[0], training=training)
+
+    def condition_tensors(self, condition: Any) -> list[Tensor]:
+        """The conditions as a list in the network's order."""
+        if not self.condition_shapes:
+            return []
+        by_name = condition if isinstance(condition, dict) else {self._only_condition(): condition}
+        return [
+            tf.cast(by_name[name], self._condition_dtypes[name]) for name in self.condition_shapes
+        ]
+
+    def log_prob_map_of(self, batch: Batch, training: bool = False) -> Tensor:
+        """`log_prob_map` on tensors, without checks: what training and serving build on."""
+        parameters = self.parameters_of(batch.x, batch.condition, training=training)
+        terms = self.likelihood.log_prob(parameters, batch.x)
+        if batch.length is not None:
+            real = tf.sequence_mask(batch.length, tf.shape(terms)[1])
+            terms = tf.where(real, terms, tf.zeros_like(terms))
+        return terms
+
+    def nats(self, batch: Batch, training: bool) -> Tensor:
+        terms = self.log_prob_map_of(batch, training)
+        return -tf.reduce_sum(terms, axis=list(range(1, len(terms.shape))))
+
+    def dimensions(self, batch: Batch) -> Tensor:
+        shape = tf.shape(batch.x)
+        if batch.length is None:
+            return tf.fill(shape[:1], tf.reduce_prod(shape[1:]))
+        return tf.cast(batch.length, tf.int32) * tf.reduce_prod(shape[2:])
+
+    def log_prob_map(self, x: Any, condition: Any = None, batch_size: int = 128) -> np.ndarray:
+        """Natural-log probability of each event given those before it; sums to `log_prob`.
+
+        Args:
+            x: `(batch, *data shape)`, or `{"x": …, "length": …}` for sequences of unequal length.
+            condition: a tensor, or a dict by input name, for conditional networks.
+            batch_size: how many examples go through the network at once.
+
+        Returns:
+            float32, `(batch, *places)`: a number for each value, pixel or step.
+
+        Raises:
+            ValueError, TypeError: if the data do not fit the model.
+        """
+        batch = unpack(x)
+        if condition is not None:
+            batch = batch._replace(condition=condition)
+        batch = self.check_batch(batch)
+        if self._log_prob_map_graph is None:
+            self._log_prob_map_graph = tf.function(self.log_prob_map_of, reduce_retracing=True)
+        parts = batch.present()
+        return np.concatenate(
+            [
+                self._log_prob_map_graph(Batch(**_slice(parts, start, start + batch_size))).numpy()
+                for start in range(0, len(batch.x), batch_size)
+            ]
+        )
+
+    def log_prob(self, x: Any, condition: Any = None, batch_size: int = 128) -> np.ndarray:
+        """Natural-log probability of each example, float32 `(batch,)`; as for `log_prob_map`."""
+        terms = self.log_prob_map(x, condition, batch_size)
+        return terms.sum(axis=tuple(range(1, terms.ndim)), dtype="float64").astype("float32")
+
+    # Checks.
+
+    def check_batch(self, batch: Batch, name: str = "x") -> Batch:
+        x = check_data(batch.x, self.data_shape, self.data_levels, name)
+        condition = self.check_condition(batch.condition, len(x))
+        return Batch(x, condition, self._check_length(batch.length, x))
+
+    def check_signature(self, batch: Batch, name: str = "x") -> None:
+        check_shape(tuple(batch.x.shape), self.data_shape, name)
+        self.check_condition(batch.condition, int(batch.x.shape[0]))
+
+    def check_condition(self, condition: Any, examples: int) -> Any:
+        """The condition by name, as arrays with one row for each example.
+
+        Raises:
+            ValueError: if it is missing, superfluous, misnamed or of another shape.
+        """
+        if not self.condition_shapes:
+            if condition is not None:
+                raise ValueError(
+                    f"Model '{self.name}' has no condition, but got one. Leave condition out, or "
+                    "give the network a second input."
+                )
+            return None
+        if condition is None:
+            raise ValueError(
+                f"Model '{self.name}' needs the condition "
+                f"{self.condition_shapes}. Pass condition=…, or train on "
+                '{"x": x, "condition": …}.'
+            )
+        if not isinstance(condition, dict):
+            condition = {self._only_condition(): condition}
+        if set(condition) != set(self.condition_shapes):
+            raise ValueError(
+                f"Model '{self.name}' takes the conditions {sorted(self.condition_shapes)}, but "
+                f"got {sorted(condition)}."
+            )
+        checked = {}
+        for name, shape in self.condition_shapes.items():
+            array = check_data(condition[name], shape, None, f"condition '{name}'")
+            if len(array) != examples:
+                raise ValueError(
+                    f"condition '{name}' must have one row for each of the {examples} examples, "
+                    f"but has {len(array)}."
+                )
+            checked[name] = array.astype(self._condition_dtypes[name])
+        return checked
+
+    def _only_condition(self) -> str:
+        if len(self.condition_shapes) != 1:
+            raise ValueError(
+                f"Model '{self.name}' has the conditions {list(self.condition_shapes)}: pass a "
+                "dict with these names."
+            )
+        return next(iter(self.condition_shapes))
+
+    def _check_length(self, length: Any, x: np.ndarray) -> np.ndarray | None:
+        if length is None:
+            return None
+        length = np.asarray(length)
+        if len(self.data_shape) - self.likelihood.event_rank != 1:
+            raise ValueError("length is for sequences, but this model's data are images.")
+        if length.shape != (len(x),) or not np.issubdtype(length.dtype, np.integer):
+            raise ValueError(
+                f"length must hold one integer for each of the {len(x)} sequences, but has dtype "
+                f"{length.dtype} and shape {length.shape}."
+            )
+        if length.min() < 1 or length.max() > x.shape[1]:
+            raise ValueError(
+                f"length must lie in [1, {x.shape[1]}], the padded length, but holds "
+                f"{length.min()} … {length.max()}."
+            )
+        return length.astype("int32")
+
+    # Training.
+
+    def default_compilation(self) -> Config:
+        # Measured (docs/results.md): XLA pays for sequences, costs for image convolutions.
+        places = len(self.data_shape) - self.likelihood.event_rank
+        return {"jit_compile": places == 1, "steps_per_execution": 20}
+
+    def locate_non_finite(self, batch: Batch) -> str:
+        for name, variable in ((w.path, w) for w in self.network.weights):
+            if first_non_finite([name], [variable.value]):
+                return f"Weight '{name}' is not finite."
+        nodes = intermediates(self.network)
+        probe = keras.Model(self.network.inputs, [node.tensor for node in nodes])
+        flat = self.condition_tensors(batch.condition)
+        flat.insert(self._x_index, batch.x)
+        values = probe(flat if len(flat) > 1 else flat[0], training=True)
+        values = values if isinstance(values, (list, tuple)) else [values]
+        name = first_non_finite([node.name for node in nodes], list(values))
+        if name is None:
+            return "Every layer's output is finite on that batch: it arose in the gradient."
+        return f"Layer '{name}' is the first whose output on that batch is not finite."
+
+    # Saving.
+
+    def get_config(self) -> Config:
+        return {
+            "name": self.name,
+            "network": keras.saving.serialize_keras_object(self.network),
+            "likelihood": keras.saving.serialize_keras_object(self.likelihood),
+        }
+
+    @classmethod
+    def from_config(cls, config: Config, custom_objects: Any = None) -> "AutoregressiveDensity":
+        parts = {
+            key: keras.saving.deserialize_keras_object(config[key], custom_objects)
+            for key in ("network", "likelihood")
+        }
+        return cls(**{**config, **parts})
+
+
+def _same(a: Shape, b: Shape) -> bool:
+    return all(m is None or n is None or m == n for m, n in zip(a, b, strict=True))
+
+
+def _slice(parts: Config, start: int, stop: int) -> Config:
+    return keras.tree.map_structure(lambda part: tf.constant(part[start:stop]), parts)

@@ -1,0 +1,105 @@
+"""Checks of what users bring: every message says what came, what was expected and what to do."""
+
+from typing import Any
+
+import numpy as np
+
+from kerasar.typing import Shape
+
+
+def check_data(x: Any, shape: Shape, levels: int | None, name: str = "x") -> np.ndarray:
+    """The data as an array that a model of that event shape takes.
+
+    Args:
+        x: anything NumPy can read as an array, `(batch, *shape)`.
+        shape: the shape of one example; None where a size is open.
+        levels: number of values of discrete data, None for real numbers.
+        name: the argument's name, for the messages.
+
+    Returns:
+        An integer array for discrete data, else float32 (float64 stays).
+
+    Raises:
+        TypeError: if `x` holds something other than numbers.
+        ValueError: for another rank or size, an empty batch, NaN or infinity, and, for discrete
+            data, numbers that are not whole or lie outside `[0, levels)`.
+    """
+    array = np.asarray(x)
+    if array.dtype == object or not (
+        np.issubdtype(array.dtype, np.number) or array.dtype == np.bool_
+    ):
+        raise TypeError(f"{name} must hold numbers, but its dtype is {array.dtype}.")
+    check_shape(array.shape, shape, name)
+    if len(array) == 0:
+        raise ValueError(f"{name} is empty: its shape is {array.shape}. Give at least one example.")
+    if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
+        place = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+        raise ValueError(
+            f"{name} must be finite, but {name}{list(place)} is {array[place]}. "
+            "Remove or mend such examples first."
+        )
+    if levels is None:
+        return array if array.dtype == np.float64 else array.astype(np.float32)
+    return _check_levels(array, levels, name)
+
+
+def _check_levels(array: np.ndarray, levels: int, name: str) -> np.ndarray:
+    if np.issubdtype(array.dtype, np.floating):
+        whole = np.round(array)
+        if (whole != array).any():
+            place = tuple(int(i) for i in np.argwhere(whole != array)[0])
+            raise ValueError(
+                f"{name} must hold whole numbers in [0, {levels}), but {name}{list(place)} is "
+                f"{array[place]}. Pass the integers themselves; the network scales them."
+            )
+        array = whole
+    low, high = array.min(), array.max()
+    if low < 0 or high >= levels:
+        offender = low if low < 0 else high
+        raise ValueError(
+            f"{name} must lie in [0, {levels}), but holds {offender}. Quantise the data to "
+            f"{levels} levels, or build the model with levels={max(int(high) + 1, 2)}."
+            if low >= 0
+            else f"{name} must lie in [0, {levels}), but holds {offender}. Shift the data so "
+            "that the smallest value is 0."
+        )
+    # Bytes stay bytes: a quarter of the memory, and the training step casts them.
+    return array if array.dtype == np.uint8 else array.astype(np.int32)
+
+
+def check_shape(actual: tuple[int, ...], shape: Shape, name: str) -> None:
+    """Raises a ValueError unless `actual` is `(batch, *shape)`."""
+    fits = len(actual) == len(shape) + 1 and all(
+        want is None or want == have for want, have in zip(shape, actual[1:], strict=True)
+    )
+    if not fits:
+        wanted = ", ".join("any" if size is None else str(size) for size in shape)
+        hint = ""
+        if len(actual) == len(shape) and _fits(actual, shape):
+            hint = f" For one example, pass {name}[None]."
+        elif len(actual) == len(shape) and shape[-1] == 1:
+            hint = f" Grey images need a channel axis: pass {name}[..., None]."
+        raise ValueError(
+            f"{name} must have shape (batch, {wanted}), but its shape is {actual}.{hint}"
+        )
+
+
+def _fits(actual: tuple[int, ...], shape: Shape) -> bool:
+    return all(want is None or want == have for want, have in zip(shape, actual, strict=True))
+
+
+def check_count(value: Any, name: str, least: int = 1) -> int:
+    """A whole number of at least `least`."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+        raise TypeError(f"{name} must be an integer, but got {value!r}.")
+    if value < least:
+        raise ValueError(f"{name} must be at least {least}, but got {value}.")
+    return int(value)
+
+
+def check_seed(seed: Any) -> int:
+    """A seed: an integer from 0 to 2³¹ - 1, as the noise generator and the signatures take it."""
+    check_count(seed, "seed", least=0)
+    if seed >= 2**31:
+        raise ValueError(f"seed must be below 2**31, but got {seed}.")
+    return int(seed)

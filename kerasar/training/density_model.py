@@ -1,0 +1,253 @@
+"""The base of every model here: a Keras model that learns by making its data likelier.
+
+`fit` takes the data alone and minimises nats per example; what a subclass adds is `nats`, its
+own negative log-likelihood (or an unbiased estimate or bound of it).
+"""
+
+import contextlib
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import tree
+
+from kerasar.training.batches import Batch, unpack
+from kerasar.training.finite_guard import FiniteGuard, StopWhenNotFinite
+from kerasar.training.metrics import BitsPerDim, Perplexity
+from kerasar.typing import Config, Tensor
+
+
+class DensityModel(keras.Model):
+    """Trains by maximum likelihood with `model.fit(x)`.
+
+    A subclass defines `nats`, `dimensions` and `check_batch`, sets `exact`, and may override
+    `default_compilation`.
+    """
+
+    #: Whether `log_prob` is exact (True) or a bound.
+    exact = True
+    #: Whether the data are integers, so that a perplexity makes sense.
+    discrete = True
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.loss_tracker = keras.metrics.Mean(name="loss")
+        self.per_dimension = [BitsPerDim(name="bits_per_dim")]
+        if self.discrete:
+            self.per_dimension.append(Perplexity(name="perplexity"))
+        self.finite_guard = FiniteGuard()
+
+    # What a subclass says.
+
+    def nats(self, batch: Batch, training: bool) -> Tensor:
+        """Negative log-likelihood of each example in nats, float32 `(batch,)`; what is trained."""
+        raise NotImplementedError(f"{type(self).__name__} must define nats()")
+
+    def dimensions(self, batch: Batch) -> Tensor:
+        """How many numbers each example holds, `(batch,)`: what bits per dimension divide by."""
+        raise NotImplementedError(f"{type(self).__name__} must define dimensions()")
+
+    def check_batch(self, batch: Batch, name: str = "x") -> Batch:
+        """The data in the form that `nats` takes; raises a clear error for what does not fit."""
+        raise NotImplementedError(f"{type(self).__name__} must define check_batch()")
+
+    def check_signature(self, batch: Batch, name: str = "x") -> None:
+        """The same from shapes alone, for data that stream in."""
+        raise NotImplementedError(f"{type(self).__name__} must define check_signature()")
+
+    def locate_non_finite(self, batch: Batch) -> str:
+        """A sentence that says where, on this batch, the first NaN or infinity arises."""
+        return ""
+
+    def default_compilation(self) -> Config:
+        """`jit_compile` and `steps_per_execution` for `compile`, unless the user sets them."""
+        return {"jit_compile": False, "steps_per_execution": 20}
+
+    # Keras' training loop.
+
+    def compile(self, optimizer: Any = "adam", **kwargs: Any) -> None:
+        """Configures training. The loss is the negative log-likelihood and is not an argument.
+
+        Args:
+            optimizer: as for `keras.Model.compile`.
+            **kwargs: `jit_compile`, `steps_per_execution`, `run_eagerly`, `auto_scale_loss`; the
+                first two are chosen for the model where they are not given.
+
+        Raises:
+            TypeError: for `loss`, `metrics` and the like.
+        """
+        for name in ("loss", "loss_weights", "metrics", "weighted_metrics"):
+            if kwargs.pop(name, None) is not None:
+                raise TypeError(
+                    f"{type(self).__name__} is trained by its own likelihood, so compile() takes "
+                    f"no '{name}'. Leave it out."
+                )
+        settings = {**self.default_compilation(), **_given(kwargs)}
+        if settings.get("run_eagerly"):
+            settings["jit_compile"] = False
+        super().compile(optimizer=optimizer, **settings)
+
+    def get_compile_config(self) -> Config:
+        if not self.compiled:
+            return {}
+        return {
+            "optimizer": keras.saving.serialize_keras_object(self.optimizer),
+            "jit_compile": self.jit_compile,
+            "steps_per_execution": self.steps_per_execution,
+        }
+
+    def compile_from_config(self, config: Config) -> None:
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        self.optimizer.build(self.trainable_variables)
+
+    def fit(self, x: Any = None, y: Any = None, **kwargs: Any) -> keras.callbacks.History:
+        """Trains on `x`: an array, `{"x": …, "condition": …, "length": …}`, or a `tf.data.Dataset`.
+
+        Arguments are those of `keras.Model.fit`, without labels and sample weights;
+        `validation_data` is `x` alone too (or a tuple of one).
+
+        Raises:
+            ValueError: before training, if the data do not fit the model; for a dataset, as soon
+                as a batch does not.
+            FloatingPointError: if a batch gives a loss or gradient that is not finite. The
+                weights are then those from before that batch.
+        """
+        self._assert_compile_called("fit")
+        _refuse_labels(y, kwargs)
+        x, example, size = self._prepare(x, kwargs.get("batch_size"), "x")
+        if kwargs.get("validation_data") is not None:
+            held_out, _, _ = self._prepare(
+                kwargs["validation_data"], kwargs.get("batch_size"), "validation_data"
+            )
+            kwargs["validation_data"] = (held_out,)
+            if isinstance(held_out, tf.data.Dataset):
+                kwargs["validation_data"] = held_out
+        self.finite_guard.prepare(example, size)
+        callbacks = kwargs.pop("callbacks", None) or []
+        if not isinstance(callbacks, (list, tuple)):
+            callbacks = [callbacks]
+        kwargs["callbacks"] = [*callbacks, StopWhenNotFinite()]
+        with _plain_errors():
+            return super().fit(x, **kwargs)
+
+    def evaluate(self, x: Any = None, y: Any = None, **kwargs: Any) -> Any:
+        """Loss in nats per example, bits per dimension and (discrete data) perplexity of `x`.
+
+        Arguments are those of `keras.Model.evaluate`, without labels and sample weights.
+        """
+        if not kwargs.get("_use_cached_eval_dataset"):
+            _refuse_labels(y, kwargs)
+            x, _, _ = self._prepare(x, kwargs.get("batch_size"), "x")
+        with _plain_errors():
+            return super().evaluate(x, **kwargs)
+
+    def train_step(self, data: Any) -> dict[str, Tensor]:
+        batch = unpack(data)
+        with tf.GradientTape() as tape:
+            nats = self.nats(batch, training=True)
+            loss = tf.reduce_mean(nats)
+            for penalty in self.losses:
+                loss += tf.cast(penalty, loss.dtype)
+            scaled = self.optimizer.scale_loss(loss)
+        weights = self.trainable_weights
+        gradients = tape.gradient(scaled, weights)
+        self.finite_guard.apply(
+            loss, gradients, batch, lambda: self.optimizer.apply(gradients, weights)
+        )
+        return self._update_metrics(loss, nats, batch)
+
+    def test_step(self, data: Any) -> dict[str, Tensor]:
+        batch = unpack(data)
+        nats = self.nats(batch, training=False)
+        return self._update_metrics(tf.reduce_mean(nats), nats, batch)
+
+    def _update_metrics(self, loss: Tensor, nats: Tensor, batch: Batch) -> dict[str, Tensor]:
+        self.loss_tracker.update_state(loss, sample_weight=tf.shape(nats)[0])
+        for metric in self.per_dimension:
+            metric.update_state(nats, self.dimensions(batch))
+        return {metric.name: metric.result() for metric in self.metrics}
+
+    @property
+    def metrics(self) -> list[keras.metrics.Metric]:
+        return [self.loss_tracker, *self.per_dimension]
+
+    # Data on their way in.
+
+    def _prepare(self, x: Any, batch_size: int | None, name: str) -> tuple[Any, Batch, int]:
+        """The data for Keras, one example of their structure, and the size of a batch."""
+        if isinstance(x, tf.data.Dataset):
+            example = next(iter(x.take(1)), None)
+            if example is None:
+                raise ValueError(f"{name} is an empty dataset. Give at least one batch.")
+            batch = unpack(example)
+            self.check_signature(batch, name)
+            checked = x.map(self._check_in_pipeline)
+            return checked, batch, int(batch.x.shape[0])
+        batch = self.check_batch(unpack(x), name)
+        parts = batch.present()
+        example = Batch(**tree.map_structure(tf.convert_to_tensor, _head(parts)))
+        data = parts["x"] if set(parts) == {"x"} else parts
+        return data, example, min(batch_size or 32, len(batch.x))
+
+    def _check_in_pipeline(self, *data: Any) -> Any:
+        batch = unpack(data)
+        levels = getattr(self, "data_levels", None)
+        with tf.control_dependencies(value_assertions(batch.x, levels)):
+            parts = tree.map_structure(tf.identity, batch.present())
+        return parts["x"] if set(parts) == {"x"} else parts
+
+
+def value_assertions(x: Tensor, levels: int | None) -> list[Any]:
+    """Graph assertions that fail where `x` holds something that the model cannot take."""
+    if levels is not None:
+        low, high = tf.reduce_min(x), tf.reduce_max(x)
+        inside = (low >= tf.cast(0, x.dtype)) & (tf.cast(high, tf.float64) <= levels - 1)
+        found = [
+            tf.debugging.Assert(
+                inside,
+                [f"x must lie in [0, {levels}), but its smallest and largest values are", low, high],
+            )
+        ]
+        if x.dtype.is_floating:
+            found.append(
+                tf.debugging.Assert(
+                    tf.reduce_all(tf.equal(x, tf.round(x))), ["x must hold whole numbers"]
+                )
+            )
+        return found
+    if not x.dtype.is_floating:
+        return []
+    return [tf.debugging.Assert(tf.reduce_all(tf.math.is_finite(x)), ["x must be finite"])]
+
+
+@contextlib.contextmanager
+def _plain_errors() -> Iterator[None]:
+    """Turns a failed assertion of the data pipeline into the ValueError that it means."""
+    try:
+        yield
+    except tf.errors.InvalidArgumentError as error:
+        found = re.search(r"x must[^\n]*", str(error))
+        if found is None:
+            raise
+        text = found.group().split("[[")[0].strip()
+        raise ValueError(f"A batch of the dataset does not fit the model: {text}.") from error
+
+
+def _refuse_labels(y: Any, kwargs: Config) -> None:
+    for name, value in {"y": y, **kwargs}.items():
+        if name in ("y", "sample_weight", "class_weight") and value is not None:
+            raise ValueError(
+                f"A density model learns from x alone, but got {name}. Leave it out, or pass "
+                '{"x": x, "condition": y} as x if the model is conditional.'
+            )
+
+
+def _given(kwargs: Config) -> Config:
+    return {key: value for key, value in kwargs.items() if value is not None}
+
+
+def _head(parts: Config) -> Config:
+    return tree.map_structure(lambda part: np.asarray(part[:1]), parts)

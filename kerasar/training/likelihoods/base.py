@@ -1,0 +1,73 @@
+"""What a likelihood promises: how a network's output gives probabilities and draws."""
+
+from kerasar.typing import Config, Tensor
+
+
+class Likelihood:
+    """The distribution of one event, given the parameters that the network puts out for it.
+
+    An *event* is what is drawn at once at one place in the autoregressive order: a single value
+    (`event_rank` 0) or the vector of all channels of a pixel or variables of a step
+    (`event_rank` 1). Data is `(batch, *places, *event)` and parameters are
+    `(batch, *places, …)`, one more vector per event.
+
+    All methods take and give TensorFlow tensors, keep to explicit graph operations and so work
+    in training, in compiled loops and inside a SavedModel alike.
+    """
+
+    #: Rank of one event: 0 for a value, 1 for a vector.
+    event_rank = 0
+    #: True where the data are integers in `[0, levels)`.
+    discrete = True
+
+    def levels(self, parameters: int) -> int | None:
+        """Number of values a discrete datum can take, given the size of the parameter axis.
+
+        Raises:
+            ValueError: if a network with that many parameters does not fit this likelihood.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define levels()")
+
+    def log_prob(self, parameters: Tensor, x: Tensor) -> Tensor:
+        """Natural-log probability of each event, float32, `(batch, *places)`."""
+        raise NotImplementedError(f"{type(self).__name__} must define log_prob()")
+
+    def draws(self, parameters: int) -> int:
+        """How many uniform numbers `sample` uses for an event."""
+        raise NotImplementedError(f"{type(self).__name__} must define draws()")
+
+    def sample(self, parameters: Tensor, uniforms: Tensor) -> Tensor:
+        """An event for each parameter vector, a monotone function of uniform numbers in (0, 1).
+
+        `uniforms` is `(batch, *places, draws)`.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define sample()")
+
+    def margin(self, parameters: Tensor, uniforms: Tensor, x: Tensor) -> Tensor:
+        """By how much `x` falls short of what `sample` would pick; 0 where `x` is the pick.
+
+        Two samplers that differ by rounding disagree only where this is tiny (a near-tie).
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define margin()")
+
+    def temper(self, parameters: Tensor, temperature: Tensor) -> Tensor:
+        """Parameters of the distribution sharpened (below 1) or flattened (above 1)."""
+        raise NotImplementedError(f"{type(self).__name__} must define temper()")
+
+    def truncate(self, parameters: Tensor, top_k: Tensor | None, top_p: Tensor | None) -> Tensor:
+        """Parameters that keep only the `top_k` likeliest values, or those that make up `top_p`.
+
+        Raises:
+            ValueError: if the likelihood has no notion of single likeliest values.
+        """
+        raise ValueError(
+            f"top_k and top_p keep the likeliest of a few values, which {type(self).__name__} does "
+            "not list. Leave them out; temperature works."
+        )
+
+    def get_config(self) -> Config:
+        return {}
+
+    @classmethod
+    def from_config(cls, config: Config) -> "Likelihood":
+        return cls(**config)
