@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from kerasar import training as training
     from kerasar.autoregressive import AutoregressiveModel as AutoregressiveModel
     from kerasar.causality import check_causal as check_causal
+    from kerasar.causality import receptive_field as receptive_field
     from kerasar.loading import load as load
 
 _ROOMS = (
@@ -44,6 +45,7 @@ _NAMES = {
     "AutoregressiveModel": "kerasar.autoregressive",
     "check_causal": "kerasar.causality",
     "load": "kerasar.loading",
+    "receptive_field": "kerasar.causality",
 }
 
 

@@ -47,7 +47,7 @@ class AutoregressiveModel(AutoregressiveDensity):
         self, network: keras.Model, likelihood: Likelihood | None = None, **kwargs: Any
     ) -> None:
         super().__init__(network, likelihood, **kwargs)
-        check_causal(network)
+        check_causal(network, self.likelihood.event_rank)
         self.sampling_graphs: Any = _Graphs()
 
     def sample(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from kerasar.data import load_images
@@ -25,7 +26,10 @@ class KerasarTiny(tfds.core.GeneratorBasedBuilder):
         quirk = self.builder_config.name
         size = None if quirk in ("open", "ragged") else 3
         image = tfds.features.Image(shape=(size, size, 1))
-        features = {"picture" if quirk == "train" else "image": image, "note": tfds.features.Text()}
+        features = {
+            "picture" if quirk == "train" else "image": image,
+            "notes": tfds.features.Sequence(tf.int64),
+        }
         if quirk == "pair":
             features = {"left": image, "right": image}
         if quirk == "masked":
@@ -48,7 +52,7 @@ class KerasarTiny(tfds.core.GeneratorBasedBuilder):
         for i in range(20):
             size = 4 if self.builder_config.name == "ragged" and i == 13 else 3
             secret = self.builder_config.name == "secret" and split == "test"
-            values = {"note": "n", "label": -1 if secret else i}
+            values = {"notes": [1] * i, "label": -1 if secret else i}
             image = np.full((size, size, 1), offset + i, np.uint8)
             yield i, {name: values.get(name, image) for name in self.info.features}
 

@@ -4,132 +4,75 @@ A probe is no proof, but it needs to know nothing of the layers. Weights are ran
 probing (in a copy of the network), for a zero would hide a leak.
 """
 
-from typing import Any
-
 import keras
 import numpy as np
+import tensorflow as tf
 
+from kerasar.causality.explain import BEFORE, FUTURE, PRESENT, explain_leak
+from kerasar.causality.graph import Edge, Graph, read_graph
 from kerasar.causality.randomise import randomise
-from kerasar.training.intermediates import Intermediate, intermediates
 
 #: What an open size is taken to be.
 _OPEN_SEQUENCE, _OPEN_IMAGE = 24, 8
 
 
-def check_causal(network: keras.Model, probes: int = 24) -> None:
-    """Raises a ValueError that names the leaking layer unless the network is strictly causal.
-
-    Strictly causal means: the output at a position depends on the input at earlier positions
-    only, in time or in raster-scan order.
+def probe_causal(network: keras.Model, event_rank: int | None = None, probes: int = 24) -> None:
+    """Raises a ValueError that names the leaking layer if a change of the input shows one.
 
     Args:
-        network: functional Keras model; its input named `x` (else its first) is examined.
-        probes: at how many positions the input is changed; all of them if there are no more.
-
-    Raises:
-        ValueError: if the network has no graph, or its output sees the present or the future.
+        network: functional Keras model.
+        event_rank: as for `check_causal`.
+        probes: at how many positions the input is changed; at all if there are no more.
     """
     copy = keras.models.clone_model(network)
     randomise(copy)
-    nodes = intermediates(copy)
-    names = [tensor.name for tensor in copy.inputs]
-    index = names.index("x") if "x" in names else 0
-    places = len(copy.inputs[index].shape) - 1
-    if places == 3:
-        places = 2  # the last axis of an image holds channels
-    elif places == 2 and len(copy.outputs[0].shape) == 3:
-        places = 1  # the last axis of a series holds its variables
-    inputs, moved = _probing_inputs(copy, index, places, probes)
-    values = keras.Model(copy.inputs, [node.tensor for node in nodes])(inputs, training=False)
-    values = values if isinstance(values, (list, tuple)) else [values]
-    sizes = inputs[index].shape[1 : 1 + places]
-    lags = {id(copy.inputs[index]): 0}
-    for node, value in zip(nodes, values, strict=True):
-        lag = _smallest_lag(np.asarray(keras.ops.cast(value, "float32")), sizes, moved)
-        if lag is not None:
-            lags[id(node.tensor)] = lag
-    output = copy.outputs[0]
-    if lags.get(id(output), 1) < 1:
-        raise ValueError(_explain(nodes, output, lags, network.name))
+    graph = read_graph(copy, event_rank)
+    values, moved = _inputs(graph, probes)
+    sizes = values[graph.x].shape[1 : 1 + graph.places]
+    tensors = {edge: tf.convert_to_tensor(value) for edge, value in values.items()}
+    latest = {graph.x: PRESENT}
+    for node in graph.nodes:
+        tensors.update(zip(node.outputs, node.run(tensors), strict=True))
+        for edge in node.outputs:
+            found = _latest(np.asarray(tf.cast(tensors[edge], tf.float32)), sizes, moved)
+            if found is not None:
+                latest[edge] = found
+    if latest.get(graph.output, BEFORE) != BEFORE:
+        raise ValueError(explain_leak(network.name, graph.nodes, latest))
 
 
-def _probing_inputs(
-    network: keras.Model, index: int, places: int, probes: int
-) -> tuple[list[np.ndarray], np.ndarray]:
+def _inputs(graph: Graph, probes: int) -> tuple[dict[Edge, np.ndarray], np.ndarray]:
     """A batch whose first example is the base and each other one differs at one position."""
     rng = np.random.default_rng(0)
-    levels = max(2, network.outputs[0].shape[-1] or 2)
-    open_size = _OPEN_SEQUENCE if places == 1 else _OPEN_IMAGE
-    inputs = []
-    for i, tensor in enumerate(network.inputs):
-        shape = tuple(size or open_size for size in tensor.shape[1:])
-        base = (
-            rng.normal(size=shape)
-            if keras.backend.is_float_dtype(tensor.dtype)
-            else rng.integers(levels if i == index else 1, size=shape)
-        )
-        inputs.append(base)
-    x = inputs[index]
-    count = int(np.prod(x.shape[:places]))
-    moved = np.sort(rng.permutation(count)[: max(1, probes)])
-    moved = np.union1d(moved[: max(1, probes - 2)], [0, count - 1])
+    levels = max(2, graph.output.shape[-1] or 2)
+    open_size = _OPEN_SEQUENCE if graph.places == 1 else _OPEN_IMAGE
+    values = {}
+    for edge in (graph.x, *graph.conditions):
+        shape = tuple(size or open_size for size in edge.shape[1:])
+        whole = rng.integers(levels if edge is graph.x else 1, size=shape)
+        is_float = keras.backend.is_float_dtype(edge.dtype)
+        values[edge] = rng.normal(size=shape) if is_float else whole
+    x = values[graph.x]
+    count = int(np.prod(x.shape[: graph.places]))
+    moved = np.union1d(rng.permutation(count)[: max(1, probes - 2)], [0, count - 1])
     batch = np.repeat(x[None], len(moved) + 1, axis=0)
     flat = batch.reshape(len(batch), count, -1)
     for row, position in enumerate(moved, 1):
         changed = flat[row, position] + 1
         flat[row, position] = changed if x.dtype.kind == "f" else changed % levels
-    inputs = [np.repeat(value[None], len(batch), axis=0) for value in inputs]
-    inputs[index] = batch
-    return [value.astype(t.dtype) for value, t in zip(inputs, network.inputs, strict=True)], moved
+    values = {edge: np.repeat(value[None], len(batch), 0) for edge, value in values.items()}
+    values[graph.x] = batch
+    return {edge: value.astype(edge.dtype) for edge, value in values.items()}, moved
 
 
-def _smallest_lag(value: np.ndarray, sizes: tuple[int, ...], moved: np.ndarray) -> int | None:
-    """By how many positions, at least, a change precedes what it changes; None if unchanged.
-
-    0 means that the present is seen, a negative number that the future is.
-    """
+def _latest(value: np.ndarray, sizes: tuple[int, ...], moved: np.ndarray) -> int | None:
+    """Whether changes show before, at or after their cause; None if nothing changes."""
     if value.shape[1 : 1 + len(sizes)] != tuple(sizes):
         return None
     flat = value.reshape(len(value), int(np.prod(sizes)), -1)
     tolerance = 1e-5 * max(1e-3, float(np.abs(flat).max()))
-    differs = (np.abs(flat[1:] - flat[:1]) > tolerance).any(axis=-1)
-    rows, changed = np.nonzero(differs)
-    return int((changed - moved[rows]).min()) if len(rows) else None
-
-
-def _explain(nodes: list[Intermediate], output: Any, lags: dict[int, int], network: str) -> str:
-    """The error message: which layer lets the output see what it must not."""
-    needed = {id(output)}
-    for node in reversed(nodes):
-        if id(node.tensor) in needed:
-            needed |= {id(source) for source in node.sources}
-
-    def first(fits: Any) -> Intermediate | None:
-        for node in nodes:
-            seen = [lags[id(s)] for s in node.sources if id(s) in lags]
-            if id(node.tensor) in needed and id(node.tensor) in lags and seen:
-                if fits(lags[id(node.tensor)], seen):
-                    return node
+    rows, changed = np.nonzero((np.abs(flat[1:] - flat[:1]) > tolerance).any(axis=-1))
+    if not len(rows):
         return None
-
-    intro = f"Network '{network}' is not strictly causal: "
-    culprit = first(lambda lag, seen: lag < 1 and min(seen) >= 1)
-    culprit = culprit or first(lambda lag, seen: lag < 0 and min(seen) >= 0)
-    if culprit is not None:
-        lag = lags[id(culprit.tensor)]
-        what = "the present" if lag == 0 else f"{-lag} position(s) ahead"
-        return (
-            f"{intro}layer '{culprit.name}' is the first to see {what}. Give it causal padding, or "
-            "a causal counterpart from kerasar.layers."
-        )
-    joint = first(lambda lag, seen: lag < 1 and max(seen) >= 1)
-    if joint is not None:
-        return (
-            f"{intro}layer '{joint.name}' joins a branch that still sees the present. Put "
-            "kerasar.layers.CausalShift into that branch."
-        )
-    return (
-        f"{intro}nothing hides the present from its output '{nodes[-1].name}'. Put "
-        "kerasar.layers.CausalShift behind the input."
-    )
-
+    lag = (changed - moved[rows]).min()
+    return BEFORE if lag > 0 else PRESENT if lag == 0 else FUTURE

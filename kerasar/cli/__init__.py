@@ -1,1 +1,1 @@
-"""PLACEHOLDER"""
+"""The `kerasar` command."""

@@ -142,18 +142,21 @@ def _read_split(
 
     source = f"split '{split}' of '{spec}'"
     count = builder.info.splits[split].num_examples
+    keys = [key for key in (image_key, label_key) if key is not None]
+    # Images of open size may differ, and then do not go into one batch.
+    batch_size = 1 if None in builder.info.features[image_key].shape else 1024
+
     images: NDArray[Any] | None = None
     labels = np.empty(count, np.int64)
     start = 0
     try:
         examples = builder.as_dataset(
             split=split,
-            # Images of open size may differ, and then do not go into one batch.
-            batch_size=1 if None in builder.info.features[image_key].shape else 1024,
             read_config=tfds.ReadConfig(try_autocache=False),  # each split is read once
-            decoders=tfds.decode.PartialDecoding({k: True for k in (image_key, label_key) if k}),
         )
-        for batch in tfds.as_numpy(examples):
+        # Other features go before batching: they may have unequal lengths.
+        examples = examples.map(lambda example: {key: example[key] for key in keys})
+        for batch in tfds.as_numpy(examples.batch(batch_size)):
             block = batch[image_key]
             if images is None:
                 images = np.empty((count, *block.shape[1:]), block.dtype)

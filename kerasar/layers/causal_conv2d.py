@@ -1,8 +1,11 @@
 """What the vertical and the horizontal convolution share: `Conv2D` with padding on chosen sides."""
 
 import keras
+import numpy as np
 from keras import ops
 
+from kerasar.layers.linear_taps import convolution_taps
+from kerasar.layers.protocol import Taps
 from kerasar.typing import Config, Shape, Tensor
 
 
@@ -44,6 +47,14 @@ class CausalConv2D(keras.layers.Conv2D):
 
     def call(self, inputs: Tensor) -> Tensor:
         return super().call(ops.pad(inputs, ((0, 0), *self.padding_sides(), (0, 0))))
+
+    def taps(self, places: int) -> Taps:
+        (above, _), (left, _) = self.padding_sides()
+        offsets = tuple(
+            (row * self.dilation_rate[0] - above, column * self.dilation_rate[1] - left)
+            for row, column in np.ndindex(*self.kernel_size)
+        )
+        return convolution_taps(self, offsets)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (*input_shape[:-1], self.filters)

@@ -7,6 +7,8 @@ now" into one that sees "before now" (Fleuret, Deep Learning course, lectures 10
 import keras
 from keras import ops
 
+from kerasar.layers.protocol import Taps
+from kerasar.layers.same_dtype import same_dtype_spec
 from kerasar.typing import Config, Shape, Tensor
 
 
@@ -60,6 +62,14 @@ class CausalShift(keras.layers.Layer):
         keep = [slice(None)] * rank
         keep[self.axis] = slice(None, -self.steps)
         return ops.pad(inputs, padding)[tuple(keep)]
+
+    def taps(self, places: int) -> Taps:
+        offset = [0] * places
+        offset[self.axis - 1] = -self.steps
+        return Taps((tuple(offset),), combine=lambda values, _: values[0])
+
+    def compute_output_spec(self, inputs: Tensor) -> keras.KerasTensor:
+        return same_dtype_spec(self, inputs)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return input_shape

@@ -4,10 +4,14 @@ A convolution treats all places alike; these channels tell it where it is (Fleur
 They join the image *before* the causal shift.
 """
 
+from collections.abc import Sequence
+
 import keras
 import numpy as np
 from keras import ops
 
+from kerasar.layers.protocol import Taps
+from kerasar.layers.same_dtype import same_dtype_spec
 from kerasar.typing import Shape, Tensor
 
 
@@ -41,6 +45,18 @@ class PositionalEncoding2D(keras.layers.Layer):
         bits = ops.cast(self.bits, inputs.dtype)
         bits = ops.broadcast_to(bits, (ops.shape(inputs)[0], *self.bits.shape))
         return ops.concatenate([inputs, bits], axis=-1)
+
+    def taps(self, places: int) -> Taps:
+        return Taps(((0, 0),))
+
+    def combine(self, values: Sequence[Tensor], position: tuple[Tensor, ...]) -> Tensor:
+        rows, columns = position
+        bits = ops.cast(ops.take(ops.take(self.bits, rows, axis=0), columns, axis=-2), values[0].dtype)
+        bits = ops.broadcast_to(bits, (*ops.shape(values[0])[:-1], self.bits.shape[-1]))
+        return ops.concatenate([values[0], bits], axis=-1)
+
+    def compute_output_spec(self, inputs: Tensor) -> keras.KerasTensor:
+        return same_dtype_spec(self, inputs)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         channels = input_shape[-1]

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from kerasar.layers.protocol import POINTWISE, Pointwise
 from kerasar.typing import Config, Shape, Tensor
 
 
@@ -40,6 +41,9 @@ class ScaleLevels(keras.layers.Layer):
 
     def compute_output_spec(self, inputs: Tensor) -> keras.KerasTensor:
         return keras.KerasTensor(inputs.shape, dtype=self.compute_dtype)
+
+    def taps(self, places: int) -> Pointwise:
+        return POINTWISE
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return input_shape

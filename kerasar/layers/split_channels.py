@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from kerasar.layers.protocol import POINTWISE, Pointwise
+from kerasar.layers.same_dtype import same_dtype_spec
 from kerasar.typing import Config, Shape, Tensor
 
 
@@ -39,6 +41,12 @@ class SplitChannels(keras.layers.Layer):
     def call(self, inputs: Tensor) -> Tensor:
         shape = ops.shape(inputs)[:-1]
         return ops.reshape(inputs, (*shape, self.channels, inputs.shape[-1] // self.channels))
+
+    def taps(self, places: int) -> Pointwise:
+        return POINTWISE
+
+    def compute_output_spec(self, inputs: Tensor) -> keras.KerasTensor:
+        return same_dtype_spec(self, inputs)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (*input_shape[:-1], self.channels, input_shape[-1] // self.channels)

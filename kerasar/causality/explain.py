@@ -1,0 +1,48 @@
+"""Says in a sentence which layer lets a network see what it must not."""
+
+from collections.abc import Callable, Sequence
+
+from kerasar.causality.graph import Edge, Node
+
+#: When a tensor sees its data at the latest: before the position, at it, after it.
+BEFORE, PRESENT, FUTURE = -1, 0, 1
+
+
+def explain_leak(network: str, nodes: Sequence[Node], latest: dict[Edge, int]) -> str:
+    """The message for a network whose output sees the present or the future.
+
+    Args:
+        network: its name.
+        nodes: its operations from input to output.
+        latest: for each tensor that sees the data, BEFORE, PRESENT or FUTURE.
+    """
+
+    def first(fits: Callable[[int, list[int]], bool]) -> tuple[Node, int] | None:
+        for node in nodes:
+            sources = [latest[edge] for edge in node.inputs if edge in latest]
+            for edge in node.outputs:
+                if sources and edge in latest and fits(latest[edge], sources):
+                    return node, latest[edge]
+        return None
+
+    intro = f"Network '{network}' is not strictly causal: "
+    # First whoever spoils what was strictly causal; next whoever looks ahead before the shift.
+    found = first(lambda own, sources: own > BEFORE and max(sources) == BEFORE)
+    found = found or first(lambda own, sources: own == FUTURE and max(sources) < FUTURE)
+    if found is not None:
+        node, when = found
+        what = "the present" if when == PRESENT else "the future"
+        return (
+            f"{intro}layer '{node.name}' is the first to see {what}. Give it padding='causal', or "
+            "use its causal counterpart in kerasar.layers."
+        )
+    joint = first(lambda own, sources: own > BEFORE and min(sources) == BEFORE)
+    if joint is not None:
+        return (
+            f"{intro}layer '{joint[0].name}' joins a branch that still sees the present. Put "
+            "kerasar.layers.CausalShift into that branch."
+        )
+    return (
+        f"{intro}nothing hides the present from its output '{nodes[-1].name}'. Put "
+        "kerasar.layers.CausalShift behind the input."
+    )

@@ -1,0 +1,136 @@
+"""The graph of a functional network as a flat list: nested models opened, each use of a shared
+layer a node of its own."""
+
+import dataclasses
+from typing import Any
+
+import keras
+from keras import tree
+
+from kerasar.typing import Shape, Tensor
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Edge:
+    """A tensor in the graph: what one node makes and others read."""
+
+    shape: Shape
+    dtype: str
+    name: str
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Node:
+    """One use of an operation (a Keras layer or a `keras.ops` function)."""
+
+    operation: Any
+    name: str
+    inputs: tuple[Edge, ...]
+    outputs: tuple[Edge, ...]
+    arguments: Any  # Keras' record of the call
+    slots: tuple[tuple[int, Edge], ...]  # id of a symbolic tensor in the record -> edge
+
+    def run(self, values: dict[Edge, Tensor]) -> tuple[Tensor, ...]:
+        """The operation's outputs, in inference, for given values of its inputs."""
+        args, kwargs = self.arguments.fill_in({key: values[edge] for key, edge in self.slots})
+        kwargs = dict(kwargs)
+        if "mask" in kwargs and kwargs["mask"] is None:
+            del kwargs["mask"]
+        if "training" in getattr(self.operation, "_call_context_args", {}):
+            kwargs["training"] = False
+        return tuple(tree.flatten(self.operation(*args, **kwargs)))
+
+    @property
+    def constants(self) -> tuple[list[Any], dict[str, Any]]:
+        """The call's arguments, symbolic tensors included, as they were written down."""
+        return list(self.arguments.args), dict(self.arguments.kwargs)
+
+
+@dataclasses.dataclass(frozen=True)
+class Graph:
+    """A functional network: nodes from input to output."""
+
+    name: str
+    nodes: tuple[Node, ...]
+    x: Edge
+    conditions: tuple[Edge, ...]
+    output: Edge
+    places: int  # axes of x that hold positions: 1 for sequences, 2 for images
+
+
+def read_graph(network: keras.Model, event_rank: int | None = None) -> Graph:
+    """Flattens a functional network.
+
+    Args:
+        network: functional or sequential Keras model; its input named `x` (else its first) is the
+            autoregressive one.
+        event_rank: axes of an event at the end of x; guessed from the output if None.
+
+    Raises:
+        ValueError: if the network has no graph.
+    """
+    functional = _functional(network)
+    if functional is None:
+        raise ValueError(
+            f"Network '{network.name}' has no graph to read: it is a {type(network).__name__}. "
+            "Build it with the functional API, keras.Model(inputs, outputs), or as a "
+            "keras.Sequential with an Input."
+        )
+    inputs = [_edge(tensor) for tensor in functional.inputs]
+    nodes: list[Node] = []
+    outputs = _read(functional, inputs, nodes)
+    if len(outputs) != 1:
+        raise ValueError(
+            f"Network '{network.name}' must have one output, but it has {len(outputs)}."
+        )
+    names = [edge.name for edge in inputs]
+    index = names.index("x") if "x" in names else 0
+    x = inputs.pop(index)
+    return Graph(
+        network.name, tuple(nodes), x, tuple(inputs), outputs[0], _places(x, outputs[0], event_rank)
+    )
+
+
+def _functional(model: Any) -> Any:
+    """The functional graph in a model, None if there is none."""
+    if isinstance(model, keras.Sequential):
+        model = model._functional if model.built else None
+    return model if hasattr(model, "_nodes_by_depth") else None
+
+
+def _read(functional: Any, inputs: list[Edge], nodes: list[Node]) -> list[Edge]:
+    edges = {id(t): edge for t, edge in zip(functional.inputs, inputs, strict=True)}
+    for depth in sorted(functional._nodes_by_depth, reverse=True):
+        for node in functional._nodes_by_depth[depth]:
+            if node.is_input or all(id(t) in edges for t in node.outputs):
+                continue
+            sources = [edges[id(t)] for t in node.input_tensors]
+            inner = _functional(node.operation)
+            if inner is not None:
+                made = _read(inner, sources, nodes)
+            else:
+                made = [_edge(tensor) for tensor in node.outputs]
+                slots = tuple((id(t), edges[id(t)]) for t in node.input_tensors)
+                operation = node.operation
+                nodes.append(
+                    Node(
+                        operation, operation.name, tuple(sources), tuple(made), node.arguments, slots
+                    )
+                )
+            edges.update({id(t): edge for t, edge in zip(node.outputs, made, strict=True)})
+    return [edges[id(t)] for t in functional.outputs]
+
+
+def _edge(tensor: Any) -> Edge:
+    return Edge(tuple(tensor.shape), tensor.dtype, tensor.name)
+
+
+def _places(x: Edge, output: Edge, event_rank: int | None) -> int:
+    rank = len(x.shape) - 1
+    if event_rank is not None and event_rank:
+        return rank - event_rank
+    if rank == 3:
+        return 2  # the last axis of an image holds channels
+    if rank == 2 and len(output.shape) == 3:
+        return 1  # the last axis of a series holds its variables
+    return rank

@@ -1,0 +1,145 @@
+"""The proof of causality and the receptive field, read off the structure of a network."""
+
+import dataclasses
+import warnings
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerasar.causality.explain import BEFORE, FUTURE, PRESENT, explain_leak
+from kerasar.causality.graph import Edge, read_graph
+from kerasar.causality.offsets import Offsets
+from kerasar.causality.probe import probe_causal
+from kerasar.causality.reading import Reading, Seen, read
+from kerasar.layers.protocol import Offset
+
+
+def check_causal(network: keras.Model, event_rank: int | None = None) -> None:
+    """Proves that a network is strictly causal: each output sees earlier positions only.
+
+    The proof follows from the structure and so holds for all weights. Where a layer is unknown
+    (it declares nothing, see `kerasar.layers.protocol`), the network is probed with numbers
+    instead, and a warning says so.
+
+    Args:
+        network: functional Keras model; its input named `x` (else its first) is examined.
+        event_rank: number of trailing axes of x that are drawn at once; guessed if None.
+
+    Returns:
+        None, if the network is strictly causal in time (sequences) or in raster-scan order with
+        the channels of a pixel in turn (images).
+
+    Raises:
+        ValueError: if it is not, naming the layer that leaks; or if it has no graph.
+    """
+    reading = read(read_graph(network, event_rank))
+    graph = reading.graph
+    for node, reason in reading.mixing:
+        raise ValueError(
+            f"Network '{graph.name}' cannot be shown to be causal: layer '{node.name}' "
+            f"({type(node.operation).__name__}) mixes positions: {reason}."
+        )
+    if reading.unknown:
+        layer = reading.unknown[0]
+        warnings.warn(
+            f"Layer '{layer.name}' ({type(layer.operation).__name__}) does not declare what it "
+            "sees, so the causality of the network was probed with numbers and not proven. "
+            "kerasar.layers.protocol says how a layer declares it.",
+            stacklevel=2,
+        )
+        probe_causal(network, event_rank)
+        return
+    output = reading.output
+    if output is None:
+        raise ValueError(
+            f"The output of network '{graph.name}' does not depend on its input '{graph.x.name}'."
+        )
+    if _leaks(output, graph.output, graph.places, reading):
+        latest = {edge: _latest(seen) for edge, seen in reading.seen.items()}
+        raise ValueError(explain_leak(graph.name, graph.nodes, latest))
+
+
+def _leaks(output: Seen, edge: Edge, places: int, reading: Reading) -> bool:
+    if output.offsets.strictly_before():
+        return False
+    here = (0,) * places
+    if output.offsets.latest() > here or output.channels is None:
+        return True
+    # The present may be seen where channels are drawn one after the other: those before.
+    channels = len(output.channels)
+    by_value = len(edge.shape) == len(reading.graph.x.shape) + 1
+    if not by_value or channels == 1:
+        return True
+    seen = np.asarray(output.channels).reshape(channels, channels, -1).any(axis=-1)
+    return bool(np.tril(seen).any())
+
+
+def _latest(seen: Seen) -> int:
+    if seen.offsets.strictly_before():
+        return BEFORE
+    return PRESENT if seen.offsets.latest() == (0,) * seen.offsets.window.places else FUTURE
+
+
+@dataclasses.dataclass(frozen=True)
+class ReceptiveField:
+    """What each output of a network sees, relative to its own position.
+
+    Attributes:
+        offsets: all offsets seen: `(steps,)` for sequences, `(rows, columns)` for images;
+            negative means earlier.
+        reach: the largest lag: an int for sequences, (rows above, columns to either side) for
+            images; None if it goes back as far as the data do.
+        blind_spot: earlier offsets inside the reach that are not seen.
+    """
+
+    offsets: frozenset[Offset]
+    reach: Any
+    blind_spot: frozenset[Offset]
+
+
+def receptive_field(network: keras.Model, event_rank: int | None = None) -> ReceptiveField:
+    """The exact receptive field of a network's output.
+
+    Args:
+        network: functional Keras model; need not be causal.
+        event_rank: as for `check_causal`.
+
+    Raises:
+        ValueError: if the network has no graph, or a layer is unknown or mixes positions in a way
+            that offsets cannot describe; the layer is named.
+    """
+    reading = read(read_graph(network, event_rank))
+    for node in reading.unknown:
+        raise ValueError(
+            f"The receptive field of network '{network.name}' is unknown, for layer '{node.name}' "
+            f"({type(node.operation).__name__}) does not declare what it sees; "
+            "kerasar.layers.protocol says how."
+        )
+    for node, reason in reading.mixing:
+        raise ValueError(
+            f"The receptive field of network '{network.name}' is no set of offsets: layer "
+            f"'{node.name}' mixes positions: {reason}."
+        )
+    if reading.output is None:
+        return ReceptiveField(frozenset(), 0, frozenset())
+    return field_of(reading.output.offsets)
+
+
+def field_of(offsets: Offsets) -> ReceptiveField:
+    """The reach and the blind spot of a set of offsets."""
+    members = offsets.members()
+    here = (0,) * offsets.window.places
+    if offsets.window.places == 1:
+        reach = max([0, *(-lag for (lag,) in members)])
+        earlier: set[Offset] = {(-lag,) for lag in range(1, reach + 1)}
+        return ReceptiveField(
+            members, None if offsets.unbounded else reach, frozenset(earlier - members)
+        )
+    rows = max([0, *(-row for row, _ in members)])
+    columns = max([0, *(abs(column) for _, column in members)])
+    box = {(-r, c) for r in range(rows + 1) for c in range(-columns, columns + 1)}
+    earlier = {offset for offset in box if offset < here}
+    return ReceptiveField(
+        members, None if offsets.unbounded else (rows, columns), frozenset(earlier - members)
+    )

@@ -1,0 +1,89 @@
+"""Starts TensorFlow without its chatter, so that what the command has to say can be read.
+
+While it starts, before its log level counts, TensorFlow writes notes to file descriptor 2: that
+oneDNN is on, that there is no GPU. A small process reads along and drops just these lines; all
+others, and any that come with a crash, go through. Whoever sets TF_CPP_MIN_LOG_LEVEL gets the
+whole output.
+"""
+
+import contextlib
+import glob
+import os
+import re
+import sys
+import threading
+from collections.abc import Callable, Iterator
+
+_PREAMBLE = b"WARNING: All log messages before absl::InitializeLog()"
+_NOTE = re.compile(rb"I\d{4} ")  # a line of level INFO
+_CUDA = re.compile(rb"[IWE]\d{4} .*\bcu(da|Init)", re.IGNORECASE)
+_END = b"\0end"
+
+
+def start_tensorflow() -> None:
+    """Imports TensorFlow and lets it look for devices."""
+    if "tensorflow" in sys.modules:
+        return
+    if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
+        import tensorflow
+
+        return
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"  # from its start on: errors, no notes and warnings
+    with _filtered_stderr(_is_noise):
+        import tensorflow
+
+        tensorflow.config.list_physical_devices()
+        tensorflow.zeros(())
+
+
+def _is_noise(line: bytes) -> bool:
+    # That CUDA fails is news only where there is a GPU.
+    no_gpu = not glob.glob("/dev/nvidia*")
+    return bool(
+        line.startswith(_PREAMBLE) or _NOTE.match(line) or (no_gpu and _CUDA.match(line))
+    )
+
+
+@contextlib.contextmanager
+def _filtered_stderr(is_noise: Callable[[bytes], bool]) -> Iterator[None]:
+    """Drops lines that anything in this process, C++ included, writes to file descriptor 2."""
+    # A fork is safe only while there is a single thread.
+    if threading.active_count() > 1:
+        yield
+        return
+    try:
+        stderr = os.dup(2)
+    except OSError:  # closed
+        yield
+        return
+    sys.stderr.flush()
+    reading, writing = os.pipe()
+    # A process and not a thread: it lives to hand on what a crash of this one says.
+    reader = os.fork()
+    if reader == 0:
+        os.close(writing)
+        _copy_lines(reading, stderr, is_noise)
+    os.close(reading)
+    os.dup2(writing, 2)
+    try:
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(stderr, 2)
+        os.write(writing, b"\n" + _END + b"\n")
+        os.close(writing)
+        os.close(stderr)
+        os.waitpid(reader, 0)
+
+
+def _copy_lines(source: int, target: int, is_noise: Callable[[bytes], bool]) -> None:
+    """Runs in the small process; never returns."""
+    try:
+        with os.fdopen(source, "rb") as lines:
+            for line in lines:
+                if line.startswith(_END):
+                    break
+                if line.strip() and not is_noise(line):
+                    os.write(target, line)
+    finally:
+        os._exit(0)

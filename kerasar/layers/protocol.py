@@ -1,0 +1,82 @@
+"""How a layer tells the causality engine what it sees: one declaration, from which the proof of
+causality, the step-by-step sampler and the conversion of window models all follow.
+
+A layer of your own joins by defining, next to `call`, one of
+
+*Pointwise*: `taps(places)` returns `POINTWISE`. The layer treats every position alike and by itself;
+the engine calls it on single positions. (Every position axis then has size 1, so reshapes must
+leave these axes alone.)
+
+*Taps*: `taps(places) -> Taps` and `combine(values, position)`. The output at a position is a pure
+function of the input at a few fixed offsets: convolutions, poolings, shifts, crops, paddings.
+
+*Recurrence over time*: `initial(batch)` and `step(x, carry, position) -> (y, carry)`.
+
+`places` is the number of position axes: 1 for sequences, 2 for images (rows, columns).
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from kerasar.typing import Tensor
+
+#: An offset for each position axis: (steps,) or (rows, columns). Negative means earlier.
+Offset = tuple[int, ...]
+
+
+class Taps(NamedTuple):
+    """At which offsets from the output's position the input is read.
+
+    Attributes:
+        offsets: the offsets, each once.
+        pad: what is read outside of the input: 0 for a convolution, -inf for max pooling.
+        grow: by how much the output is longer than the input, along each position axis; None
+            stands for "not at all".
+        combine: `combine(values, position) -> value`; None where the layer has a method of that
+            name. `values` has one tensor for each offset, `(batch, *positions, channels)`, all of
+            them aligned: a single position, a row, or everything. `position` holds the index on
+            each position axis, integers that broadcast against it.
+        weigh: for maps that are linear up to `finish`: `weigh(which) -> (values -> partial sum)`
+            for a selection of taps by number. Called once outside the sampling loop, so weights
+            are cut and reshaped there. `combine` is then `finish` of the sum over all taps.
+        finish: bias and activation of a linear map.
+        connects: `(taps, input channels, output channels)` Boolean array of what is connected, for
+            layers that order the colour channels of the present pixel; None means all of it.
+    """
+
+    offsets: tuple[Offset, ...]
+    pad: float = 0.0
+    grow: Offset | None = None
+    combine: Callable[[Sequence[Tensor], tuple[Tensor, ...]], Tensor] | None = None
+    weigh: Callable[[Sequence[int]], Callable[[Sequence[Tensor]], Tensor]] | None = None
+    finish: Callable[[Tensor], Tensor] | None = None
+    connects: Tensor | None = None
+
+
+class Pointwise(NamedTuple):
+    """Each position by itself; the engine calls the layer on single positions."""
+
+
+POINTWISE = Pointwise()
+
+
+class Recurrence(NamedTuple):
+    """A state that goes along the sequence.
+
+    Attributes:
+        initial: `initial(batch) -> carry`, the state before the first step; any structure of
+            tensors whose first axis is the batch.
+        step: `step(x, carry, position) -> (y, carry)` on `(batch, channels)`.
+    """
+
+    initial: Callable[[Tensor], object]
+    step: Callable[[Tensor, object, Tensor], tuple[Tensor, object]]
+
+
+class Mixing(NamedTuple):
+    """Mixes positions in a way that is not causal or that has no step form."""
+
+    reason: str
+
+
+Declaration = Pointwise | Taps | Recurrence | Mixing

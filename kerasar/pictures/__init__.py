@@ -1,0 +1,10 @@
+"""Pictures of data, samples and completions. matplotlib is imported when one is drawn.
+
+Each function returns a `matplotlib.figure.Figure` that belongs to nobody: no pyplot, no window, no
+global state. `save` writes it; a notebook shows it.
+"""
+
+from kerasar.pictures.image_grid import image_grid as image_grid
+from kerasar.pictures.inpainting_figure import inpainting_figure as inpainting_figure
+from kerasar.pictures.save import save as save
+from kerasar.pictures.surprise import surprise_image as surprise_image

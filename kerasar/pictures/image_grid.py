@@ -1,0 +1,53 @@
+"""A labelled grid of images."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from kerasar.pictures.pixels import to_rgb
+from kerasar.pictures.sheet import draw_sheet
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def image_grid(
+    images: Any,
+    levels: int,
+    titles: Sequence[str] | None = None,
+    columns: int | None = None,
+    heading: str | None = None,
+) -> Figure:
+    """Draws images in rows: level 0 black, the highest white.
+
+    Args:
+        images: integers in `[0, levels)`, `(n, height, width, channels)`; grey or RGB.
+        levels: int. How many values a channel can take.
+        titles: a short text above each image.
+        columns: images in a row; by default as many as make the grid about square.
+        heading: text above the grid.
+
+    Returns:
+        A figure, for `save` or a notebook.
+
+    Raises:
+        ValueError: if the images do not fit `levels`, or titles or columns do not fit the images.
+
+    Example:
+        >>> import kerasar, kerasar.pictures
+        >>> (images, labels), _ = kerasar.data.load_digits()
+        >>> figure = kerasar.pictures.image_grid(images[:8], 17, titles=[str(n) for n in range(8)])
+    """
+    cells = to_rgb(images, levels)
+    if titles is not None and len(titles) != len(cells):
+        raise ValueError(
+            f"There must be one title for each of the {len(cells)} images, but titles has "
+            f"{len(titles)}. Leave titles out for none."
+        )
+    if columns is None:
+        columns = math.ceil(math.sqrt(len(cells)))
+    if columns < 1:
+        raise ValueError(f"columns must be at least 1, but got {columns}.")
+    return draw_sheet(cells, min(columns, len(cells)), heading, titles)

@@ -1,0 +1,84 @@
+"""What a model was given and what it made of it: mask, given, completed, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kerasar.pictures.pixels import to_rgb
+from kerasar.pictures.sheet import draw_sheet
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+#: Colour of what is hidden: no grey level, so it cannot be taken for one.
+HIDDEN = (86, 120, 176)
+_SHOWN = (232, 232, 232)
+
+
+def inpainting_figure(
+    known: Any,
+    given: Any,
+    completed: Any,
+    levels: int,
+    original: Any = None,
+    row_labels: Sequence[str] = (),
+    heading: str | None = None,
+) -> Figure:
+    """Draws a row for each example: mask, given, completed (one or several), and the original.
+
+    Args:
+        known: Boolean, `(n, height, width, channels)`, True where the value was given.
+        given: images of that shape; whatever stands at unknown places is not shown.
+        completed: what `model.inpaint` returned, `(n, height, width, channels)` or
+            `(n, num, height, width, channels)`.
+        levels: int. How many values a channel can take.
+        original: the images before anything was hidden, for a last column.
+        row_labels: a text for each row.
+        heading: text above everything.
+
+    Returns:
+        A figure, for `save` or a notebook.
+
+    Raises:
+        TypeError: if `known` is not Boolean.
+        ValueError: if the shapes do not agree, or values lie outside `[0, levels)`.
+    """
+    known, given, completed = np.asarray(known), np.asarray(given), np.asarray(completed)
+    if known.dtype != bool:
+        raise TypeError(
+            "known must be Boolean, True where the value was given, but its dtype is "
+            f"{known.dtype}. Write known = mask > 0, say."
+        )
+    if completed.ndim == given.ndim:
+        completed = completed[:, np.newaxis]
+    shapes = [known.shape, given.shape, completed[:, 0].shape]
+    if given.ndim != 4 or len(set(shapes)) > 1:
+        raise ValueError(
+            "known, given and completed must be images of one shape, (n, height, width, channels), "
+            f"but theirs are {', '.join(map(str, shapes))}. Pass what model.inpaint took and gave."
+        )
+    seen = known.all(axis=-1, keepdims=True)
+    columns = [
+        np.where(seen, _SHOWN, HIDDEN).astype(np.uint8),
+        np.where(seen, to_rgb(np.where(known, given, 0), levels), HIDDEN).astype(np.uint8),
+    ]
+    labels = ["mask", "given"]
+    count = completed.shape[1]
+    for i in range(count):
+        columns.append(to_rgb(completed[:, i], levels))
+        labels.append("completed" if count == 1 else f"completed {i + 1}")
+    if original is not None:
+        columns.append(to_rgb(original, levels))
+        labels.append("original")
+
+    cells = np.stack(columns, axis=1)
+    return draw_sheet(
+        cells.reshape(-1, *cells.shape[2:]),
+        columns=len(columns),
+        heading=heading,
+        column_labels=labels,
+        row_labels=row_labels,
+    )

@@ -1,0 +1,98 @@
+"""A sheet: a mosaic of images with a heading, titles, and labels for rows and columns.
+
+Every image pixel becomes a whole number of picture pixels, so nothing is blurred on the way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from kerasar.pictures.pixels import Colours, enlarge, factor_for, mosaic
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_DPI = 100
+_MARGIN = 14  # all sizes in pixels of the picture
+_LINE = 18
+_LETTER = 7.5  # width of an average letter at the labels' size, on the generous side
+_INK, _FAINT = "#202020", "#606060"
+
+
+def draw_sheet(
+    cells: Colours,
+    columns: int,
+    heading: str | None = None,
+    titles: Sequence[str] | None = None,
+    column_labels: Sequence[str] = (),
+    row_labels: Sequence[str] = (),
+    cell_size: int = 96,
+    gap: int = 6,
+) -> Figure:
+    """Draws coloured cells in rows.
+
+    Args:
+        cells: uint8, `(n, height, width, 3)`.
+        columns: cells in a row.
+        heading: a line, or several, above everything.
+        titles: a line above each cell.
+        column_labels: a line above each column.
+        row_labels: text left of each row; may have several lines.
+        cell_size: about how many pixels of the picture the longer side of a cell takes.
+        gap: white pixels between cells.
+    """
+    from matplotlib.figure import Figure
+
+    factor = factor_for(cells.shape[1], cells.shape[2], cell_size)
+    cells = enlarge(cells, factor)
+    height, width = cells.shape[1:3]
+    count, rows = len(cells), -(-len(cells) // columns)
+
+    title_height = _LINE if titles else 0
+    head = (heading.count("\n") + 1) * (_LINE + 2) + 4 if heading else 0
+    top = _MARGIN + head + (_LINE if column_labels else 0)
+    letters = max((len(line) for label in row_labels for line in label.split("\n")), default=0)
+    left = _MARGIN + (int(letters * _LETTER) + 6 if row_labels else 0)
+
+    body_width = columns * (width + gap) - gap
+    body_height = rows * (height + gap + title_height) - gap
+    longest = max((len(line) for line in (heading or "").split("\n")), default=0)
+    total_width = max(left + body_width, _MARGIN + int(longest * 8.2)) + _MARGIN
+    total_height = top + body_height + _MARGIN
+
+    figure = Figure(figsize=(total_width / _DPI, total_height / _DPI), dpi=_DPI)
+    figure.patch.set_facecolor("white")
+
+    def write(x: float, y: float, text: str, size: float, **options: str) -> None:
+        """Text at pixels from the top left."""
+        options = {"color": _INK, "ha": "center", "va": "center", **options}
+        figure.text(x / total_width, 1 - y / total_height, text, fontsize=size, **options)
+
+    def place(picture: Colours, x: int, y: int) -> None:
+        axes = figure.add_axes(
+            (
+                x / total_width,
+                1 - (y + picture.shape[0]) / total_height,
+                picture.shape[1] / total_width,
+                picture.shape[0] / total_height,
+            )
+        )
+        axes.imshow(picture, interpolation="nearest", aspect="auto")
+        axes.set_axis_off()
+
+    if heading:
+        write(_MARGIN, _MARGIN - 2, heading, 10.5, ha="left", va="top")
+    for i, label in enumerate(column_labels):
+        write(left + i * (width + gap) + width / 2, top - _LINE / 2 - 1, label, 9.5, color=_FAINT)
+    for row in range(rows):
+        y = top + row * (height + gap + title_height) + title_height
+        # One image a row and not one a cell: axes are what costs time.
+        place(mosaic(cells[row * columns : (row + 1) * columns], columns, gap), left, y)
+        if row < len(row_labels):
+            write(left - 8, y + height / 2, row_labels[row], 9.5, ha="right", color=_FAINT)
+    for i in range(count if titles else 0):
+        x = left + i % columns * (width + gap) + width / 2
+        y = top + i // columns * (height + gap + title_height) + title_height / 2
+        write(x, y, list(titles or ())[i], 8.5, color=_FAINT)
+    return figure

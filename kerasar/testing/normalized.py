@@ -1,0 +1,62 @@
+"""Whether a model's probabilities are probabilities: on a tiny domain, all of them sum to one."""
+
+from typing import Any
+
+import keras
+import numpy as np
+
+#: Above this many examples, enumerating takes longer than a test should.
+MAX_DOMAIN = 2**17
+
+
+def check_normalized(model: Any, condition: Any = None, tolerance: float = 1e-5) -> None:
+    """The probabilities of all possible inputs must sum to one.
+
+    Args:
+        model: an autoregressive model of discrete data, small enough: `levels ** values` inputs are
+            tried (81 for a 2×2 image with 3 levels).
+        condition: for a conditional model, one row of each condition: `(1, …)`, or a dict of such.
+        tolerance: by how much the sum may differ from 1.
+
+    Raises:
+        AssertionError: if the sum is another, or a probability is above 1 or not a number.
+        ValueError: if the domain is open, not discrete, or too large to be enumerated.
+    """
+    examples = every_example(model)
+    nats = np.asarray(model.log_prob(examples, condition=repeated(condition, len(examples))))
+    assert nats.shape == (len(examples),), (
+        f"log_prob must give one number for each of {len(examples)} examples, not {nats.shape}"
+    )
+    assert not np.isnan(nats).any(), f"log_prob is NaN for {examples[np.isnan(nats)][0].tolist()}"
+    assert nats.max() <= tolerance, f"a log_prob is positive: {nats.max()}"
+    total = float(np.exp(nats.astype("float64")).sum())
+    assert abs(total - 1) <= tolerance, (
+        f"the probabilities of all {len(examples)} inputs sum to {total:.8f}, not to 1"
+    )
+
+
+def every_example(model: Any) -> np.ndarray:
+    """All inputs that a model of discrete data can have, `(levels ** values, *data shape)`."""
+    shape, levels = tuple(model.data_shape), model.data_levels
+    if levels is None or None in shape:
+        raise ValueError(
+            f"Only discrete data of a known size can be enumerated, but model '{model.name}' has "
+            f"data of shape {shape} and levels {levels}."
+        )
+    values = int(np.prod(shape))
+    if levels**values > MAX_DOMAIN:
+        raise ValueError(
+            f"Model '{model.name}' has {levels} ** {values} possible inputs, more than the "
+            f"{MAX_DOMAIN} that are enumerated. Build a smaller one of its kind."
+        )
+    digits = np.indices((levels,) * values).reshape(values, -1).T
+    return digits.reshape(-1, *shape).astype("int32")
+
+
+def repeated(condition: Any, count: int) -> Any:
+    """One row of each condition, `count` times; None stays None."""
+    if condition is None:
+        return None
+    return keras.tree.map_structure(
+        lambda part: np.repeat(np.asarray(part)[:1], count, axis=0), condition
+    )
