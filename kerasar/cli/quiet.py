@@ -10,6 +10,7 @@ import contextlib
 import glob
 import os
 import re
+import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -39,9 +40,7 @@ def start_tensorflow() -> None:
 def _is_noise(line: bytes) -> bool:
     # That CUDA fails is news only where there is a GPU.
     no_gpu = not glob.glob("/dev/nvidia*")
-    return bool(
-        line.startswith(_PREAMBLE) or _NOTE.match(line) or (no_gpu and _CUDA.match(line))
-    )
+    return bool(line.startswith(_PREAMBLE) or _NOTE.match(line) or (no_gpu and _CUDA.match(line)))
 
 
 @contextlib.contextmanager
@@ -78,6 +77,7 @@ def _filtered_stderr(is_noise: Callable[[bytes], bool]) -> Iterator[None]:
 
 def _copy_lines(source: int, target: int, is_noise: Callable[[bytes], bool]) -> None:
     """Runs in the small process; never returns."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the command
     try:
         with os.fdopen(source, "rb") as lines:
             for line in lines:

@@ -28,10 +28,15 @@ class PositionalEncoding2D(keras.layers.Layer):
         `(batch, height, width, channels + row bits + column bits)`.
 
     Raises:
-        ValueError: when built, if height or width is open.
+        ValueError: when built, if the input is no image, or height or width is open.
     """
 
     def build(self, input_shape: Shape) -> None:
+        if len(input_shape) != 4:
+            raise ValueError(
+                "PositionalEncoding2D numbers the pixels of images, (batch, height, width, "
+                f"channels), but layer '{self.name}' got input shape {input_shape}."
+            )
         _, height, width, _ = input_shape
         if height is None or width is None:
             raise ValueError(

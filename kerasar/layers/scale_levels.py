@@ -29,13 +29,13 @@ class ScaleLevels(keras.layers.Layer):
     """
 
     def __init__(self, levels: int, **kwargs: object) -> None:
-        super().__init__(**kwargs)
+        # Else floats are rounded to the compute dtype before `call`: bfloat16 has no 257.
+        super().__init__(autocast=False, **kwargs)
         if levels < 2:
             raise ValueError(f"ScaleLevels needs at least 2 levels to spread, but got {levels}.")
         self.levels = levels
 
     def call(self, inputs: Tensor) -> Tensor:
-        # In float32 first: bfloat16 holds integers only up to 256.
         scaled = ops.cast(inputs, "float32") * (2.0 / (self.levels - 1)) - 1.0
         return ops.cast(scaled, self.compute_dtype)
 

@@ -23,11 +23,13 @@ class SplitChannels(keras.layers.Layer):
         `(…, channels, rest)`.
 
     Raises:
-        ValueError: when built, if the last axis is no multiple of `channels`.
+        ValueError: if `channels` is below 1, or (when built) the last axis is no multiple of it.
     """
 
     def __init__(self, channels: int = 1, **kwargs: object) -> None:
         super().__init__(**kwargs)
+        if channels < 1:
+            raise ValueError(f"SplitChannels needs channels >= 1, but got {channels}.")
         self.channels = channels
 
     def build(self, input_shape: Shape) -> None:

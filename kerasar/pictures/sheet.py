@@ -6,7 +6,7 @@ Every image pixel becomes a whole number of picture pixels, so nothing is blurre
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kerasar.pictures.pixels import Colours, enlarge, factor_for, mosaic
 
@@ -64,10 +64,10 @@ def draw_sheet(
     figure = Figure(figsize=(total_width / _DPI, total_height / _DPI), dpi=_DPI)
     figure.patch.set_facecolor("white")
 
-    def write(x: float, y: float, text: str, size: float, **options: str) -> None:
+    def write(x: float, y: float, text: str, size: float, **options: Any) -> None:
         """Text at pixels from the top left."""
-        options = {"color": _INK, "ha": "center", "va": "center", **options}
-        figure.text(x / total_width, 1 - y / total_height, text, fontsize=size, **options)
+        look = {"color": _INK, "ha": "center", "va": "center", **options}
+        figure.text(x / total_width, 1 - y / total_height, text, fontsize=size, **look)
 
     def place(picture: Colours, x: int, y: int) -> None:
         axes = figure.add_axes(

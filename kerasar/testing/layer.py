@@ -34,11 +34,12 @@ def check_layer(
             and the last. The batch is always unknown. `()` for a layer that needs its sizes.
 
     Raises:
-        AssertionError: if the layer breaks one of the promises, named in the message.
+        AssertionError: if the layer breaks one of the promises, named in the message. What the
+            layer itself raises on the way comes through.
     """
     if not isinstance(layer, keras.layers.Layer):
         layer = layer()
-    assert not layer.built, "pass a layer that is not built yet, or a function that makes one"
+    assert not layer.weights, "pass a layer that is not built yet, or a function that makes one"
     assert len(x) > 1, "pass at least 2 examples, to see the batch axis"
     open_axes = tuple(range(1, x.ndim - 1)) if open_axes is None else open_axes
 
@@ -55,7 +56,8 @@ def check_layer(
 
 
 def _check_build(layer: keras.layers.Layer, x: np.ndarray) -> None:
-    layer.build(x.shape)
+    if not layer.built:  # Keras takes layers without a build() of their own for built
+        layer.build(x.shape)
     built = [weight.path for weight in layer.weights]
     layer(x)
     called = [weight.path for weight in layer.weights]
@@ -98,14 +100,12 @@ def _check_open_sizes(layer: keras.layers.Layer, x: np.ndarray, open_axes: tuple
 
 def _check_config(layer: keras.layers.Layer, x: np.ndarray, expected: list[np.ndarray]) -> None:
     config = layer.get_config()
-    arguments = inspect.signature(type(layer).__init__).parameters.values()
-    named = [p.name for p in arguments if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
-    for name in named:
-        assert name == "self" or name in config, f"get_config() lacks the argument '{name}'"
-    try:
-        written = json.loads(json.dumps(keras.saving.serialize_keras_object(layer)))
-    except TypeError as error:
-        raise AssertionError(f"get_config() holds what JSON cannot: {error}") from error
+    for name, argument in inspect.signature(type(layer).__init__).parameters.items():
+        is_named = argument.kind in (argument.POSITIONAL_OR_KEYWORD, argument.KEYWORD_ONLY)
+        # Keras' own layers leave some arguments out where they are at their defaults.
+        if is_named and name != "self" and not type(layer).__module__.startswith("keras."):
+            assert name in config, f"get_config() lacks the argument '{name}'"
+    written = json.loads(json.dumps(keras.saving.serialize_keras_object(layer)))
     again = keras.saving.deserialize_keras_object(written)
     rewritten = json.loads(json.dumps(keras.saving.serialize_keras_object(again)))
     for name, value in written["config"].items():

@@ -7,6 +7,10 @@ from kerasar.training.likelihoods.base import Likelihood
 from kerasar.typing import Tensor
 
 
+#: A logit that no noise outweighs. Finite, for infinity times a label of 0 is not a number.
+_CERTAIN = 1e9
+
+
 @keras.saving.register_keras_serializable(package="kerasar")
 class Bernoulli(Likelihood):
     """Zeros and ones from the logit of a one, `(*x.shape, 1)`.
@@ -42,12 +46,13 @@ class Bernoulli(Likelihood):
 
     def truncate(self, parameters: Tensor, top_k: Tensor | None, top_p: Tensor | None) -> Tensor:
         logit = tf.cast(parameters, tf.float32)
-        likelier = tf.where(logit > 0, float("inf"), -float("inf"))
+        likelier = tf.where(logit > 0, _CERTAIN, -_CERTAIN)
         drop = tf.zeros_like(logit, tf.bool)
         if top_k is not None:
             drop |= tf.equal(top_k, 1)
         if top_p is not None:
-            drop |= tf.sigmoid(tf.abs(logit)) >= top_p
+            # 1 means off, but the rounded probability may reach 1.
+            drop |= (tf.sigmoid(tf.abs(logit)) >= top_p) & (top_p < 1.0)
         return tf.where(drop, likelier, logit)
 
 

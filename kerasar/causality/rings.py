@@ -1,0 +1,61 @@
+"""Where old values wait: a ring of slots, written once and read a few times for each step.
+
+Two forms, for two runtimes. Compiled by XLA, a ring is one tensor that `dynamic_update_slice`
+changes in place (30 layers, 32 channels, 16 examples: 0.25 ms a step). TensorFlow's own executor would copy
+that tensor at each step (2.5 ms), but handles a `TensorArray` of slots without copying any.
+"""
+
+from typing import Any
+
+import tensorflow as tf
+
+from kerasar.typing import Tensor
+
+
+class TensorRing:
+    """A ring as one tensor `(depth, *slot)`, for compiled loops."""
+
+    @staticmethod
+    def full(depth: int, slot: Tensor) -> Tensor:
+        """A ring of `depth` copies of a slot."""
+        shape = [depth, *[1] * slot.shape.rank]
+        return tf.tile(slot[None], shape)
+
+    @staticmethod
+    def write(ring: Tensor, index: Tensor, slot: Tensor) -> Tensor:
+        """The ring with another slot at an index."""
+        # A scatter would become a loop of its own under XLA.
+        from tensorflow.compiler.tf2xla.python import xla
+
+        start = tf.concat([tf.reshape(index, (1,)), tf.zeros((slot.shape.rank,), tf.int32)], 0)
+        return xla.dynamic_update_slice(ring, slot[None], start)
+
+    @staticmethod
+    def read(ring: Tensor, index: Tensor, entry: int) -> Tensor:
+        """One entry of the slot at an index."""
+        return ring[index, entry]
+
+
+class ArrayRing:
+    """A ring as a `TensorArray`, for TensorFlow's executor and for SavedModels."""
+
+    @staticmethod
+    def full(depth: int, slot: Tensor) -> Any:
+        """A ring of `depth` copies of a slot."""
+        array = tf.TensorArray(
+            slot.dtype, depth, element_shape=slot.shape, clear_after_read=False, name="ring"
+        )
+        return array.unstack(tf.tile(slot[None], [depth, *[1] * slot.shape.rank]))
+
+    @staticmethod
+    def write(ring: Any, index: Tensor, slot: Tensor) -> Any:
+        """The ring with another slot at an index."""
+        return ring.write(index, slot)
+
+    @staticmethod
+    def read(ring: Any, index: Tensor, entry: int) -> Tensor:
+        """One entry of the slot at an index."""
+        return ring.read(index)[entry]
+
+
+Rings = type[TensorRing] | type[ArrayRing]

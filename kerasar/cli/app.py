@@ -1,0 +1,74 @@
+"""Puts the commands together. Nothing here imports TensorFlow, Keras or matplotlib."""
+
+import inspect
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+import kerasar
+from kerasar.cli.data import data
+from kerasar.cli.errors import ErrorsAsMessages
+from kerasar.cli.export import export
+from kerasar.cli.inpaint import inpaint
+from kerasar.cli.models import models
+from kerasar.cli.sample import sample
+from kerasar.cli.score import score
+from kerasar.cli.train import train
+
+
+def _help_of(function: Callable[..., None]) -> str:
+    """The function's docstring for a terminal: text flows to its width, indented lines stay."""
+    paragraphs = inspect.cleandoc(function.__doc__ or "").split("\n\n")
+    return "\n\n".join(
+        "\b\n" + "\n".join(f"[bold]{line}[/bold]" for line in paragraph.split("\n"))
+        if paragraph.startswith(" ")
+        else " ".join(paragraph.split("\n"))
+        for paragraph in paragraphs
+    )
+
+
+app = typer.Typer(
+    name="kerasar",
+    cls=ErrorsAsMessages,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (train, sample, inpaint, score, export, models, data):
+    app.command(help=_help_of(command))(command)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"kerasar {kerasar.__version__}")
+        raise typer.Exit()
+
+
+def kerasar_(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, help="Print the version.")
+    ] = False,
+) -> None:
+    """Train models with an exact likelihood; draw from them, fill in, score, and serve.
+
+    Begin with a model of handwritten digits, a minute on a laptop:
+
+        kerasar train shifted-pixelcnn --data digits
+
+    It ends with a folder, runs/shifted-pixelcnn-digits, which the other commands take. Each of
+    them explains itself: kerasar score --help.
+
+    Wrong input ends with a message and exit status 2; the environment variable KERASAR_TRACEBACK=1
+    adds where it was found.
+    """
+
+
+app.callback(help=_help_of(kerasar_))(kerasar_)
+
+
+def main() -> None:
+    """The console script."""
+    app()

@@ -1,0 +1,21 @@
+"""`kerasar models`."""
+
+from kerasar.cli.registry import MODELS, ModelEntry
+from kerasar.cli.tables import print_table
+
+
+def models() -> None:
+    """List the models that can be trained.
+
+    kerasar models
+    """
+    rows = [(name, model.about, _settings(model)) for name, model in MODELS.items()]
+    print_table(("MODEL", "what it is", "trained, by default, with"), rows)
+
+
+def _settings(model: ModelEntry) -> str:
+    return "\n".join(
+        f"{data or 'other data'}: {usual.epochs} epochs, batches of {usual.batch_size}, learning "
+        f"rate {usual.learning_rate:g}"
+        for data, usual in model.training.items()
+    )

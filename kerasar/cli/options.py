@@ -1,0 +1,35 @@
+"""Options that several commands share, each said once."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Run = Annotated[Path, typer.Argument(metavar="RUN", help="Folder that kerasar train made.")]
+Seed = Annotated[
+    int, typer.Option(min=0, max=2**31 - 1, help="The same seed gives the same result.")
+]
+Temperature = Annotated[
+    float, typer.Option(help="Above 0. Below 1 likelier, above 1 more varied values.")
+]
+TopK = Annotated[
+    int | None, typer.Option(min=1, help="Draw among this many likeliest values only.")
+]
+TopP = Annotated[
+    float | None, typer.Option(help="Draw among the likeliest values of this total probability.")
+]
+DataDir = Annotated[
+    Path | None,
+    typer.Option(help="Where TensorFlow Datasets keeps its data.", show_default="$TFDS_DATA_DIR"),
+]
+Method = Annotated[
+    str | None,
+    typer.Option(help="Sampler: sequential or parallel; the same result at another speed."),
+]
+PictureOrArrays = Annotated[
+    list[Path] | None,
+    typer.Option(
+        help="Where to write, .png or .npz; may be given twice.",
+        show_default="a new .png in RUN",
+    ),
+]

@@ -1,0 +1,53 @@
+"""Where results go: nothing is overwritten, and nothing is left half-written."""
+
+import contextlib
+import itertools
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+
+def check_new(path: Path, option: str) -> None:
+    """Raises a FileExistsError if something is at `path`, the value of that option."""
+    if os.path.lexists(path):
+        free = next_free(path.with_name(f"{path.stem}-{{}}{path.suffix}"))
+        raise FileExistsError(
+            f"{option} must name something new, for nothing is overwritten, but '{path}' exists. "
+            f"Move it away, or choose another name, such as '{free}'."
+        )
+    parent = next(folder for folder in path.absolute().parents if os.path.lexists(folder))
+    if not parent.is_dir():
+        raise NotADirectoryError(
+            f"{option} must lie in a folder, but '{parent}' is a file, so '{path}' cannot be made. "
+            "Choose another name."
+        )
+
+
+def check_ending(path: Path, endings: tuple[str, ...], option: str) -> None:
+    """Raises a ValueError unless the name ends as one of the formats does."""
+    if path.suffix.lower() not in endings:
+        raise ValueError(
+            f"{option} must end in {' or '.join(endings)}, which says what to write, but got "
+            f"'{path}'. Write '{path.stem or path.name}{endings[0]}', say."
+        )
+
+
+def next_free(pattern: Path, first: int = 2) -> Path:
+    """The first path of the pattern, which holds a {} for a number, that nothing is at."""
+    candidates = (Path(str(pattern).replace("{}", str(n))) for n in itertools.count(first))
+    return next(path for path in candidates if not os.path.lexists(path))
+
+
+@contextlib.contextmanager
+def written(path: Path) -> Iterator[Path]:
+    """Gives a name to write a file or folder to, and moves it to `path` once it is whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    staging = Path(tempfile.mkdtemp(prefix=".kerasar-", dir=path.parent))
+    try:
+        # The same ending, for many writers go by it.
+        yield staging / path.name
+        os.rename(staging / path.name, path)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)

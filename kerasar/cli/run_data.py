@@ -1,0 +1,99 @@
+"""Images for a model that is trained: read with its levels, checked against its shape."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kerasar.cli.specs import path_of
+from kerasar.data import ImageData, load_images
+from kerasar.data.image_data import divide
+
+
+class NamedImages(NamedTuple):
+    """Images and what each of them is called."""
+
+    images: NDArray[Any]
+    names: list[str]
+
+
+def load_for(model: Any, spec: str, data_dir: Path | None) -> ImageData:
+    """Loads images that `model` can take.
+
+    Raises:
+        ValueError: if they are damaged, or have another size, other channels, or values that
+            the model does not know.
+    """
+    levels = model.data_levels
+    try:
+        data = load_images(spec, data_dir, levels)
+    except ValueError:
+        data = load_images(spec, data_dir)  # what is wrong with the images themselves ends here
+        largest = max(data.train.max(), data.test.max())
+        raise ValueError(
+            f"The model was trained on {levels} levels, so DATA must hold values from 0 to "
+            f"{levels - 1}, but '{spec}' holds the value {largest}. Quantise the images, or train "
+            "a model on such data."
+        ) from None
+    wanted, got = model.data_shape, data.train.shape[1:]
+    if any(w is not None and w != g for w, g in zip(wanted, got, strict=True)):
+        raise ValueError(
+            f"The model was trained on images of (height, width, channels) = {wanted}, so DATA "
+            f"must hold such, but those of '{spec}' are {got}. Crop, resize or convert them, or "
+            "train a model on such data."
+        )
+    return data
+
+
+def named(data: ImageData, spec: str, part: str) -> NamedImages:
+    """The images of one part: "test", "train", "all", or "auto".
+
+    "auto" is the test set where the data come with one of their own, else all images in the
+    order of the data.
+    """
+    if part == "auto":
+        part = "test" if _has_own_test(spec) else "all"
+    if part == "all" and not _has_own_test(spec):
+        return _undivided(data, spec)
+    test_names = data.names or tuple(f"test/{i}" for i in range(len(data.test)))
+    test = NamedImages(data.test, list(test_names))
+    if part == "test":
+        return test
+    train = NamedImages(data.train, [f"train/{i}" for i in range(len(data.train))])
+    if part == "train":
+        return train
+    return NamedImages(np.concatenate([train.images, test.images]), train.names + test.names)
+
+
+def _has_own_test(spec: str) -> bool:
+    path = path_of(spec)
+    if path is None or path.is_dir() or path.suffix.lower() == ".npy":
+        return path is None
+    with np.load(path, allow_pickle=False) as arrays:
+        keys = set(arrays.files)
+    return {"x_train", "x_test"} <= keys or {"train", "test"} <= keys
+
+
+def _undivided(data: ImageData, spec: str) -> NamedImages:
+    """All images in their first order: what `divide` did to them, it does to their numbers."""
+    count = len(data.train) + len(data.test)
+    numbers = divide("", "", np.arange(count, dtype=np.int32).reshape(count, 1, 1, 1))
+    images = np.empty((count, *data.train.shape[1:]), data.train.dtype)
+    images[numbers.train.ravel()], images[numbers.test.ravel()] = data.train, data.test
+    path = path_of(spec)
+    names = _png_names(path) if path and path.is_dir() else [str(i) for i in range(count)]
+    return NamedImages(images, names)
+
+
+def _png_names(folder: Path) -> list[str]:
+    """Names of the PNGs in the order in which `load_images` reads them."""
+
+    def pngs(place: Path) -> list[Path]:
+        files = (file for file in place.iterdir() if file.is_file() and file.name[0] != ".")
+        return sorted(file for file in files if file.suffix.lower() == ".png")
+
+    files = pngs(folder) or [
+        file for place in sorted(folder.iterdir()) if place.is_dir() for file in pngs(place)
+    ]
+    return [file.relative_to(folder).as_posix() for file in files]

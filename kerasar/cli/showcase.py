@@ -1,0 +1,46 @@
+"""The two pictures of a run: what the model makes up, and what it makes of half-hidden images."""
+
+from typing import Any
+
+import numpy as np
+
+from kerasar.cli.hiding import Hide, known_pixels
+from kerasar.cli.outputs import written
+from kerasar.cli.run_folder import RunFolder
+from kerasar.data import ImageData
+from kerasar.pictures import image_grid, inpainting_figure, save
+
+_HIDDEN = (Hide.bottom, Hide.bottom, Hide.right, Hide.top, Hide.center, Hide.random)
+
+
+def draw_pictures(run: RunFolder, model: Any, data: ImageData, bits_per_dim: float) -> None:
+    """Writes `samples.png` and `inpainting.png`."""
+    samples = model.sample(40, seed=0, method="parallel")
+    figure = image_grid(
+        samples,
+        data.levels,
+        titles=[f"sample {i}" for i in range(len(samples))],
+        columns=8,
+        heading=f"{run.title}: samples (seed 0; {bits_per_dim:.3f} bits/dim on test images)",
+    )
+    with written(run.path / "samples.png") as file:
+        save(figure, file)
+
+    images = data.test[: len(_HIDDEN)]
+    masks = [
+        known_pixels(hide, (1, *images.shape[1:])) for hide, _ in zip(_HIDDEN, images, strict=False)
+    ]
+    known = np.concatenate(masks)
+    # Several completions of each differ as much as the model is in doubt.
+    completed = model.inpaint(images, known, num=3, method="parallel")
+    figure = inpainting_figure(
+        known,
+        images,
+        completed,
+        data.levels,
+        original=images,
+        row_labels=[hide.value for hide in _HIDDEN[: len(images)]],
+        heading=f"{run.title}: test images, what is hidden, three completions each",
+    )
+    with written(run.path / "inpainting.png") as file:
+        save(figure, file)

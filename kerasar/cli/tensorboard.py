@@ -1,0 +1,46 @@
+"""Writes numbers and images that TensorBoard shows, without the package tensorboard.
+
+`tf.summary.scalar` and `tf.summary.image`, and with them Keras' own callback, need that package,
+which is no dependency of ours. What they write is simple: a tensor, and which plugin shows it.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+from numpy.typing import NDArray
+
+_Metadata = tf.compat.v1.SummaryMetadata
+
+
+class EventWriter:
+    """Writes event files into a folder; `tensorboard --logdir FOLDER` shows them."""
+
+    def __init__(self, folder: Path) -> None:
+        self._writer = tf.summary.create_file_writer(str(folder))
+
+    def scalar(self, name: str, value: float, step: int) -> None:
+        """A point of the curve `name`."""
+        self._write(name, tf.constant(value, tf.float32), step, "scalars", 1)
+
+    def image(self, name: str, rgb: NDArray[Any], step: int) -> None:
+        """A picture, uint8 `(height, width, 3)`."""
+        height, width, _ = rgb.shape
+        png = tf.io.encode_png(rgb)
+        parts = tf.stack([tf.constant(str(width)), tf.constant(str(height)), png])
+        self._write(name, parts, step, "images", 3)
+
+    def flush(self) -> None:
+        """Makes all that was written visible."""
+        self._writer.flush()
+
+    def close(self) -> None:
+        """Ends writing."""
+        self._writer.close()
+
+    def _write(self, name: str, value: Any, step: int, plugin: str, data_class: int) -> None:
+        metadata = _Metadata(
+            plugin_data=_Metadata.PluginData(plugin_name=plugin), data_class=data_class
+        )
+        with self._writer.as_default():
+            tf.summary.write(name, value, step=step, metadata=metadata)

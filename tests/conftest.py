@@ -1,0 +1,48 @@
+"""Small models that the tests share: real mathematics on domains of a few inputs."""
+
+import keras
+import pytest
+
+import kerasar
+from kerasar.testing import randomise
+
+
+@pytest.fixture
+def pixels():
+    """A two-stack PixelCNN on 2×2 images with 3 levels: 81 possible images."""
+    model = kerasar.models.ShiftedPixelCNN((2, 2, 1), 3, filters=(8, 8), head_filters=8)
+    randomise(model.network)
+    return model
+
+
+@pytest.fixture
+def sequences():
+    """A function that makes causal networks on sequences; 4 steps of 3 levels unless told."""
+
+    def make(length=4, levels=3, units=None, likelihood=None):
+        x = keras.Input((length,), dtype="int32", name="x")
+        h = keras.layers.Embedding(levels, 6, name="embedding")(x)
+        h = kerasar.layers.CausalShift(name="shift")(h)
+        h = keras.layers.Conv1D(6, 3, padding="causal", activation="tanh", name="conv")(h)
+        h = keras.layers.Dense(levels if units is None else units, name="logits")(h)
+        model = kerasar.AutoregressiveModel(keras.Model(x, h, name="net"), likelihood)
+        randomise(model.network)
+        return model
+
+    return make
+
+
+@pytest.fixture
+def conditional():
+    """Sequences of 4 steps with 3 levels, given a vector `label` of 2 numbers."""
+    x = keras.Input((4,), dtype="int32", name="x")
+    label = keras.Input((2,), name="label")
+    h = keras.layers.Embedding(3, 6, name="embedding")(x)
+    h = kerasar.layers.CausalShift(name="shift")(h)
+    h = keras.layers.Conv1D(6, 3, padding="causal", activation="tanh", name="conv")(h)
+    c = keras.layers.Dense(6, name="embed_label")(label)
+    h = keras.layers.Add(name="add_label")([h, keras.layers.Reshape((1, 6), name="spread")(c)])
+    h = keras.layers.Dense(3, name="logits")(h)
+    model = kerasar.AutoregressiveModel(keras.Model([x, label], h, name="net"))
+    randomise(model.network)
+    return model

@@ -1,0 +1,200 @@
+"""`fit` and `evaluate`: on arrays, dicts and datasets, in nats, without labels."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kerasar.testing import randomise
+
+RNG = np.random.default_rng(0)
+X = RNG.integers(0, 3, (20, 4)).astype("int32")
+HELD_OUT = RNG.integers(0, 3, (7, 4)).astype("int32")
+
+
+def compiled(model, **kwargs):
+    model.compile(keras.optimizers.SGD(0.1), **{"jit_compile": False, **kwargs})
+    return model
+
+
+def trained(model, x, **kwargs):
+    randomise(model.network)
+    compiled(model).fit(x, **{"epochs": 2, "shuffle": False, "verbose": 0, **kwargs})
+    return model.get_weights()
+
+
+def test_loss_is_nats_per_example_and_metrics_are_per_value(sequences):
+    model = compiled(sequences())
+    found = model.evaluate(X, return_dict=True, verbose=0, batch_size=8)  # 8, 8 and 4
+    nats = -model.log_prob(X).astype("float64")
+    assert set(found) == {"loss", "bits_per_dim", "perplexity"}
+    np.testing.assert_allclose(found["loss"], nats.mean(), rtol=1e-5)
+    np.testing.assert_allclose(found["bits_per_dim"], nats.mean() / 4 / np.log(2), rtol=1e-5)
+    np.testing.assert_allclose(found["perplexity"], np.exp(nats.mean() / 4), rtol=1e-5)
+
+
+def test_one_step_is_gradient_descent_on_the_mean_of_minus_log_prob(sequences):
+    model = sequences()
+    before = [w.numpy() for w in model.trainable_weights]
+    with tf.GradientTape() as tape:
+        terms = tf.nn.sparse_softmax_cross_entropy_with_logits(X, model.network(X))
+        loss = tf.reduce_sum(terms) / len(X)
+    gradients = tape.gradient(loss, [w.value for w in model.trainable_weights])
+    compiled(model).fit(X, batch_size=len(X), verbose=0)
+    for weight, old, gradient in zip(model.trainable_weights, before, gradients, strict=True):
+        np.testing.assert_allclose(
+            weight, old - 0.1 * tf.convert_to_tensor(gradient), rtol=1e-4, atol=1e-6
+        )
+
+
+def test_arrays_dicts_and_datasets_train_alike(sequences):
+    model = sequences()
+    expected = trained(model, X, batch_size=5)
+    dataset = tf.data.Dataset.from_tensor_slices(X)
+    for name, x, kwargs in [
+        ("dict", {"x": X}, dict(batch_size=5)),
+        ("bytes", X.astype("uint8"), dict(batch_size=5)),
+        ("floats", X.astype("float64"), dict(batch_size=5)),
+        ("dataset", dataset.batch(5), {}),
+        ("dataset of dicts", tf.data.Dataset.from_tensor_slices({"x": X}).batch(5), {}),
+        ("dataset of tuples", tf.data.Dataset.from_tensor_slices((X,)).batch(5), {}),
+        ("dataset of bytes", tf.data.Dataset.from_tensor_slices(X.astype("uint8")).batch(5), {}),
+        ("dataset of floats", tf.data.Dataset.from_tensor_slices(X.astype("float32")).batch(5), {}),
+        ("whole lengths", {"x": X, "length": np.full(20, 4)}, dict(batch_size=5)),
+    ]:
+        found = trained(sequences(), x, **kwargs)
+        for a, b in zip(found, expected, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6, err_msg=name)
+
+
+def test_it_learns(sequences):
+    model = sequences()
+    model.compile(keras.optimizers.Adam(0.05))  # XLA and 20 steps an execution, as chosen for it
+    assert model.jit_compile and model.steps_per_execution == 20
+    x = np.tile([0, 1, 2, 0], (64, 1))
+    model.fit(x, epochs=60, verbose=0)
+    assert model.evaluate(x, return_dict=True, verbose=0)["bits_per_dim"] < 0.05
+
+
+def test_images_are_not_compiled_by_xla_unless_asked(pixels):
+    pixels.compile()
+    assert not pixels.jit_compile and pixels.steps_per_execution == 20
+    pixels.compile(jit_compile=True, steps_per_execution=3)
+    assert pixels.jit_compile and pixels.steps_per_execution == 3
+
+
+def test_eager_training_gives_the_same(sequences):
+    model, eager = sequences(), sequences()
+    expected = trained(model, X)
+    compiled(eager, run_eagerly=True).fit(X, epochs=2, shuffle=False, verbose=0)
+    for a, b in zip(eager.get_weights(), expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+
+
+VALIDATION = {
+    "tuple": (HELD_OUT,),
+    "array": HELD_OUT,
+    "dict": {"x": HELD_OUT},
+    "tuple of a dict": ({"x": HELD_OUT},),
+    "dataset": tf.data.Dataset.from_tensor_slices(HELD_OUT).batch(4),
+}
+
+
+@pytest.mark.parametrize("kind", VALIDATION)
+def test_validation_data_are_scored_after_each_epoch(sequences, kind):
+    model = compiled(sequences())
+    history = model.fit(X, validation_data=VALIDATION[kind], epochs=2, verbose=0).history
+    found = model.evaluate(HELD_OUT, return_dict=True, verbose=0)
+    for name in ("loss", "bits_per_dim", "perplexity"):
+        assert len(history[f"val_{name}"]) == 2
+        np.testing.assert_allclose(history[f"val_{name}"][-1], found[name], rtol=1e-5)
+
+
+def test_a_part_can_be_held_out(sequences):
+    history = compiled(sequences()).fit(X, validation_split=0.25, verbose=0).history
+    assert "val_bits_per_dim" in history
+
+
+def test_penalties_of_the_network_are_trained_but_not_scored(sequences):
+    model = sequences()
+    model.network.get_layer("logits").kernel_regularizer = keras.regularizers.L2(10.0)
+    kernel = model.network.get_layer("logits").kernel
+    before = float(tf.norm(kernel.value))
+    nats = -model.log_prob(X).mean()
+    found = compiled(model).evaluate(X, return_dict=True, verbose=0)
+    np.testing.assert_allclose(found["loss"], nats, rtol=1e-5)
+    model.fit(X, verbose=0)
+    assert float(tf.norm(kernel.value)) < 0.8 * before
+
+
+# What is refused.
+
+LABELS = np.zeros(20)
+DATASET = tf.data.Dataset.from_tensor_slices
+
+
+@pytest.mark.parametrize(
+    ("x", "kwargs"),
+    [
+        (X, dict(y=LABELS)),
+        ((X, LABELS), {}),
+        (DATASET((X, LABELS)).batch(5), {}),
+        (X, dict(sample_weight=LABELS)),
+        (X, dict(class_weight={0: 1.0})),
+        (X, dict(validation_data=(HELD_OUT, LABELS[:7]))),
+        (X, dict(validation_data=DATASET((HELD_OUT, LABELS[:7])).batch(4))),
+    ],
+    ids=["y", "tuple", "dataset", "weights", "classes", "validation", "validation dataset"],
+)
+def test_labels_are_refused(sequences, x, kwargs):
+    with pytest.raises(ValueError, match="learns from x alone"):
+        compiled(sequences()).fit(x, verbose=0, **kwargs)
+
+
+def test_labels_are_refused_by_evaluate(sequences):
+    with pytest.raises(ValueError, match="learns from x alone"):
+        compiled(sequences()).evaluate(X, LABELS, verbose=0)
+
+
+@pytest.mark.parametrize("name", ["loss", "metrics", "loss_weights", "weighted_metrics"])
+def test_compile_takes_no_other_objective(sequences, name):
+    with pytest.raises(TypeError, match=f"takes no '{name}'"):
+        sequences().compile(**{name: "mse"})
+
+
+def test_data_that_do_not_fit_are_refused_before_training(sequences):
+    model = compiled(sequences())
+    before = model.get_weights()
+    for x, message in (
+        (X + 1, r"x must lie in \[0, 3\)"),
+        (X[:, :3], r"x must have shape \(batch, 4\)"),
+        ({"x": X, "condition": X}, "has no condition"),
+        ({"x": X, "label": X}, "keys"),
+        (DATASET(X[:, :3]).batch(5), r"x must have shape \(batch, 4\)"),
+        (DATASET(X).batch(5).take(0), "x is an empty dataset"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            model.fit(x, verbose=0)
+    for x, message in ((HELD_OUT + 1, "validation_data must lie"), (HELD_OUT[:0], "is empty")):
+        with pytest.raises(ValueError, match=message):
+            model.fit(X, validation_data=(x,), verbose=0)
+    for a, b in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize(
+    ("value", "dtype"), [(3, "int32"), (-1, "int32"), (0.5, "float32"), (np.nan, "float32")]
+)
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_a_dataset_is_checked_as_it_streams(sequences, value, dtype, jit_compile):
+    x = X.astype(dtype)
+    x[13, 2] = value
+    model = compiled(sequences(), jit_compile=jit_compile)
+    for run in (model.fit, model.evaluate):
+        with pytest.raises(ValueError, match="A batch of the dataset does not fit.*x must"):
+            run(DATASET(x).batch(5), verbose=0)
+
+
+def test_fit_asks_for_compile_first(sequences):
+    with pytest.raises(ValueError, match="compile"):
+        sequences().fit(X)

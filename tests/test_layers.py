@@ -1,0 +1,162 @@
+"""The layers: what every layer owes, what exactly each of them sees, and what they refuse."""
+
+import keras
+import numpy as np
+import pytest
+
+import kerasar
+from kerasar.layers import (
+    CausalShift,
+    HorizontalConv2D,
+    PositionalEncoding2D,
+    ScaleLevels,
+    SplitChannels,
+    VerticalConv2D,
+)
+from kerasar.testing import check_causal_by_probe, check_layer, randomise
+
+IMAGES = np.random.default_rng(0).normal(size=(3, 6, 7, 2)).astype("float32")
+SERIES = np.random.default_rng(0).normal(size=(3, 6, 2)).astype("float32")
+INTEGERS = np.random.default_rng(0).integers(0, 5, (3, 6)).astype("int32")
+
+LAYERS = {
+    "shift in time": (CausalShift(), SERIES, {}),
+    "shift of integers": (CausalShift(steps=2), INTEGERS, dict(open_axes=(1,))),
+    "shift down": (CausalShift(axis=1), IMAGES, {}),
+    "shift right": (CausalShift(axis=2, steps=3), IMAGES, {}),
+    "vertical": (VerticalConv2D(3, (2, 3), activation="tanh"), IMAGES, {}),
+    "vertical, dilated": (VerticalConv2D(3, (2, 3), dilation_rate=(2, 1)), IMAGES, {}),
+    "horizontal": (HorizontalConv2D(3, 2, use_bias=False), IMAGES, {}),
+    "horizontal, dilated": (HorizontalConv2D(3, 3, dilation_rate=2), IMAGES, {}),
+    "position": (PositionalEncoding2D(), IMAGES, dict(open_axes=())),
+    "position of integers": (PositionalEncoding2D(), IMAGES.astype("int32"), dict(open_axes=())),
+    "scale": (ScaleLevels(5), INTEGERS, dict(open_axes=(1,))),
+    "split": (SplitChannels(2), IMAGES, {}),
+    "split of integers": (SplitChannels(2), IMAGES.astype("int32"), {}),
+}
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_it_keeps_the_promises_of_a_layer(name, tmp_path):
+    layer, x, options = LAYERS[name]
+    check_layer(type(layer).from_config(layer.get_config()), x, tmp_path, **options)
+
+
+def test_all_public_layers_are_checked():
+    public = {name for name in vars(kerasar.layers) if name[0].isupper()}
+    layers = {n for n in public if issubclass(getattr(kerasar.layers, n), keras.layers.Layer)}
+    assert layers <= {type(layer).__name__ for layer, _, _ in LAYERS.values()}
+
+
+def rows_above(rows, side, dilation=1):
+    return {(-y * dilation, x) for y in range(rows) for x in range(-side, side + 1)}
+
+
+SEES = {
+    "shift in time": (CausalShift(), SERIES, {-1}),
+    "shift by three": (CausalShift(steps=3), SERIES, {-3}),
+    "shift down": (CausalShift(axis=1), IMAGES, {(-1, 0)}),
+    "shift right": (CausalShift(axis=2, steps=2), IMAGES, {(0, -2)}),
+    "vertical": (VerticalConv2D(4, (2, 3)), IMAGES, rows_above(2, 1)),
+    "vertical, one row": (VerticalConv2D(4, (1, 5)), IMAGES, rows_above(1, 2)),
+    "vertical, dilated": (
+        VerticalConv2D(4, (3, 3), dilation_rate=2),
+        IMAGES,
+        {(-y, x) for y in (0, 2, 4) for x in (-2, 0, 2)},
+    ),
+    "horizontal": (HorizontalConv2D(4, 3), IMAGES, {(0, 0), (0, -1), (0, -2)}),
+    "horizontal, dilated": (
+        HorizontalConv2D(4, 2, dilation_rate=3),
+        IMAGES,
+        {(0, 0), (0, -3)},
+    ),
+    "position": (PositionalEncoding2D(), IMAGES, {(0, 0)}),
+    "split": (SplitChannels(2), IMAGES, {(0, 0)}),
+}
+
+
+@pytest.mark.parametrize("name", SEES)
+def test_it_sees_exactly(name):
+    layer, x, offsets = SEES[name]
+    layer = type(layer).from_config(layer.get_config())
+    layer.build(x.shape)
+    randomise(layer)
+    check_causal_by_probe(layer, x, lambda v: v + 1.0, offsets)
+
+
+def test_a_shift_puts_zeros_in_front():
+    shifted = CausalShift(steps=2)(np.array([[1, 2, 3, 4]]))
+    np.testing.assert_array_equal(shifted, [[0, 0, 1, 2]])
+    np.testing.assert_array_equal(CausalShift(steps=9)(np.array([[1, 2]])), [[0, 0]])
+
+
+def test_a_vertical_convolution_is_a_convolution_of_what_lies_above():
+    layer = VerticalConv2D(2, (2, 3))
+    layer.build(IMAGES.shape)
+    randomise(layer)
+    kernel, bias = layer.get_weights()
+    y, x = 3, 4
+    window = IMAGES[0, y - 1 : y + 1, x - 1 : x + 2]
+    expected = np.einsum("ijc,ijcf->f", window, kernel) + bias
+    np.testing.assert_allclose(layer(IMAGES)[0, y, x], expected, rtol=1e-5)
+
+
+def test_28_rows_and_columns_take_5_bits_each():
+    encoded = np.asarray(PositionalEncoding2D()(np.zeros((1, 28, 28, 1), "float32")))
+    assert encoded.shape == (1, 28, 28, 11)
+    row = encoded[0, :, :, 1:6] @ 2 ** np.arange(5)
+    column = encoded[0, :, :, 6:] @ 2 ** np.arange(5)
+    np.testing.assert_array_equal(row, np.indices((28, 28))[0])
+    np.testing.assert_array_equal(column, np.indices((28, 28))[1])
+
+
+@pytest.mark.parametrize(
+    ("size", "bits"), [((1, 1), 0), ((2, 1), 1), ((8, 8), 6), ((9, 16), 8), ((17, 33), 11)]
+)
+def test_a_size_takes_as_many_bits_as_it_needs(size, bits):
+    x = np.zeros((1, *size, 1), "float32")
+    encoded = np.asarray(PositionalEncoding2D()(x))[0]
+    assert encoded.shape == (*size, 1 + bits)
+    assert len(np.unique(encoded.reshape(-1, 1 + bits), axis=0)) == size[0] * size[1]
+
+
+@pytest.mark.parametrize("levels", [2, 17, 256])
+def test_levels_are_spread_evenly_over_minus_one_to_one(levels):
+    scaled = np.asarray(ScaleLevels(levels)(np.arange(levels, dtype="uint8")))
+    np.testing.assert_allclose(scaled, np.linspace(-1, 1, levels), atol=1e-6)
+
+
+def test_levels_keep_apart_in_low_precision():
+    layer = ScaleLevels(1024, dtype="mixed_bfloat16")
+    for x in (np.array([512, 513, 514]), np.array([512.0, 513.0, 514.0], "float32")):
+        # 513 itself has no bfloat16; what it scales to has.
+        assert len(np.unique(np.asarray(layer(x)).astype("float32"))) == 3
+
+
+ERRORS = {
+    "axis 0": (lambda: CausalShift(axis=0), "axis 1 .* axis=0"),
+    "no steps": (lambda: CausalShift(steps=0), "steps=0"),
+    "no such axis": (lambda: CausalShift(axis=2, name="s")(INTEGERS), r"'s' shifts axis 2.*\(3, 6\)"),
+    "even width": (lambda: VerticalConv2D(2, (3, 4), name="v"), r"odd.*'v'.*\(3, 4\)"),
+    "open size": (
+        lambda: PositionalEncoding2D(name="p")(keras.Input((None, 4, 1))),
+        r"must be known.*'p'.*None, None, 4, 1",
+    ),
+    "no image": (lambda: PositionalEncoding2D(name="p")(SERIES), r"'p'.*\(3, 6, 2\)"),
+    "one level": (lambda: ScaleLevels(1), "at least 2 levels.*got 1"),
+    "no multiple": (lambda: SplitChannels(3, name="c")(IMAGES), r"3 channels.*'c'.*\(3, 6, 7, 2\)"),
+    "no channels": (lambda: SplitChannels(0), "channels.*0"),
+}
+
+
+@pytest.mark.parametrize("name", ERRORS)
+def test_it_refuses(name):
+    make, message = ERRORS[name]
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+@pytest.mark.parametrize("name", ["strides", "padding", "data_format", "groups"])
+def test_what_causality_fixes_is_no_argument(name):
+    with pytest.raises(TypeError, match=f"VerticalConv2D fixes '{name}'.*Leave it out"):
+        VerticalConv2D(2, **{name: "same"})

@@ -1,0 +1,158 @@
+"""Training that meets NaN or infinity: the weights stay, the batch is kept, the layer is named."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import kerasar
+from kerasar.testing import randomise
+
+RNG = np.random.default_rng(0)
+X = RNG.integers(0, 3, (20, 4)).astype("int32")
+LABEL = RNG.normal(size=(20, 2)).astype("float32")
+BAD_LABEL = LABEL.copy()
+BAD_LABEL[9] = 3e38  # the third batch of four; a sum of two such numbers overflows
+
+#: Steps that run in one execution, and whether XLA compiles it.
+MODES = [(1, False), (20, False), (20, True)]
+
+
+@pytest.fixture
+def model(conditional):
+    conditional.network.get_layer("embed_label").kernel.assign(tf.ones((2, 6)))
+    return conditional
+
+
+def fit(model, label, steps=20, jit_compile=False, **kwargs):
+    model.compile(keras.optimizers.SGD(0.1), steps_per_execution=steps, jit_compile=jit_compile)
+    data = {"x": X[: len(label)], "condition": label}
+    return model.fit(data, **{"batch_size": 4, "shuffle": False, "verbose": 0, **kwargs})
+
+
+@pytest.mark.parametrize(("steps", "jit_compile"), MODES)
+def test_the_weights_are_those_from_before(model, steps, jit_compile):
+    start = model.get_weights()
+    fit(model, BAD_LABEL[:8], steps, jit_compile)
+    expected = model.get_weights()
+    model.set_weights(start)
+    with pytest.raises(FloatingPointError):
+        fit(model, BAD_LABEL, steps, jit_compile)  # two good batches, a bad one, two good ones
+    for found, want in zip(model.get_weights(), expected, strict=True):
+        np.testing.assert_allclose(found, want, rtol=1e-5, atol=1e-6)
+    assert int(model.optimizer.iterations) == 2
+
+
+@pytest.mark.parametrize(("steps", "jit_compile"), MODES)
+def test_the_layer_is_named_and_the_batch_kept(model, steps, jit_compile):
+    with pytest.raises(FloatingPointError, match="Layer 'embed_label' is the first.*finite_guard"):
+        fit(model, BAD_LABEL, steps, jit_compile)
+    kept = model.finite_guard.batch()
+    np.testing.assert_array_equal(kept.x, X[8:12])
+    np.testing.assert_array_equal(kept.condition["label"], BAD_LABEL[8:12])
+    assert not np.isfinite(model.finite_guard.loss)
+
+
+def test_the_last_smaller_batch_is_kept_whole(model):
+    label = LABEL[:18].copy()
+    label[17] = 3e38
+    with pytest.raises(FloatingPointError, match="embed_label"):
+        fit(model, label)
+    np.testing.assert_array_equal(model.finite_guard.batch().x, X[16:18])
+
+
+def test_another_batch_size_later_is_kept_too(model):
+    fit(model, LABEL)
+    for size, rows in ((8, slice(8, 16)), (2, slice(8, 10))):
+        with pytest.raises(FloatingPointError, match="embed_label"):
+            data = {"x": X, "condition": BAD_LABEL}
+            model.fit(data, batch_size=size, shuffle=False, verbose=0)
+        np.testing.assert_array_equal(model.finite_guard.batch().x, X[rows])
+
+
+def test_training_can_go_on_afterwards(model):
+    with pytest.raises(FloatingPointError):
+        fit(model, BAD_LABEL)
+    history = model.fit({"x": X, "condition": LABEL}, epochs=3, verbose=0).history
+    assert np.isfinite(history["loss"]).all() and history["loss"][-1] < history["loss"][0]
+
+
+@pytest.mark.parametrize("first", [2, 6], ids=["a larger batch", "a smaller batch"])
+def test_batches_of_a_dataset_may_differ_in_size(model, first):
+    data = tf.data.Dataset.from_tensor_slices({"x": X, "condition": {"label": BAD_LABEL}})
+    data = data.take(first).batch(first).concatenate(data.skip(first).batch(4))
+    model.compile(keras.optimizers.SGD(0.1), jit_compile=False)
+    with pytest.raises(FloatingPointError):
+        model.fit(data, verbose=0)
+
+
+def test_sequences_of_a_dataset_may_differ_in_length(sequences):
+    model = sequences(length=None)
+    model.network.get_layer("embedding").embeddings.assign(
+        tf.constant([[0.0] * 6, [1.0] * 6, [3e38] * 6])
+    )
+
+    def batches():
+        for length in (3, 7, 5):
+            yield np.full((2, length), 2 if length == 7 else 0, "int32")
+
+    data = tf.data.Dataset.from_generator(
+        batches, output_signature=tf.TensorSpec((None, None), tf.int32)
+    )
+    model.compile(keras.optimizers.SGD(0.1), jit_compile=False)
+    with pytest.raises(FloatingPointError):
+        model.fit(data, verbose=0)
+
+
+def test_a_gradient_alone_stops_it_too():
+    """The root of 0 is finite, its derivative is not."""
+    x = keras.Input((4,), dtype="int32", name="x")
+    label = keras.Input((2,), name="label")
+    h = kerasar.layers.CausalShift()(keras.layers.Embedding(3, 6)(x))
+    root = keras.ops.sqrt(keras.layers.Dense(6, use_bias=False)(label))
+    h = keras.layers.Add()([h, keras.layers.Reshape((1, 6))(root)])
+    model = kerasar.AutoregressiveModel(keras.Model([x, label], keras.layers.Dense(3)(h)))
+    before = model.get_weights()
+    with pytest.raises(FloatingPointError, match="it arose in the gradient"):
+        fit(model, np.zeros((8, 2), "float32"))
+    for a, b in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_weight_that_is_not_finite_is_named(model):
+    model.network.get_layer("logits").bias.assign([np.nan, 0, 0])
+    with pytest.raises(FloatingPointError, match="Weight '.*logits/bias' is not finite"):
+        fit(model, LABEL)
+
+
+@pytest.mark.parametrize(("steps", "jit_compile"), MODES)
+def test_moving_statistics_stay_as_well(steps, jit_compile):
+    x = keras.Input((4,), dtype="int32", name="x")
+    label = keras.Input((2,), name="label")
+    h = kerasar.layers.CausalShift()(keras.layers.Embedding(3, 6)(x))
+    c = keras.layers.Dense(6, kernel_initializer="ones", name="embed_label")(label)
+    c = keras.layers.BatchNormalization(name="norm")(c)
+    h = keras.layers.Add()([h, keras.layers.Reshape((1, 6))(c)])
+    model = kerasar.AutoregressiveModel(keras.Model([x, label], keras.layers.Dense(3)(h)))
+    start = model.get_weights()
+    fit(model, BAD_LABEL[:8], steps, jit_compile)
+    expected = model.get_weights()
+    model.set_weights(start)
+    with pytest.raises(FloatingPointError, match="embed_label"):
+        fit(model, BAD_LABEL, steps, jit_compile)
+    for weight, want in zip(model.weights, expected, strict=True):
+        np.testing.assert_allclose(weight, want, rtol=1e-5, atol=1e-6, err_msg=weight.path)
+
+
+def test_a_learning_rate_that_diverges_is_reported(sequences):
+    model = sequences()
+    model.compile(keras.optimizers.SGD(1e30), jit_compile=False)
+    with pytest.raises(FloatingPointError, match="learning rate"):
+        model.fit(X, epochs=20, verbose=0)
+    assert all(np.isfinite(w).all() for w in model.get_weights())
+
+
+def test_randomised_weights_are_no_reason_to_stop(model):
+    randomise(model.network, seed=4)
+    fit(model, LABEL)
+    assert not model.finite_guard.tripped.numpy()
