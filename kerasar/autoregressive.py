@@ -62,6 +62,7 @@ class AutoregressiveModel(AutoregressiveDensity):
         length: int | None = None,
         image_shape: tuple[int, int] | None = None,
         chunk_size: int = 256,
+        jit_compile: bool | None = None,
         verbose: bool | str = "auto",
     ) -> np.ndarray:
         """Draws examples from the model.
@@ -74,10 +75,14 @@ class AutoregressiveModel(AutoregressiveDensity):
             top_k: draw among this many likeliest values only.
             top_p: draw among the likeliest values that together have this probability.
             condition: what the network is conditioned on, one row for each sample.
-            method: "sequential" or "parallel"; None takes the best the model has.
+            method: "cached" computes nothing twice; "parallel" redraws everything from the full
+                network until nothing changes; "sequential" takes one full pass for each position.
+                All give the same samples; None takes the best the model has.
             length: steps to draw where the network leaves its length open.
             image_shape: (height, width) to draw where the network leaves its size open.
             chunk_size: how many are drawn at once, which bounds the memory.
+            jit_compile: whether the cached loop is compiled by XLA, which takes seconds at first;
+                None compiles once enough has been sampled for that to pay.
             verbose: whether long work is announced and shown on stderr; "auto": on a terminal.
 
         Returns:
@@ -88,13 +93,23 @@ class AutoregressiveModel(AutoregressiveDensity):
         """
         check_count(num_samples, "num_samples")
         options = check_options(self, temperature, top_k, top_p)
-        seed, method = check_seed(seed), check_method(method)
+        seed, method = check_seed(seed), check_method(self, method)
         shape = self._sampled_shape(length, image_shape)
         condition = self.check_condition(condition, num_samples)
         values = np.zeros((num_samples, *shape), "int32" if self.discrete else "float32")
         known = np.zeros(values.shape, bool)
         drawn = generate(
-            self, values, known, seed, options, condition, 1, method, chunk_size, verbose
+            self,
+            values,
+            known,
+            seed,
+            options,
+            condition,
+            1,
+            method,
+            chunk_size,
+            jit_compile,
+            verbose,
         )
         return drawn[:, 0]
 
@@ -110,6 +125,7 @@ class AutoregressiveModel(AutoregressiveDensity):
         condition: Any = None,
         method: str | None = None,
         chunk_size: int = 256,
+        jit_compile: bool | None = None,
         verbose: bool | str = "auto",
     ) -> np.ndarray:
         """Fills in what is not known, one position after the other.
@@ -121,8 +137,8 @@ class AutoregressiveModel(AutoregressiveDensity):
             images: `(batch, *data shape)`; whatever stands at unknown places is ignored.
             known: Boolean, shape of `images`, True where the value is given.
             num: how many completions of each example.
-            seed, temperature, top_k, top_p, condition, method, chunk_size, verbose: as for
-                `sample`.
+            seed, temperature, top_k, top_p, condition, method, chunk_size, jit_compile, verbose:
+                as for `sample`.
 
         Returns:
             `(batch, *data shape)`; for `num` above 1 `(batch, num, *data shape)`.
@@ -132,7 +148,7 @@ class AutoregressiveModel(AutoregressiveDensity):
         """
         check_count(num, "num")
         options = check_options(self, temperature, top_k, top_p)
-        seed, method = check_seed(seed), check_method(method)
+        seed, method = check_seed(seed), check_method(self, method)
         known = np.asarray(known)
         if known.dtype != bool:
             raise TypeError(
@@ -150,7 +166,17 @@ class AutoregressiveModel(AutoregressiveDensity):
         values = values.astype("int32" if self.discrete else "float32")
         condition = self.check_condition(condition, len(values))
         drawn = generate(
-            self, values, known, seed, options, condition, num, method, chunk_size, verbose
+            self,
+            values,
+            known,
+            seed,
+            options,
+            condition,
+            num,
+            method,
+            chunk_size,
+            jit_compile,
+            verbose,
         )
         return drawn if num > 1 else drawn[:, 0]
 

@@ -8,8 +8,10 @@ from kerasar.cli.tables import print_table
 def data() -> None:
     """List what --data can be: data sets by name, and your own files.
 
-    kerasar data
-    kerasar train shifted-pixelcnn --data my-images.npz
+        kerasar data
+        kerasar train shifted-pixelcnn --data my-images.npz
+
+    Images must be whole numbers; how many levels they have goes by their values, or --levels.
     """
     from kerasar.data.catalog import DATASETS
 

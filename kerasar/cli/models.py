@@ -7,7 +7,9 @@ from kerasar.cli.tables import print_table
 def models() -> None:
     """List the models that can be trained.
 
-    kerasar models
+        kerasar models
+
+    The settings shown are those of kerasar train; --epochs and the like change them.
     """
     rows = [(name, model.about, _settings(model)) for name, model in MODELS.items()]
     print_table(("MODEL", "what it is", "trained, by default, with"), rows)

@@ -1,202 +1,170 @@
-"""The cached sampler: the network's step form in one loop; nothing is computed twice."""
+"""The cached sampler of a model: built once, checked once, compiled when that pays."""
 
-from collections.abc import Callable
+import time
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
+from kerasar.causality import NoStepForm, step_form
 from kerasar.causality.raster_steps import RasterSteps
-from kerasar.causality.rings import ArrayRing, TensorRing
-from kerasar.causality.sequence_steps import SequenceSteps
-from kerasar.sampling.draft import Draft, Options, bend, noise_at
-from kerasar.typing import Tensor
+from kerasar.sampling.cached_image import cached_image
+from kerasar.sampling.cached_sequence import cached_sequence
+from kerasar.sampling.draft import Draft, Options, flat_parameters
+from kerasar.typing import Shape, Tensor
 
-#: Noise is made for so many positions at once: long enough to be cheap, short enough to be small.
-_BLOCK = 64
+#: How far the check of a new sampler goes, in positions.
+_CHECKED = 512
 
 
-def cached_sequence(
-    model: Any, steps: SequenceSteps, draft: Draft, options: Options, compiled: bool
+def cached(
+    model: Any, steps: Any, draft: Draft, options: Options, shape: Any, compiled: bool, **kwargs: Any
 ) -> Tensor:
-    """Fills in the unknown values of sequences; all as graph operations.
+    """Fills in the unknown values with the network's step form; all as graph operations."""
+    if isinstance(steps, RasterSteps):
+        size = (shape[0], shape[1])
+        return cached_image(model, steps, draft, options, size, compiled, **kwargs)
+    return cached_sequence(model, steps, draft, options, compiled, **kwargs)
+
+
+class CachedSampler:
+    """Samples from a model by its network's step form.
+
+    The loop runs uncompiled at first, which starts in about a second. Once as much time has been
+    spent on that as compiling by XLA is expected to cost, it is compiled, for good; where that
+    fails, it stays as it is.
 
     Args:
         model: an `AutoregressiveDensity`.
-        steps: the step form of its network.
-        draft: the batch to be completed.
-        options: temperature and the like.
-        compiled: whether the loop is going to be compiled by XLA; shapes are then static.
 
-    Returns:
-        The values, shape of `draft.values`.
+    Raises:
+        NoStepForm: naming the layer that cannot be run step by step.
+        RuntimeError: if the step form differs from the network, which is an error in a layer's
+            declaration.
     """
-    likelihood = model.likelihood
-    shape = tf.shape(draft.values)
-    batch = draft.values.shape[0] if compiled else shape[0]
-    length = draft.values.shape[1] if compiled else shape[1]
-    event = draft.values.shape[2:]
-    x = steps.graph.x
-    run = steps.begin(
-        batch,
-        length,
-        model.condition_tensors(draft.condition),
-        TensorRing if compiled else ArrayRing,
-    )
-    given, known = by_place(draft.values), by_place(draft.known)
-    parameters = model.network.output_shape[-1]
-    state = run.initial()
-    last = tf.zeros(tf.stack([batch, 1, *event]), x.dtype)
-    results = tf.TensorArray(
-        draft.values.dtype, length, element_shape=draft.values[:, 0].shape, name="samples"
-    )
 
-    def step(t: Tensor, last: Tensor, state: Any, results: Any, noise: Tensor) -> Any:
-        output, state = run.step(t, state, last)
-        picked = pick(model, output[:, 0], noise[t % _BLOCK], options, given[t], known[t])
-        following = tf.reshape(tf.cast(picked, x.dtype), tf.shape(last))
-        return t + 1, following, state, results.write(t, picked)
+    def __init__(self, model: Any) -> None:
+        self.model = model
+        self.steps = step_form(model.network, model.likelihood.event_rank)
+        self.patience = 2.0 + 0.15 * len(self.steps.graph.nodes)
+        self.spent = 0.0
+        self.compiles = True
+        self._plain: dict[Shape, Any] = {}
+        self._compiled: dict[Any, Any] = {}
+        self._check()
 
-    def block(t: Tensor, last: Tensor, state: Any, results: Any) -> Any:
-        noise = noise_at(likelihood, draft, t + tf.range(_BLOCK), parameters)
-        noise = by_place(noise)
-        stop = tf.minimum(t + _BLOCK, length)
-        return while_loop(
-            lambda t, *_: t < stop,
-            lambda t, last, state, results: step(t, last, state, results, noise),
-            (t, last, state, results),
-        )
+    def run(
+        self, draft: Draft, options: Options, shape: tuple[int, ...], jit_compile: bool | None = None
+    ) -> Tensor:
+        """Completes a draft; `jit_compile` None decides by the time spent so far."""
+        compiled = jit_compile
+        if compiled is None:
+            compiled = self.compiles and self.spent > self.patience
+        if compiled:
+            try:
+                return self._run_compiled(draft, options, shape)
+            except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError):
+                if jit_compile:
+                    raise
+                self.compiles = False
+        started = time.monotonic()
+        values = self._graph(shape)(draft, options)
+        self.spent += time.monotonic() - started
+        return values
 
-    *_, results = while_loop(lambda t, *_: t < length, block, (tf.constant(0), last, state, results))
-    return tf.reshape(by_place(results.stack()), shape)
+    def _graph(self, shape: tuple[int, ...]) -> Any:
+        if shape not in self._plain:
+            self._plain[shape] = tf.function(
+                lambda draft, options: cached(
+                    self.model, self.steps, draft, options, shape, compiled=False
+                ),
+                reduce_retracing=True,
+                autograph=False,
+            )
+        return self._plain[shape]
 
+    def _run_compiled(self, draft: Draft, options: Options, shape: tuple[int, ...]) -> Tensor:
+        """Pads the batch to a size that is compiled already, or that serves others too."""
+        count = int(draft.values.shape[0])
+        kind = (shape, tuple(option is None for option in options))
+        sizes = [size for k, size in self._compiled if k == kind and count <= size <= 2 * count]
+        size = min(sizes, default=_round_up(count))
+        if (kind, size) not in self._compiled:
+            self._compiled[kind, size] = tf.function(
+                lambda draft, options: cached(
+                    self.model, self.steps, draft, options, shape, compiled=True
+                ),
+                jit_compile=True,
+                autograph=False,
+            )
+        padded = tf.nest.map_structure(lambda part: _pad(part, size - count), draft)
+        return self._compiled[kind, size](padded, options)[:count]
 
-def cached_image(
-    model: Any, steps: RasterSteps, draft: Draft, options: Options, size: Any, compiled: bool
-) -> Tensor:
-    """The same for images of `size` (height, width): a loop over rows, in it one over pixels."""
-    likelihood = model.likelihood
-    batch = draft.values.shape[0] if compiled else tf.shape(draft.values)[0]
-    height, width = size
-    x = steps.graph.x
-    channels = x.shape[3]
-    by_value = likelihood.event_rank == 0
-    # Values are events of their own; all channels of a pixel stand at consecutive places.
-    per_pixel = channels if by_value else 1
-    run = steps.begin(
-        batch,
-        (height, width),
-        model.condition_tensors(draft.condition),
-        TensorRing if compiled else ArrayRing,
-    )
-    pixel_shape = (height, width, -1, channels)
-    given = tf.reshape(by_place(draft.values), pixel_shape)
-    known = tf.reshape(by_place(draft.known), pixel_shape)
-    if by_value:
-        # (places, batch) holds the channels among the places: put them behind the batch.
-        split = (height, width, channels, -1)
-        given = tf.transpose(tf.reshape(by_place(draft.values), split), (0, 1, 3, 2))
-        known = tf.transpose(tf.reshape(by_place(draft.known), split), (0, 1, 3, 2))
-    static = (draft.values.shape[0], channels)
-    given = tf.ensure_shape(given, (given.shape[0], given.shape[1], *static))
-    parameters = model.network.output_shape[-1]
-    dtype = draft.values.dtype
-    results = tf.TensorArray(dtype, height, element_shape=(given.shape[1], *static))
-
-    def channel(output: Tensor, number: int) -> Tensor:
-        """The parameters of one channel (or of the pixel), `(batch, …)`."""
-        return output[:, 0, 0, number] if by_value else output[:, 0, 0]
-
-    def draw(output: Tensor, number: int, noise: Tensor, pixel: Any) -> Tensor:
-        given_here, known_here = pixel
-        if by_value:
-            given_here, known_here = given_here[:, number], known_here[:, number]
-        return pick(model, channel(output, number), noise[number], options, given_here, known_here)
-
-    def pixel(column: Tensor, last: Tensor, state: Any, arrays: Any, row: Any, noise: Any) -> Any:
-        state = run.flush(column, state)
-        here = (given[row.y, column], known[row.y, column])
-        spots = noise[column]
-        if not steps.plan.present:
-            output, collected, state = run.pixel(column, state, last, row)
-            drawn = [draw(output, number, spots, here) for number in range(per_pixel)]
+    def _check(self) -> None:
+        """Runs the step form on random data, teacher-forced, against the full network."""
+        model = self.model
+        rng = np.random.default_rng(0)
+        image = len(model.data_shape) == 3
+        shape = tuple(size or (24 if image else 64) for size in model.data_shape)
+        levels = model.data_levels
+        if levels is None:
+            x = rng.normal(size=(2, *shape)).astype("float32")
         else:
-            drawn = []
-            for number in range(per_pixel):
-                now = _so_far(drawn, channels, last)
-                output, _, _ = run.pixel(column, state, now, row)
-                drawn.append(draw(output, number, spots, here))
-            _, collected, state = run.pixel(column, state, _so_far(drawn, channels, last), row)
-        event = tf.stack(drawn, -1) if by_value else drawn[0]
-        following = tf.reshape(tf.cast(event, x.dtype), tf.shape(last))
-        arrays = [
-            array.write(column, value)
-            for array, value in zip(arrays, [event, *collected], strict=True)
-        ]
-        return column + 1, following, state, arrays
-
-    def draw_row(y: Tensor, rows: Any, results: Any) -> Any:
-        row, rows = run.start_row(y, rows)
-        first = y * width * per_pixel
-        noise = noise_at(likelihood, draft, first + tf.range(width * per_pixel), parameters)
-        noise = by_place(noise)
-        noise = tf.reshape(noise, tf.concat([[width, per_pixel], tf.shape(noise)[1:]], 0))
-        noise = tf.ensure_shape(noise, (None, per_pixel, static[0], likelihood.draws(parameters)))
-        last = tf.zeros(tf.stack([batch, 1, 1, channels]), x.dtype)
-        state = run.start_pixels()
-        for column in range(steps.plan.line.start, 0):
-            state = run.flush(tf.constant(column), state)
-            _, _, state = run.pixel(tf.constant(column), state, last, row)
-        shapes = [(dtype, static)]
-        shapes += [(edge.dtype, (static[0], *edge.shape[3:])) for edge in steps.plan.collected]
-        arrays = [tf.TensorArray(d, width, element_shape=s) for d, s in shapes]
-        *_, arrays = while_loop(
-            lambda column, *_: column < width,
-            lambda *now: pixel(*now, row, noise),
-            (tf.constant(0), last, state, arrays),
+            x = rng.integers(levels, size=(2, *shape)).astype("int32")
+        conditions = {
+            name: np.zeros((2, *(size or 64 for size in sizes)), model.condition_dtype(name))
+            for name, sizes in model.condition_shapes.items()
+        }
+        condition = {n: tf.constant(value) for n, value in conditions.items()} or None
+        expected = flat_parameters(
+            model, _draft(x, condition, model.likelihood.event_rank), tf.constant(shape, tf.int32)
         )
-        drawn, *collected = [array.stack() for array in arrays]
-        rows = run.finish_row(y, rows, tf.cast(drawn, x.dtype), collected)
-        return y + 1, rows, results.write(y, drawn)
-
-    rows = run.initial()
-    for y in range(run.first_row, 0):
-        _, rows = run.start_row(tf.constant(y), rows)
-    *_, results = while_loop(lambda y, *_: y < height, draw_row, (tf.constant(0), rows, results))
-    drawn = tf.transpose(results.stack(), (2, 0, 1, 3))
-    return tf.reshape(drawn, tf.shape(draft.values))
-
-
-def _so_far(drawn: list[Tensor], channels: int, like: Tensor) -> Tensor:
-    """A pixel of which some channels are drawn, zeros for the others."""
-    missing = [tf.zeros_like(like[:, 0, 0, 0])] * (channels - len(drawn))
-    return tf.stack([*(tf.cast(d, like.dtype) for d in drawn), *missing], -1)[:, None, None]
-
-
-def pick(
-    model: Any, parameters: Tensor, noise: Tensor, options: Options, given: Tensor, known: Tensor
-) -> Tensor:
-    """The event at one position: what is known, else a draw. All `(batch, *event)`."""
-    parameters = bend(model.likelihood, parameters, options)
-    drawn = model.likelihood.sample(parameters, noise)
-    return tf.where(known, given, tf.cast(drawn, given.dtype))
+        # The step form needs no more than a beginning; the network gets what it is built for.
+        stop = min(_CHECKED, shape[0]) if not image else -(-_CHECKED // shape[1])
+        start = x[:, :stop]
+        draft = _draft(start, condition, model.likelihood.event_rank)
+        graph = tf.function(
+            lambda draft: cached(
+                model, self.steps, draft, Options(), start.shape[1:], compiled=False, record=True
+            ),
+            autograph=False,
+        )
+        found = graph(draft)
+        expected = expected[:, : found.shape[1]]
+        gap = float(tf.reduce_max(tf.abs(tf.cast(found - expected, tf.float32))))
+        scale = 1.0 + float(tf.reduce_max(tf.abs(tf.cast(expected, tf.float32))))
+        tolerance = 1e-4 if expected.dtype in (tf.float32, tf.float64) else 5e-2
+        if not gap <= tolerance * scale:
+            raise RuntimeError(
+                f"The step form of network '{model.network.name}' differs from the network itself "
+                f"by {gap:.2g}, so cached sampling would be wrong and is refused. A layer's "
+                "declaration (taps, combine or step) does not say what its call does; "
+                'method="parallel" does not use declarations.'
+            )
 
 
-def by_place(tensor: Tensor) -> Tensor:
-    """Swaps batch and places, so that a place is one contiguous slice."""
-    rank = tensor.shape.rank
-    return tf.transpose(tensor, (1, 0, *range(2, rank)))
+def _draft(x: np.ndarray, condition: Any, event_rank: int) -> Draft:
+    event = x.shape[x.ndim - event_rank :]
+    flat = tf.constant(x.reshape(len(x), -1, *event))
+    return Draft(
+        values=flat,
+        known=tf.ones(flat.shape, tf.bool),
+        seeds=tf.zeros((len(x),), tf.uint32),
+        examples=tf.range(len(x)),
+        condition=condition,
+    )
 
 
-def while_loop(cond: Callable[..., Tensor], body: Callable[..., Any], start: Any) -> Any:
-    """`tf.while_loop` over any structure, whose static shapes stay those of the start."""
-    flat = tf.nest.flatten(start, expand_composites=False)
+def _round_up(count: int) -> int:
+    """The next power of two, or above 16 the next multiple of 16."""
+    return 1 << (count - 1).bit_length() if count <= 16 else -(-count // 16) * 16
 
-    def fixed(*now: Any) -> Any:
-        after = tf.nest.flatten(body(*tf.nest.pack_sequence_as(start, now)))
-        return [
-            tf.ensure_shape(new, old.shape) if isinstance(old, tf.Tensor) else new
-            for new, old in zip(after, flat, strict=True)
-        ]
 
-    done = tf.while_loop(lambda *now: cond(*tf.nest.pack_sequence_as(start, now)), fixed, flat)
-    return tf.nest.pack_sequence_as(start, done)
+def _pad(part: Tensor, missing: int) -> Tensor:
+    """Repeats the last example."""
+    if part is None or not missing:
+        return part
+    return tf.concat([part, tf.repeat(part[-1:], missing, axis=0)], axis=0)
+
+
+__all__ = ["CachedSampler", "NoStepForm", "cached"]

@@ -1,19 +1,21 @@
 """Sampling, in-painting and continuation from Python: checks, chunks, progress, one answer."""
 
+import difflib
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from kerasar.sampling.cached import CachedSampler, NoStepForm
 from kerasar.sampling.draft import Draft, Options
 from kerasar.sampling.noise import fold_in
 from kerasar.sampling.parallel import parallel
 from kerasar.sampling.progress import Progress
 from kerasar.sampling.sequential import sequential
 from kerasar.training.checks import check_count
-from kerasar.typing import Shape, Tensor
+from kerasar.typing import Tensor
 
-METHODS = ("sequential", "parallel")
+METHODS = ("sequential", "parallel", "cached")
 
 
 def check_options(model: Any, temperature: float, top_k: int | None, top_p: float | None) -> Options:
@@ -47,11 +49,38 @@ def check_options(model: Any, temperature: float, top_k: int | None, top_p: floa
     )
 
 
-def check_method(method: str | None) -> str:
-    """The name of a sampler; the best that the model has for None."""
+def check_method(model: Any, method: str | None) -> str:
+    """The name of a sampler; the best that the model has for None.
+
+    Raises:
+        ValueError: for an unknown name, or for "cached" where a layer cannot be run step by step;
+            the layer is named.
+    """
     if method is not None and method not in METHODS:
-        raise ValueError(f"method must be one of {', '.join(METHODS)} or None, but got {method!r}.")
-    return method or "sequential"
+        close = difflib.get_close_matches(str(method), METHODS, 1)
+        hint = f" Did you mean '{close[0]}'?" if close else ""
+        raise ValueError(
+            f"method must be one of {', '.join(METHODS)}, or None for the best, but got "
+            f"{method!r}.{hint}"
+        )
+    if method in (None, "cached"):
+        try:
+            cached_sampler(model)
+        except NoStepForm as reason:
+            if method is None:
+                return "parallel"
+            raise ValueError(
+                f"Model '{model.name}' has no cached sampler: {reason}. Use method=\"parallel\", "
+                "which gives the same samples for any causal network."
+            ) from None
+    return method or "cached"
+
+
+def cached_sampler(model: Any) -> CachedSampler:
+    """The model's cached sampler, built and checked when it is first asked for."""
+    if CachedSampler not in model.sampling_graphs:
+        model.sampling_graphs[CachedSampler] = CachedSampler(model)
+    return model.sampling_graphs[CachedSampler]
 
 
 def generate(
@@ -62,8 +91,9 @@ def generate(
     options: Options,
     condition: Any = None,
     num: int = 1,
-    method: str | None = None,
+    method: str = "cached",
     chunk_size: int = 256,
+    jit_compile: bool | None = None,
     verbose: bool | str = "auto",
 ) -> np.ndarray:
     """Completes `num` versions of each example; checked arguments only.
@@ -76,15 +106,15 @@ def generate(
         options: from `check_options`.
         condition: arrays by input name, from `check_condition`, or None.
         num: versions of each example.
-        method: name of a sampler.
+        method: from `check_method`.
         chunk_size: how many are completed at once.
+        jit_compile: whether the cached loop is compiled by XLA; None: when that pays.
         verbose: as for `Progress`.
 
     Returns:
         `(examples, num, *data shape)`.
     """
-    method = check_method(method)
-    shape: Shape = values.shape[1:]
+    shape: tuple[int, ...] = values.shape[1:]
     event = shape[len(shape) - model.likelihood.event_rank :]
     places = int(np.prod(shape[: len(shape) - len(event)]))
     rows = np.repeat(np.arange(len(values)), num)
@@ -103,15 +133,25 @@ def generate(
                 examples=tf.constant(some, tf.int32),
                 condition=condition and {n: tf.constant(part[some]) for n, part in condition.items()},
             )
-            result = _complete(model, method, draft, options, shape, progress)
+            result = _complete(model, method, draft, options, shape, jit_compile, progress)
             finished[chunk] = result.numpy().reshape(finished[chunk].shape)
     return finished.reshape(len(values), num, *shape)
 
 
 def _complete(
-    model: Any, method: str, draft: Draft, options: Options, shape: Shape, progress: Progress
+    model: Any,
+    method: str,
+    draft: Draft,
+    options: Options,
+    shape: tuple[int, ...],
+    jit_compile: bool | None,
+    progress: Progress,
 ) -> Tensor:
     examples, places = draft.values.shape[:2]
+    if method == "cached":
+        values = cached_sampler(model).run(draft, options, shape, jit_compile)
+        progress.advance(examples * places)
+        return values
     data_shape = tf.constant(shape, tf.int32)
     if method == "parallel":
         values = _graph(model, parallel)(draft, options, data_shape)

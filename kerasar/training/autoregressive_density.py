@@ -255,7 +255,9 @@ class AutoregressiveDensity(DensityModel):
         probe = keras.Model(self.network.inputs, [node.tensor for node in nodes])
         flat = self.condition_tensors(batch.condition)
         flat.insert(self._x_index, batch.x)
+        before = self.network.get_weights()
         values = probe(flat if len(flat) > 1 else flat[0], training=True)
+        self.network.set_weights(before)  # moving statistics have moved
         values = values if isinstance(values, (list, tuple)) else [values]
         name = first_non_finite([node.name for node in nodes], list(values))
         if name is None:

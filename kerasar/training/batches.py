@@ -25,7 +25,7 @@ def unpack(data: Any) -> Batch:
     Raises:
         ValueError: if labels were passed, or a dict with other names.
     """
-    if isinstance(data, (tuple, list)):
+    if isinstance(data, tuple):
         if len(data) != 1 and any(part is not None for part in data[1:]):
             raise ValueError(
                 "A density model learns from x alone, but the data are a tuple of "

@@ -125,7 +125,7 @@ class DensityModel(keras.Model):
             kwargs["validation_data"] = (held_out,)
             if isinstance(held_out, tf.data.Dataset):
                 kwargs["validation_data"] = held_out
-        self.finite_guard.prepare(example, size)
+        self._watch(example, size)
         callbacks = kwargs.pop("callbacks", None) or []
         if not isinstance(callbacks, (list, tuple)):
             callbacks = [callbacks]
@@ -144,8 +144,26 @@ class DensityModel(keras.Model):
         with _plain_errors():
             return super().evaluate(x, **kwargs)
 
+    def train_on_batch(self, x: Any, y: Any = None, **kwargs: Any) -> Any:
+        """One step on `x`, as one of `fit`; arguments as for `keras.Model.train_on_batch`."""
+        self._assert_compile_called("train_on_batch")
+        _refuse_labels(y, kwargs)
+        x, example, size = self._prepare(x, np.iinfo(int).max, "x")
+        self._watch(example, size)
+        logs = super().train_on_batch(x, **kwargs)
+        self.finite_guard.report(self.locate_non_finite)
+        return logs
+
     def train_step(self, data: Any) -> dict[str, Tensor]:
         batch = unpack(data)
+        # The forward pass itself moves moving statistics.
+        state = self.non_trainable_weights
+        before = [tf.identity(weight.value) for weight in state]
+
+        def restore() -> None:
+            for weight, value in zip(state, before, strict=True):
+                weight.assign(value)
+
         with tf.GradientTape() as tape:
             nats = self.nats(batch, training=True)
             loss = tf.reduce_mean(nats)
@@ -155,7 +173,7 @@ class DensityModel(keras.Model):
         weights = self.trainable_weights
         gradients = tape.gradient(scaled, weights)
         self.finite_guard.apply(
-            loss, gradients, batch, lambda: self.optimizer.apply(gradients, weights)
+            loss, gradients, batch, lambda: self.optimizer.apply(gradients, weights), restore
         )
         return self._update_metrics(loss, nats, batch)
 
@@ -173,6 +191,11 @@ class DensityModel(keras.Model):
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
         return [self.loss_tracker, *self.per_dimension]
+
+    def _watch(self, example: Batch, size: int) -> None:
+        """Sets the guard over what is not finite; steps traced for another room are dropped."""
+        if self.finite_guard.prepare(example, size, compiled=bool(self.jit_compile)):
+            self.train_function = None
 
     # Data on their way in.
 

@@ -23,78 +23,132 @@ class FiniteGuard:
     def __init__(self) -> None:
         self.tripped = tf.Variable(False, trainable=False, name="non_finite")
         self._loss = tf.Variable(0.0, trainable=False, name="non_finite_loss")
-        self._size = tf.Variable(0, trainable=False, name="non_finite_size")
-        self._kept: list[tf.Variable] | None = None
+        self._kept: list[tf.Variable] = []
+        self._shapes: list[tf.Variable] = []  # of the batch, where `_kept` is larger or smaller
         self._structure: Any = None
 
-    def prepare(self, batch: Batch, size: int) -> None:
-        """Makes room for a batch of up to `size` examples like those of `batch`."""
+    def prepare(self, batch: Batch, size: int, compiled: bool) -> bool:
+        """Makes room for batches like `batch`, before training.
+
+        Args:
+            batch: an example of the parts.
+            size: the number of examples in a full batch.
+            compiled: whether XLA compiles the training step. Variables then have a fixed shape,
+                and a batch that is larger than expected is kept in part.
+
+        Returns:
+            Whether the room is new. Training steps that were traced before do not know it.
+        """
         self.tripped.assign(False)
-        parts = batch.present()
-        specs = [(tuple(part.shape[1:]), part.dtype) for part in tree.flatten(parts)]
-        if self._kept is None or [
-            (tuple(kept.shape[1:]), kept.dtype) for kept in self._kept
-        ] != specs or self._kept[0].shape[0] != size:
-            self._structure = tree.map_structure(lambda _: None, parts)
-            self._kept = [
-                tf.Variable(tf.zeros((size, *shape), dtype), trainable=False)
-                for shape, dtype in specs
-            ]
+        structure = tree.map_structure(lambda part: tf.as_dtype(part.dtype), batch.present())
+        parts = tree.flatten(batch.present())
+        if compiled:
+            room = [tf.TensorShape((size, *part.shape[1:])) for part in parts]
+        else:
+            room = [tf.TensorShape([None] * len(part.shape)) for part in parts]
+        if structure == self._structure and room == [kept.shape for kept in self._kept]:
+            return False
+        self._structure = structure
+        self._kept = [
+            tf.Variable(tf.zeros([n or 0 for n in shape], part.dtype), shape=shape, trainable=False)
+            for shape, part in zip(room, parts, strict=True)
+        ]
+        self._shapes = [tf.Variable([0] * len(shape), trainable=False) for shape in room]
+        return True
 
     def apply(
-        self, loss: Tensor, gradients: list[Tensor], batch: Batch, update: Callable[[], None]
+        self,
+        loss: Tensor,
+        gradients: list[Tensor],
+        batch: Batch,
+        update: Callable[[], None],
+        restore: Callable[[], None],
     ) -> None:
-        """Calls `update` if the loss and all gradients are finite, else keeps the batch."""
+        """Calls `update` if loss and gradients are finite, else keeps the batch.
+
+        From then on, until the next `prepare`, nothing is updated any more: many steps run in one
+        execution, and those after a bad one must not move the weights. `restore` then undoes what
+        the step has changed already.
+        """
         norm = tf.linalg.global_norm([g for g in gradients if g is not None])
         finite = tf.math.is_finite(loss) & tf.math.is_finite(norm)
-
-        def keep() -> Tensor:
-            first = tf.logical_not(self.tripped)
-            self.tripped.assign(True)
-            self._loss.assign(tf.where(first, tf.cast(loss, tf.float32), self._loss))
-            parts = tree.flatten(batch.present())
-            size = tf.shape(parts[0])[0]
-            self._size.assign(tf.where(first, size, self._size))
-            for kept, part in zip(self._kept or [], parts, strict=False):
-                missing = kept.shape[0] - size
-                padded = tf.pad(part, [[0, missing]] + [[0, 0]] * (len(part.shape) - 1))
-                kept.assign(tf.where(first, padded, kept))
-            return tf.constant(False)
 
         def go() -> Tensor:
             update()
             return tf.constant(True)
 
-        tf.cond(finite, go, keep)
+        def stop() -> Tensor:
+            restore()
+            return tf.cond(self.tripped, lambda: tf.constant(False), keep)
+
+        def keep() -> Tensor:
+            self.tripped.assign(True)
+            self._loss.assign(tf.cast(loss, tf.float32))
+            parts = tree.flatten(batch.present()) if self._kept else []
+            for kept, shape, part in zip(self._kept, self._shapes, parts, strict=True):
+                shape.assign(tf.shape(part))
+                kept.assign(_fitted(part, kept.shape))
+            return tf.constant(False)
+
+        tf.cond(finite & tf.logical_not(self.tripped), go, stop)
 
     def batch(self) -> Batch | None:
-        """The batch that was kept."""
-        if self._kept is None:
+        """The batch that was kept, as far as there was room."""
+        if not self._kept:
             return None
-        size = int(self._size)
-        flat = [kept[:size] for kept in self._kept]
+        flat = [
+            kept[tuple(slice(int(size)) for size in shape.numpy())]
+            for kept, shape in zip(self._kept, self._shapes, strict=True)
+        ]
         return Batch(**tree.pack_sequence_as(self._structure, flat))
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the kept batch is all of the batch."""
+        return all(
+            (kept.numpy().shape >= shape.numpy()).all()
+            for kept, shape in zip(self._kept, self._shapes, strict=True)
+        )
 
     @property
     def loss(self) -> float:
         """The loss that the kept batch gave."""
         return float(self._loss)
 
+    def report(self, locate: Callable[[Batch], str]) -> None:
+        """Raises a `FloatingPointError` if an update was refused; `locate` says where it arose."""
+        if not self.tripped.numpy():
+            return
+        kept = self.batch()
+        where = ""
+        if kept is not None and self.is_whole:
+            where = f" {locate(kept)} The batch is kept as model.finite_guard.batch()."
+        elif kept is not None:
+            where = (
+                " The batch was larger than the first one, so only a part of it is kept as "
+                "model.finite_guard.batch(); jit_compile=False keeps it whole."
+            )
+        raise FloatingPointError(
+            f"Training stopped: a batch gave the loss {self.loss} or a gradient that is not "
+            f"finite. The weights are those from before it.{where} Try a lower learning rate, or "
+            "clipnorm=1.0 in the optimizer."
+        )
+
 
 class StopWhenNotFinite(keras.callbacks.Callback):
     """Ends training with a `FloatingPointError` as soon as the model's guard has tripped."""
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        guard = self.model.finite_guard
-        if guard.tripped.numpy():
-            kept = guard.batch()
-            where = "" if kept is None else " " + self.model.locate_non_finite(kept)
-            raise FloatingPointError(
-                f"Training stopped: a batch gave the loss {guard.loss} or a gradient that is not "
-                f"finite. The weights are those from before it.{where} The batch is kept as "
-                "model.finite_guard.batch(). Try a lower learning rate, or clipnorm=1.0 in the "
-                "optimizer."
-            )
+        self.model.finite_guard.report(self.model.locate_non_finite)
+
+
+def _fitted(part: Tensor, shape: tf.TensorShape) -> Tensor:
+    """The part, cropped and padded to a shape if that is fixed."""
+    if None in shape:
+        return part
+    part = part[tuple(slice(size) for size in shape)]
+    missing = tf.constant(shape.as_list()) - tf.shape(part)
+    return tf.pad(part, tf.stack([tf.zeros_like(missing), missing], axis=1))
 
 
 def first_non_finite(names: list[str], values: list[Tensor]) -> str | None:

@@ -1,0 +1,36 @@
+"""From a network to its step form, or to the reason why there is none."""
+
+import keras
+
+from kerasar.causality.graph import read_graph
+from kerasar.causality.raster_plan import NoStepForm
+from kerasar.causality.raster_steps import RasterSteps
+from kerasar.causality.reading import read
+from kerasar.causality.sequence_steps import SequenceSteps
+from kerasar.layers.protocol import Taps
+
+
+def step_form(network: keras.Model, event_rank: int | None = None) -> SequenceSteps | RasterSteps:
+    """The step form of a causal network: what computes one position after the other.
+
+    Args:
+        network: functional Keras model that `check_causal` accepts.
+        event_rank: as for `check_causal`.
+
+    Raises:
+        NoStepForm: if a layer does not say what it sees, or cannot be run step by step; the layer
+            is named.
+    """
+    reading = read(read_graph(network, event_rank))
+    for node, declared in reading.declarations.items():
+        kind = type(node.operation).__name__
+        if declared is None:
+            raise NoStepForm(
+                f"layer '{node.name}' ({kind}) does not declare what it sees "
+                "(kerasar.layers.protocol says how)"
+            )
+        if isinstance(declared, Taps) and declared.combine is None and declared.weigh is None:
+            raise NoStepForm(f"layer '{node.name}' ({kind}) has no step form")
+    if reading.graph.places == 1:
+        return SequenceSteps(reading)
+    return RasterSteps(reading)

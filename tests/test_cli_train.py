@@ -1,0 +1,292 @@
+"""`kerasar train`: what a run folder holds, how training ends, what is refused."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from matplotlib.image import imread
+from typer.testing import CliRunner
+
+import kerasar
+from kerasar.cli import app
+from kerasar.cli.train import _hold_out
+from kerasar.data import load_images
+
+SETTINGS = ["--epochs", "2", "--batch-size", "10", "--seed", "3"]
+
+
+def train(*arguments):
+    return CliRunner().invoke(app, ["train", *map(str, arguments)])
+
+
+def left_behind(folder):
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+def toy_images(count, levels=3, shape=(4, 4, 1)):
+    """Each row repeats one value, so there is something to learn."""
+    rows = np.random.RandomState(count).randint(0, levels, (count, shape[0], 1, shape[2]))
+    return np.broadcast_to(rows, (count, *shape)).astype("uint8")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A run of two epochs, and what the command said."""
+    folder = tmp_path_factory.mktemp("trained")
+    np.savez(folder / "rows.npz", x_train=toy_images(40), x_test=toy_images(9))
+    done = train(
+        "shifted-pixelcnn", "--data", folder / "rows.npz", "--out", folder / "run", *SETTINGS
+    )
+    assert done.exit_code == 0, done.output
+    return folder / "run", done
+
+
+def test_a_run_folder_holds_all_it_should(trained):
+    run, _ = trained
+    assert {path.name for path in run.iterdir()} == {
+        "config.json",
+        "model.keras",
+        "history.csv",
+        "tensorboard",
+        "samples.png",
+        "inpainting.png",
+        "export",
+    }
+    assert (run / "export" / "1" / "saved_model.pb").is_file()
+
+
+def test_the_settings_of_a_run_are_kept(trained):
+    config = json.loads((trained[0] / "config.json").read_text())
+    assert config["model"] == "shifted-pixelcnn" and config["data"] == "rows"
+    assert (config["epochs"], config["batch_size"], config["seed"]) == (2, 10, 3)
+    assert config["images"] == {"train": 36, "validation": 4, "test": 9}
+
+
+def test_the_saved_model_has_the_test_result_that_was_said(trained):
+    run, done = trained
+    reached = json.loads((run / "config.json").read_text())["test"]
+    test = load_images(run.parent / "rows.npz").test
+    nats = -kerasar.load(run).log_prob(test).mean()
+    assert nats == pytest.approx(reached["nats"], rel=1e-5)
+    assert reached["bits_per_dim"] == pytest.approx(nats / np.log(2) / 16, rel=1e-5)
+    assert f"(9): {reached['bits_per_dim']:.3f} bits/dim, {nats:.2f} nats" in done.stdout
+
+
+def test_the_best_epoch_is_kept(trained):
+    run, _ = trained
+    with (run / "history.csv").open() as file:
+        reached = [float(row["val_bits_per_dim"]) for row in csv.DictReader(file)]
+    chosen = json.loads((run / "config.json").read_text())["training"]
+    assert len(reached) == 2
+    assert chosen["validation_bits_per_dim"] == min(reached)
+    assert chosen["best_epoch"] == 1 + reached.index(min(reached))
+    _, choose = _hold_out(load_images(run.parent / "rows.npz").train)
+    judged = kerasar.load(run).evaluate(choose, verbose=0, return_dict=True)
+    assert judged["bits_per_dim"] == pytest.approx(min(reached), rel=1e-5)
+
+
+@pytest.mark.parametrize("name", ["samples.png", "inpainting.png"])
+def test_the_pictures_are_pictures(trained, name):
+    height, width = imread(trained[0] / name).shape[:2]
+    assert height > 300 and width > 300
+
+
+def events(folder):
+    for file in folder.rglob("events*"):
+        for event in tf.compat.v1.train.summary_iterator(str(file)):
+            yield from event.summary.value
+
+
+def test_tensorboard_gets_curves_and_images_of_samples(trained):
+    logs = trained[0] / "tensorboard"
+    shown = {(value.tag, value.metadata.plugin_data.plugin_name) for value in events(logs)}
+    assert {("bits_per_dim", "scalars"), ("loss", "scalars"), ("samples", "images")} <= shown
+
+
+def test_tensorboard_images_can_be_decoded(trained):
+    images = [value for value in events(trained[0] / "tensorboard") if value.tag == "samples"]
+    width, height, png = tf.make_ndarray(images[0].tensor)
+    assert tf.io.decode_png(png).shape == (int(height), int(width), 3)
+
+
+def test_what_can_be_done_next_is_said(trained):
+    run, done = trained
+    for command in ("sample", "inpaint", "score"):
+        assert f"kerasar {command} {run}" in done.stdout
+
+
+def test_validation_images_are_taken_from_the_training_images():
+    images = np.arange(40).reshape(40, 1, 1, 1)
+    learn, choose = _hold_out(images)
+    assert sorted([*learn.ravel(), *choose.ravel()]) == list(range(40)) and len(choose) == 4
+
+
+def test_a_single_image_is_not_enough():
+    with pytest.raises(ValueError, match="at least 2 images.*holds 1"):
+        _hold_out(np.zeros((1, 2, 2, 1)))
+
+
+def test_without_out_runs_are_numbered(trained, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    data = trained[0].parent / "rows.npz"
+    for _ in range(2):
+        stop_after(0, KeyboardInterrupt(), monkeypatch)  # a run that takes no time
+        assert train("shifted-pixelcnn", "--data", data, *SETTINGS).exit_code == 0
+    runs = {path.name for path in (tmp_path / "runs").iterdir()}
+    assert runs == {"shifted-pixelcnn-rows", "shifted-pixelcnn-rows-2"}
+
+
+# How training ends early.
+
+
+def stop_after(epoch, error, monkeypatch):
+    """Makes training raise an error while the given epoch (from 0) is under way."""
+
+    def raise_it(self, batch, logs=None):
+        if len(self.model.history.epoch) == epoch:
+            raise error
+
+    monkeypatch.setattr(kerasar.cli.callbacks.TrainingProgress, "on_train_batch_end", raise_it)
+
+
+@pytest.fixture
+def data(trained):
+    return trained[0].parent / "rows.npz"
+
+
+@pytest.mark.parametrize("epoch", [0, 1], ids=["first epoch", "second epoch"])
+def test_ctrl_c_keeps_the_best_model_and_finishes_the_folder(data, tmp_path, monkeypatch, epoch):
+    stop_after(epoch, KeyboardInterrupt(), monkeypatch)
+    done = train("shifted-pixelcnn", "--data", data, "--out", tmp_path / "run", *SETTINGS)
+    assert done.exit_code == 0 and "Stopped." in done.stdout
+    assert {"samples.png", "inpainting.png", "export"} <= set(os.listdir(tmp_path / "run"))
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert config["training"]["best_epoch"] == epoch
+    assert config["training"]["stopped_early_by"] == "KeyboardInterrupt"
+
+
+def test_training_that_fails_at_once_leaves_nothing(data, tmp_path):
+    out = tmp_path / "run"
+    done = train("shifted-pixelcnn", "--data", data, "--out", out, "--learning-rate", "1e38")
+    assert done.exit_code == 1
+    assert "Error: Training stopped" in done.stderr and "learning rate" in done.stderr
+    assert not left_behind(tmp_path)
+
+
+def test_training_that_fails_later_keeps_the_best_model(data, tmp_path, monkeypatch):
+    stop_after(1, FloatingPointError("the loss is inf"), monkeypatch)
+    done = train("shifted-pixelcnn", "--data", data, "--out", tmp_path / "run", *SETTINGS)
+    assert done.exit_code == 1 and "Error: the loss is inf" in done.stderr
+    assert isinstance(kerasar.load(tmp_path / "run"), keras.Model)
+
+
+# Bad input: message, exit status 2, nothing left behind.
+
+
+def assert_refused(done, *parts):
+    assert done.exit_code == 2, done.output
+    message = " ".join(done.stderr.replace("│", " ").split())
+    for part in parts:
+        assert part in message
+    assert "Traceback" not in done.output
+
+
+@pytest.mark.parametrize(
+    "option, value, parts",
+    [
+        ("--epochs", "0", ["--epochs", "0", "x>=1"]),
+        ("--epochs", "many", ["--epochs", "many"]),
+        ("--batch-size", "-3", ["--batch-size", "-3"]),
+        ("--seed", "-1", ["--seed", "-1"]),
+        ("--levels", "1", ["--levels", "1"]),
+        ("--learning-rate", "0", ["--learning-rate must be a number above 0, but got 0"]),
+        ("--learning-rate", "nan", ["--learning-rate", "nan"]),
+        ("--learning-rate", "inf", ["--learning-rate", "inf"]),
+    ],
+)
+def test_bad_numbers_are_refused(tmp_path, monkeypatch, option, value, parts):
+    monkeypatch.chdir(tmp_path)
+    assert_refused(train("shifted-pixelcnn", "--data", "digits", option, value), *parts)
+    assert not left_behind(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "model, data, parts",
+    [
+        ("shifted-pixelcn", "digits", ["MODEL", "'shifted-pixelcn'", "mean 'shifted-pixelcnn'"]),
+        ("shifted-pixelcnn", "digit", ["'digit'", "Did you mean 'digits'"]),
+        ("shifted-pixelcnn", "missing.npz", ["no file or folder 'missing.npz'"]),
+    ],
+    ids=["model", "data", "file"],
+)
+def test_unknown_names_are_refused(tmp_path, monkeypatch, model, data, parts):
+    monkeypatch.chdir(tmp_path)
+    assert_refused(train(model, "--data", data), *parts)
+    assert not left_behind(tmp_path)
+
+
+def write_damaged(path):
+    np.savez(path, x_train=toy_images(9), x_test=toy_images(9))
+    path.write_bytes(path.read_bytes()[:-40])
+
+
+@pytest.mark.parametrize(
+    "write, parts",
+    [
+        (write_damaged, ["bad.npz", "damaged"]),
+        (lambda p: np.savez(p, x=np.array([{}])), ["bad.npz", "Python objects"]),
+        (lambda p: np.savez(p, x=toy_images(9) / 2), ["whole numbers", "0.5"]),
+        (lambda p: np.savez(p, x=toy_images(9).astype(float) * np.nan), ["whole numbers", "nan"]),
+        (lambda p: np.savez(p, x=np.zeros((9, 16), "uint8")), ["(9, 16)"]),
+        (lambda p: np.savez(p, x=toy_images(9, shape=(4, 4, 3))), ["grey images", "(4, 4, 3)"]),
+    ],
+    ids=["damaged", "pickled", "fractions", "NaN", "rank", "colour"],
+)
+def test_bad_images_are_refused(tmp_path, monkeypatch, write, parts):
+    monkeypatch.chdir(tmp_path)
+    write(Path("bad.npz"))
+    assert_refused(train("shifted-pixelcnn", "--data", "bad.npz"), *parts)
+    assert left_behind(tmp_path) == ["bad.npz"]
+
+
+def test_levels_that_do_not_hold_the_data_are_refused(data, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = train("shifted-pixelcnn", "--data", data, "--levels", "2")
+    assert_refused(done, "levels=2", "holds the value 2")
+    assert not left_behind(tmp_path)
+
+
+def test_an_output_that_exists_is_not_touched(tmp_path):
+    out = tmp_path / "run"
+    out.mkdir()
+    (out / "mine.txt").write_text("precious")
+    done = train("shifted-pixelcnn", "--data", "digits", "--out", out)
+    assert_refused(done, "--out", "exists", "run-2")
+    assert left_behind(tmp_path) == ["run", "run/mine.txt"]
+
+
+def test_an_output_below_a_file_is_refused(tmp_path):
+    (tmp_path / "file").write_text("precious")
+    done = train("shifted-pixelcnn", "--data", "digits", "--out", tmp_path / "file" / "run")
+    assert_refused(done, "--out", "is a file")
+    assert left_behind(tmp_path) == ["file"]
+
+
+def test_the_real_command_ends_with_message_and_status(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "kerasar.cli", "train", "shifted-pixelcnn", "--data", "digit"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        timeout=120,
+    )
+    assert done.returncode == 2 and not done.stdout
+    assert done.stderr.startswith("Error: 'digit'") and "Traceback" not in done.stderr
+    assert not left_behind(tmp_path)
