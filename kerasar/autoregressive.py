@@ -61,6 +61,7 @@ class AutoregressiveModel(AutoregressiveDensity):
         method: str | None = None,
         length: int | None = None,
         image_shape: tuple[int, int] | None = None,
+        prompt: Any = None,
         chunk_size: int = 256,
         jit_compile: bool | None = None,
         verbose: bool | str = "auto",
@@ -80,6 +81,8 @@ class AutoregressiveModel(AutoregressiveDensity):
                 All give the same samples; None takes the best the model has.
             length: steps to draw where the network leaves its length open.
             image_shape: (height, width) to draw where the network leaves its size open.
+            prompt: the beginning of each sequence, `(num_samples, steps, …)`, or one for all,
+                `(steps, …)`; the result contains it.
             chunk_size: how many are drawn at once, which bounds the memory.
             jit_compile: whether the cached loop is compiled by XLA, which takes seconds at first;
                 None compiles once enough has been sampled for that to pay.
@@ -98,6 +101,10 @@ class AutoregressiveModel(AutoregressiveDensity):
         condition = self.check_condition(condition, num_samples)
         values = np.zeros((num_samples, *shape), "int32" if self.discrete else "float32")
         known = np.zeros(values.shape, bool)
+        if prompt is not None:
+            prompt = self._check_prompt(prompt, values.shape)
+            values[:, : prompt.shape[1]] = prompt
+            known[:, : prompt.shape[1]] = True
         drawn = generate(
             self,
             values,
@@ -194,6 +201,23 @@ class AutoregressiveModel(AutoregressiveDensity):
             FileExistsError: if something is there already.
         """
         export_autoregressive(self, filepath, **kwargs)
+
+    def _check_prompt(self, prompt: Any, shape: tuple[int, ...]) -> np.ndarray:
+        if len(self.data_shape) == 3:
+            raise ValueError(
+                "prompt is the beginning of a sequence, but this model draws images. Use inpaint() "
+                "to give parts of an image."
+            )
+        prompt = np.asarray(prompt)
+        if prompt.ndim == len(shape) - 1:
+            prompt = np.repeat(prompt[None], shape[0], axis=0)
+        prompt = check_data(prompt, (None, *shape[2:]), self.data_levels, "prompt")
+        if prompt.shape[1] > shape[1] or len(prompt) != shape[0]:
+            raise ValueError(
+                f"prompt must hold {shape[0]} sequences (num_samples) of at most {shape[1]} steps "
+                f"(the length), but its shape is {prompt.shape}."
+            )
+        return prompt
 
     def _sampled_shape(
         self, length: int | None, image_shape: tuple[int, int] | None

@@ -8,7 +8,6 @@ import pytest
 
 from kerasar.cli.quiet import _is_noise
 
-
 NOISY_TENSORFLOW = """
 import os
 os.write(2, b"WARNING: All log messages before absl::InitializeLog() is called are written\\n")

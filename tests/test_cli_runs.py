@@ -14,6 +14,7 @@ import tensorflow as tf
 from matplotlib.image import imread
 from typer.testing import CliRunner
 
+from kerasar.autoregressive import AutoregressiveModel
 from kerasar.cli import app
 from kerasar.cli.hiding import Hide, known_pixels
 from kerasar.cli.registry import MODELS
@@ -95,9 +96,8 @@ def test_several_outputs_hold_the_same_samples(run):
 # inpaint
 
 
-@pytest.mark.parametrize("hide", list(Hide))
-def test_in_painting_leaves_what_is_known(run, folder, hide):
-    succeed("inpaint", run, "--hide", hide.value, "--images", 4, "--num", 2, "--out", "a.npz")
+def test_in_painting_leaves_what_is_known(run, folder):
+    succeed("inpaint", run, "--hide", "random", "--images", 4, "--num", 2, "--out", "a.npz")
     with np.load("a.npz") as arrays:
         known, given, completed = (arrays[key] for key in ("known", "given", "completed"))
     with np.load(folder / "noise.npz") as noise:
@@ -215,15 +215,21 @@ def test_scores_in_a_file_are_those_on_the_screen(run, folder):
 # export
 
 
-def test_exports_are_numbered(run):
+@pytest.fixture
+def quick_export(monkeypatch):
+    """Writes a folder and nothing in it; tests/test_cli_train.py looks at a real export."""
+    monkeypatch.setattr(AutoregressiveModel, "export", lambda model, path: os.makedirs(path))
+
+
+def test_exports_are_numbered(run, quick_export):
     for number in (1, 2):
         assert succeed("export", run).stdout.strip() == f"run/export/{number}"
-    assert os.path.isfile("run/export/2/saved_model.pb")
+    assert set(os.listdir("run/export")) == {"1", "2"}
 
 
-def test_an_export_goes_where_it_is_told(run):
-    succeed("export", run, "--out", "models/digits/1")
-    assert os.path.isfile("models/digits/1/saved_model.pb")
+def test_an_export_goes_where_it_is_told(run, quick_export):
+    assert succeed("export", run, "--out", "models/digits/1").stdout.strip() == "models/digits/1"
+    assert os.path.isdir("models/digits/1")
 
 
 # Bad input: message, exit status 2, nothing left behind.
@@ -241,18 +247,21 @@ def assert_refused(done, *parts, left=()):
 @pytest.mark.parametrize(
     "arguments, parts",
     [
-        (["sample", "--num", 0], ["--num", "0 is not in the range"]),
-        (["sample", "--temperature", 0], ["temperature must be a number above 0, but got 0"]),
-        (["sample", "--temperature", "nan"], ["temperature", "nan"]),
-        (["sample", "--top-k", 0], ["--top-k", "0"]),
+        (["sample", "--num", 0], ["--num must be at least 1, but got 0"]),
+        (
+            ["sample", "--temperature", 0],
+            ["--temperature must be a finite number above 0, but got 0"],
+        ),
+        (["sample", "--temperature", "nan"], ["--temperature must", "got nan"]),
+        (["sample", "--top-k", 0], ["--top-k must be at least 1, but got 0"]),
         (["sample", "--top-k", 6], ["top_k", "at most", "5", "6"]),
-        (["sample", "--top-p", 1.5], ["top_p", "1.5"]),
-        (["sample", "--seed", -1], ["--seed", "-1"]),
+        (["sample", "--top-p", 1.5], ["--top-p must lie", "1.5"]),
+        (["sample", "--seed", -1], ["--seed must be from 0 to 2,147,483,647, but got -1"]),
         (["sample", "--method", "magic"], ["method", "magic"]),
         (["sample", "--out", "a.gif"], ["--out", ".png or .npz", "'a.gif'", "'a.png'"]),
         (["inpaint", "--hide", "nothing"], ["--hide", "nothing", "bottom"]),
-        (["inpaint", "--num", 0], ["--num", "0"]),
-        (["inpaint", "--temperature", -1], ["temperature", "-1"]),
+        (["inpaint", "--num", 0], ["--num must be at least 1, but got 0"]),
+        (["inpaint", "--images", -1], ["--images must be at least 1, but got -1"]),
         (["inpaint", "--data", "digits"], ["5 levels", "'digits'"]),
         (["inpaint", "--out", "run/model.keras"], ["--out", "model.keras"]),
         (["export", "--out", "run"], ["--out", "'run' exists"]),

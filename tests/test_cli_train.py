@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 import kerasar
 from kerasar.cli import app
-from kerasar.cli.train import _hold_out
+from kerasar.cli.train import _hold_out, _run_path
 from kerasar.data import load_images
 
 SETTINGS = ["--epochs", "2", "--batch-size", "10", "--seed", "3"]
@@ -133,14 +133,14 @@ def test_a_single_image_is_not_enough():
         _hold_out(np.zeros((1, 2, 2, 1)))
 
 
-def test_without_out_runs_are_numbered(trained, tmp_path, monkeypatch):
+def test_without_out_runs_are_named_and_numbered(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    data = trained[0].parent / "rows.npz"
-    for _ in range(2):
-        stop_after(0, KeyboardInterrupt(), monkeypatch)  # a run that takes no time
-        assert train("shifted-pixelcnn", "--data", data, *SETTINGS).exit_code == 0
-    runs = {path.name for path in (tmp_path / "runs").iterdir()}
-    assert runs == {"shifted-pixelcnn-rows", "shifted-pixelcnn-rows-2"}
+    np.save("my rows.npy", toy_images(9))
+    for number in ("", "-2", "-3"):
+        path = _run_path(None, "shifted-pixelcnn", "my rows.npy")
+        assert path == Path(f"runs/shifted-pixelcnn-my-rows{number}")
+        path.mkdir(parents=True)
+    assert _run_path(None, "m", "tfds:mnist/3d") == Path("runs/m-tfds-mnist-3d")
 
 
 # How training ends early.
@@ -161,15 +161,32 @@ def data(trained):
     return trained[0].parent / "rows.npz"
 
 
-@pytest.mark.parametrize("epoch", [0, 1], ids=["first epoch", "second epoch"])
-def test_ctrl_c_keeps_the_best_model_and_finishes_the_folder(data, tmp_path, monkeypatch, epoch):
-    stop_after(epoch, KeyboardInterrupt(), monkeypatch)
+def test_ctrl_c_keeps_the_best_model_and_finishes_the_folder(data, tmp_path, monkeypatch):
+    stop_after(1, KeyboardInterrupt(), monkeypatch)
     done = train("shifted-pixelcnn", "--data", data, "--out", tmp_path / "run", *SETTINGS)
     assert done.exit_code == 0 and "Stopped." in done.stdout
     assert {"samples.png", "inpainting.png", "export"} <= set(os.listdir(tmp_path / "run"))
     config = json.loads((tmp_path / "run" / "config.json").read_text())
-    assert config["training"]["best_epoch"] == epoch
+    assert config["training"]["best_epoch"] == 1
     assert config["training"]["stopped_early_by"] == "KeyboardInterrupt"
+
+
+@pytest.fixture
+def quick_finish(monkeypatch):
+    """Neither pictures nor an export, which take most of the time of a short run."""
+    monkeypatch.setattr("kerasar.cli.showcase.draw_pictures", lambda *arguments: None)
+    monkeypatch.setattr(kerasar.AutoregressiveModel, "export", lambda model, path: None)
+
+
+def test_ctrl_c_in_the_first_epoch_keeps_the_model_as_it_is(
+    data, tmp_path, monkeypatch, quick_finish
+):
+    stop_after(0, KeyboardInterrupt(), monkeypatch)
+    done = train("shifted-pixelcnn", "--data", data, "--out", tmp_path / "run", *SETTINGS)
+    assert done.exit_code == 0, done.output
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert config["training"]["best_epoch"] == 0
+    assert kerasar.load(tmp_path / "run").log_prob(toy_images(2)).shape == (2,)
 
 
 def test_training_that_fails_at_once_leaves_nothing(data, tmp_path):
@@ -180,7 +197,7 @@ def test_training_that_fails_at_once_leaves_nothing(data, tmp_path):
     assert not left_behind(tmp_path)
 
 
-def test_training_that_fails_later_keeps_the_best_model(data, tmp_path, monkeypatch):
+def test_training_that_fails_later_keeps_the_best_model(data, tmp_path, monkeypatch, quick_finish):
     stop_after(1, FloatingPointError("the loss is inf"), monkeypatch)
     done = train("shifted-pixelcnn", "--data", data, "--out", tmp_path / "run", *SETTINGS)
     assert done.exit_code == 1 and "Error: the loss is inf" in done.stderr
@@ -201,14 +218,14 @@ def assert_refused(done, *parts):
 @pytest.mark.parametrize(
     "option, value, parts",
     [
-        ("--epochs", "0", ["--epochs", "0", "x>=1"]),
-        ("--epochs", "many", ["--epochs", "many"]),
-        ("--batch-size", "-3", ["--batch-size", "-3"]),
-        ("--seed", "-1", ["--seed", "-1"]),
-        ("--levels", "1", ["--levels", "1"]),
-        ("--learning-rate", "0", ["--learning-rate must be a number above 0, but got 0"]),
-        ("--learning-rate", "nan", ["--learning-rate", "nan"]),
-        ("--learning-rate", "inf", ["--learning-rate", "inf"]),
+        ("--epochs", "0", ["--epochs must be at least 1, but got 0"]),
+        ("--epochs", "many", ["--epochs", "integer"]),
+        ("--batch-size", "-3", ["--batch-size must be at least 1, but got -3"]),
+        ("--seed", "-1", ["--seed must be from 0", "-1"]),
+        ("--levels", "1", ["--levels must be at least 2, but got 1"]),
+        ("--learning-rate", "0", ["--learning-rate must be a finite number above 0, but got 0"]),
+        ("--learning-rate", "nan", ["--learning-rate", "got nan"]),
+        ("--learning-rate", "inf", ["--learning-rate", "got inf"]),
     ],
 )
 def test_bad_numbers_are_refused(tmp_path, monkeypatch, option, value, parts):
@@ -286,6 +303,7 @@ def test_the_real_command_ends_with_message_and_status(tmp_path):
         text=True,
         cwd=tmp_path,
         timeout=120,
+        env={k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"},
     )
     assert done.returncode == 2 and not done.stdout
     assert done.stderr.startswith("Error: 'digit'") and "Traceback" not in done.stderr

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from kerasar.cli.hiding import Hide, known_pixels
+from kerasar.cli.numbers import whole
 from kerasar.cli.options import (
     DataDir,
     Method,
@@ -28,8 +29,10 @@ def inpaint(
         typer.Option(metavar="DATA", help="Whose test images.", show_default="the run's"),
     ] = None,
     hide: Annotated[Hide, typer.Option(help="Which pixels are hidden.")] = Hide.bottom,
-    images: Annotated[int, typer.Option(min=1, help="How many images, from the first.")] = 6,
-    num: Annotated[int, typer.Option(min=1, help="How many completions of each.")] = 3,
+    images: Annotated[
+        int, typer.Option(callback=whole(1), help="How many images, from the first.")
+    ] = 6,
+    num: Annotated[int, typer.Option(callback=whole(1), help="How many completions of each.")] = 3,
     seed: Seed = 0,
     temperature: Temperature = 1.0,
     top_k: TopK = None,

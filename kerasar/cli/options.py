@@ -5,18 +5,26 @@ from typing import Annotated
 
 import typer
 
+from kerasar.cli.numbers import above_zero, probability, whole
+
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="Folder that kerasar train made.")]
 Seed = Annotated[
-    int, typer.Option(min=0, max=2**31 - 1, help="The same seed gives the same result.")
+    int, typer.Option(callback=whole(0, 2**31 - 1), help="The same seed gives the same result.")
 ]
 Temperature = Annotated[
-    float, typer.Option(help="Above 0. Below 1 likelier, above 1 more varied values.")
+    float,
+    typer.Option(
+        callback=above_zero, help="Above 0. Below 1 likelier, above 1 more varied values."
+    ),
 ]
 TopK = Annotated[
-    int | None, typer.Option(min=1, help="Draw among this many likeliest values only.")
+    int | None, typer.Option(callback=whole(1), help="Draw among this many likeliest values only.")
 ]
 TopP = Annotated[
-    float | None, typer.Option(help="Draw among the likeliest values of this total probability.")
+    float | None,
+    typer.Option(
+        callback=probability, help="Draw among the likeliest values of this total probability."
+    ),
 ]
 DataDir = Annotated[
     Path | None,

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from kerasar.cli.numbers import whole
 from kerasar.cli.options import Method, PictureOrArrays, Run, Seed, Temperature, TopK, TopP
 from kerasar.cli.outputs import check_ending, check_new, written
 from kerasar.cli.quiet import start_tensorflow
@@ -13,7 +14,7 @@ from kerasar.cli.run_folder import RunFolder
 
 def sample(
     run: Run,
-    num: Annotated[int, typer.Option(min=1, help="How many images.")] = 64,
+    num: Annotated[int, typer.Option(callback=whole(1), help="How many images.")] = 64,
     seed: Seed = 0,
     temperature: Temperature = 1.0,
     top_k: TopK = None,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import kerasar
+from kerasar.cli.numbers import above_zero, whole
 from kerasar.cli.options import DataDir, Seed
 from kerasar.cli.outputs import check_new, next_free
 from kerasar.cli.quiet import start_tensorflow
@@ -34,15 +35,20 @@ def train(
     ],
     epochs: Annotated[
         int | None,
-        typer.Option(min=1, help="How often each image is seen.", show_default="the model's"),
+        typer.Option(
+            callback=whole(1), help="How often each image is seen.", show_default="the model's"
+        ),
     ] = None,
     batch_size: Annotated[
-        int | None, typer.Option(min=1, help="Images in one step.", show_default="the model's")
+        int | None,
+        typer.Option(callback=whole(1), help="Images in one step.", show_default="the model's"),
     ] = None,
     learning_rate: Annotated[
         float | None,
         typer.Option(
-            help="Adam's, at the start; it falls to 0 along a cosine.", show_default="the model's"
+            callback=above_zero,
+            help="Adam's, at the start; it falls to 0 along a cosine.",
+            show_default="the model's",
         ),
     ] = None,
     seed: Seed = 0,
@@ -52,7 +58,11 @@ def train(
     ] = None,
     levels: Annotated[
         int | None,
-        typer.Option(min=2, help="Grey levels of your own images.", show_default="by their values"),
+        typer.Option(
+            callback=whole(2),
+            help="Grey levels of your own images.",
+            show_default="by their values",
+        ),
     ] = None,
     data_dir: DataDir = None,
 ) -> None:
@@ -68,10 +78,6 @@ def train(
     inpainting.png, and export/1 for TensorFlow Serving.
     """
     entry = find_model(model)
-    if learning_rate is not None and not (0 < learning_rate < math.inf):
-        raise ValueError(
-            f"--learning-rate must be a number above 0, but got {learning_rate}. Try 0.001."
-        )
     folder = _run_path(out, model, data)
     from rich.console import Console
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from kerasar.sampling.cached import CachedSampler, NoStepForm
+from kerasar.sampling.cached import CachedSampler, NoStepForm, cached
 from kerasar.sampling.draft import Draft, Options
 from kerasar.sampling.noise import fold_in
 from kerasar.sampling.parallel import parallel
@@ -81,6 +81,16 @@ def cached_sampler(model: Any) -> CachedSampler:
     if CachedSampler not in model.sampling_graphs:
         model.sampling_graphs[CachedSampler] = CachedSampler(model)
     return model.sampling_graphs[CachedSampler]
+
+
+def best_graph(model: Any, draft: Draft, options: Options, data_shape: Tensor) -> Tensor:
+    """The model's best sampler as graph operations on a draft of any size, for a SavedModel."""
+    if check_method(model, None) == "cached":
+        steps = cached_sampler(model).steps
+        sizes = tf.unstack(data_shape, num=len(model.data_shape))
+        shape = [own or size for own, size in zip(model.data_shape, sizes, strict=True)]
+        return cached(model, steps, draft, options, shape, compiled=False)
+    return parallel(model, draft, options, data_shape)
 
 
 def generate(

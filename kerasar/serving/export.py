@@ -16,8 +16,8 @@ import keras
 import tensorflow as tf
 
 from kerasar.sampling.draft import Draft, Options
+from kerasar.sampling.generate import best_graph, check_method
 from kerasar.sampling.noise import fold_in
-from kerasar.sampling.sequential import sequential
 from kerasar.training.batches import Batch
 from kerasar.training.density_model import value_assertions
 from kerasar.typing import Tensor
@@ -27,7 +27,7 @@ _OPTIONS = {"seed": "int32", "temperature": "float32", "top_k": "int32", "top_p"
 
 
 def export_autoregressive(model: Any, filepath: str, verbose: bool = False) -> None:
-    """Writes the signatures `log_prob` (= `serving_default`), `sample` and `inpaint`.
+    """Writes the signatures `log_prob` (= `serving_default`), `sample`, `inpaint`, `continuation`.
 
     Raises:
         FileExistsError: if `filepath` exists; nothing is overwritten.
@@ -60,6 +60,7 @@ class _Signatures:
 
     def __init__(self, model: Any) -> None:
         self.model = model
+        check_method(model, None)  # builds and checks the sampler, which a graph could not
         self.dtype = tf.int32 if model.discrete else tf.float32
         shape = model.data_shape
         self.event_rank = model.likelihood.event_rank
@@ -69,6 +70,14 @@ class _Signatures:
             for name, size in model.condition_shapes.items()
         ]
         self.options = [tf.TensorSpec((), dtype, name=name) for name, dtype in _OPTIONS.items()]
+        self.places = len(shape) - self.event_rank if len(shape) != 3 else 2
+        # Where the network leaves a size open, the request says it.
+        names = ("length",) if self.places == 1 else ("height", "width")
+        self.sizes = [
+            tf.TensorSpec((), tf.int32, name=name)
+            for name, size in zip(names, shape, strict=False)
+            if size is None
+        ]
 
     def all(self) -> dict[str, tuple[Callable[..., Any], list[tf.TensorSpec]]]:
         count = tf.TensorSpec((), tf.int32, name="num_samples")
@@ -76,9 +85,15 @@ class _Signatures:
         found: dict[str, tuple[Callable[..., Any], list[tf.TensorSpec]]] = {
             "log_prob": (self.log_prob, [self.x, *self.conditions])
         }
-        if None not in self.model.data_shape:
-            found["sample"] = (self.sample, [count, *self.options, *self.conditions])
+        sampled = [count, *self.sizes, *self.options, *self.conditions]
+        found["sample"] = (self.sample, sampled)
         found["inpaint"] = (self.inpaint, [self.x, known, *self.options, *self.conditions])
+        if self.places == 1:
+            length = tf.TensorSpec((), tf.int32, name="length")
+            shape = (None, None, *self.model.data_shape[1:])
+            prompt = tf.TensorSpec(shape, self.dtype, name="prompt")
+            given = [prompt, length, *self.options, *self.conditions]
+            found["continuation"] = (self.continuation, given)
         return found
 
     def log_prob(self, x: Tensor, *conditions: Tensor) -> dict[str, Tensor]:
@@ -89,15 +104,33 @@ class _Signatures:
         return {"log_prob": total, "log_prob_map": terms}
 
     def sample(self, num_samples: Tensor, *arguments: Tensor) -> dict[str, Tensor]:
-        checks = [
-            tf.debugging.Assert(
-                num_samples > 0, ["num_samples must be at least 1, but is", num_samples]
-            )
-        ]
+        sizes, arguments = arguments[: len(self.sizes)], arguments[len(self.sizes) :]
+        checks = [_at_least_one(num_samples, "num_samples")]
+        checks += [_at_least_one(s, t.name) for s, t in zip(sizes, self.sizes, strict=True)]
+        given = iter(sizes)
         with tf.control_dependencies(checks):
-            shape = tf.concat([[num_samples], self.model.data_shape], 0)
+            shape = tf.stack(
+                [num_samples, *(next(given) if s is None else s for s in self.model.data_shape)]
+            )
         values = tf.zeros(shape, self.dtype)
         return self._complete(values, tf.zeros(shape, tf.bool), *arguments)
+
+    def continuation(self, prompt: Tensor, length: Tensor, *arguments: Tensor) -> dict[str, Tensor]:
+        given = tf.shape(prompt)[1]
+        most = self.model.data_shape[0]
+        fits = length >= given if most is None else (length >= given) & tf.equal(length, most)
+        wanted = "at least that of the prompt" if most is None else f"{most}, as the model was built"
+        checks = [
+            tf.debugging.Assert(
+                fits, [f"length must be {wanted}, but length and prompt are", length, given]
+            ),
+            *value_assertions(prompt, self.model.data_levels),
+        ]
+        with tf.control_dependencies(checks):
+            rest = [[0, 0]] * (prompt.shape.rank - 2)
+            behind = [[0, 0], [0, length - given], *rest]
+        values = tf.pad(prompt, behind)
+        return self._complete(values, tf.pad(tf.ones_like(prompt, tf.bool), behind), *arguments)
 
     def inpaint(self, x: Tensor, known: Tensor, *arguments: Tensor) -> dict[str, Tensor]:
         same = tf.reduce_all(tf.equal(tf.shape(x), tf.shape(known)))
@@ -143,18 +176,18 @@ class _Signatures:
         flat = tf.concat([shape[:1], [-1], event], 0)
         with tf.control_dependencies(checks):
             examples = tf.range(shape[0])
-        rank = 2 + self.event_rank
+        known_event = self.model.data_shape[len(self.model.data_shape) - self.event_rank :]
+        static = (None, None, *(known_event if self.event_rank else ()))
         draft = Draft(
-            values=tf.ensure_shape(tf.reshape(values, flat), (None,) * rank),
-            known=tf.ensure_shape(tf.reshape(known, flat), (None,) * rank),
+            values=tf.ensure_shape(tf.reshape(values, flat), static),
+            known=tf.ensure_shape(tf.reshape(known, flat), static),
             seeds=fold_in(seed, tf.zeros_like(examples)),
             examples=examples,
             condition=self._named(conditions),
         )
-        places = tf.shape(draft.values)[1]
 
         def run(options: Options) -> Tensor:
-            return sequential(self.model, draft, options, shape[1:], 0, places)
+            return best_graph(self.model, draft, options, shape[1:])
 
         if levels is None:
             completed = run(Options(temperature))
@@ -171,3 +204,7 @@ class _Signatures:
         if not conditions:
             return None
         return dict(zip(self.model.condition_shapes, conditions, strict=True))
+
+
+def _at_least_one(number: Tensor, name: str) -> Any:
+    return tf.debugging.Assert(number > 0, [f"{name} must be at least 1, but is", number])

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasar.training.batches import Batch, unpack
-from kerasar.training.checks import check_data, check_shape
+from kerasar.training.checks import check_count, check_data, check_numbers, check_shape, check_whole
 from kerasar.training.density_model import DensityModel
 from kerasar.training.finite_guard import first_non_finite
 from kerasar.training.intermediates import intermediates
@@ -147,6 +147,7 @@ class AutoregressiveDensity(DensityModel):
         Raises:
             ValueError, TypeError: if the data do not fit the model.
         """
+        check_count(batch_size, "batch_size")
         batch = unpack(x)
         if condition is not None:
             batch = batch._replace(condition=condition)
@@ -205,7 +206,9 @@ class AutoregressiveDensity(DensityModel):
             )
         checked = {}
         for name, shape in self.condition_shapes.items():
-            array = check_data(condition[name], shape, None, f"condition '{name}'")
+            array = check_numbers(condition[name], shape, f"condition '{name}'")
+            if keras.backend.is_int_dtype(self._condition_dtypes[name]):
+                check_whole(array, f"condition '{name}'")
             if len(array) != examples:
                 raise ValueError(
                     f"condition '{name}' must have one row for each of the {examples} examples, "

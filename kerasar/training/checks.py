@@ -24,11 +24,24 @@ def check_data(x: Any, shape: Shape, levels: int | None, name: str = "x") -> np.
         ValueError: for another rank or size, an empty batch, NaN or infinity, and, for discrete
             data, numbers that are not whole or lie outside `[0, levels)`.
     """
-    array = np.asarray(x)
-    if array.dtype == object or not (
-        np.issubdtype(array.dtype, np.number) or array.dtype == np.bool_
-    ):
+    array = check_numbers(x, shape, name)
+    if levels is None:
+        return array if array.dtype == np.float64 else array.astype(np.float32)
+    return _check_levels(array, levels, name)
+
+
+def check_numbers(x: Any, shape: Shape, name: str) -> np.ndarray:
+    """Finite numbers of the right shape, of any real dtype; raises as `check_data` does."""
+    try:
+        array = np.asarray(x)
+    except ValueError as error:
+        raise ValueError(
+            f"{name} must be an array, but its parts differ in shape: {error}"
+        ) from error
+    if not (np.issubdtype(array.dtype, np.number) or array.dtype == np.bool_):
         raise TypeError(f"{name} must hold numbers, but its dtype is {array.dtype}.")
+    if np.issubdtype(array.dtype, np.complexfloating):
+        raise TypeError(f"{name} must hold real numbers, but its dtype is {array.dtype}.")
     check_shape(array.shape, shape, name)
     if len(array) == 0:
         raise ValueError(f"{name} is empty: its shape is {array.shape}. Give at least one example.")
@@ -38,21 +51,11 @@ def check_data(x: Any, shape: Shape, levels: int | None, name: str = "x") -> np.
             f"{name} must be finite, but {name}{list(place)} is {array[place]}. "
             "Remove or mend such examples first."
         )
-    if levels is None:
-        return array if array.dtype == np.float64 else array.astype(np.float32)
-    return _check_levels(array, levels, name)
+    return array
 
 
 def _check_levels(array: np.ndarray, levels: int, name: str) -> np.ndarray:
-    if np.issubdtype(array.dtype, np.floating):
-        whole = np.round(array)
-        if (whole != array).any():
-            place = tuple(int(i) for i in np.argwhere(whole != array)[0])
-            raise ValueError(
-                f"{name} must hold whole numbers in [0, {levels}), but {name}{list(place)} is "
-                f"{array[place]}. Pass the integers themselves; the network scales them."
-            )
-        array = whole
+    check_whole(array, name, f" in [0, {levels})")
     low, high = array.min(), array.max()
     if low < 0 or high >= levels:
         offender = low if low < 0 else high
@@ -65,6 +68,17 @@ def _check_levels(array: np.ndarray, levels: int, name: str) -> np.ndarray:
         )
     # Bytes stay bytes: a quarter of the memory, and the training step casts them.
     return array if array.dtype == np.uint8 else array.astype(np.int32)
+
+
+def check_whole(array: np.ndarray, name: str, where: str = "") -> None:
+    """Raises a ValueError unless all numbers are whole."""
+    fraction = array != np.round(array)
+    if fraction.any():
+        place = tuple(int(i) for i in np.argwhere(fraction)[0])
+        raise ValueError(
+            f"{name} must hold whole numbers{where}, but {name}{list(place)} is {array[place]}. "
+            "Pass the integers themselves; the network scales or embeds them."
+        )
 
 
 def check_shape(actual: tuple[int, ...], shape: Shape, name: str) -> None:
