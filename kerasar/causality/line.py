@@ -10,13 +10,14 @@ step to step; layers keep no state, so a served model can be called concurrently
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import tensorflow as tf
 
 from kerasar.causality.graph import Edge, Node
 from kerasar.causality.rings import Rings
+from kerasar.layers.linear_taps import weighted_sum
 from kerasar.layers.protocol import Declaration, Recurrence, Taps
 from kerasar.typing import Tensor
 
@@ -101,35 +102,35 @@ class Line:
                 continue
             for edge in job.node.outputs:
                 lead[edge] = max(own)
-            if isinstance(job.declared, Taps) and not job.taps:
-                continue
-            furthest = max([offset for _, offset in job.taps], default=0)
-            for edge in job.node.inputs:
-                if edge in self.made:
-                    lead[edge] = max(lead.get(edge, -(10**9)), max(own) + furthest)
+            for edge, _, offset in self._reads(job):
+                lead[edge] = max(lead.get(edge, -(10**9)), max(own) + offset)
         if lead.get(self.source, source_lead) > source_lead:
             raise ValueError("the line reads data that are not there yet: its graph is not causal")
         lead[self.source] = source_lead
         return lead
 
     def _reads(self, job: Job) -> list[tuple[Edge, float, int]]:
-        """(tensor, padding, lag) for each tap on the line, or for each input on the line."""
+        """(tensor, padding, offset) for each tap on the line, or for each input on the line."""
+        declared = job.declared
+        if isinstance(declared, Taps):
+            inputs = job.node.inputs
+            return [
+                (inputs[declared.source(number)], declared.pad, offset)
+                for number, offset in job.taps
+            ]
+        return [(edge, 0.0, 0) for edge in job.node.inputs if edge in self.made]
+
+    def _lags(self, job: Job) -> list[tuple[Edge, float, int]]:
+        """The same with the number of steps since the value was computed."""
         lead = self.lead[job.node.outputs[0]]
-        edges = [edge for edge in job.node.inputs if edge in self.made]
-        if isinstance(job.declared, Taps):
-            if not job.taps:
-                return []
-            edge = edges[0]
-            pad = job.declared.pad
-            return [(edge, pad, self.lead[edge] - lead - offset) for _, offset in job.taps]
-        return [(edge, 0.0, self.lead[edge] - lead) for edge in edges]
+        return [(edge, pad, self.lead[edge] - lead - o) for edge, pad, o in self._reads(job)]
 
     def _rings(self) -> list[_Ring]:
         rings: dict[tuple[Any, ...], _Ring] = {}
         for job in self.jobs:
             if job.node.outputs[0] not in self.lead:
                 continue
-            for edge, pad, lag in self._reads(job):
+            for edge, pad, lag in self._lags(job):
                 if lag <= 0:
                     continue
                 shape = (edge.shape[1 + self.places :], edge.dtype)
@@ -166,12 +167,12 @@ class Line:
             if isinstance(job.declared, Recurrence) and job.node.outputs[0] in self.lead
         ]
 
-    def prepare(self) -> dict[Job, Callable[[Any], Tensor]]:
-        """Cuts and reshapes weights once; call it outside the loop."""
+    def prepare(self) -> dict[Job, Tensor]:
+        """The weights of linear maps, cut and joined once; call it outside the loop."""
         return {
-            job: job.declared.weigh([number for number, _ in job.taps])
+            job: tap_matrix(job.declared, [number for number, _ in job.taps])
             for job in self.jobs
-            if isinstance(job.declared, Taps) and job.declared.weigh is not None and job.taps
+            if isinstance(job.declared, Taps) and job.declared.matrices is not None and job.taps
         }
 
     def flush(self, t: Tensor, state: LineState, rings: Rings) -> LineState:
@@ -189,7 +190,7 @@ class Line:
         rings: Rings,
         x: Tensor,
         length: Tensor,
-        weights: dict[Job, Callable[[Any], Tensor]],
+        weights: dict[Job, Tensor],
         outside: Callable[[Job, Edge | None, Tensor], Any],
         position: Callable[[Tensor], tuple[Tensor, ...]],
     ) -> tuple[dict[Edge, Tensor], LineState]:
@@ -228,7 +229,7 @@ class Line:
             declared = job.declared
             taps = isinstance(declared, Taps)
             found = []
-            for edge, pad, lag in self._reads(job):
+            for edge, pad, lag in self._lags(job):
                 if lag:
                     found.append(old[_Read(edge, pad, lag)])
                 else:
@@ -267,12 +268,12 @@ class Line:
         declared: Taps,
         found: list[Tensor],
         index: Tensor,
-        weights: dict[Job, Callable[[Any], Tensor]],
+        weights: dict[Job, Tensor],
         outside: Callable[[Job, Edge | None, Tensor], Tensor | None],
         position: Callable[[Tensor], tuple[Tensor, ...]],
     ) -> tuple[Tensor, ...]:
-        if declared.weigh is not None and declared.finish is not None:
-            total = weights[job](found) if job.taps else None
+        if declared.matrices is not None and declared.finish is not None:
+            total = weighted_sum(found, weights[job]) if job.taps else None
             rest = outside(job, None, index)
             if rest is not None:
                 total = rest if total is None else total + rest
@@ -309,6 +310,12 @@ class Line:
                 value = rings.read(tensor, index, ring.entries.index((read.edge, read.pad)))
                 found[read] = value[:, None] if self.places == 1 else value[:, None, None]
         return found
+
+
+def tap_matrix(declared: Taps, numbers: Sequence[int]) -> Tensor:
+    """The weight matrices of some taps on top of each other."""
+    matrices = declared.matrices() if declared.matrices is not None else ()
+    return tf.concat([matrices[number] for number in numbers], 0)
 
 
 def sequence_jobs(nodes: list[Node], declarations: dict[Node, Declaration | None]) -> list[Job]:

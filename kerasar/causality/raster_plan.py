@@ -60,9 +60,14 @@ def latest_row(reading: Reading, edge: Edge) -> int:
     return max((row for row, bits in offsets.rows.items() if bits), default=-(10**6))
 
 
-def offsets_of(declared: Declaration) -> tuple[tuple[int, int], ...]:
-    """The (row, column) offsets at which an operation reads."""
-    return declared.offsets if isinstance(declared, Taps) else ((0, 0),)  # type: ignore[return-value]
+def reads_of(node: Node, declared: Declaration | None) -> list[tuple[Edge, int, int]]:
+    """(tensor, row offset, column offset) for each tap, or for each input read in place."""
+    if isinstance(declared, Taps):
+        return [
+            (node.inputs[declared.source(number)], offset[0], offset[1])
+            for number, offset in enumerate(declared.offsets)
+        ]
+    return [(edge, 0, 0) for edge in node.inputs]
 
 
 def plan_raster(reading: Reading) -> RasterPlan:
@@ -83,11 +88,10 @@ def plan_raster(reading: Reading) -> RasterPlan:
         assert_known(node, declared)
         taps: tuple[tuple[int, int], ...] = ()
         if isinstance(declared, Taps):
-            source = next(edge for edge in node.inputs if edge in reading.tainted)
             taps = tuple(
                 (number, column)
-                for number, (row, column) in enumerate(offsets_of(declared))
-                if row == 0 and latest_row(reading, source) == 0
+                for number, (edge, row, column) in enumerate(reads_of(node, declared))
+                if row == 0 and latest_row(reading, edge) == 0
             )
         jobs.append(Job(node, declared, taps))  # type: ignore[arg-type]
     outputs = [graph.output] if graph.output in on_line else []
@@ -133,16 +137,14 @@ def _on_line(reading: Reading, nodes: list[Node]) -> set[Edge]:
         assert_known(node, declared)
         if isinstance(declared, Recurrence):
             raise NoStepForm(f"layer '{node.name}' is a recurrence over a sequence")
-        for edge in node.inputs:
-            if edge not in reading.tainted:
+        for edge, row, _ in reads_of(node, declared):
+            if edge not in reading.tainted or row + latest_row(reading, edge) < 0:
                 continue
-            for row, _ in offsets_of(declared):  # type: ignore[arg-type]
-                if row + latest_row(reading, edge) == 0 and row == 0:
-                    needed.add(edge)
-                elif row + latest_row(reading, edge) >= 0:
-                    raise NoStepForm(
-                        f"layer '{node.name}' looks down by {row} row(s) into the row being drawn"
-                    )
+            if row != 0:
+                raise NoStepForm(
+                    f"layer '{node.name}' looks down by {row} row(s) into the row being drawn"
+                )
+            needed.add(edge)
     return needed - {graph.x}
 
 
@@ -164,12 +166,11 @@ def _rows(
     for node in reversed(nodes):
         declared = reading.declarations[node]
         pad = declared.pad if isinstance(declared, Taps) else 0.0
-        sources = [edge for edge in node.inputs if edge in reading.tainted]
+        reads = [r for r in reads_of(node, declared) if r[0] in reading.tainted]
         if on_line.intersection(node.outputs):
-            for edge in sources:
-                for row, _ in offsets_of(declared):  # type: ignore[arg-type]
-                    if row + latest_row(reading, edge) < 0:
-                        want(edge, pad, row)
+            for edge, row, _ in reads:
+                if row + latest_row(reading, edge) < 0:
+                    want(edge, pad, row)
         by_rows = [edge for edge in node.outputs if edge in lead]
         if not by_rows:
             continue
@@ -184,9 +185,8 @@ def _rows(
             lead[edge] = own
         if own + latest_row(reading, node.outputs[0]) >= 0:
             raise NoStepForm(f"layer '{node.name}' is needed before its rows are drawn")
-        for edge in sources:
-            for row, _ in offsets_of(declared):  # type: ignore[arg-type]
-                want(edge, pad, own + row)
+        for edge, row, _ in reads:
+            want(edge, pad, own + row)
     if graph.x in lead:
         lead[graph.x] = -1
     depth: dict[tuple[Edge, float], int] = {}

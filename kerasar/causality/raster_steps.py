@@ -1,15 +1,17 @@
 """The step form of an image network: rows at their start, then pixel by pixel."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from kerasar.causality.graph import Edge
-from kerasar.causality.line import Job, LineState
-from kerasar.causality.raster_plan import RasterPlan, offsets_of, plan_raster
+from kerasar.causality.graph import Edge, Node
+from kerasar.causality.line import Job, LineState, tap_matrix
+from kerasar.causality.raster_plan import RasterPlan, plan_raster, reads_of
 from kerasar.causality.reading import Reading
 from kerasar.causality.rings import Rings
 from kerasar.causality.sequence_steps import untainted
+from kerasar.layers.linear_taps import weighted_sum
 from kerasar.layers.protocol import Taps
 from kerasar.typing import Tensor
 
@@ -64,16 +66,16 @@ class RasterRun:
         self.plan, self.batch, self.known, self.rings = plan, batch, known, rings
         self.height, self.width = size
         self.line_weights = plan.line.prepare()
-        self.row_weights: dict[Any, Any] = {}
+        self.row_weights: dict[Node | Job, Tensor] = {}
         for node in plan.row_nodes:
             declared = plan.declared(node)
-            if isinstance(declared, Taps) and declared.weigh is not None:
-                numbers = range(len(declared.offsets))
-                self.row_weights[node] = (declared.weigh(numbers), declared.finish)
+            if isinstance(declared, Taps) and declared.matrices is not None:
+                every = range(len(declared.offsets))
+                self.row_weights[node] = tap_matrix(declared, every)
         for job in plan.line.jobs:
-            numbers = self._above(job)
-            if numbers and isinstance(job.declared, Taps) and job.declared.weigh is not None:
-                self.row_weights[job] = job.declared.weigh(numbers)
+            above = self._above(job)
+            if above and isinstance(job.declared, Taps) and job.declared.matrices is not None:
+                self.row_weights[job] = tap_matrix(job.declared, above)
 
     # Rows.
 
@@ -90,12 +92,8 @@ class RasterRun:
             shape = (self.batch, 1, width, *edge.shape[3:])
             row = tf.fill(tf.stack(shape), tf.cast(pad, edge.dtype))
             row = tf.ensure_shape(row, [_size(s) for s in shape])
-            state[edge, pad] = [row] * (depth if self._made_at_start(edge) else depth)
+            state[edge, pad] = [row] * depth
         return self._flat(state)
-
-    def _made_at_start(self, edge: Edge) -> bool:
-        """Whether a tensor's row is computed when the row starts, rather than drawn before."""
-        return edge is not self.plan.reading.graph.x and edge not in self.plan.collected
 
     def _flat(self, state: RowsState) -> list[Tensor]:
         return [row for key in self.plan.depth for row in state[key]]
@@ -113,12 +111,10 @@ class RasterRun:
             lead = plan.row_lead[node.outputs[0]]
             declared = plan.declared(node)
             if isinstance(declared, Taps):
-                edge = next(e for e in node.inputs if e in plan.reading.tainted)
-                numbers = range(len(declared.offsets))
-                values = self._aligned(state, edge, declared, list(numbers), lead, node.outputs[0])
-                if node in self.row_weights:
-                    weigh, finish = self.row_weights[node]
-                    made: tuple[Tensor, ...] = (finish(weigh(values)),)
+                values = self._aligned(state, node, declared, range(len(declared.offsets)), lead)
+                if declared.finish is not None:
+                    total = weighted_sum(values, self.row_weights[node])
+                    made: tuple[Tensor, ...] = (declared.finish(total),)
                 else:
                     columns = tf.range(self.width + plan.growth[node.outputs[0]][1])
                     made = (declared.combine(values, (y + lead, columns)),)  # type: ignore[misc]
@@ -137,10 +133,9 @@ class RasterRun:
                 numbers = self._above(job)
                 if not numbers:
                     continue
-                edge = next(e for e in job.node.inputs if e in plan.reading.tainted)
-                rows = self._aligned(state, edge, job.declared, numbers, 0, job.node.outputs[0])
+                rows = self._aligned(state, job.node, job.declared, numbers, 0)
                 if job in self.row_weights:
-                    parts[job] = _by_column(self.row_weights[job](rows))
+                    parts[job] = _by_column(weighted_sum(rows, self.row_weights[job]))
                 else:
                     parts[job] = {n: _by_column(row) for n, row in zip(numbers, rows, strict=True)}
                 continue
@@ -192,24 +187,26 @@ class RasterRun:
         return [n for n in range(len(job.declared.offsets)) if n not in on_line]
 
     def _aligned(
-        self, state: RowsState, edge: Edge, declared: Taps, numbers: list[int], row: int, made: Edge
+        self, state: RowsState, node: Node, declared: Taps, numbers: Sequence[int], row: int
     ) -> list[Tensor]:
         """For each tap the row it reads, shifted so that equal columns belong together."""
-        offsets = [offsets_of(declared)[number] for number in numbers]
-        width = self.width + self.plan.growth[made][1]
-        have = self.width + self.plan.growth[edge][1]
-        left = max([0, *(-column for _, column in offsets)])
-        right = max([0, *(column + width - have for _, column in offsets)])
-        kept = state[edge, declared.pad]
-        padded: dict[int, Tensor] = {}
+        reads = [reads_of(node, declared)[number] for number in numbers]
+        width = self.width + self.plan.growth[node.outputs[0]][1]
+        padded: dict[tuple[Edge, int], tuple[Tensor, int]] = {}
         found = []
-        for dy, dx in offsets:
-            if dy not in padded:
+        for edge, dy, dx in reads:
+            if (edge, dy) not in padded:
+                columns = [c for e, _, c in reads if e is edge]
+                spare = self.plan.growth[node.outputs[0]][1] - self.plan.growth[edge][1]
+                left = max([0, *(-c for c in columns)])
+                right = max([0, *(c + spare for c in columns)])
+                kept = state[edge, declared.pad]
                 value = kept[-1 - (self.plan.row_lead[edge] - row - dy)]
                 sides = [[0, 0], [0, 0], [left, right]] + [[0, 0]] * (len(value.shape) - 3)
                 pad = tf.cast(declared.pad, value.dtype)
-                padded[dy] = tf.pad(value, sides, constant_values=pad)
-            found.append(padded[dy][:, :, left + dx : left + dx + width])
+                padded[edge, dy] = tf.pad(value, sides, constant_values=pad), left
+            value, left = padded[edge, dy]
+            found.append(value[:, :, left + dx : left + dx + width])
         return found
 
     def finish_row(

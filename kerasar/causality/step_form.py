@@ -2,6 +2,7 @@
 
 import keras
 
+from kerasar.causality.fuse import fuse
 from kerasar.causality.graph import read_graph
 from kerasar.causality.raster_plan import NoStepForm
 from kerasar.causality.raster_steps import RasterSteps
@@ -21,7 +22,7 @@ def step_form(network: keras.Model, event_rank: int | None = None) -> SequenceSt
         NoStepForm: if a layer does not say what it sees, or cannot be run step by step; the layer
             is named.
     """
-    reading = read(read_graph(network, event_rank))
+    reading = fuse(read(read_graph(network, event_rank)))
     for node, declared in reading.declarations.items():
         kind = type(node.operation).__name__
         if declared is None:
@@ -29,7 +30,7 @@ def step_form(network: keras.Model, event_rank: int | None = None) -> SequenceSt
                 f"layer '{node.name}' ({kind}) does not declare what it sees "
                 "(kerasar.layers.protocol says how)"
             )
-        if isinstance(declared, Taps) and declared.combine is None and declared.weigh is None:
+        if isinstance(declared, Taps) and declared.combine is None and declared.matrices is None:
             raise NoStepForm(f"layer '{node.name}' ({kind}) has no step form")
     if reading.graph.places == 1:
         return SequenceSteps(reading)

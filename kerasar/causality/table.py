@@ -14,7 +14,7 @@ import tensorflow as tf
 from keras import ops as K
 
 from kerasar.causality.graph import Node
-from kerasar.layers.linear_taps import convolution_taps, matmul
+from kerasar.layers.linear_taps import linear_taps, matmul
 from kerasar.layers.protocol import POINTWISE, Declaration, Mixing, Recurrence, Taps
 from kerasar.typing import Tensor
 
@@ -27,7 +27,7 @@ def declaration(node: Node, places: int) -> Declaration | None:
     operation = node.operation
     if hasattr(operation, "taps"):
         taps = operation.taps(places)
-        if isinstance(taps, Taps) and taps.combine is None and taps.weigh is None:
+        if isinstance(taps, Taps) and taps.combine is None and taps.matrices is None:
             taps = taps._replace(combine=operation.combine)
         return taps
     if hasattr(operation, "initial") and hasattr(operation, "step"):
@@ -67,7 +67,6 @@ def _axis_is_local(axis: Any, rank: int, places: int) -> bool:
 
 
 @_rule(
-    L.Dense,
     L.EinsumDense,
     L.Embedding,
     L.Activation,
@@ -95,11 +94,18 @@ def _pointwise_layer(node: Node, places: int) -> Declaration | None:
     operation = node.operation
     if isinstance(operation, L.Embedding) and operation.mask_zero:
         return Mixing("mask_zero=True passes a mask on, which single positions do not have")
-    if isinstance(operation, L.EinsumDense) or isinstance(operation, L.CategoryEncoding):
+    if isinstance(operation, (L.EinsumDense, L.CategoryEncoding)):
         return None
-    if isinstance(operation, L.Dense) and len(node.inputs[0].shape) < places + 2:
-        return Mixing("it is applied over positions, not over channels")
     return POINTWISE
+
+
+@_rule(L.Dense)
+def _dense(node: Node, places: int) -> Declaration:
+    if len(node.inputs[0].shape) < places + 2:
+        return Mixing("it is applied over positions, not over channels")
+    if getattr(node.operation, "quantization_mode", None):
+        return POINTWISE
+    return linear_taps(node.operation, (_zero(places),))
 
 
 @_rule(L.Softmax, L.LayerNormalization, L.BatchNormalization, L.UnitNormalization)
@@ -329,7 +335,7 @@ def _convolution(node: Node, places: int) -> Declaration | None:
     offsets, grow = _window(
         operation.kernel_size, operation.dilation_rate, operation.padding, operation.strides
     )
-    return convolution_taps(operation, tuple(offsets), grow)
+    return linear_taps(operation, tuple(offsets), grow)
 
 
 @_rule(L.DepthwiseConv1D, L.DepthwiseConv2D, L.SeparableConv1D, L.SeparableConv2D)

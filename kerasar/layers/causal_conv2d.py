@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from kerasar.layers.linear_taps import convolution_taps
+from kerasar.layers.linear_taps import linear_taps
 from kerasar.layers.protocol import Taps
 from kerasar.typing import Config, Shape, Tensor
 
@@ -54,7 +54,7 @@ class CausalConv2D(keras.layers.Conv2D):
             (row * self.dilation_rate[0] - above, column * self.dilation_rate[1] - left)
             for row, column in np.ndindex(*self.kernel_size)
         )
-        return convolution_taps(self, offsets)
+        return linear_taps(self, offsets)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (*input_shape[:-1], self.filters)

@@ -1,8 +1,9 @@
-"""The declaration that all convolutions share: a weighted sum of taps, a bias, an activation."""
+"""The declaration that convolutions share: a weighted sum of taps, a bias, an activation."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import keras
 import tensorflow as tf
 from keras import ops
 
@@ -10,54 +11,45 @@ from kerasar.layers.protocol import Offset, Taps
 from kerasar.typing import Tensor
 
 
-def convolution_taps(
+def linear_taps(
     layer: Any,
     offsets: tuple[Offset, ...],
     grow: Offset | None = None,
     kernel: Callable[[], Tensor] | None = None,
     connects: Any = None,
 ) -> Taps:
-    """The declaration of a layer with `kernel`, `bias`, `activation` and `groups` as `Conv2D` has.
+    """The declaration of a layer with `kernel`, `bias` and `activation`, as `Conv2D` or `Dense` has.
 
-    `kernel` gives the effective kernel where it is not `layer.kernel`, for instance masked.
+    Args:
+        layer: the layer.
+        offsets: of the kernel's elements in raster order.
+        grow: as for `Taps`.
+        kernel: gives the effective kernel where it is not `layer.kernel`, for instance masked.
+        connects: as for `Taps`.
     """
-    read = kernel or (lambda: layer.kernel)
+    groups = getattr(layer, "groups", 1)
 
-    def weigh(which: Sequence[int]) -> Callable[[Sequence[Tensor]], Tensor]:
-        weights = ops.cast(read(), layer.compute_dtype)
+    def matrices() -> Sequence[Tensor]:
+        weights = ops.cast(layer.kernel if kernel is None else kernel(), layer.compute_dtype)
         channels, filters = weights.shape[-2:]
-        weights = ops.reshape(weights, (-1, channels, filters))
-        numbers = list(which)
-        if numbers != list(range(weights.shape[0])):
-            first, last = numbers[0], numbers[-1]
-            run = numbers == list(range(first, last + 1))
-            weights = weights[first : last + 1] if run else tf.gather(weights, numbers)
-        groups = layer.groups
-        if groups == 1:
-            matrix = ops.reshape(weights, (-1, filters))
-            return lambda values: matmul(
-                values[0] if len(values) == 1 else tf.concat(list(values), -1), matrix
-            )
-        width, out = channels, filters // groups
-        matrices = [
-            ops.reshape(weights[:, :, g * out : (g + 1) * out], (-1, out)) for g in range(groups)
-        ]
-
-        def grouped(values: Sequence[Tensor]) -> Tensor:
-            parts = []
-            for g, matrix in enumerate(matrices):
-                some = [value[..., g * width : (g + 1) * width] for value in values]
-                parts.append(matmul(tf.concat(some, -1), matrix))
-            return tf.concat(parts, -1)
-
-        return grouped
+        taps = tf.unstack(ops.reshape(weights, (-1, channels, filters)))
+        return taps if groups == 1 else [_block_diagonal(tap, groups) for tap in taps]
 
     def finish(total: Tensor) -> Tensor:
         if layer.use_bias:
             total = total + ops.cast(layer.bias, total.dtype)
         return total if layer.activation is None else layer.activation(total)
 
-    return Taps(offsets, 0.0, grow, weigh=weigh, finish=finish, connects=connects)
+    linear = layer.activation in (None, keras.activations.linear)
+    return Taps(
+        offsets, 0.0, grow, matrices=matrices, finish=finish, linear=linear, connects=connects
+    )
+
+
+def weighted_sum(values: Sequence[Tensor], matrix: Tensor) -> Tensor:
+    """The values' channels side by side, times the matrices on top of each other."""
+    joined = values[0] if len(values) == 1 else tf.concat(list(values), -1)
+    return matmul(joined, matrix)
 
 
 def matmul(values: Tensor, matrix: Tensor) -> Tensor:
@@ -66,3 +58,13 @@ def matmul(values: Tensor, matrix: Tensor) -> Tensor:
     flat = tf.matmul(tf.reshape(values, (-1, matrix.shape[0])), matrix)
     shape = tf.concat([tf.shape(values)[:-1], [matrix.shape[1]]], 0)
     return tf.ensure_shape(tf.reshape(flat, shape), (*values.shape[:-1], matrix.shape[1]))
+
+
+def _block_diagonal(tap: Tensor, groups: int) -> Tensor:
+    """Grouped channels as one matrix: each group of outputs sees its own group of inputs."""
+    width, out = tap.shape[0], tap.shape[1] // groups
+    rows = []
+    for group in range(groups):
+        block = tap[:, group * out : (group + 1) * out]
+        rows.append(tf.pad(block, [[0, 0], [group * out, (groups - 1 - group) * out]]))
+    return tf.ensure_shape(tf.concat(rows, 0), (width * groups, out * groups))

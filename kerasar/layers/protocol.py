@@ -36,21 +36,30 @@ class Taps(NamedTuple):
             name. `values` has one tensor for each offset, `(batch, *positions, channels)`, all of
             them aligned: a single position, a row, or everything. `position` holds the index on
             each position axis, integers that broadcast against it.
-        weigh: for maps that are linear up to `finish`: `weigh(which) -> (values -> partial sum)`
-            for a selection of taps by number. Called once outside the sampling loop, so weights
-            are cut and reshaped there. `combine` is then `finish` of the sum over all taps.
+        matrices: for maps that are linear up to `finish`: `matrices()` gives a weight matrix
+            `(input channels, output channels)` for each tap, read from the live weights. The map
+            is `finish` of the sum of value @ matrix. Called once, outside the sampling loop.
         finish: bias and activation of a linear map.
+        linear: whether `finish` only adds a bias, so that sums of such maps are one product.
         connects: `(taps, input channels, output channels)` Boolean array of what is connected, for
             layers that order the colour channels of the present pixel; None means all of it.
+        sources: for each tap the number of the input that it reads; None: the first. Only what
+            the engine itself fuses has more than one.
     """
 
     offsets: tuple[Offset, ...]
     pad: float = 0.0
     grow: Offset | None = None
     combine: Callable[[Sequence[Tensor], tuple[Tensor, ...]], Tensor] | None = None
-    weigh: Callable[[Sequence[int]], Callable[[Sequence[Tensor]], Tensor]] | None = None
+    matrices: Callable[[], Sequence[Tensor]] | None = None
     finish: Callable[[Tensor], Tensor] | None = None
+    linear: bool = False
     connects: Tensor | None = None
+    sources: tuple[int, ...] | None = None
+
+    def source(self, tap: int) -> int:
+        """The number of the input that a tap reads."""
+        return 0 if self.sources is None else self.sources[tap]
 
 
 class Pointwise(NamedTuple):
