@@ -9,7 +9,7 @@ from kerasar.causality import check_causal
 from kerasar.sampling.generate import check_method, check_options, generate
 from kerasar.serving.export import export_autoregressive
 from kerasar.training.autoregressive_density import AutoregressiveDensity
-from kerasar.training.checks import check_count, check_data, check_seed
+from kerasar.training.checks import check_count, check_data, check_kind, check_seed
 from kerasar.training.likelihoods import Likelihood
 from kerasar.typing import Shape
 
@@ -95,6 +95,7 @@ class AutoregressiveModel(AutoregressiveDensity):
             ValueError, TypeError: for arguments out of range, before any work is done.
         """
         check_count(num_samples, "num_samples")
+        check_count(chunk_size, "chunk_size")
         options = check_options(self, temperature, top_k, top_p)
         seed, method = check_seed(seed), check_method(self, method)
         shape = self._sampled_shape(length, image_shape)
@@ -154,17 +155,18 @@ class AutoregressiveModel(AutoregressiveDensity):
             ValueError, TypeError: for arguments that do not fit, before any work is done.
         """
         check_count(num, "num")
+        check_count(chunk_size, "chunk_size")
         options = check_options(self, temperature, top_k, top_p)
         seed, method = check_seed(seed), check_method(self, method)
-        known = np.asarray(known)
+        images, known = check_kind(images, "images"), np.asarray(known)
         if known.dtype != bool:
             raise TypeError(
                 f"known must be Boolean, True where the value is given, but its dtype is "
                 f"{known.dtype}. Write e.g. known = mask > 0."
             )
-        if known.shape != np.shape(images):
+        if known.shape != images.shape:
             raise ValueError(
-                f"known must have the shape of images, {np.shape(images)}, but its shape is "
+                f"known must have the shape of images, {images.shape}, but its shape is "
                 f"{known.shape}. np.broadcast_to(known, images.shape) repeats one mask."
             )
         # Unknown places may hold anything, NaN included.
@@ -222,7 +224,6 @@ class AutoregressiveModel(AutoregressiveDensity):
     def _sampled_shape(
         self, length: int | None, image_shape: tuple[int, int] | None
     ) -> tuple[int, ...]:
-        places = len(self.data_shape) - self.likelihood.event_rank
         is_image = len(self.data_shape) == 3
         name, given = ("image_shape", image_shape) if is_image else ("length", length)
         if (length if is_image else image_shape) is not None:
@@ -230,7 +231,7 @@ class AutoregressiveModel(AutoregressiveDensity):
                 f"Model '{self.name}' draws {'images' if is_image else 'sequences'}: pass {name}, "
                 f"not {'length' if is_image else 'image_shape'}."
             )
-        sizes: Shape = self.data_shape[: 2 if is_image else places]
+        sizes: Shape = self.data_shape[: 2 if is_image else 1]
         if given is None:
             if None in sizes:
                 raise ValueError(
@@ -238,7 +239,9 @@ class AutoregressiveModel(AutoregressiveDensity):
                 )
             chosen = sizes
         else:
-            chosen = tuple(given) if is_image else (given,)  # type: ignore[arg-type]
+            chosen = tuple(given) if isinstance(given, (tuple, list)) else (given,)
+            if len(chosen) != len(sizes):
+                raise ValueError(f"{name} must give {len(sizes)} size(s), but is {given!r}.")
             for size, own in zip(chosen, sizes, strict=True):
                 check_count(size, name)
                 if own is not None and own != size:

@@ -6,8 +6,6 @@ from typing import Any
 
 import keras
 
-import kerasar.models as _models  # registers everything that a saved model may hold
-
 
 def load(path: str | os.PathLike[str]) -> Any:
     """Loads a model from a `.keras` file.

@@ -1,4 +1,4 @@
-"""The few type names that signatures here share. Keras and TensorFlow ship no types of their own."""
+"""The few type names that signatures here share. Keras and TensorFlow ship none."""
 
 from typing import Any, TypeAlias
 

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 import kerasar
 from kerasar.cli import app
-from kerasar.cli.train import _hold_out, _run_path
+from kerasar.cli.train import _called_as, _hold_out, _run_path
 from kerasar.data import load_images
 
 SETTINGS = ["--epochs", "2", "--batch-size", "10", "--seed", "3"]
@@ -161,21 +161,28 @@ def data(trained):
     return trained[0].parent / "rows.npz"
 
 
-def test_ctrl_c_keeps_the_best_model_and_finishes_the_folder(data, tmp_path, monkeypatch):
+@pytest.fixture
+def quick_finish(monkeypatch):
+    """An empty picture and export, for the real ones take most of the time of a short run."""
+    monkeypatch.setattr(
+        "kerasar.cli.showcase.draw_pictures",
+        lambda run, *arguments: (run.path / "samples.png").touch(),
+    )
+    monkeypatch.setattr(
+        kerasar.AutoregressiveModel, "export", lambda model, path: os.makedirs(path)
+    )
+
+
+def test_ctrl_c_keeps_the_best_model_and_finishes_the_folder(
+    data, tmp_path, monkeypatch, quick_finish
+):
     stop_after(1, KeyboardInterrupt(), monkeypatch)
     done = train("shifted-pixelcnn", "--data", data, "--out", tmp_path / "run", *SETTINGS)
     assert done.exit_code == 0 and "Stopped." in done.stdout
-    assert {"samples.png", "inpainting.png", "export"} <= set(os.listdir(tmp_path / "run"))
+    assert {"samples.png", "export", "history.csv"} <= set(os.listdir(tmp_path / "run"))
     config = json.loads((tmp_path / "run" / "config.json").read_text())
     assert config["training"]["best_epoch"] == 1
     assert config["training"]["stopped_early_by"] == "KeyboardInterrupt"
-
-
-@pytest.fixture
-def quick_finish(monkeypatch):
-    """Neither pictures nor an export, which take most of the time of a short run."""
-    monkeypatch.setattr("kerasar.cli.showcase.draw_pictures", lambda *arguments: None)
-    monkeypatch.setattr(kerasar.AutoregressiveModel, "export", lambda model, path: None)
 
 
 def test_ctrl_c_in_the_first_epoch_keeps_the_model_as_it_is(
@@ -190,7 +197,7 @@ def test_ctrl_c_in_the_first_epoch_keeps_the_model_as_it_is(
 
 
 def test_training_that_fails_at_once_leaves_nothing(data, tmp_path):
-    out = tmp_path / "run"
+    out = tmp_path / "new" / "run"
     done = train("shifted-pixelcnn", "--data", data, "--out", out, "--learning-rate", "1e38")
     assert done.exit_code == 1
     assert "Error: Training stopped" in done.stderr and "learning rate" in done.stderr
@@ -298,7 +305,7 @@ def test_an_output_below_a_file_is_refused(tmp_path):
 
 def test_the_real_command_ends_with_message_and_status(tmp_path):
     done = subprocess.run(
-        [sys.executable, "-m", "kerasar.cli", "train", "shifted-pixelcnn", "--data", "digit"],
+        [sys.executable, "-m", "kerasar.cli", "train", "pixel", "--data", "digits"],
         capture_output=True,
         text=True,
         cwd=tmp_path,
@@ -306,5 +313,20 @@ def test_the_real_command_ends_with_message_and_status(tmp_path):
         env={k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"},
     )
     assert done.returncode == 2 and not done.stdout
-    assert done.stderr.startswith("Error: 'digit'") and "Traceback" not in done.stderr
+    assert done.stderr.startswith("Error: MODEL must be") and "Traceback" not in done.stderr
     assert not left_behind(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "argv, on_path, called",
+    [
+        (".venv/bin/kerasar", None, ".venv/bin/kerasar"),
+        (".venv/bin/kerasar", "/usr/bin/kerasar", ".venv/bin/kerasar"),
+        ("/usr/bin/kerasar", "/usr/bin/kerasar", "kerasar"),
+        ("/somewhere/kerasar/cli/__main__.py", None, "kerasar"),
+    ],
+)
+def test_what_can_be_done_next_can_be_copied(monkeypatch, argv, on_path, called):
+    monkeypatch.setattr(sys, "argv", [argv])
+    monkeypatch.setattr("shutil.which", lambda name: on_path)
+    assert _called_as() == called

@@ -88,7 +88,10 @@ def test_there_may_be_several_by_name():
 BAD = {
     "missing": (None, "needs the condition.*label.*Pass condition="),
     "wrong rank": (LABEL[:, 0], r"condition 'label' must have shape \(batch, 2\).*\(8,\)"),
-    "wrong count": (LABEL[:3], "condition 'label' must have one row for each of the 8 examples.* 3"),
+    "wrong count": (
+        LABEL[:3],
+        "condition 'label' must have one row for each of the 8 examples.* 3",
+    ),
     "unknown name": ({"lable": LABEL}, r"takes the conditions \['label'\], but got \['lable'\]"),
     "one too many": ({"label": LABEL, "b": LABEL}, r"got \['b', 'label'\]"),
     "NaN": (np.full((8, 2), np.nan), r"condition 'label' must be finite.*is nan"),

@@ -136,7 +136,10 @@ def test_levels_keep_apart_in_low_precision():
 ERRORS = {
     "axis 0": (lambda: CausalShift(axis=0), "axis 1 .* axis=0"),
     "no steps": (lambda: CausalShift(steps=0), "steps=0"),
-    "no such axis": (lambda: CausalShift(axis=2, name="s")(INTEGERS), r"'s' shifts axis 2.*\(3, 6\)"),
+    "no such axis": (
+        lambda: CausalShift(axis=2, name="s")(INTEGERS),
+        r"'s' shifts axis 2.*\(3, 6\)",
+    ),
     "even width": (lambda: VerticalConv2D(2, (3, 4), name="v"), r"odd.*'v'.*\(3, 4\)"),
     "open size": (
         lambda: PositionalEncoding2D(name="p")(keras.Input((None, 4, 1))),

@@ -123,7 +123,9 @@ def test_temperature_divides_the_logits(temperature):
     bent = Categorical().temper(LOGITS, temperature)
     np.testing.assert_allclose(softmax(bent.numpy()), softmax(LOGITS / temperature), atol=1e-6)
     bent = Bernoulli().temper(BINARY_LOGITS, temperature)
-    np.testing.assert_allclose(sigmoid(bent.numpy()), sigmoid(BINARY_LOGITS / temperature), atol=1e-6)
+    np.testing.assert_allclose(
+        sigmoid(bent.numpy()), sigmoid(BINARY_LOGITS / temperature), atol=1e-6
+    )
 
 
 def kept(likelihood, logits, top_k=None, top_p=None):

@@ -141,8 +141,16 @@ def with_value(value, dtype="float32"):
 
 
 BAD = {
-    "too large": (with_value(3, "int32"), ValueError, r"x must lie in \[0, 3\), but holds 3.*levels=4"),
-    "negative": (with_value(-1, "int32"), ValueError, r"x must lie in \[0, 3\), but holds -1.*Shift"),
+    "too large": (
+        with_value(3, "int32"),
+        ValueError,
+        r"x must lie in \[0, 3\), but holds 3.*levels=4",
+    ),
+    "negative": (
+        with_value(-1, "int32"),
+        ValueError,
+        r"x must lie in \[0, 3\), but holds -1.*Shift",
+    ),
     "fraction": (with_value(0.5), ValueError, r"x must hold whole numbers.*x\[1, 0, 1, 0\] is 0.5"),
     "NaN": (with_value(np.nan), ValueError, r"x must be finite, but x\[1, 0, 1, 0\] is nan"),
     "infinity": (with_value(np.inf), ValueError, r"x must be finite, but x\[1, 0, 1, 0\] is inf"),

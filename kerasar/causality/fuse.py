@@ -83,8 +83,9 @@ def _joined_sum(
     inputs: list[Edge] = []
     sources: list[int] = []
     for edge, term, taps in zip(node.inputs, terms, maps, strict=True):
-        usable = isinstance(taps, Taps) and taps.matrices is not None and taps.linear
-        if term is None or not usable or taps.grow not in (None, (0,) * len(taps.offsets[0])):
+        if term is None or not isinstance(taps, Taps) or taps.matrices is None or not taps.linear:
+            return node, declared
+        if any(taps.grow or ()):
             return node, declared
         if sum(edge in other.inputs for other in reading.graph.nodes) > 1:
             return node, declared

@@ -114,7 +114,12 @@ def _read(functional: Any, inputs: list[Edge], nodes: list[Node]) -> list[Edge]:
                 operation = node.operation
                 nodes.append(
                     Node(
-                        operation, operation.name, tuple(sources), tuple(made), node.arguments, slots
+                        operation,
+                        operation.name,
+                        tuple(sources),
+                        tuple(made),
+                        node.arguments,
+                        slots,
                     )
                 )
             edges.update({id(t): edge for t, edge in zip(node.outputs, made, strict=True)})

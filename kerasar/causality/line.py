@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from kerasar.causality.graph import Edge, Node
-from kerasar.causality.rings import Rings
+from kerasar.causality.rings import Rings, padding
 from kerasar.layers.linear_taps import weighted_sum
-from kerasar.layers.protocol import Declaration, Recurrence, Taps
+from kerasar.layers.protocol import Declaration, Recurrence, RowRecurrence, Taps
 from kerasar.typing import Tensor
 
 
@@ -150,22 +150,22 @@ class Line:
         for ring in self.rings:
             edge = ring.entries[0][0]
             tail = list(edge.shape[1 + self.places :])
-            dtype = tf.as_dtype(edge.dtype)
-            pads = tf.stack([tf.constant(pad, dtype) for _, pad in ring.entries])
+            pads = tf.stack([padding(pad, edge.dtype) for _, pad in ring.entries])
             pads = tf.reshape(pads, (-1, 1, *[1] * len(tail)))
             slot = tf.broadcast_to(pads, tf.stack([len(ring.entries), batch, *tail]))
             size = batch if isinstance(batch, int) else None
             slots.append(tf.ensure_shape(slot, (len(ring.entries), size, *tail)))
         full = [rings.full(r.depth, slot) for r, slot in zip(self.rings, slots, strict=True)]
-        carries = [job.declared.initial(batch) for job in self._recurrences()]
+        carries = [declared.initial(batch) for declared in self._recurrences().values()]
         return LineState(full, slots, carries)
 
-    def _recurrences(self) -> list[Job]:
-        return [
-            job
+    def _recurrences(self) -> dict[Job, Recurrence | RowRecurrence]:
+        return {
+            job: job.declared
             for job in self.jobs
-            if isinstance(job.declared, Recurrence) and job.node.outputs[0] in self.lead
-        ]
+            if isinstance(job.declared, (Recurrence, RowRecurrence))
+            and job.node.outputs[0] in self.lead
+        }
 
     def prepare(self) -> dict[Job, Tensor]:
         """The weights of linear maps, cut and joined once; call it outside the loop."""
@@ -193,7 +193,7 @@ class Line:
         weights: dict[Job, Tensor],
         outside: Callable[[Job, Edge | None, Tensor], Any],
         position: Callable[[Tensor], tuple[Tensor, ...]],
-    ) -> tuple[dict[Edge, Tensor], LineState]:
+    ) -> tuple[dict[Edge, Tensor], LineState, dict[Job, Any]]:
         """Computes every tensor at its index for step `t`.
 
         Args:
@@ -209,7 +209,7 @@ class Line:
             position: turns an index on the line into the indices on all position axes.
 
         Returns:
-            The tensors by edge, and the state after the step.
+            The tensors by edge, the state after the step, and what recurrences over images keep.
         """
         carries = list(state.carries)
         old = self._read_old(t, state.rings, rings)
@@ -221,7 +221,8 @@ class Line:
                 masked[edge, pad] = self._mask(values[edge], edge, pad, t, length)
             return masked[edge, pad]
 
-        recurrences = self._recurrences()
+        recurrences = list(self._recurrences())
+        kept: dict[Job, Any] = {}
         for job in self.jobs:
             if job.node.outputs[0] not in self.lead:
                 continue
@@ -236,17 +237,19 @@ class Line:
                     found.append(fit(edge, pad) if taps else values[edge])
             if isinstance(declared, Taps):
                 made = self._combine(job, declared, found, index, weights, outside, position)
-            elif isinstance(declared, Recurrence):
+            elif isinstance(declared, (Recurrence, RowRecurrence)):
                 number = recurrences.index(job)
-                y, carry = declared.step(found[0][:, 0], carries[number], index)
-                if self.start + self.lead[job.node.outputs[0]] < 0:
-                    carry = tf.nest.map_structure(
-                        lambda new, before, i=index: tf.where(i >= 0, new, before),
-                        carry,
-                        carries[number],
-                    )
-                carries[number] = carry
-                made = (y[:, None],)
+                before, now = carries[number], found[0]
+                flat = tf.squeeze(now, list(range(1, 1 + self.places)))
+                if isinstance(declared, Recurrence):
+                    y, after = declared.step(flat, before, index)
+                else:
+                    part = outside(job, None, index)
+                    spot = position(index)
+                    y, after, kept[job] = declared.step(flat, before, part, (spot[0], spot[1]))
+                carries[number] = self._frozen(after, before, index, job)
+                made = (tf.reshape(y, tf.concat([tf.shape(now)[:-1], [y.shape[-1]]], 0)),)
+                made = (tf.ensure_shape(made[0], (*now.shape[:-1], y.shape[-1])),)
             else:
                 given = iter(found)
                 inputs = {
@@ -260,7 +263,13 @@ class Line:
             tf.stack([tf.squeeze(fit(edge, pad), squeeze) for edge, pad in ring.entries])
             for ring in self.rings
         ]
-        return values, LineState(state.rings, pending, carries)
+        return values, LineState(state.rings, pending, carries), kept
+
+    def _frozen(self, after: Any, before: Any, index: Tensor, job: Job) -> Any:
+        """The carry, which does not move before the first index."""
+        if self.start + self.lead[job.node.outputs[0]] >= 0:
+            return after
+        return tf.nest.map_structure(lambda new, old: tf.where(index >= 0, new, old), after, before)
 
     def _combine(
         self,
@@ -300,7 +309,7 @@ class Line:
             inside = below if inside is None else inside & below
         if inside is None:
             return value
-        return tf.where(inside, value, tf.cast(pad, value.dtype))
+        return tf.where(inside, value, padding(pad, value.dtype))
 
     def _read_old(self, t: Tensor, held: list[Any], rings: Rings) -> dict[_Read, Tensor]:
         found: dict[_Read, Tensor] = {}
@@ -332,4 +341,3 @@ def sequence_jobs(nodes: list[Node], declarations: dict[Node, Declaration | None
         )
         jobs.append(Job(node, declared, taps))
     return jobs
-

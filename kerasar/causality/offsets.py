@@ -105,6 +105,13 @@ class Offsets:
         row, column = (0, *offset) if self.window.places == 1 else offset
         return bool(self.rows.get(row, 0) >> (column + self.window.sizes[-1] - 1) & 1)
 
+    def without(self, offset: Offset) -> "Offsets":
+        """The set less one member."""
+        row, column = (0, *offset) if self.window.places == 1 else offset
+        rows = dict(self.rows)
+        rows[row] = rows.get(row, 0) & ~(1 << (column + self.window.sizes[-1] - 1))
+        return Offsets(self.window, rows, self.unbounded)
+
     def strictly_before(self) -> bool:
         """Whether every member precedes the position."""
         return not self or self.latest() < (0,) * self.window.places

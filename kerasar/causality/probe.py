@@ -46,7 +46,7 @@ def _inputs(graph: Graph, probes: int) -> tuple[dict[Edge, np.ndarray], np.ndarr
     rng = np.random.default_rng(0)
     levels = max(2, graph.output.shape[-1] or 2)
     open_size = _OPEN_SEQUENCE if graph.places == 1 else _OPEN_IMAGE
-    values = {}
+    values: dict[Edge, np.ndarray] = {}
     for edge in (graph.x, *graph.conditions):
         shape = tuple(size or open_size for size in edge.shape[1:])
         whole = rng.integers(levels if edge is graph.x else 1, size=shape)

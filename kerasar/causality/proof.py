@@ -69,7 +69,7 @@ def _leaks(output: Seen, edge: Edge, places: int, reading: Reading) -> bool:
     # The present may be seen where channels are drawn one after the other: those before.
     channels = len(output.channels)
     by_value = len(edge.shape) == len(reading.graph.x.shape) + 1
-    if not by_value or channels == 1:
+    if not by_value:
         return True
     seen = np.asarray(output.channels).reshape(channels, channels, -1).any(axis=-1)
     return bool(np.tril(seen).any())

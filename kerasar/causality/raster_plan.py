@@ -10,7 +10,7 @@ import dataclasses
 from kerasar.causality.graph import Edge, Node
 from kerasar.causality.line import Job, Line
 from kerasar.causality.reading import Reading
-from kerasar.layers.protocol import Declaration, Recurrence, Taps
+from kerasar.layers.protocol import Declaration, Recurrence, RowRecurrence, Taps
 
 
 class NoStepForm(ValueError):
@@ -105,6 +105,9 @@ def plan_raster(reading: Reading) -> RasterPlan:
         source_lead=0 if present else -1,
         made=on_line | {graph.x},
     )
+    for job in line.jobs:
+        if isinstance(job.declared, RowRecurrence) and line.lead[job.node.outputs[0]] != 0:
+            raise NoStepForm(f"layer '{job.node.name}' stands before a shift")
     row_lead, depth, collected = _rows(reading, nodes, line, on_line)
     row_nodes = [
         node
@@ -137,6 +140,8 @@ def _on_line(reading: Reading, nodes: list[Node]) -> set[Edge]:
         assert_known(node, declared)
         if isinstance(declared, Recurrence):
             raise NoStepForm(f"layer '{node.name}' is a recurrence over a sequence")
+        if isinstance(declared, RowRecurrence) and latest_row(reading, node.inputs[0]) < 0:
+            raise NoStepForm(f"layer '{node.name}' runs over rows that are finished already")
         for edge, row, _ in reads_of(node, declared):
             if edge not in reading.tainted or row + latest_row(reading, edge) < 0:
                 continue
@@ -171,6 +176,8 @@ def _rows(
             for edge, row, _ in reads:
                 if row + latest_row(reading, edge) < 0:
                     want(edge, pad, row)
+            if isinstance(declared, RowRecurrence):
+                want(node.inputs[0], 0.0, -1)  # the finished input row
         by_rows = [edge for edge in node.outputs if edge in lead]
         if not by_rows:
             continue

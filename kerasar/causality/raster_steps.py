@@ -9,10 +9,10 @@ from kerasar.causality.graph import Edge, Node
 from kerasar.causality.line import Job, LineState, tap_matrix
 from kerasar.causality.raster_plan import RasterPlan, plan_raster, reads_of
 from kerasar.causality.reading import Reading
-from kerasar.causality.rings import Rings
+from kerasar.causality.rings import Rings, padding
 from kerasar.causality.sequence_steps import untainted
 from kerasar.layers.linear_taps import weighted_sum
-from kerasar.layers.protocol import Taps
+from kerasar.layers.protocol import RowRecurrence, Taps
 from kerasar.typing import Tensor
 
 
@@ -47,6 +47,14 @@ class Row(NamedTuple):
     inputs: dict[Edge, Tensor]
     parts: dict[Job, Any]
     y: Tensor
+
+
+class Above(NamedTuple):
+    """What goes from row to row: finished rows, and what recurrences keep and carry."""
+
+    rows: list[Tensor]
+    kept: list[Any]
+    carries: list[Any]
 
 
 RowsState = dict[tuple[Edge, float], list[Tensor]]
@@ -84,16 +92,21 @@ class RasterRun:
         """Rows from here to -1 are prepared for readers that look ahead; nothing is drawn."""
         return -max([0, *self.plan.row_lead.values()])
 
-    def initial(self) -> list[Tensor]:
-        """The rows kept before the first one: padding."""
+    def _row_recurrences(self) -> list[tuple[Job, RowRecurrence]]:
+        jobs = self.plan.line.jobs
+        return [(job, job.declared) for job in jobs if isinstance(job.declared, RowRecurrence)]
+
+    def initial(self) -> Above:
+        """What stands above the first row: padding, initial states."""
         state: RowsState = {}
         for (edge, pad), depth in self.plan.depth.items():
             width = self.width + self.plan.growth[edge][1]
             shape = (self.batch, 1, width, *edge.shape[3:])
-            row = tf.fill(tf.stack(shape), tf.cast(pad, edge.dtype))
+            row = tf.fill(tf.stack(shape), padding(pad, edge.dtype))
             row = tf.ensure_shape(row, [_size(s) for s in shape])
             state[edge, pad] = [row] * depth
-        return self._flat(state)
+        starts = [r.initial_rows(self.batch, self.width) for _, r in self._row_recurrences()]
+        return Above(self._flat(state), [kept for kept, _ in starts], [c for _, c in starts])
 
     def _flat(self, state: RowsState) -> list[Tensor]:
         return [row for key in self.plan.depth for row in state[key]]
@@ -102,9 +115,9 @@ class RasterRun:
         rows = iter(flat)
         return {key: [next(rows) for _ in range(d)] for key, d in self.plan.depth.items()}
 
-    def start_row(self, y: Tensor, flat: list[Tensor]) -> tuple[Row, list[Tensor]]:
+    def start_row(self, y: Tensor, above: Above) -> tuple[Row, Above]:
         """Computes what depends on finished rows only, for row `y`; newest rows come last."""
-        state = self._unflat(flat)
+        state = self._unflat(above.rows)
         plan = self.plan
         fresh: dict[Edge, Tensor] = {}
         for node in plan.row_nodes:
@@ -119,9 +132,7 @@ class RasterRun:
                     columns = tf.range(self.width + plan.growth[node.outputs[0]][1])
                     made = (declared.combine(values, (y + lead, columns)),)  # type: ignore[misc]
             else:
-                inputs = {
-                    edge: self._row_of(state, edge, lead, y) for edge in node.inputs
-                }
+                inputs = {edge: self._row_of(state, edge, lead, y) for edge in node.inputs}
                 made = node.run(inputs)
             for edge, value in zip(node.outputs, made, strict=True):
                 fresh[edge] = value
@@ -145,7 +156,17 @@ class RasterRun:
         output = plan.reading.graph.output
         if output not in line.made:
             inputs[output] = self._outside_row(state, output, y)
-        return Row(inputs, parts, y), self._flat(state)
+        carries = []
+        for (job, recurrence), kept, carry in zip(
+            self._row_recurrences(), above.kept, above.carries, strict=True
+        ):
+            finished = tf.squeeze(state[job.node.inputs[0], 0.0][-1], 1)
+            part, carry = recurrence.row(finished, kept, carry, y)
+            parts[job] = tf.nest.map_structure(
+                lambda p: tf.transpose(p, (1, 0, *range(2, len(p.shape)))), part
+            )
+            carries.append(carry)
+        return Row(inputs, parts, y), Above(self._flat(state), above.kept, carries)
 
     def _outside_row(self, state: RowsState, edge: Edge, y: Tensor) -> Tensor:
         value = self._row_of(state, edge, 0, y)
@@ -176,7 +197,7 @@ class RasterRun:
                 below = y + lead < self.height + growth
                 inside = below if inside is None else inside & below
             if inside is not None:
-                value = tf.where(inside, row, tf.cast(pad, row.dtype))
+                value = tf.where(inside, row, padding(pad, row.dtype))
             rows[:] = [*rows[1:], tf.ensure_shape(value, rows[-1].shape)]
 
     def _above(self, job: Job) -> list[int]:
@@ -203,26 +224,41 @@ class RasterRun:
                 kept = state[edge, declared.pad]
                 value = kept[-1 - (self.plan.row_lead[edge] - row - dy)]
                 sides = [[0, 0], [0, 0], [left, right]] + [[0, 0]] * (len(value.shape) - 3)
-                pad = tf.cast(declared.pad, value.dtype)
+                pad = padding(declared.pad, value.dtype)
                 padded[edge, dy] = tf.pad(value, sides, constant_values=pad), left
             value, left = padded[edge, dy]
             found.append(value[:, :, left + dx : left + dx + width])
         return found
 
-    def finish_row(
-        self, y: Tensor, flat: list[Tensor], x: Tensor, collected: list[Tensor]
-    ) -> list[Tensor]:
-        """Keeps the rows that were drawn; `x` and `collected` are `(width, batch, …)`."""
-        state = self._unflat(flat)
+    def finish_row(self, y: Tensor, above: Above, x: Tensor, collected: list[Tensor]) -> Above:
+        """Keeps the rows that were drawn; `x` and `collected` are `(width, batch, …)`.
+
+        `collected` holds, in the order of `collected_shapes`, tensors of the line and then what
+        recurrences keep.
+        """
+        state = self._unflat(above.rows)
+        plain = len(self.plan.collected)
+        kept_flat = [_by_row(value) for value in collected[plain:]]
+        collected = collected[:plain]
         graph = self.plan.reading.graph
         drawn = [(graph.x, x), *zip(self.plan.collected, collected, strict=True)]
         for edge, value in drawn:
-            rank = len(value.shape)
-            row = tf.transpose(value, (1, 0, *range(2, rank)))[:, None]
+            row = _by_row(value)[:, None]
             # Kept for the next row, where this one is row -1.
             if edge in self.plan.row_lead:
                 self._push(state, edge, row, y + 1)
-        return self._flat(state)
+        kept = tf.nest.pack_sequence_as(above.kept, kept_flat)
+        return Above(self._flat(state), kept, above.carries)
+
+    def collected_shapes(self, above: Above) -> list[tuple[Any, tuple[int | None, ...]]]:
+        """(dtype, shape) of what each pixel adds to the row."""
+        batch = _size(self.batch)
+        plain = [(edge.dtype, (batch, *edge.shape[3:])) for edge in self.plan.collected]
+        kept = [
+            (value.dtype, (value.shape[0], *value.shape[2:]))
+            for value in tf.nest.flatten(above.kept)
+        ]
+        return plain + kept
 
     # Pixels.
 
@@ -255,11 +291,13 @@ class RasterRun:
             if edge is not None:
                 return _at_column(row.inputs[edge], edge, index)
             part = row.parts.get(job)
+            if isinstance(job.declared, RowRecurrence):
+                return tf.nest.map_structure(lambda p: _column(p, index)[:, 0, 0], part)
             if isinstance(part, dict):
                 return {n: _column(value, index) for n, value in part.items()}
             return None if part is None else _column(part, index)
 
-        values, state = plan.line.step(
+        values, state, kept = plan.line.step(
             column,
             state,
             self.rings,
@@ -273,6 +311,8 @@ class RasterRun:
         if output not in values:
             values[output] = _column(row.inputs[output], column)
         collected = [tf.squeeze(values[edge], (1, 2)) for edge in plan.collected]
+        for job, _ in self._row_recurrences():
+            collected += tf.nest.flatten(kept[job])
         return values[output], collected, state
 
 
@@ -280,6 +320,11 @@ def _by_column(row: Tensor) -> Tensor:
     """`(batch, 1, width, …)` to `(width, batch, …)`: a column is then one contiguous slice."""
     row = tf.squeeze(row, 1)
     return tf.transpose(row, (1, 0, *range(2, len(row.shape))))
+
+
+def _by_row(columns: Tensor) -> Tensor:
+    """The way back: `(width, batch, …)` to `(batch, width, …)`."""
+    return tf.transpose(columns, (1, 0, *range(2, len(columns.shape))))
 
 
 def _column(row: Tensor, index: Tensor) -> Tensor:

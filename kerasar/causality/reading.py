@@ -11,7 +11,14 @@ import numpy as np
 from kerasar.causality.graph import Edge, Graph, Node
 from kerasar.causality.offsets import HORIZON, Offsets, Window
 from kerasar.causality.table import declaration
-from kerasar.layers.protocol import Declaration, Mixing, Pointwise, Recurrence, Taps
+from kerasar.layers.protocol import (
+    Declaration,
+    Mixing,
+    Pointwise,
+    Recurrence,
+    RowRecurrence,
+    Taps,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,20 +77,22 @@ def read(graph: Graph) -> Reading:
             continue
         tainted.update(node.outputs)
         declared = declaration(node, places)
-        if declared is not None and not isinstance(declared, Pointwise) and len(sources) > 1:
+        several = len(sources) > 1
+        if several and not isinstance(declared, (Pointwise, Mixing, type(None))):
             declared = Mixing("it reads several tensors at more than one position")
         declarations[node] = declared
         if declared is None or isinstance(declared, Mixing) or not all(s in seen for s in sources):
             continue
         for edge in node.outputs:
             parts = [
-                _through(declared, seen[source], source, edge, node, window)
-                for source in sources
+                _through(declared, seen[source], source, edge, node, window) for source in sources
             ]
             offsets = parts[0].offsets
             for part in parts[1:]:
                 offsets = offsets | part.offsets
-            seen[edge] = Seen(offsets, _merged([p.channels for p in parts], _channels(edge, places)))
+            seen[edge] = Seen(
+                offsets, _merged([p.channels for p in parts], _channels(edge, places))
+            )
     return Reading(graph, declarations, seen, frozenset(tainted), window)
 
 
@@ -94,13 +103,19 @@ def _through(
     here = (0,) * window.places
     if isinstance(declared, Recurrence):
         offsets = seen.offsets + Offsets.up_to_now(window)
+    elif isinstance(declared, RowRecurrence):
+        sees = Offsets.of(window, declared.sees(*window.sizes), unbounded=True)
+        offsets = seen.offsets + sees
     elif isinstance(declared, Taps):
         offsets = seen.offsets + Offsets.of(window, declared.offsets)
     else:
         offsets = seen.offsets
     if not offsets.has(here):
         return Seen(offsets)
-    return Seen(offsets, _connected(declared, seen, source, made, node, here))
+    channels = _connected(declared, seen, source, made, node, here)
+    if not channels.any():
+        return Seen(offsets.without(here))  # masked away
+    return Seen(offsets, channels)
 
 
 def _connected(
@@ -132,9 +147,7 @@ _BY_CHANNEL = frozenset(
 )
 
 
-def _part(
-    channels: Any, source: Edge, made: Edge, node: Node, name: str, places: int
-) -> Any:
+def _part(channels: Any, source: Edge, made: Edge, node: Node, name: str, places: int) -> Any:
     """Channels that are joined or cut along the last axis keep what they see."""
     if len(source.shape) != places + 2 or len(made.shape) != places + 2:
         return _dense(channels, _channels(made, places))
@@ -142,13 +155,15 @@ def _part(
         whole = np.zeros((len(channels), _channels(made, places)), bool)
         start = 0
         for edge in node.inputs:
+            stop = start + _channels(edge, places)
             if edge is source:
-                whole[:, start : start + edge.shape[-1]] |= channels
-            start += edge.shape[-1]
+                whole[:, start:stop] |= channels
+            start = stop
         return whole
     if name == "Split":
-        start = sum(edge.shape[-1] for edge in node.outputs[: node.outputs.index(made)])
-        return channels[:, start : start + made.shape[-1]]
+        before = node.outputs[: node.outputs.index(made)]
+        start = sum(_channels(edge, places) for edge in before)
+        return channels[:, start : start + _channels(made, places)]
     return _dense(channels, _channels(made, places))
 
 

@@ -70,9 +70,17 @@ class SequenceRun:
     def _step(self, t: Tensor, state: Any, x: Tensor) -> tuple[dict[Edge, Tensor], Any]:
         line = self.steps.line
         state = line.flush(t, state, self.rings)
-        return line.step(
-            t, state, self.rings, x, self.length, self.weights, self._outside, lambda index: (index,)
+        values, state, _ = line.step(
+            t,
+            state,
+            self.rings,
+            x,
+            self.length,
+            self.weights,
+            self._outside,
+            lambda index: (index,),
         )
+        return values, state
 
     def _outside(self, job: Job, edge: Edge | None, index: Tensor) -> Tensor | None:
         if edge is None:

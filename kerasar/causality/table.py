@@ -15,7 +15,7 @@ from keras import ops as K
 
 from kerasar.causality.graph import Node
 from kerasar.layers.linear_taps import linear_taps, matmul
-from kerasar.layers.protocol import POINTWISE, Declaration, Mixing, Recurrence, Taps
+from kerasar.layers.protocol import POINTWISE, Declaration, Mixing, Recurrence, RowRecurrence, Taps
 from kerasar.typing import Tensor
 
 Rule = Callable[[Node, int], Declaration | None]
@@ -28,12 +28,33 @@ def declaration(node: Node, places: int) -> Declaration | None:
     if hasattr(operation, "taps"):
         taps = operation.taps(places)
         if isinstance(taps, Taps) and taps.combine is None and taps.matrices is None:
-            taps = taps._replace(combine=operation.combine)
-        return taps
+            taps = taps._replace(combine=getattr(operation, "combine", None))
+        return _without_masked(taps) if isinstance(taps, Taps) else taps
+    if hasattr(operation, "initial_rows"):
+        return RowRecurrence(
+            operation.sees,
+            operation.initial_rows,
+            operation.row,
+            operation.initial,
+            operation.step,
+        )
     if hasattr(operation, "initial") and hasattr(operation, "step"):
         return Recurrence(operation.initial, operation.step)
     rule = _RULES.get(type(operation))
     return None if rule is None else rule(node, places)
+
+
+def _without_masked(taps: Taps) -> Taps:
+    """The same without the taps of a linear map of which the mask leaves nothing."""
+    if taps.connects is None or taps.matrices is None:
+        return taps
+    links, whole = np.asarray(taps.connects), taps.matrices
+    kept = [number for number, link in enumerate(links) if link.any()]
+    return taps._replace(
+        offsets=tuple(taps.offsets[number] for number in kept),
+        matrices=lambda: [matrix for n, matrix in enumerate(whole()) if n in kept],
+        connects=links[kept],
+    )
 
 
 def _rule(*kinds: Any) -> Callable[[Rule], Rule]:
@@ -108,17 +129,18 @@ def _dense(node: Node, places: int) -> Declaration:
     return linear_taps(node.operation, (_zero(places),))
 
 
-@_rule(L.Softmax, L.LayerNormalization, L.BatchNormalization, L.UnitNormalization)
+@_rule(
+    L.Softmax,
+    L.LayerNormalization,
+    L.BatchNormalization,
+    L.UnitNormalization,
+    L.RMSNormalization,
+)
 def _over_channels(node: Node, places: int) -> Declaration:
     rank = len(node.inputs[0].shape)
     if not _axis_is_local(node.operation.axis, rank, places):
         return Mixing(f"it normalises over axis {node.operation.axis}, which holds positions")
     return POINTWISE
-
-
-@_rule(getattr(L, "RMSNormalization", L.UnitNormalization))
-def _rms(node: Node, places: int) -> Declaration:
-    return _over_channels(node, places)
 
 
 @_rule(L.GroupNormalization)
@@ -230,13 +252,15 @@ def _along(axis: int, node: Node, places: int) -> Declaration:
     )
 )
 def _elementwise(node: Node, places: int) -> Declaration | None:
-    if hasattr(node.operation, "axis") and not isinstance(node.operation.axis, type(None)):
+    if type(node.operation).__name__ == "OneHot":
+        new = node.operation.axis % len(node.outputs[0].shape)
+        return POINTWISE if new > places else Mixing("its new axis stands before the positions")
+    if getattr(node.operation, "axis", None) is not None:
         return _along(node.operation.axis, node, places)
     for edge in node.inputs:
         # Broadcasting counts axes from the right, so ranks must agree to keep positions aligned.
         if len(edge.shape) != len(node.outputs[0].shape) and len(edge.shape) > 0:
-            if type(node.operation).__name__ != "OneHot":
-                return Mixing("it joins tensors of different ranks, which misaligns positions")
+            return Mixing("it joins tensors of different ranks, which misaligns positions")
     args, kwargs = node.constants
     for constant in [*args, *kwargs.values()]:
         if isinstance(constant, (np.ndarray, tf.Tensor, keras.Variable)):
@@ -380,14 +404,14 @@ def _pooling(node: Node, places: int) -> Declaration | None:
     offsets, grow = _window(size, (1,) * places, layer.padding, (1,) * places)
     if isinstance(layer, (L.MaxPooling1D, L.MaxPooling2D)):
         return Taps(
-            tuple(offsets), -np.inf, grow, combine=lambda values, _: functools.reduce(K.maximum, values)
+            tuple(offsets),
+            -np.inf,
+            grow,
+            combine=lambda values, _: functools.reduce(K.maximum, values),
         )
     if layer.padding == "same":
-        # Real values only are averaged, so the divisor depends on the place.
-        return Mixing(
-            "average pooling with padding='same' looks ahead and divides by a number that depends "
-            "on the position; kerasar.layers.DilatedPooling1D pools causally"
-        )
+        # Real values only are averaged, so the divisor depends on the place: no step form.
+        return Taps(tuple(offsets), 0.0, grow)
     return Taps(tuple(offsets), 0.0, grow, combine=lambda values, _: sum(values) / len(offsets))
 
 
@@ -408,7 +432,7 @@ def _cropping(node: Node, places: int) -> Declaration:
 @_rule(*_operation("Pad"))
 def _pad(node: Node, places: int) -> Declaration:
     operation = node.operation
-    pairs = [tuple(int(v) for v in pair) for pair in np.asarray(operation.pad_width)]
+    pairs = [(int(front), int(back)) for front, back in np.asarray(operation.pad_width)]
     inside = pairs[1 : places + 1]
     if pairs[0] != (0, 0) or any(pair != (0, 0) for pair in pairs[places + 1 :]):
         return Mixing("it pads other axes than the positions")

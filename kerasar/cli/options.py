@@ -32,7 +32,10 @@ DataDir = Annotated[
 ]
 Method = Annotated[
     str | None,
-    typer.Option(help="Sampler: sequential or parallel; the same result at another speed."),
+    typer.Option(
+        help="Sampler: cached, parallel or sequential; the same result at another speed.",
+        show_default="the fastest that the model has",
+    ),
 ]
 PictureOrArrays = Annotated[
     list[Path] | None,

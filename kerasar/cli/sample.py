@@ -51,7 +51,8 @@ def sample(
 
                 np.savez_compressed(path, samples=samples)
             else:
-                titles = [f"sample {i}" for i in range(num)]
+                # Beyond a hundred nobody reads them, and they take longer than the images.
+                titles = [f"sample {i}" for i in range(num)] if num <= 100 else None
                 heading = f"{folder.title}: samples (seed {seed}, temperature {temperature:g})"
                 save(image_grid(samples, model.data_levels, titles, heading=heading), path)
         typer.echo(str(file))

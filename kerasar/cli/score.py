@@ -65,6 +65,10 @@ def score(
         check_new(out, "--out")
     if map_ is not None:
         check_new(map_, "--map")
+        if map_ == out:
+            raise ValueError(
+                f"--map must name another file than --out, but both are '{out}'. Rename one."
+            )
     start_tensorflow()
     from kerasar.cli.run_data import load_for, named
 

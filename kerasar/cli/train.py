@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import platform
 import shutil
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -123,7 +124,9 @@ def train(
         "seed": seed,
         "images": {"train": len(learn), "validation": len(choose), "test": len(images.test)},
     }
-    folder.mkdir(parents=True)  # from here on model and data are known to be good
+    # From here on model and data are known to be good.
+    made = [parent for parent in folder.parents if not parent.exists()]
+    folder.mkdir(parents=True)
     run = RunFolder(folder, config)
     try:
         run.save_config()
@@ -132,6 +135,8 @@ def train(
     finally:
         if not (folder / MODEL).exists():
             shutil.rmtree(folder)  # without a model a run is of no use
+            for parent in made:
+                parent.rmdir()
     _tell_what_next(run, data, console)
     if isinstance(stopped, FloatingPointError):
         raise stopped
@@ -245,13 +250,20 @@ def _finish(run: RunFolder, model: Any, images: ImageData, console: Console) -> 
 
 
 def _tell_what_next(run: RunFolder, data: str, console: Console) -> None:
-    path = run.path
+    path, command = run.path, _called_as()
     console.print(f"\nAll of it is in [bold]{path}[/bold]: look at samples.png and inpainting.png.")
     console.print("Next:", style="dim")
-    for command, what in (
-        (f"kerasar sample {path} --num 64", "draw new images"),
-        (f"kerasar inpaint {path} --hide right", "fill in what is hidden"),
-        (f"kerasar score {path} {data} --out scores.csv", "how likely is each image"),
+    for line, what in (
+        (f"{command} sample {path} --num 64", "draw new images"),
+        (f"{command} inpaint {path} --hide right", "fill in what is hidden"),
+        (f"{command} score {path} {data} --out scores.csv", "how likely is each image"),
         (f"tensorboard --logdir {path}/tensorboard", "curves (pip install tensorboard)"),
     ):
-        console.print(f"  [bold]{command}[/bold]  [dim]{what}[/dim]")
+        console.print(f"  [bold]{line}[/bold]  [dim]{what}[/dim]")
+
+
+def _called_as() -> str:
+    """How to call the command again: as it was, unless its plain name does."""
+    if Path(sys.argv[0]).name != "kerasar" or shutil.which("kerasar") == sys.argv[0]:
+        return "kerasar"
+    return sys.argv[0]

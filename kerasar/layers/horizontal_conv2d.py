@@ -34,9 +34,7 @@ class HorizontalConv2D(CausalConv2D):
     def __init__(
         self, filters: int, kernel_size: int = 3, dilation_rate: int = 1, **kwargs: object
     ) -> None:
-        super().__init__(
-            filters, (1, kernel_size), dilation_rate=(1, dilation_rate), **kwargs
-        )
+        super().__init__(filters, (1, kernel_size), dilation_rate=(1, dilation_rate), **kwargs)
 
     def padding_sides(self) -> tuple[tuple[int, int], tuple[int, int]]:
         return (0, 0), ((self.kernel_size[1] - 1) * self.dilation_rate[1], 0)

@@ -18,7 +18,7 @@ def linear_taps(
     kernel: Callable[[], Tensor] | None = None,
     connects: Any = None,
 ) -> Taps:
-    """The declaration of a layer with `kernel`, `bias` and `activation`, as `Conv2D` or `Dense` has.
+    """The declaration of a layer with `kernel`, `bias` and `activation`, as `Dense` has.
 
     Args:
         layer: the layer.

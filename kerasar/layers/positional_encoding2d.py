@@ -56,7 +56,9 @@ class PositionalEncoding2D(keras.layers.Layer):
 
     def combine(self, values: Sequence[Tensor], position: tuple[Tensor, ...]) -> Tensor:
         rows, columns = position
-        bits = ops.cast(ops.take(ops.take(self.bits, rows, axis=0), columns, axis=-2), values[0].dtype)
+        bits = ops.cast(
+            ops.take(ops.take(self.bits, rows, axis=0), columns, axis=-2), values[0].dtype
+        )
         bits = ops.broadcast_to(bits, (*ops.shape(values[0])[:-1], self.bits.shape[-1]))
         return ops.concatenate([values[0], bits], axis=-1)
 

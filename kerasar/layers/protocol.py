@@ -3,20 +3,22 @@ causality, the step-by-step sampler and the conversion of window models all foll
 
 A layer of your own joins by defining, next to `call`, one of
 
-*Pointwise*: `taps(places)` returns `POINTWISE`. The layer treats every position alike and by itself;
-the engine calls it on single positions. (Every position axis then has size 1, so reshapes must
-leave these axes alone.)
+*Pointwise*: `taps(places)` returns `POINTWISE`. The layer treats every position alike and by
+itself; the engine calls it on single positions. (Every position axis then has size 1, so reshapes
+must leave these axes alone.)
 
 *Taps*: `taps(places) -> Taps` and `combine(values, position)`. The output at a position is a pure
 function of the input at a few fixed offsets: convolutions, poolings, shifts, crops, paddings.
 
 *Recurrence over time*: `initial(batch)` and `step(x, carry, position) -> (y, carry)`.
 
+*Recurrence over an image*: the methods of `RowRecurrence`.
+
 `places` is the number of position axes: 1 for sequences, 2 for images (rows, columns).
 """
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
 
 from kerasar.typing import Tensor
 
@@ -78,8 +80,33 @@ class Recurrence(NamedTuple):
         step: `step(x, carry, position) -> (y, carry)` on `(batch, channels)`.
     """
 
-    initial: Callable[[Tensor], object]
-    step: Callable[[Tensor, object, Tensor], tuple[Tensor, object]]
+    initial: Callable[[Tensor], Any]
+    step: Callable[[Tensor, Any, Tensor], tuple[Tensor, Any]]
+
+
+class RowRecurrence(NamedTuple):
+    """A state that goes over an image: from row to row, and along the row.
+
+    Everything that depends on finished rows only is done by `row`, at full width, once a row;
+    `step` then runs once a pixel on what lies left.
+
+    Attributes:
+        sees: `sees(height, width)` gives the offsets (rows, columns) that are seen.
+        initial_rows: `initial_rows(batch, width) -> (kept, carry)` before the first row.
+        row: `row(above, kept, carry, y) -> (part, carry)`, where `above` is the finished input row
+            y - 1, `(batch, width, channels)` (zeros for row 0), `kept` what `step` kept of it, and
+            `carry` what `row` gave for the row before. Each tensor of `part` is
+            `(batch, width, …)`.
+        initial: `initial(batch) -> left`, the state left of the first pixel.
+        step: `step(x, left, part, position) -> (y, left, kept)` on `(batch, channels)`, with the
+            pixel's own slice of `part`. `position` is (row, column).
+    """
+
+    sees: Callable[[int, int], Iterable[Offset]]
+    initial_rows: Callable[[Tensor, Tensor], tuple[Any, Any]]
+    row: Callable[[Tensor, Any, Any, Tensor], tuple[Any, Any]]
+    initial: Callable[[Tensor], Any]
+    step: Callable[[Tensor, Any, Any, tuple[Tensor, Tensor]], tuple[Tensor, Any, Any]]
 
 
 class Mixing(NamedTuple):
@@ -88,4 +115,4 @@ class Mixing(NamedTuple):
     reason: str
 
 
-Declaration = Pointwise | Taps | Recurrence | Mixing
+Declaration = Pointwise | Taps | Recurrence | RowRecurrence | Mixing

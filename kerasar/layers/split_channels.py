@@ -51,7 +51,8 @@ class SplitChannels(keras.layers.Layer):
         return same_dtype_spec(self, inputs)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        return (*input_shape[:-1], self.channels, input_shape[-1] // self.channels)
+        size = input_shape[-1]
+        return (*input_shape[:-1], self.channels, None if size is None else size // self.channels)
 
     def get_config(self) -> Config:
         return {**super().get_config(), "channels": self.channels}

@@ -18,7 +18,13 @@ _CHECKED = 512
 
 
 def cached(
-    model: Any, steps: Any, draft: Draft, options: Options, shape: Any, compiled: bool, **kwargs: Any
+    model: Any,
+    steps: Any,
+    draft: Draft,
+    options: Options,
+    shape: Any,
+    compiled: bool,
+    **kwargs: Any,
 ) -> Tensor:
     """Fills in the unknown values with the network's step form; all as graph operations."""
     if isinstance(steps, RasterSteps):
@@ -54,7 +60,11 @@ class CachedSampler:
         self._check()
 
     def run(
-        self, draft: Draft, options: Options, shape: tuple[int, ...], jit_compile: bool | None = None
+        self,
+        draft: Draft,
+        options: Options,
+        shape: tuple[int, ...],
+        jit_compile: bool | None = None,
     ) -> Tensor:
         """Completes a draft; `jit_compile` None decides by the time spent so far."""
         compiled = jit_compile

@@ -4,8 +4,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from kerasar.causality.rings import ArrayRing, TensorRing
 from kerasar.causality.raster_steps import RasterSteps
+from kerasar.causality.rings import ArrayRing, TensorRing
 from kerasar.sampling.draft import Draft, Options, noise_at
 from kerasar.sampling.loops import by_place, pick, while_loop
 from kerasar.typing import Tensor
@@ -38,7 +38,7 @@ def cached_image(
     batch = draft.values.shape[0] if compiled else tf.shape(draft.values)[0]
     height, width = size
     x = steps.graph.x
-    channels = x.shape[3]
+    channels = int(x.shape[3] or 1)
     by_value = likelihood.event_rank == 0
     # Values are events of their own; all channels of a pixel stand at consecutive places.
     per_pixel = channels if by_value else 1
@@ -105,13 +105,12 @@ def cached_image(
         for column in range(steps.plan.line.start, 0):
             state = run.flush(tf.constant(column), state)
             _, _, state = run.pixel(tf.constant(column), state, last, row)
-        shapes = [(dtype, static)]
-        shapes += [(edge.dtype, (static[0], *edge.shape[3:])) for edge in steps.plan.collected]
+        shapes = [(dtype, static), *run.collected_shapes(rows)]
         shapes += [out] if record else []
         arrays = [tf.TensorArray(d, width, element_shape=s) for d, s in shapes]
         *_, arrays = while_loop(
             lambda column, *_: column < width,
-            lambda *now: pixel(*now, row, noise),
+            lambda c, last, state, arrays: pixel(c, last, state, arrays, row, noise),
             (tf.constant(0), last, state, arrays),
         )
         drawn, *collected = [array.stack() for array in arrays]

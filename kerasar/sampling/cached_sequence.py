@@ -73,6 +73,8 @@ def cached_sequence(
             (t, last, state, results),
         )
 
-    *_, results = while_loop(lambda t, *_: t < length, block, (tf.constant(0), last, state, results))
+    *_, results = while_loop(
+        lambda t, *_: t < length, block, (tf.constant(0), last, state, results)
+    )
     stacked = by_place(results.stack())
     return stacked if record else tf.reshape(stacked, shape)

@@ -59,6 +59,7 @@ def bend(likelihood: Likelihood, parameters: Tensor, options: Options) -> Tensor
 def flat_parameters(model: Any, draft: Draft, data_shape: Tensor) -> Tensor:
     """The full network's output on a draft, `(batch, places, …)`."""
     x = tf.reshape(draft.values, tf.concat([tf.shape(draft.values)[:1], data_shape], 0))
+    x = tf.ensure_shape(x, (None, *model.data_shape))
     parameters = model.parameters_of(x, draft.condition, training=False)
     rank = draft.values.shape.rank - 2  # axes of an event
     tail = parameters.shape[len(model.data_shape) + 1 - rank :]

@@ -18,13 +18,15 @@ from kerasar.typing import Tensor
 METHODS = ("sequential", "parallel", "cached")
 
 
-def check_options(model: Any, temperature: float, top_k: int | None, top_p: float | None) -> Options:
+def check_options(
+    model: Any, temperature: float, top_k: int | None, top_p: float | None
+) -> Options:
     """The sampling options as tensors.
 
     Raises:
         ValueError: if one is out of its range, or does not suit the model's likelihood.
     """
-    if not (np.isscalar(temperature) and np.isfinite(temperature) and temperature > 0):
+    if not isinstance(temperature, (int, float, np.number)) or not 0 < temperature < np.inf:
         raise ValueError(
             f"temperature must be a number above 0, but got {temperature!r}. 1 leaves the model's "
             "distribution, small values approach the likeliest value."
@@ -141,7 +143,8 @@ def generate(
                 known=tf.constant(known[some].reshape(flat)),
                 seeds=fold_in(tf.constant(seed), tf.constant(versions[chunk], tf.int32)),
                 examples=tf.constant(some, tf.int32),
-                condition=condition and {n: tf.constant(part[some]) for n, part in condition.items()},
+                condition=condition
+                and {n: tf.constant(part[some]) for n, part in condition.items()},
             )
             result = _complete(model, method, draft, options, shape, jit_compile, progress)
             finished[chunk] = result.numpy().reshape(finished[chunk].shape)
@@ -172,7 +175,11 @@ def _complete(
     values = draft.values
     for start, stop in zip(bounds[:-1], bounds[1:], strict=True):
         values = _graph(model, sequential)(
-            draft._replace(values=values), options, data_shape, tf.constant(start), tf.constant(stop)
+            draft._replace(values=values),
+            options,
+            data_shape,
+            tf.constant(start),
+            tf.constant(stop),
         )
         progress.advance(examples * (stop - start))
     return values

@@ -98,7 +98,7 @@ class _Signatures:
 
     def log_prob(self, x: Tensor, *conditions: Tensor) -> dict[str, Tensor]:
         with tf.control_dependencies(value_assertions(x, self.model.data_levels)):
-            batch = Batch(tf.identity(x), self._named(conditions))
+            batch = Batch(tf.identity(x), self._named(conditions, tf.shape(x)[0]))
         terms = self.model.log_prob_map_of(batch)
         total = tf.reduce_sum(terms, axis=list(range(1, len(terms.shape))))
         return {"log_prob": total, "log_prob_map": terms}
@@ -119,7 +119,9 @@ class _Signatures:
         given = tf.shape(prompt)[1]
         most = self.model.data_shape[0]
         fits = length >= given if most is None else (length >= given) & tf.equal(length, most)
-        wanted = "at least that of the prompt" if most is None else f"{most}, as the model was built"
+        wanted = (
+            "at least that of the prompt" if most is None else f"{most}, as the model was built"
+        )
         checks = [
             tf.debugging.Assert(
                 fits, [f"length must be {wanted}, but length and prompt are", length, given]
@@ -136,7 +138,8 @@ class _Signatures:
         same = tf.reduce_all(tf.equal(tf.shape(x), tf.shape(known)))
         checks = [
             tf.debugging.Assert(
-                same, ["known must have the shape of x, but is", tf.shape(known), "for", tf.shape(x)]
+                same,
+                ["known must have the shape of x, but is", tf.shape(known), "for", tf.shape(x)],
             )
         ]
         with tf.control_dependencies(checks):
@@ -183,7 +186,7 @@ class _Signatures:
             known=tf.ensure_shape(tf.reshape(known, flat), static),
             seeds=fold_in(seed, tf.zeros_like(examples)),
             examples=examples,
-            condition=self._named(conditions),
+            condition=self._named(conditions, shape[0]),
         )
 
         def run(options: Options) -> Tensor:
@@ -200,10 +203,20 @@ class _Signatures:
             )
         return {"samples": tf.reshape(completed, shape)}
 
-    def _named(self, conditions: tuple[Tensor, ...]) -> dict[str, Tensor] | None:
+    def _named(self, conditions: tuple[Tensor, ...], examples: Tensor) -> dict[str, Tensor] | None:
         if not conditions:
             return None
-        return dict(zip(self.model.condition_shapes, conditions, strict=True))
+        named = {}
+        for name, part in zip(self.model.condition_shapes, conditions, strict=True):
+            rows = tf.shape(part)[0]
+            words = [f"{name} must have one row for each example, but rows and examples are"]
+            checks = [tf.debugging.Assert(tf.equal(rows, examples), [*words, rows, examples])]
+            if part.dtype.is_floating:
+                finite = tf.reduce_all(tf.math.is_finite(part))
+                checks.append(tf.debugging.Assert(finite, [f"{name} must be finite"]))
+            with tf.control_dependencies(checks):
+                named[name] = tf.identity(part)
+        return named
 
 
 def _at_least_one(number: Tensor, name: str) -> Any:

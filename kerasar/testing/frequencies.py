@@ -9,7 +9,7 @@ from kerasar.testing.normalized import every_example, repeated
 
 def check_frequencies(
     model: Any,
-    num_samples: int = 20_000,
+    num_samples: int = 6000,
     seed: int = 0,
     condition: Any = None,
     method: str | None = None,

@@ -27,7 +27,7 @@ def check_samples(
     """Each sampler must draw *the* samples of the seed, and all of them the same.
 
     On a tiny domain (at most 1,000 possible inputs), and without options that bend the
-    distribution, frequencies must agree with `log_prob` too.
+    distribution, the frequencies of the first sampler must agree with `log_prob` too.
 
     Args:
         model: an autoregressive model.
@@ -63,8 +63,8 @@ def check_samples(
             _check_agreement(reference, drawn, short, f"'{methods[0]}' and '{method}'")
 
     if options == dict(temperature=1.0, top_k=None, top_p=None) and _is_countable(model):
-        for method in methods:
-            check_frequencies(model, seed=seed, condition=condition, method=method)
+        # One sampler will do, for all of them draw the same samples.
+        check_frequencies(model, seed=seed, condition=condition, method=methods[0])
 
 
 def _check_agreement(

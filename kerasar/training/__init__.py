@@ -2,8 +2,8 @@
 
 if __name__ != "kerasar.training":
     raise ImportError(
-        "This folder is the package kerasar.training; the 'training' at the top of the repository is only a "
-        "door to it. Write 'import kerasar.training' instead."
+        "This folder is the package kerasar.training; the 'training' at the top of the repository "
+        "is only a door to it. Write 'import kerasar.training' instead."
     )
 
 from kerasar.training.density_model import DensityModel as DensityModel

@@ -13,7 +13,7 @@ from kerasar.training.batches import Batch, unpack
 from kerasar.training.checks import check_count, check_data, check_numbers, check_shape, check_whole
 from kerasar.training.density_model import DensityModel
 from kerasar.training.finite_guard import first_non_finite
-from kerasar.training.intermediates import intermediates
+from kerasar.training.intermediates import functional_graph, intermediates
 from kerasar.training.likelihoods import Categorical, Likelihood
 from kerasar.typing import Config, Shape, Tensor
 
@@ -41,7 +41,7 @@ class AutoregressiveDensity(DensityModel):
         super().__init__(**kwargs)
         if not isinstance(network, keras.Model):
             raise TypeError(f"network must be a keras.Model, but got {type(network).__name__}.")
-        if not hasattr(network, "_nodes_by_depth") or not network.inputs:
+        if functional_graph(network) is None or not network.inputs:
             raise ValueError(
                 f"Network '{network.name}' has no graph to read: it is a "
                 f"{type(network).__name__}. Build it with the functional API, "
@@ -99,7 +99,9 @@ class AutoregressiveDensity(DensityModel):
         batch = unpack(inputs)
         return self.parameters_of(batch.x, batch.condition, training=training)
 
-    def parameters_of(self, x: Tensor, condition: Any = None, training: bool | None = None) -> Tensor:
+    def parameters_of(
+        self, x: Tensor, condition: Any = None, training: bool | None = None
+    ) -> Tensor:
         """The network's output on tensors, with conditions by name (or the one condition)."""
         flat = self.condition_tensors(condition)
         flat.insert(self._x_index, tf.cast(x, self.network.inputs[self._x_index].dtype))

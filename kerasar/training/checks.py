@@ -32,6 +32,21 @@ def check_data(x: Any, shape: Shape, levels: int | None, name: str = "x") -> np.
 
 def check_numbers(x: Any, shape: Shape, name: str) -> np.ndarray:
     """Finite numbers of the right shape, of any real dtype; raises as `check_data` does."""
+    array = check_kind(x, name)
+    check_shape(array.shape, shape, name)
+    if len(array) == 0:
+        raise ValueError(f"{name} is empty: its shape is {array.shape}. Give at least one example.")
+    if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
+        place = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+        raise ValueError(
+            f"{name} must be finite, but {name}{list(place)} is {array[place]}. "
+            "Remove or mend such examples first."
+        )
+    return array
+
+
+def check_kind(x: Any, name: str) -> np.ndarray:
+    """An array of real numbers or Booleans; raises a TypeError for anything else."""
     try:
         array = np.asarray(x)
     except ValueError as error:
@@ -42,15 +57,6 @@ def check_numbers(x: Any, shape: Shape, name: str) -> np.ndarray:
         raise TypeError(f"{name} must hold numbers, but its dtype is {array.dtype}.")
     if np.issubdtype(array.dtype, np.complexfloating):
         raise TypeError(f"{name} must hold real numbers, but its dtype is {array.dtype}.")
-    check_shape(array.shape, shape, name)
-    if len(array) == 0:
-        raise ValueError(f"{name} is empty: its shape is {array.shape}. Give at least one example.")
-    if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
-        place = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
-        raise ValueError(
-            f"{name} must be finite, but {name}{list(place)} is {array[place]}. "
-            "Remove or mend such examples first."
-        )
     return array
 
 

@@ -225,25 +225,22 @@ class DensityModel(keras.Model):
 
 def value_assertions(x: Tensor, levels: int | None) -> list[Any]:
     """Graph assertions that fail where `x` holds something that the model cannot take."""
+    some = tf.shape(x)[0] > 0
+    found = [tf.debugging.Assert(some, ["x must hold at least one example"])]
     if levels is not None:
         low, high = tf.reduce_min(x), tf.reduce_max(x)
         inside = (low >= tf.cast(0, x.dtype)) & (tf.cast(high, tf.float64) <= levels - 1)
-        found = [
+        words = [f"x must lie in [0, {levels}), but its smallest and largest values are"]
+        found.append(tf.debugging.Assert(inside, [*words, low, high]))
+    if x.dtype.is_floating:
+        found.append(
             tf.debugging.Assert(
-                inside,
-                [f"x must lie in [0, {levels}), but its smallest and largest values are", low, high],
+                tf.reduce_all(tf.equal(x, tf.round(x))), ["x must hold whole numbers"]
             )
-        ]
-        if x.dtype.is_floating:
-            found.append(
-                tf.debugging.Assert(
-                    tf.reduce_all(tf.equal(x, tf.round(x))), ["x must hold whole numbers"]
-                )
-            )
-        return found
-    if not x.dtype.is_floating:
-        return []
-    return [tf.debugging.Assert(tf.reduce_all(tf.math.is_finite(x)), ["x must be finite"])]
+            if levels is not None
+            else tf.debugging.Assert(tf.reduce_all(tf.math.is_finite(x)), ["x must be finite"])
+        )
+    return found
 
 
 @contextlib.contextmanager

@@ -6,7 +6,6 @@ import tensorflow as tf
 from kerasar.training.likelihoods.base import Likelihood
 from kerasar.typing import Tensor
 
-
 #: A logit that no noise outweighs. Finite, for infinity times a label of 0 is not a number.
 _CERTAIN = 1e9
 

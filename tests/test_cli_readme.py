@@ -1,0 +1,88 @@
+"""What the README says is true: its Python runs, its commands and pictures exist."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.image import imread
+from typer.testing import CliRunner
+
+import kerasar
+from kerasar.cli import app
+from kerasar.data import ImageData
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+DOCS = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "docs").glob("*.md")}
+
+
+def blocks(language):
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def test_the_python_code_runs(tmp_path, monkeypatch):
+    """Word for word, on small images in place of MNIST."""
+    values = np.random.RandomState(0)
+    mnist = ImageData(
+        "mnist", values.randint(0, 9, (40, 6, 5, 1)), values.randint(0, 9, (9, 6, 5, 1)), 9
+    )
+    monkeypatch.setattr(kerasar.data, "load_images", lambda name: {"mnist": mnist}[name])
+    monkeypatch.chdir(tmp_path)
+    (code,) = blocks("python")
+    exec(compile(code, "README.md", "exec"), {})
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "samples.png",
+        "completed.png",
+        "exported",
+    }
+
+
+@pytest.mark.parametrize("line", re.findall(r"kerasar (\w+) .*?--data (\w+)", README)[:1])
+def test_the_first_command_is_one_that_exists(line):
+    assert CliRunner().invoke(app, [line[0], "--help"]).exit_code == 0
+    assert line[1] in kerasar.data.DATASETS
+
+
+@pytest.mark.parametrize("option", sorted(set(re.findall(r"`(--[a-z-]+)`", README))))
+def test_each_option_that_is_named_exists(option):
+    shown = "".join(
+        CliRunner().invoke(app, [command, "--help"]).stdout
+        for command in ("train", "sample", "inpaint", "score", "export")
+    )
+    assert option in shown
+
+
+@pytest.mark.parametrize("target", sorted(set(re.findall(r"\]\((docs/[^)]*)\)", README))))
+def test_each_file_that_is_linked_exists(target):
+    assert (ROOT / target).is_file()
+
+
+@pytest.mark.parametrize("name", ["samples.png", "inpainting.png"])
+def test_the_pictures_are_small_files_and_large_enough_to_see(name):
+    file = ROOT / "docs" / "images" / name
+    assert file.stat().st_size < 100_000 and imread(file).shape[1] > 500
+
+
+def test_the_result_in_the_readme_is_that_of_the_results_page():
+    (reached,) = re.findall(r"\(297\): ([\d.]+) bits/dim", README)
+    assert reached in DOCS["results.md"]
+
+
+def test_the_signatures_on_the_serving_page_are_those_of_an_export(tmp_path):
+    import tensorflow as tf
+
+    model = kerasar.models.ShiftedPixelCNN((3, 3, 1), levels=2)
+    model.export(str(tmp_path / "1"))
+    signatures = tf.saved_model.load(str(tmp_path / "1")).signatures
+    rows = re.findall(r"^\| (`.*?) \| (.*?) \| (.*?) \|$", DOCS["serving.md"], re.MULTILINE)
+    described = {
+        name: set(re.findall(r"`(\w+)`", inputs))
+        for names, inputs, _ in rows
+        for name in re.findall(r"`(\w+)`", names)
+        if "sequences" not in names
+    }
+    actual = {
+        name: set(signature.structured_input_signature[1]) for name, signature in signatures.items()
+    }
+    assert described == actual
