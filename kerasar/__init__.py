@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from kerasar import data as data
     from kerasar import layers as layers
     from kerasar import models as models
+    from kerasar import pictures as pictures
     from kerasar import sampling as sampling
     from kerasar import serving as serving
     from kerasar import testing as testing
@@ -36,6 +37,7 @@ _ROOMS = (
     "data",
     "layers",
     "models",
+    "pictures",
     "sampling",
     "serving",
     "testing",

@@ -6,6 +6,8 @@ from typing import Any
 
 import keras
 
+import kerasar.models  # noqa: F401  (registers all that a saved model may hold)
+
 
 def load(path: str | os.PathLike[str]) -> Any:
     """Loads a model from a `.keras` file.
@@ -31,7 +33,7 @@ def load(path: str | os.PathLike[str]) -> Any:
         raise ValueError(
             f"'{path}' is no .keras file or is damaged. model.save('name.keras') writes one."
         )
-    return keras.saving.load_model(path, safe_mode=True)
-
-
-__all__ = ["load"]
+    try:
+        return keras.saving.load_model(path, safe_mode=True)
+    except (zipfile.BadZipFile, OSError, KeyError) as error:
+        raise ValueError(f"'{path}' is damaged: {error}. Save the model again.") from error

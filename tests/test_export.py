@@ -62,9 +62,11 @@ def model():
 
 @pytest.fixture(scope="module")
 def exported(model, tmp_path_factory):
-    path = tmp_path_factory.mktemp("exported") / "1"
-    model.export(path)
-    return path
+    """From the model saved and loaded, so that both ways are checked at once."""
+    folder = tmp_path_factory.mktemp("exported")
+    model.save(folder / "model.keras")
+    kerasar.load(folder / "model.keras").export(folder / "1")
+    return folder / "1"
 
 
 def test_log_prob_is_pythons(model, exported):
@@ -170,13 +172,6 @@ def test_an_open_length_is_served(sequences, tmp_path):
     )
     np.testing.assert_allclose(found["log_prob"], model.log_prob(x), rtol=1e-5)
     np.testing.assert_array_equal(filled["samples"], model.inpaint(x, x > 0, seed=3))
-
-
-def test_a_reloaded_model_exports_the_same(model, exported, tmp_path):
-    model.save(tmp_path / "model.keras")
-    kerasar.load(tmp_path / "model.keras").export(tmp_path / "1")
-    found = run_in_fresh_process(tmp_path / "1", "sample", num_samples=4, **OPTIONS)
-    np.testing.assert_array_equal(found["samples"], model.sample(4, seed=3))
 
 
 def test_nothing_is_overwritten_and_nothing_left_behind(model, tmp_path):

@@ -11,6 +11,7 @@ from kerasar.cli.data import data
 from kerasar.cli.errors import ErrorsAsMessages
 from kerasar.cli.export import export
 from kerasar.cli.inpaint import inpaint
+from kerasar.cli.inspect import inspect as inspect_
 from kerasar.cli.models import models
 from kerasar.cli.sample import sample
 from kerasar.cli.score import score
@@ -37,8 +38,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (train, sample, inpaint, score, export, models, data):
-    app.command(help=_help_of(command))(command)
+for command in (train, sample, inpaint, score, export, inspect_, models, data):
+    app.command(name=command.__name__, help=_help_of(command))(command)
 
 
 def _print_version(wanted: bool) -> None:

@@ -6,5 +6,8 @@ global state. `save` writes it; a notebook shows it.
 
 from kerasar.pictures.image_grid import image_grid as image_grid
 from kerasar.pictures.inpainting_figure import inpainting_figure as inpainting_figure
+from kerasar.pictures.receptive_field_figure import (
+    receptive_field_figure as receptive_field_figure,
+)
 from kerasar.pictures.save import save as save
 from kerasar.pictures.surprise import surprise_image as surprise_image

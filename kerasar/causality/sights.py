@@ -1,0 +1,88 @@
+"""What each layer of a network sees, in words: the table of `kerasar inspect`."""
+
+from typing import NamedTuple
+
+import keras
+
+from kerasar.causality.graph import read_graph
+from kerasar.causality.offsets import Offsets
+from kerasar.causality.proof import ReceptiveField, field_of
+from kerasar.causality.reading import read
+from kerasar.layers.protocol import Mixing
+
+
+class Sight(NamedTuple):
+    """What one layer sees of the data.
+
+    Attributes:
+        name: of the layer.
+        kind: its class.
+        field: its receptive field; None if that is unknown or the layer does not see the data.
+        text: the same in words.
+    """
+
+    name: str
+    kind: str
+    field: ReceptiveField | None
+    text: str
+
+
+def layer_sights(network: keras.Model, event_rank: int | None = None) -> list[Sight]:
+    """What each layer of a network sees of its data, from input to output.
+
+    Args:
+        network: functional Keras model; need not be causal.
+        event_rank: as for `check_causal`.
+
+    Raises:
+        ValueError: if the network has no graph.
+    """
+    reading = read(read_graph(network, event_rank))
+    sights = []
+    for node in reading.graph.nodes:
+        kind = type(node.operation).__name__
+        field = None
+        declared = reading.declarations.get(node)
+        if node not in reading.declarations:
+            text = "conditions only"
+        elif isinstance(declared, Mixing):
+            text = f"mixes positions: {declared.reason}"
+        elif declared is None:
+            text = "unknown: it does not declare what it sees"
+        elif node.outputs[0] not in reading.seen:
+            text = "unknown: so is a layer before it"
+        else:
+            offsets = reading.seen[node.outputs[0]].offsets
+            field, text = field_of(offsets), describe(offsets)
+        sights.append(Sight(node.name, kind, field, text))
+    return sights
+
+
+def describe(offsets: Offsets) -> str:
+    """A set of offsets in words."""
+    members = offsets.members()
+    if not members:
+        return "nothing"
+    if offsets.window.places == 1:
+        first, last = min(members)[0], max(members)[0]
+        if offsets.unbounded:
+            return f"everything up to {_step(last)}"
+        gaps = last - first + 1 - len(members)
+        span = _step(last) if first == last else f"{_step(first)} to {_step(last)}"
+        return span + (f", {len(members)} of {last - first + 1}" if gaps else "")
+    rows = sorted({row for row, _ in members})
+    columns = sorted({column for _, column in members})
+    if offsets.unbounded:
+        return f"all rows up to {_place(rows[-1], 'row')}"
+    return (
+        f"{len(members)} pixel{'s' if len(members) > 1 else ''}: rows {rows[0]:+d} to "
+        f"{rows[-1]:+d}, columns {columns[0]:+d} to {columns[-1]:+d}"
+    ).replace("+0", "0")
+
+
+def _step(offset: int) -> str:
+    return "now" if offset == 0 else f"t{offset:+d}"
+
+
+def _place(offset: int, unit: str) -> str:
+    return f"its own {unit}" if offset == 0 else f"{unit} {offset:+d}"

@@ -1,0 +1,62 @@
+"""The figure of the PixelCNN papers: which pixels a prediction sees, and which it cannot."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_SEEN, _BLIND, _SELF, _LATER = "#4c78a8", "#e45756", "#111111", "#eeeeee"
+
+
+def receptive_field_figure(field: Any, heading: str | None = None) -> Figure:
+    """Draws a receptive field, with the position predicted in black and blind spots in red.
+
+    Args:
+        field: a `kerasar.causality.ReceptiveField`.
+        heading: text above the picture.
+
+    Returns:
+        A figure, for `save` or a notebook.
+    """
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Patch, Rectangle
+
+    marks = {**dict.fromkeys(field.offsets, _SEEN), **dict.fromkeys(field.blind_spot, _BLIND)}
+    if marks and len(next(iter(marks))) == 1:
+        marks = {(0, lag): colour for (lag,), colour in marks.items()}
+    marks[0, 0] = _SELF
+    rows = [row for row, _ in marks]
+    columns = [column for _, column in marks]
+    top, bottom, left, right = min(rows), max(rows), min(columns), max(columns)
+    wide, tall = right - left + 1, bottom - top + 1
+    cell = min(0.35, 9.0 / wide)
+    figure = Figure(figsize=(max(4.5, wide * cell + 0.8), tall * cell + 1.5), layout="constrained")
+    axes = figure.add_subplot()
+    line = 1.0 if wide <= 64 else 0.0
+    for row in range(top, bottom + 1):
+        for column in range(left, right + 1):
+            colour = marks.get((row, column), _LATER)
+            box = Rectangle(
+                (column - 0.5, row - 0.5), 1, 1, facecolor=colour, edgecolor="white", linewidth=line
+            )
+            axes.add_patch(box)
+    axes.set_xlim(left - 0.5, right + 0.5)
+    axes.set_ylim(bottom + 0.5, top - 0.5)
+    axes.set_aspect("equal" if tall > 1 else "auto")
+    axes.set_xlabel("columns from the pixel" if tall > 1 else "steps from the present")
+    axes.set_yticks(range(top, bottom + 1) if tall > 1 else [])
+    if tall > 1:
+        axes.set_ylabel("rows")
+    axes.tick_params(length=0)
+    for side in axes.spines.values():
+        side.set_visible(False)
+    seen, blind = len(field.offsets), len(field.blind_spot)
+    entries = [Patch(color=_SELF, label="predicted"), Patch(color=_SEEN, label=f"seen ({seen})")]
+    if blind:
+        entries.append(Patch(color=_BLIND, label=f"blind spot ({blind})"))
+    figure.legend(handles=entries, loc="outside lower center", ncols=3, frameon=False)
+    if heading:
+        axes.set_title(heading, fontsize=11)
+    return figure
