@@ -1,8 +1,9 @@
 """Merges linear maps before a network is run step by step.
 
-Two rewrites, both exact up to rounding: a linear map of a concatenation is a sum over its parts (so
-the part that is known for a whole row is computed once a row), and a sum of linear maps is one
-matrix product (thirty skip outputs of a WaveNet cost one).
+Three rewrites, exact up to rounding: what reads a shifted, padded or cropped tensor reads the tensor
+itself at other offsets; a linear map of a concatenation is a sum over its parts (so the part that
+is known for a whole row is computed once a row); a sum of linear maps is one matrix product (thirty
+skip outputs of a WaveNet cost one).
 """
 
 import dataclasses
@@ -25,6 +26,7 @@ def fuse(reading: Reading) -> Reading:
     for node in reading.graph.nodes:
         found = node, declarations.get(node)
         if found[1] is not None:
+            found = _through_moves(*found, made_by, declarations)
             found = _split_concatenation(*found, made_by, reading)
             found = _joined_sum(*found, made_by, declarations, reading)
         if found[0] is not node:
@@ -36,6 +38,46 @@ def fuse(reading: Reading) -> Reading:
     graph = dataclasses.replace(reading.graph, nodes=tuple(live))
     kept = {node: declarations[node] for node in live if node in declarations}
     return dataclasses.replace(reading, graph=graph, declarations=kept)
+
+
+def _through_moves(
+    node: Node,
+    declared: Declaration | None,
+    made_by: dict[Edge, Node],
+    declarations: dict[Node, Declaration | None],
+) -> tuple[Node, Declaration | None]:
+    """Taps on a shifted, padded or cropped tensor become taps on the tensor itself."""
+    while isinstance(declared, Taps) and len(node.inputs) == 1:
+        mover = made_by.get(node.inputs[0])
+        move = declarations.get(mover) if mover is not None else None
+        if mover is None or not isinstance(move, Taps) or not _composes(move, declared):
+            break
+        shift = move.offsets[0]
+        offsets = tuple(
+            tuple(o + s for o, s in zip(offset, shift, strict=True)) for offset in declared.offsets
+        )
+        none = (0,) * len(shift)
+        pairs = zip(move.grow or none, declared.grow or none, strict=True)
+        declared = declared._replace(offsets=offsets, grow=tuple(a + b for a, b in pairs))
+        node = dataclasses.replace(node, inputs=mover.inputs, slots=())
+    return node, declared
+
+
+def _composes(move: Taps, reader: Taps) -> bool:
+    """Whether the reader sees nothing but the moved tensor and zeros, in the right places."""
+    if not move.moves or len(reader.offsets) == 0 or move.pad != reader.pad:
+        return False
+    none = (0,) * len(move.offsets[0])
+    for axis in range(len(none)):
+        front = -move.offsets[0][axis]
+        back = (move.grow or none)[axis] - front
+        reach = [offset[axis] for offset in reader.offsets]
+        # Where the move cut something off, the reader must not look beyond the cut.
+        if front < 0 and min(reach) < 0:
+            return False
+        if back < 0 and max(reach) > -(reader.grow or none)[axis]:
+            return False
+    return True
 
 
 def _split_concatenation(

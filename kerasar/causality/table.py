@@ -469,8 +469,11 @@ def _get_item(node: Node, places: int) -> Declaration:
     pairs += [(0, 0)] * (places - len(pairs))
     if all(pair == (0, 0) for pair in pairs):
         return POINTWISE
-    rest = (slice(None),) * (places + 1) + tuple(key[places + 1 :])
-    return _moved(pairs, 0.0, lambda value: value[rest])
+    rest = tuple(key[places + 1 :])
+    if not rest:
+        return _moved(pairs, 0.0)
+    whole = (slice(None),) * (places + 1) + rest
+    return _moved(pairs, 0.0, lambda value: value[whole])
 
 
 def _moved(
@@ -479,8 +482,9 @@ def _moved(
     """Padding (positive) or cropping (negative) in front and behind: one tap, another length."""
     offset = tuple(-front for front, _ in pairs)
     grow = tuple(front + back for front, back in pairs)
-    tail = rest or (lambda value: value)
-    return Taps((offset,), pad, grow, combine=lambda values, _: tail(values[0]))
+    if rest is None:
+        return Taps((offset,), pad, grow, combine=lambda values, _: values[0], moves=True)
+    return Taps((offset,), pad, grow, combine=lambda values, _: rest(values[0]))
 
 
 # States along the sequence.

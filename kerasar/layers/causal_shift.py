@@ -66,7 +66,7 @@ class CausalShift(keras.layers.Layer):
     def taps(self, places: int) -> Taps:
         offset = [0] * places
         offset[self.axis - 1] = -self.steps
-        return Taps((tuple(offset),), combine=lambda values, _: values[0])
+        return Taps((tuple(offset),), combine=lambda values, _: values[0], moves=True)
 
     def compute_output_spec(self, inputs: Tensor) -> keras.KerasTensor:
         return same_dtype_spec(self, inputs)

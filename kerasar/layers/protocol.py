@@ -43,6 +43,7 @@ class Taps(NamedTuple):
             is `finish` of the sum of value @ matrix. Called once, outside the sampling loop.
         finish: bias and activation of a linear map.
         linear: whether `finish` only adds a bias, so that sums of such maps are one product.
+        moves: whether the one tap's value is passed on as it is: shifts, paddings, crops.
         connects: `(taps, input channels, output channels)` Boolean array of what is connected, for
             layers that order the colour channels of the present pixel; None means all of it.
         sources: for each tap the number of the input that it reads; None: the first. Only what
@@ -56,6 +57,7 @@ class Taps(NamedTuple):
     matrices: Callable[[], Sequence[Tensor]] | None = None
     finish: Callable[[Tensor], Tensor] | None = None
     linear: bool = False
+    moves: bool = False
     connects: Tensor | None = None
     sources: tuple[int, ...] | None = None
 
