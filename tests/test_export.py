@@ -79,12 +79,14 @@ def test_log_prob_is_pythons(model, exported):
 
 def test_samples_and_completions_are_pythons(model, exported):
     bent = dict(seed=4, temperature=0.7, top_k=2, top_p=0.9)
+    hot = {**OPTIONS, "temperature": 2.0}
     answers = serve(
         exported,
         [
             ("sample", dict(num_samples=9, **OPTIONS)),
             ("sample", dict(num_samples=2, **OPTIONS)),
             ("sample", dict(num_samples=9, **bent)),
+            ("sample", dict(num_samples=9, **hot)),
             ("inpaint", dict(x=IMAGES, known=KNOWN, **OPTIONS)),
             ("inpaint", dict(x=IMAGES, known=KNOWN, **bent)),
             ("inpaint", dict(x=np.where(KNOWN, IMAGES, -5), known=KNOWN, **OPTIONS)),
@@ -94,9 +96,10 @@ def test_samples_and_completions_are_pythons(model, exported):
     np.testing.assert_array_equal(found[0], model.sample(9, seed=3))
     np.testing.assert_array_equal(found[1], found[0][:2])
     np.testing.assert_array_equal(found[2], model.sample(9, **bent))
-    np.testing.assert_array_equal(found[3], model.inpaint(IMAGES, KNOWN, seed=3))
-    np.testing.assert_array_equal(found[4], model.inpaint(IMAGES, KNOWN, **bent))
-    np.testing.assert_array_equal(found[5], found[3])
+    np.testing.assert_array_equal(found[3], model.sample(9, seed=3, temperature=2.0))
+    np.testing.assert_array_equal(found[4], model.inpaint(IMAGES, KNOWN, seed=3))
+    np.testing.assert_array_equal(found[5], model.inpaint(IMAGES, KNOWN, **bent))
+    np.testing.assert_array_equal(found[6], found[4])
 
 
 def test_bad_requests_fail_with_a_message_and_the_next_one_works(model, exported):

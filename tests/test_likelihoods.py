@@ -62,15 +62,19 @@ def test_low_precision_logits_give_a_float32_sum(dtype):
     np.testing.assert_allclose(np.exp(both).sum(0), 1, atol=1e-6)
 
 
+def draw(likelihood, parameters, uniforms):
+    return likelihood.sample(tf.constant(parameters), likelihood.noise(uniforms))
+
+
 def test_categorical_sampling_is_gumbel_argmax():
     gumbel = -np.log(-np.log(UNIFORMS.astype("float64")))
-    picks = Categorical().sample(LOGITS, UNIFORMS)
+    picks = draw(Categorical(), LOGITS, UNIFORMS)
     np.testing.assert_array_equal(picks, (LOGITS + gumbel).argmax(-1))
 
 
 def test_bernoulli_sampling_inverts_the_distribution():
     # logit + logistic noise > 0 if and only if u > 1 - p
-    picks = Bernoulli().sample(BINARY_LOGITS, BINARY_UNIFORMS)
+    picks = draw(Bernoulli(), BINARY_LOGITS, BINARY_UNIFORMS)
     np.testing.assert_array_equal(
         picks, BINARY_UNIFORMS[..., 0] > 1 - sigmoid(BINARY_LOGITS[..., 0])
     )
@@ -84,7 +88,7 @@ def test_bernoulli_sampling_inverts_the_distribution():
 def test_frequencies_are_the_probabilities(likelihood, logits):
     n = 100_000
     u = np.random.default_rng(1).uniform(size=(n, len(logits))).astype("float32")
-    picks = likelihood.sample(np.tile(np.float32(logits), (n, 1)), u).numpy()
+    picks = draw(likelihood, np.tile(np.float32(logits), (n, 1)), u).numpy()
     for value in range(likelihood.levels(len(logits))):
         p = np.exp(likelihood.log_prob(np.float32([logits]), [value]).numpy()[0])
         assert abs((picks == value).mean() - p) < 5 * np.sqrt(p * (1 - p) / n)
@@ -98,10 +102,10 @@ CASES = [
 
 @pytest.mark.parametrize(("likelihood", "logits", "u"), CASES, ids=["categorical", "bernoulli"])
 def test_the_margin_is_zero_for_the_pick_alone(likelihood, logits, u):
-    pick = likelihood.sample(logits, u)
-    np.testing.assert_array_equal(likelihood.margin(logits, u, pick), 0)
+    pick, noise = draw(likelihood, logits, u), likelihood.noise(u)
+    np.testing.assert_array_equal(likelihood.margin(logits, noise, pick), 0)
     other = (pick.numpy() + 1) % likelihood.levels(logits.shape[-1])
-    margin = likelihood.margin(logits, u, tf.constant(other)).numpy()
+    margin = likelihood.margin(logits, noise, tf.constant(other)).numpy()
     assert (margin > 0).all()
     # Raising the logits of the other by a bit more makes it the pick; by a bit less, not.
     for factor, flips in ((1.01, True), (0.99, False)):
@@ -115,7 +119,7 @@ def test_the_margin_is_zero_for_the_pick_alone(likelihood, logits, u):
                 np.take_along_axis(logits, other[..., None], -1) + factor * margin[..., None],
                 -1,
             )
-        assert ((likelihood.sample(raised, u).numpy() == other) == flips).mean() > 0.99
+        assert ((draw(likelihood, raised, u).numpy() == other) == flips).mean() > 0.99
 
 
 @pytest.mark.parametrize("temperature", [0.1, 0.5, 2.0, 100.0])
@@ -199,7 +203,7 @@ def test_bernoulli_truncates_as_categorical_does(options, expected):
 
 def test_a_truncated_value_is_never_drawn():
     bent = Categorical().truncate(LOGITS, top_k=2, top_p=None)
-    picks = Categorical().sample(bent, UNIFORMS).numpy()
+    picks = draw(Categorical(), bent, UNIFORMS).numpy()
     ranks = (-LOGITS).argsort(-1).argsort(-1)
     assert (np.take_along_axis(ranks, picks[..., None], -1) < 2).all()
 

@@ -46,7 +46,8 @@ def test_a_pixelcnn_comes_back(pixels, tmp_path):
 def test_training_goes_on_where_it_stopped(sequences, tmp_path, jit_compile):
     """With its optimizer's state: two epochs, saved in between or not, end alike."""
     model = sequences()
-    model.compile(keras.optimizers.Adam(0.05), jit_compile=jit_compile, steps_per_execution=3)
+    optimizer = keras.optimizers.SGD(0.05, momentum=0.9)
+    model.compile(optimizer, jit_compile=jit_compile, steps_per_execution=3)
     fit = dict(batch_size=4, shuffle=False, verbose=0)
     model.fit(X, **fit)
     model.save(tmp_path / "model.keras")
@@ -120,18 +121,32 @@ def test_a_damaged_file(sequences, tmp_path):
         kerasar.load(path)
 
 
-@pytest.mark.xfail(raises=KeyError, reason="kerasar.load lets Keras' KeyError through")
-def test_a_zip_file_that_is_no_model(tmp_path):
-    path = tmp_path / "model.keras"
-    with zipfile.ZipFile(path, "w") as file:
-        file.writestr("hello.txt", "a zip file, but no model")
-    with pytest.raises(ValueError, match="is no .keras file or is damaged"):
-        kerasar.load(path)
-    with zipfile.ZipFile(path, "w") as file:
-        for name, text in (("metadata.json", "{}"), ("config.json", "{"), ("model.weights.h5", "")):
+ZIP_FILES = {
+    "no model": {"hello.txt": "a zip file, but no model"},
+    "no weights": {"metadata.json": "{}", "config.json": "{}"},
+    "half a config": {"metadata.json": "{}", "config.json": "{", "model.weights.h5": ""},
+}
+
+
+NOT_YET = pytest.mark.xfail(
+    reason="kerasar.load passes Keras' ValueError on without the file's name"
+)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "no model",
+        pytest.param("no weights", marks=NOT_YET),
+        pytest.param("half a config", marks=NOT_YET),
+    ],
+)
+def test_a_zip_file_that_is_no_model(tmp_path, kind):
+    with zipfile.ZipFile(tmp_path / "model.keras", "w") as file:
+        for name, text in ZIP_FILES[kind].items():
             file.writestr(name, text)
-    with pytest.raises(ValueError, match="is no .keras file or is damaged"):
-        kerasar.load(path)
+    with pytest.raises(ValueError, match="model.keras' is (damaged|no .keras file)"):
+        kerasar.load(tmp_path / "model.keras")
 
 
 def test_a_file_with_code_is_refused(tmp_path):

@@ -1,5 +1,6 @@
 """The cached sampler of a model: built once, checked once, compiled when that pays."""
 
+import os
 import time
 from typing import Any
 
@@ -100,15 +101,32 @@ class CachedSampler:
         sizes = [size for k, size in self._compiled if k == kind and count <= size <= 2 * count]
         size = min(sizes, default=_round_up(count))
         if (kind, size) not in self._compiled:
-            self._compiled[kind, size] = tf.function(
-                lambda draft, options: cached(
-                    self.model, self.steps, draft, options, shape, compiled=True
-                ),
-                jit_compile=True,
-                autograph=False,
-            )
-        padded = tf.nest.map_structure(lambda part: _pad(part, size - count), draft)
+            self._compiled[kind, size] = self._compile(shape, _parts(size))
+        padded = draft
+        if size > count:
+            padded = tf.nest.map_structure(lambda part: _pad(part, size - count), draft)
         return self._compiled[kind, size](padded, options)[:count]
+
+    def _compile(self, shape: tuple[int, ...], parts: int) -> Any:
+        """The loop, compiled; examples are shared out, for a compiled loop runs on one core."""
+
+        @tf.function(jit_compile=True, autograph=False)
+        def loop(draft: Draft, options: Options) -> Tensor:
+            return cached(self.model, self.steps, draft, options, shape, compiled=True)
+
+        @tf.function(autograph=False)
+        def loops(draft: Draft, options: Options) -> Tensor:
+            share = draft.values.shape[0] // parts
+            done = []
+            for number in range(parts):
+                rows = slice(number * share, (number + 1) * share)
+                part = tf.nest.map_structure(
+                    lambda tensor, rows=rows: None if tensor is None else tensor[rows], draft
+                )
+                done.append(loop(part, options))
+            return tf.concat(done, axis=0)
+
+        return loop if parts == 1 else loops
 
     def _check(self) -> None:
         """Runs the step form on random data, teacher-forced, against the full network."""
@@ -168,6 +186,12 @@ def _draft(x: np.ndarray, condition: Any, event_rank: int) -> Draft:
 def _round_up(count: int) -> int:
     """The next power of two, or above 16 the next multiple of 16."""
     return 1 << (count - 1).bit_length() if count <= 16 else -(-count // 16) * 16
+
+
+def _parts(size: int) -> int:
+    """Into how many loops a batch is shared out: one for each core, of 4 examples at least."""
+    most = min(os.cpu_count() or 1, size // 4)
+    return max(parts for parts in range(1, max(most, 1) + 1) if size % parts == 0)
 
 
 def _pad(part: Tensor, missing: int) -> Tensor:

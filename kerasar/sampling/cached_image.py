@@ -7,7 +7,7 @@ import tensorflow as tf
 from kerasar.causality.raster_steps import RasterSteps
 from kerasar.causality.rings import ArrayRing, TensorRing
 from kerasar.sampling.draft import Draft, Options, noise_at
-from kerasar.sampling.loops import by_place, pick, while_loop
+from kerasar.sampling.loops import pick, while_loop
 from kerasar.typing import Tensor
 
 
@@ -97,7 +97,6 @@ def cached_image(
         row, rows = run.start_row(y, rows)
         first = y * width * per_pixel
         noise = noise_at(likelihood, draft, first + tf.range(width * per_pixel), parameters)
-        noise = by_place(noise)
         noise = tf.reshape(noise, tf.concat([[width, per_pixel], tf.shape(noise)[1:]], 0))
         noise = tf.ensure_shape(noise, (None, per_pixel, static[0], likelihood.draws(parameters)))
         last = tf.zeros(tf.stack([batch, 1, 1, channels]), x.dtype)

@@ -65,7 +65,6 @@ def cached_sequence(
 
     def block(t: Tensor, last: Tensor, state: Any, results: Any) -> Any:
         noise = noise_at(likelihood, draft, t + tf.range(_BLOCK), parameters)
-        noise = by_place(noise)
         stop = tf.minimum(t + _BLOCK, length)
         return while_loop(
             lambda t, *_: t < stop,

@@ -37,14 +37,14 @@ class Options(NamedTuple):
 
 
 def noise_at(likelihood: Likelihood, draft: Draft, positions: Tensor, parameters: int) -> Tensor:
-    """The uniform numbers of each example at some positions, `(batch, positions, draws)`.
+    """The noise of each example at some positions, `(positions, batch, draws)`.
 
     A scalar position gives `(batch, draws)`.
     """
-    seeds, examples = draft.seeds, draft.examples
     if positions.shape.rank:
-        seeds, examples = seeds[:, None], examples[:, None]
-    return uniforms(seeds, examples, positions, likelihood.draws(parameters))
+        positions = positions[:, None]
+    drawn = uniforms(draft.seeds, draft.examples, positions, likelihood.draws(parameters))
+    return likelihood.noise(drawn)
 
 
 def bend(likelihood: Likelihood, parameters: Tensor, options: Options) -> Tensor:

@@ -141,7 +141,7 @@ def generate(
             draft = Draft(
                 values=tf.constant(values[some].reshape(flat)),
                 known=tf.constant(known[some].reshape(flat)),
-                seeds=fold_in(tf.constant(seed), tf.constant(versions[chunk], tf.int32)),
+                seeds=_seeds(seed, versions[chunk]),
                 examples=tf.constant(some, tf.int32),
                 condition=condition
                 and {n: tf.constant(part[some]) for n, part in condition.items()},
@@ -149,6 +149,13 @@ def generate(
             result = _complete(model, method, draft, options, shape, jit_compile, progress)
             finished[chunk] = result.numpy().reshape(finished[chunk].shape)
     return finished.reshape(len(values), num, *shape)
+
+
+def _seeds(seed: int, versions: np.ndarray) -> Tensor:
+    """The noise key of each row; the first version of an example has the seed itself."""
+    if not versions.any():
+        return tf.fill((len(versions),), tf.constant(seed, tf.uint32))
+    return fold_in(tf.constant(seed), tf.constant(versions, tf.int32))
 
 
 def _complete(

@@ -23,6 +23,7 @@ def parallel(model: Any, draft: Draft, options: Options, data_shape: Tensor) -> 
     likelihood = model.likelihood
     places = tf.shape(draft.values)[1]
     noise = noise_at(likelihood, draft, tf.range(places), model.network.output_shape[-1])
+    noise = tf.transpose(noise, (1, 0, 2))
 
     def redraw(count: Tensor, values: Tensor, _: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         parameters = flat_parameters(model, draft._replace(values=values), data_shape)

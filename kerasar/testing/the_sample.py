@@ -93,7 +93,7 @@ def shortfall(
         tf.range(x.shape[1])[None],
         likelihood.draws(model.network.output_shape[-1]),
     )
-    return np.asarray(likelihood.margin(parameters, noise, x))
+    return np.asarray(likelihood.margin(parameters, likelihood.noise(noise), x))
 
 
 def report_near_ties(ties: int, samples: int) -> None:

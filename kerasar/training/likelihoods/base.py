@@ -33,17 +33,21 @@ class Likelihood:
         raise NotImplementedError(f"{type(self).__name__} must define log_prob()")
 
     def draws(self, parameters: int) -> int:
-        """How many uniform numbers `sample` uses for an event."""
+        """How many uniform numbers an event uses."""
         raise NotImplementedError(f"{type(self).__name__} must define draws()")
 
-    def sample(self, parameters: Tensor, uniforms: Tensor) -> Tensor:
-        """An event for each parameter vector, a monotone function of uniform numbers in (0, 1).
+    def noise(self, uniforms: Tensor) -> Tensor:
+        """What `sample` needs, from uniform numbers in (0, 1), `(batch, *places, draws)`.
 
-        `uniforms` is `(batch, *places, draws)`.
+        Samplers call it for many places at once, which is cheaper than within their loops.
         """
+        raise NotImplementedError(f"{type(self).__name__} must define noise()")
+
+    def sample(self, parameters: Tensor, noise: Tensor) -> Tensor:
+        """An event for each parameter vector, given noise of its own, `(batch, *places, draws)`."""
         raise NotImplementedError(f"{type(self).__name__} must define sample()")
 
-    def margin(self, parameters: Tensor, uniforms: Tensor, x: Tensor) -> Tensor:
+    def margin(self, parameters: Tensor, noise: Tensor, x: Tensor) -> Tensor:
         """By how much `x` falls short of what `sample` would pick; 0 where `x` is the pick.
 
         Two samplers that differ by rounding disagree only where this is tiny (a near-tie).

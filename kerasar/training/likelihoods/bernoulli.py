@@ -33,11 +33,14 @@ class Bernoulli(Likelihood):
     def draws(self, parameters: int) -> int:
         return 1
 
-    def sample(self, parameters: Tensor, uniforms: Tensor) -> Tensor:
-        return tf.cast(_perturbed(parameters, uniforms) > 0, tf.int32)
+    def noise(self, uniforms: Tensor) -> Tensor:
+        return tf.math.log(uniforms) - tf.math.log1p(-uniforms)
 
-    def margin(self, parameters: Tensor, uniforms: Tensor, x: Tensor) -> Tensor:
-        score = _perturbed(parameters, uniforms)
+    def sample(self, parameters: Tensor, noise: Tensor) -> Tensor:
+        return tf.cast(_perturbed(parameters, noise) > 0, tf.int32)
+
+    def margin(self, parameters: Tensor, noise: Tensor, x: Tensor) -> Tensor:
+        score = _perturbed(parameters, noise)
         return tf.where(tf.equal(x > 0, score > 0), tf.zeros_like(score), tf.abs(score))
 
     def temper(self, parameters: Tensor, temperature: Tensor) -> Tensor:
@@ -55,6 +58,5 @@ class Bernoulli(Likelihood):
         return tf.where(drop, likelier, logit)
 
 
-def _perturbed(parameters: Tensor, uniforms: Tensor) -> Tensor:
-    u = uniforms[..., 0]
-    return tf.cast(parameters[..., 0], tf.float32) + tf.math.log(u) - tf.math.log1p(-u)
+def _perturbed(parameters: Tensor, noise: Tensor) -> Tensor:
+    return tf.cast(parameters[..., 0], tf.float32) + noise[..., 0]
