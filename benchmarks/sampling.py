@@ -1,8 +1,8 @@
 """How fast sampling is, beside the lecture's PyTorch loops and a cached PyTorch loop.
 
-Networks from ordinary Keras layers, the public `model.sample`, noise and head included. Both sides
-alternate in one run; medians and ratios are reported. The lecture's loop on images is timed on 20 of
-its 784 equal passes and scaled.
+Networks from ordinary Keras layers, the public `model.sample`, noise and head included. Both
+sides alternate in one run; medians and ratios are reported. The lecture's loop on images is timed
+on 20 of its 784 equal passes and scaled.
 
     python benchmarks/sampling.py                  # needs the peers: benchmarks/peers/README.md
     python benchmarks/sampling.py --tiny           # seconds, to see that it runs; no peers needed
@@ -25,8 +25,10 @@ from benchmarks import networks
 from benchmarks.peers.client import Peer
 from benchmarks.report import median, write_bars, write_report
 
+Case = tuple[str, Callable[..., Any], dict[str, Any], int, int, str, dict[str, Any], float]
+
 #: case, network, sample arguments, examples, positions, peer, peer arguments, target
-CASES: list[tuple[str, Callable[..., Any], dict[str, Any], int, int, str, dict[str, Any], float]] = [
+CASES: list[Case] = [
     ("PixelCNN 28×28, 48 images; lecture's loop", networks.pixel_cnn, {}, 48, 784,
      "pixelcnn/sample_lecture", dict(n=48, steps=20, positional_encoding=False), 600),
     ("WaveNet, batch 1; cached loop", networks.wavenet, dict(length=2048), 1, 2048,
@@ -61,9 +63,8 @@ def main() -> None:
     parser.add_argument("--only", help="part of a case's name")
     options = parser.parse_args()
 
-    import kerasar
+    from kerasar import AutoregressiveModel
 
-    kerasar.causality  # TensorFlow starts before the clock does
     peer = None if options.tiny else Peer()
     header = ["case", "kerasar s", "peer s", "peer compiled s", "ratio", "target", "of limit"]
     rows, labels, ratios, targets = [], [], [], []
@@ -75,7 +76,7 @@ def main() -> None:
         )
         if options.tiny:
             sizes, count, places = (dict(length=9) if sizes else {}), 2, 9 if sizes else 25
-        model = kerasar.AutoregressiveModel(network)
+        model = AutoregressiveModel(network)
         for _ in range(2):
             model.sample(count, jit_compile=not options.tiny, **sizes)
         ours, theirs = [], []

@@ -36,11 +36,12 @@ def test_shapes_and_dtypes(pixels, sequences):
 
 
 def test_it_stays_float32_in_low_precision():
+    before = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
         model = kerasar.models.ShiftedPixelCNN((2, 2, 1), 3, filters=(4,), head_filters=8)
     finally:
-        keras.config.set_dtype_policy("float32")
+        keras.config.set_dtype_policy(before)
     randomise(model.network)
     assert model.log_prob(IMAGES).dtype == np.float32
     check_normalized(model)
