@@ -84,8 +84,8 @@ def main() -> None:
         print(f"  {name}: {ratio:.2f}×", file=sys.stderr, flush=True)
     write_report("training", header, rows, options.out)
     if peer is not None:
-        write_bars("training", labels, ratios, targets, "Training steps, medians of alternating runs",
-                   options.out)  # fmt: skip
+        title = "Training steps, medians of alternating runs"
+        write_bars("training", labels, ratios, targets, title, options.out)
         peer.close()
 
 

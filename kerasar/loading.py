@@ -35,5 +35,5 @@ def load(path: str | os.PathLike[str]) -> Any:
         )
     try:
         return keras.saving.load_model(path, safe_mode=True)
-    except (zipfile.BadZipFile, OSError, KeyError) as error:
-        raise ValueError(f"'{path}' is damaged: {error}. Save the model again.") from error
+    except (zipfile.BadZipFile, OSError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"'{path}' cannot be loaded: {error}") from error

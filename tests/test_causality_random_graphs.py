@@ -77,7 +77,7 @@ def build(chain, h):
 
 
 def network(chain):
-    x = keras.Input((T, 1), name="x")
+    x = keras.Input((T, 1), dtype=keras.config.dtype_policy().compute_dtype, name="x")
     return keras.Model(x, L.Dense(2)(build(chain, x)))
 
 
@@ -98,7 +98,8 @@ def brute_force(model):
 
 
 def check_offsets(chain):
-    keras.config.set_floatx("float64")
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("float64")
     try:
         model = network(chain)
         if (model.output_shape[1] or 0) < 1:
@@ -112,7 +113,7 @@ def check_offsets(chain):
         if model.output_shape[1] >= T - 6 and max(map(abs, declared)) <= T // 2:
             assert middle <= found, f"imagined {middle - found}"
     finally:
-        keras.config.set_floatx("float32")
+        keras.config.set_dtype_policy(policy)
 
 
 def check_verdict(chain):

@@ -128,17 +128,12 @@ ZIP_FILES = {
 }
 
 
-NOT_YET = pytest.mark.xfail(
-    reason="kerasar.load passes Keras' ValueError on without the file's name"
-)
-
-
 @pytest.mark.parametrize(
     "kind",
     [
         "no model",
-        pytest.param("no weights", marks=NOT_YET),
-        pytest.param("half a config", marks=NOT_YET),
+        "no weights",
+        "half a config",
     ],
 )
 def test_a_zip_file_that_is_no_model(tmp_path, kind):

@@ -64,7 +64,7 @@ def read_graph(network: keras.Model, event_rank: int | None = None) -> Graph:
     Args:
         network: functional or sequential Keras model; its input named `x` (else its first) is the
             autoregressive one.
-        event_rank: axes of an event at the end of x; guessed from the output if None.
+        event_rank: axes of an event at the end of x; guessed from the rank of x if None.
 
     Raises:
         ValueError: if the network has no graph.
@@ -87,7 +87,7 @@ def read_graph(network: keras.Model, event_rank: int | None = None) -> Graph:
     index = names.index("x") if "x" in names else 0
     x = inputs.pop(index)
     return Graph(
-        network.name, tuple(nodes), x, tuple(inputs), outputs[0], _places(x, outputs[0], event_rank)
+        network.name, tuple(nodes), x, tuple(inputs), outputs[0], _places(x, event_rank)
     )
 
 
@@ -130,12 +130,7 @@ def _edge(tensor: Any) -> Edge:
     return Edge(tuple(tensor.shape), tensor.dtype, tensor.name)
 
 
-def _places(x: Edge, output: Edge, event_rank: int | None) -> int:
+def _places(x: Edge, event_rank: int | None) -> int:
+    """Images have rows, columns and channels; all else is a sequence of values or of vectors."""
     rank = len(x.shape) - 1
-    if event_rank is not None and event_rank:
-        return rank - event_rank
-    if rank == 3:
-        return 2  # the last axis of an image holds channels
-    if rank == 2 and len(output.shape) == 3:
-        return 1  # the last axis of a series holds its variables
-    return rank
+    return rank - event_rank if event_rank else 2 if rank == 3 else 1

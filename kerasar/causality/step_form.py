@@ -33,5 +33,7 @@ def step_form(network: keras.Model, event_rank: int | None = None) -> SequenceSt
         if isinstance(declared, Taps) and declared.combine is None and declared.matrices is None:
             raise NoStepForm(f"layer '{node.name}' ({kind}) has no step form")
     if reading.graph.places == 1:
+        if len(reading.graph.x.shape) > 2 and not event_rank:
+            raise NoStepForm("several values of a step are drawn one after the other")
         return SequenceSteps(reading)
     return RasterSteps(reading)

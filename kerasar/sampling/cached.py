@@ -140,9 +140,13 @@ class CachedSampler:
         else:
             x = rng.integers(levels, size=(2, *shape)).astype("int32")
         conditions = {
-            name: np.zeros((2, *(size or 64 for size in sizes)), model.condition_dtype(name))
+            name: rng.normal(size=(2, *(size or shape[0] for size in sizes)))
             for name, sizes in model.condition_shapes.items()
         }
+        for name, value in conditions.items():
+            dtype = model.condition_dtype(name)
+            # Class 0 is the one that every embedding has.
+            conditions[name] = value.astype(dtype) if "float" in dtype else 0 * value.astype(dtype)
         condition = {n: tf.constant(value) for n, value in conditions.items()} or None
         expected = flat_parameters(
             model, _draft(x, condition, model.likelihood.event_rank), tf.constant(shape, tf.int32)

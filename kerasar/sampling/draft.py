@@ -48,7 +48,7 @@ def noise_at(likelihood: Likelihood, draft: Draft, positions: Tensor, parameters
 
 
 def bend(likelihood: Likelihood, parameters: Tensor, options: Options) -> Tensor:
-    """The parameters after temperature, top-k and top-p, in this order."""
+    """The parameters after temperature, then top-k and top-p: what both of them keep."""
     if options.temperature is not None:
         parameters = likelihood.temper(parameters, options.temperature)
     if options.top_k is not None or options.top_p is not None:

@@ -89,6 +89,11 @@ class DensityModel(keras.Model):
         if settings.get("run_eagerly"):
             settings["jit_compile"] = False
         super().compile(optimizer=optimizer, **settings)
+        if isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):
+            raise ValueError(
+                "Loss scaling overflows on purpose and skips such steps, which hides what is not "
+                "finite. Use the policy 'mixed_bfloat16', which needs none, or float32."
+            )
 
     def get_compile_config(self) -> Config:
         if not self.compiled:
