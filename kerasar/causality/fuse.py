@@ -1,9 +1,9 @@
 """Merges linear maps before a network is run step by step.
 
-Three rewrites, exact up to rounding: what reads a shifted, padded or cropped tensor reads the tensor
-itself at other offsets; a linear map of a concatenation is a sum over its parts (so the part that
-is known for a whole row is computed once a row); a sum of linear maps is one matrix product (thirty
-skip outputs of a WaveNet cost one).
+Three rewrites, exact up to rounding: what reads a shifted, padded or cropped tensor reads the
+tensor itself at other offsets; a linear map of a concatenation is a sum over its parts (so the part
+that is known for a whole row is computed once a row); a sum of linear maps is one matrix product
+(thirty skip outputs of a WaveNet cost one).
 """
 
 import dataclasses

@@ -86,9 +86,7 @@ def read_graph(network: keras.Model, event_rank: int | None = None) -> Graph:
     names = [edge.name for edge in inputs]
     index = names.index("x") if "x" in names else 0
     x = inputs.pop(index)
-    return Graph(
-        network.name, tuple(nodes), x, tuple(inputs), outputs[0], _places(x, event_rank)
-    )
+    return Graph(network.name, tuple(nodes), x, tuple(inputs), outputs[0], _places(x, event_rank))
 
 
 def _functional(model: Any) -> Any:

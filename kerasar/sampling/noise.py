@@ -40,7 +40,7 @@ def uniforms(seed: Tensor, examples: Tensor, positions: Tensor, draws: int) -> T
         draws: how many numbers a position uses.
 
     Returns:
-        float32, shape `(*broadcast shape, draws)`: the first words of all counters, then the second.
+        float32, `(*broadcast shape, draws)`: the first words of all counters, then the second.
     """
     # Side by side, not interleaved: under XLA that is 2.7 times as fast.
     pairs = tf.range((draws + 1) // 2)
