@@ -35,5 +35,8 @@ def load(path: str | os.PathLike[str]) -> Any:
         )
     try:
         return keras.saving.load_model(path, safe_mode=True)
-    except (zipfile.BadZipFile, OSError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"'{path}' cannot be loaded: {error}") from error
+    except (zipfile.BadZipFile, OSError, KeyError, ValueError) as error:
+        raise ValueError(f"'{path}' is damaged, or no saved model: {error}") from error
+    except TypeError as error:  # Keras' word for a class that it does not know
+        reason = str(error).split(" Full object config")[0]
+        raise ValueError(f"'{path}' cannot be loaded: {reason}") from error

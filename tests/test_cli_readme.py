@@ -29,13 +29,21 @@ def test_the_python_code_runs(tmp_path, monkeypatch):
     )
     monkeypatch.setattr(kerasar.data, "load_images", lambda name: {"mnist": mnist}[name])
     monkeypatch.chdir(tmp_path)
-    (code,) = blocks("python")
+    code, _ = blocks("python")
     exec(compile(code, "README.md", "exec"), {})
     assert {path.name for path in tmp_path.iterdir()} == {
         "samples.png",
         "completed.png",
         "exported",
     }
+
+
+def test_the_code_for_other_networks_prints_what_it_says(capsys):
+    _, code = blocks("python")
+    exec(compile(code, "README.md", "exec"), {})
+    printed = capsys.readouterr().out.split("\n")
+    promised = [line.partition("  # ")[2] for line in code.split("\n") if line.startswith("print")]
+    assert printed[:2] == promised[:2] and printed[2] == "(4, 100)"
 
 
 @pytest.mark.parametrize("line", re.findall(r"kerasar (\w+) .*?--data (\w+)", README)[:1])
@@ -48,7 +56,7 @@ def test_the_first_command_is_one_that_exists(line):
 def test_each_option_that_is_named_exists(option):
     shown = "".join(
         CliRunner().invoke(app, [command, "--help"]).stdout
-        for command in ("train", "sample", "inpaint", "score", "export")
+        for command in ("train", "sample", "inpaint", "score", "export", "inspect")
     )
     assert option in shown
 
