@@ -130,6 +130,8 @@ class DensityModel(keras.Model):
             kwargs["validation_data"] = (held_out,)
             if isinstance(held_out, tf.data.Dataset):
                 kwargs["validation_data"] = held_out
+        if isinstance(x, tf.data.Dataset):
+            kwargs.setdefault("shuffle", False)  # Keras would warn that it cannot
         self._watch(example, size)
         callbacks = kwargs.pop("callbacks", None) or []
         if not isinstance(callbacks, (list, tuple)):
