@@ -10,7 +10,7 @@ import numpy as np
 
 from kerasar.causality.graph import Edge, Graph, Node
 from kerasar.causality.offsets import HORIZON, Offsets, Window
-from kerasar.causality.table import declaration
+from kerasar.causality.rules import declaration
 from kerasar.layers.protocol import (
     Declaration,
     Mixing,

@@ -1,0 +1,85 @@
+"""Paddings, crops and slices: the same values at other places."""
+
+from collections.abc import Callable
+
+import keras
+import numpy as np
+
+from kerasar.causality.graph import Node
+from kerasar.causality.rules.registry import operation_classes, rule
+from kerasar.layers.protocol import POINTWISE, Declaration, Mixing, Taps
+from kerasar.typing import Tensor
+
+L = keras.layers
+
+
+@rule(L.ZeroPadding1D, L.ZeroPadding2D)
+def _zero_padding(node: Node, places: int) -> Declaration:
+    padding = node.operation.padding
+    pairs = [padding] if places == 1 else list(padding)
+    return _moved([(int(a), int(b)) for a, b in pairs], 0.0)
+
+
+@rule(L.Cropping1D, L.Cropping2D)
+def _cropping(node: Node, places: int) -> Declaration:
+    cropping = node.operation.cropping
+    pairs = [cropping] if places == 1 else list(cropping)
+    return _moved([(-int(a), -int(b)) for a, b in pairs], 0.0)
+
+
+@rule(*operation_classes("Pad"))
+def _pad(node: Node, places: int) -> Declaration:
+    operation = node.operation
+    pairs = [(int(front), int(back)) for front, back in np.asarray(operation.pad_width)]
+    inside = pairs[1 : places + 1]
+    if pairs[0] != (0, 0) or any(pair != (0, 0) for pair in pairs[places + 1 :]):
+        return Mixing("it pads other axes than the positions")
+    if operation.mode != "constant":
+        return Mixing(f"it pads by mode '{operation.mode}', which copies other positions")
+    constants = node.arguments.kwargs.get("constant_values")
+    return _moved(inside, float(constants or 0.0))
+
+
+@rule(*operation_classes("GetItem"))
+def _get_item(node: Node, places: int) -> Declaration:
+    key = node.arguments.args[1] if len(node.arguments.args) > 1 else node.arguments.kwargs["key"]
+    key = list(key) if isinstance(key, (tuple, list)) else [key]
+    rank = len(node.inputs[0].shape)
+    if Ellipsis in [k for k in key if k is Ellipsis]:
+        at = next(i for i, k in enumerate(key) if k is Ellipsis)
+        missing = rank - (len(key) - 1) + sum(k is None for k in key)
+        key = key[:at] + [slice(None)] * missing + key[at + 1 :]
+    head = key[: places + 1]
+    if not all(isinstance(k, slice) and k.step in (None, 1) for k in head):
+        return Mixing(f"it indexes positions by {head}")
+    if head and head[0] != slice(None):
+        return Mixing("it slices the batch")
+    pairs = []
+    for axis, part in enumerate(head[1:], 1):
+        size = node.inputs[0].shape[axis]
+        start, stop = part.start or 0, part.stop
+        if size is not None:
+            start, stop, _ = part.indices(size)
+            stop -= size
+        elif start < 0 or (stop is not None and stop >= 0):
+            return Mixing(f"it slices an open length by {part}")
+        pairs.append((-start, stop or 0))
+    pairs += [(0, 0)] * (places - len(pairs))
+    if all(pair == (0, 0) for pair in pairs):
+        return POINTWISE
+    rest = tuple(key[places + 1 :])
+    if not rest:
+        return _moved(pairs, 0.0)
+    whole = (slice(None),) * (places + 1) + rest
+    return _moved(pairs, 0.0, lambda value: value[whole])
+
+
+def _moved(
+    pairs: list[tuple[int, int]], pad: float, rest: Callable[[Tensor], Tensor] | None = None
+) -> Taps:
+    """Padding (positive) or cropping (negative) in front and behind: one tap, another length."""
+    offset = tuple(-front for front, _ in pairs)
+    grow = tuple(front + back for front, back in pairs)
+    if rest is None:
+        return Taps((offset,), pad, grow, combine=lambda values, _: values[0], moves=True)
+    return Taps((offset,), pad, grow, combine=lambda values, _: rest(values[0]))

@@ -1,0 +1,64 @@
+"""Finds the declaration of an operation: its own, or the rule for its kind."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from kerasar.causality.graph import Node
+from kerasar.layers.protocol import Declaration, Recurrence, RowRecurrence, Taps
+
+Rule = Callable[[Node, int], Declaration | None]
+RULES: dict[type, Rule] = {}
+
+
+def declaration(node: Node, places: int) -> Declaration | None:
+    """What an operation declares about itself or is known to see; None if unknown."""
+    operation = node.operation
+    if hasattr(operation, "taps"):
+        taps = operation.taps(places)
+        if isinstance(taps, Taps) and taps.combine is None and taps.matrices is None:
+            taps = taps._replace(combine=getattr(operation, "combine", None))
+        return _without_masked(taps) if isinstance(taps, Taps) else taps
+    if hasattr(operation, "initial_rows"):
+        return RowRecurrence(
+            operation.sees,
+            operation.initial_rows,
+            operation.row,
+            operation.initial,
+            operation.step,
+        )
+    if hasattr(operation, "initial") and hasattr(operation, "step"):
+        return Recurrence(operation.initial, operation.step)
+    rule = RULES.get(type(operation))
+    return None if rule is None else rule(node, places)
+
+
+def _without_masked(taps: Taps) -> Taps:
+    """The same without the taps of a linear map of which the mask leaves nothing."""
+    if taps.connects is None or taps.matrices is None:
+        return taps
+    links, whole = np.asarray(taps.connects), taps.matrices
+    kept = [number for number, link in enumerate(links) if link.any()]
+    return taps._replace(
+        offsets=tuple(taps.offsets[number] for number in kept),
+        matrices=lambda: [matrix for n, matrix in enumerate(whole()) if n in kept],
+        connects=links[kept],
+    )
+
+
+def rule(*kinds: Any) -> Callable[[Rule], Rule]:
+    def register(rule: Rule) -> Rule:
+        for kind in kinds:
+            RULES[kind] = rule
+        return rule
+
+    return register
+
+
+def operation_classes(*names: str) -> list[type]:
+    """The operation classes behind functions of `keras.ops`, which are not public by name."""
+    from keras.src.ops import core, math, nn, numpy
+
+    modules = (numpy, nn, core, math)
+    return [getattr(module, name) for name in names for module in modules if hasattr(module, name)]

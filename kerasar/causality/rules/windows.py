@@ -1,0 +1,115 @@
+"""Convolutions and poolings: a window at fixed offsets."""
+
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import ops as K
+
+from kerasar.causality.graph import Node
+from kerasar.causality.rules.registry import rule
+from kerasar.layers.linear_taps import linear_taps, matmul
+from kerasar.layers.protocol import Declaration, Mixing, Taps
+from kerasar.typing import Tensor
+
+L = keras.layers
+
+
+def _window(
+    size: Sequence[int], dilation: Sequence[int], padding: str, strides: Sequence[int]
+) -> tuple[list[tuple[int, ...]], tuple[int, ...]]:
+    """Offsets of a window's elements in raster order, and by how much the output grows."""
+    places = len(size)
+    spans = [(k - 1) * d for k, d in zip(size, dilation, strict=True)]
+    before = {
+        "valid": [0] * places,
+        "same": [span // 2 for span in spans],
+        "causal": spans,
+    }[padding]
+    grid = np.indices(size).reshape(places, -1).T
+    offsets = [tuple(int(v) for v in g * np.array(dilation) - np.array(before)) for g in grid]
+    grow = tuple(-span if padding == "valid" else 0 for span in spans)
+    return offsets, grow
+
+
+def _strided(operation: Any) -> Mixing | None:
+    strides = operation.strides
+    strides = strides if isinstance(strides, (tuple, list)) else (strides,)
+    if any(s != 1 for s in strides):
+        return Mixing(
+            f"its strides {tuple(strides)} leave positions out; kerasar.convolutionalize turns "
+            "strides into dilations"
+        )
+    if getattr(operation, "data_format", "channels_last") != "channels_last":
+        return Mixing("it has data_format='channels_first'; channels come last here")
+    return None
+
+
+@rule(L.Conv1D, L.Conv2D)
+def _convolution(node: Node, places: int) -> Declaration | None:
+    operation = node.operation
+    if len(operation.kernel_size) != places:
+        return Mixing(f"it convolves over {len(operation.kernel_size)} axes of {places}")
+    refused = _strided(operation)
+    if refused is not None:
+        return refused
+    offsets, grow = _window(
+        operation.kernel_size, operation.dilation_rate, operation.padding, operation.strides
+    )
+    return linear_taps(operation, tuple(offsets), grow)
+
+
+@rule(L.DepthwiseConv1D, L.DepthwiseConv2D, L.SeparableConv1D, L.SeparableConv2D)
+def _depthwise(node: Node, places: int) -> Declaration | None:
+    layer = node.operation
+    if len(layer.kernel_size) != places:
+        return Mixing(f"it convolves over {len(layer.kernel_size)} axes of {places}")
+    refused = _strided(layer)
+    if refused is not None:
+        return refused
+    offsets, grow = _window(layer.kernel_size, layer.dilation_rate, layer.padding, layer.strides)
+    separable = hasattr(layer, "pointwise_kernel")
+
+    def combine(values: Sequence[Tensor], position: tuple[Tensor, ...]) -> Tensor:
+        kernel = layer.depthwise_kernel if separable else layer.kernel
+        kernel = K.cast(kernel, layer.compute_dtype)
+        channels, multiplier = kernel.shape[-2:]
+        kernel = K.reshape(kernel, (-1, channels, multiplier))
+        total = sum(v[..., None] * kernel[i] for i, v in enumerate(values))
+        shape = tf.concat([tf.shape(values[0])[:-1], [channels * multiplier]], 0)
+        total = tf.reshape(total, shape)
+        if separable:
+            matrix = K.reshape(layer.pointwise_kernel, (channels * multiplier, -1))
+            total = matmul(total, K.cast(matrix, layer.compute_dtype))
+        total = tf.ensure_shape(total, (*values[0].shape[:-1], node.outputs[0].shape[-1]))
+        if layer.use_bias:
+            total = total + K.cast(layer.bias, total.dtype)
+        return total if layer.activation is None else layer.activation(total)
+
+    return Taps(tuple(offsets), 0.0, grow, combine=combine)
+
+
+@rule(L.MaxPooling1D, L.AveragePooling1D, L.MaxPooling2D, L.AveragePooling2D)
+def _pooling(node: Node, places: int) -> Declaration | None:
+    layer = node.operation
+    size = layer.pool_size if isinstance(layer.pool_size, tuple) else (layer.pool_size,)
+    if len(size) != places:
+        return Mixing(f"it pools over {len(size)} axes of {places}")
+    refused = _strided(layer)
+    if refused is not None:
+        return refused
+    offsets, grow = _window(size, (1,) * places, layer.padding, (1,) * places)
+    if isinstance(layer, (L.MaxPooling1D, L.MaxPooling2D)):
+        return Taps(
+            tuple(offsets),
+            -np.inf,
+            grow,
+            combine=lambda values, _: functools.reduce(K.maximum, values),
+        )
+    if layer.padding == "same":
+        # Real values only are averaged, so the divisor depends on the place: no step form.
+        return Taps(tuple(offsets), 0.0, grow)
+    return Taps(tuple(offsets), 0.0, grow, combine=lambda values, _: sum(values) / len(offsets))
