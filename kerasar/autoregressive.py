@@ -6,12 +6,13 @@ import keras
 import numpy as np
 
 from kerasar.causality import check_causal
+from kerasar.causality.whole import WholeForm
 from kerasar.sampling.generate import check_method, check_options, generate
 from kerasar.serving.export import export_autoregressive
 from kerasar.training.autoregressive_density import AutoregressiveDensity
 from kerasar.training.checks import check_count, check_data, check_kind, check_seed
 from kerasar.training.likelihoods import Likelihood
-from kerasar.typing import Shape
+from kerasar.typing import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="kerasar")
@@ -49,6 +50,15 @@ class AutoregressiveModel(AutoregressiveDensity):
         super().__init__(network, likelihood, **kwargs)
         check_causal(network, self.likelihood.event_rank)
         self.sampling_graphs: Any = _Graphs()
+        whole = WholeForm(network, self.likelihood.event_rank)
+        self._whole = whole if whole.products else None
+
+    def parameters_of(
+        self, x: Tensor, condition: Any = None, training: bool | None = None
+    ) -> Tensor:
+        if not training or self._whole is None or not self.jit_compile:
+            return super().parameters_of(x, condition, training)
+        return self._whole(self.network_inputs(x, condition), training=True)
 
     def sample(
         self,

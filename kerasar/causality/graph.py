@@ -30,14 +30,14 @@ class Node:
     arguments: Any  # Keras' record of the call
     slots: tuple[tuple[int, Edge], ...]  # id of a symbolic tensor in the record -> edge
 
-    def run(self, values: dict[Edge, Tensor]) -> tuple[Tensor, ...]:
-        """The operation's outputs, in inference, for given values of its inputs."""
+    def run(self, values: dict[Edge, Tensor], training: bool = False) -> tuple[Tensor, ...]:
+        """The operation's outputs for given values of its inputs."""
         args, kwargs = self.arguments.fill_in({key: values[edge] for key, edge in self.slots})
         kwargs = dict(kwargs)
         if "mask" in kwargs and kwargs["mask"] is None:
             del kwargs["mask"]
         if "training" in getattr(self.operation, "_call_context_args", {}):
-            kwargs["training"] = False
+            kwargs["training"] = training
         return tuple(tree.flatten(self.operation(*args, **kwargs)))
 
     @property

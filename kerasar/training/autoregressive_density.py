@@ -103,9 +103,14 @@ class AutoregressiveDensity(DensityModel):
         self, x: Tensor, condition: Any = None, training: bool | None = None
     ) -> Tensor:
         """The network's output on tensors, with conditions by name (or the one condition)."""
+        flat = self.network_inputs(x, condition)
+        return self.network(flat if len(flat) > 1 else flat[0], training=training)
+
+    def network_inputs(self, x: Tensor, condition: Any = None) -> list[Tensor]:
+        """Data and conditions as a list in the network's order."""
         flat = self.condition_tensors(condition)
         flat.insert(self._x_index, tf.cast(x, self.network.inputs[self._x_index].dtype))
-        return self.network(flat if len(flat) > 1 else flat[0], training=training)
+        return flat
 
     def condition_tensors(self, condition: Any) -> list[Tensor]:
         """The conditions as a list in the network's order."""
