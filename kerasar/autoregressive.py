@@ -202,8 +202,8 @@ class AutoregressiveModel(AutoregressiveDensity):
     def export(self, filepath: str, **kwargs: Any) -> None:
         """Writes a SavedModel that TensorFlow Serving runs.
 
-        Signatures: `serving_default` = `log_prob`, `sample` and `inpaint`; the whole sampling
-        loop runs inside. See docs/serving.md.
+        Signatures: `serving_default` = `log_prob`, `sample`, `inpaint` and, for sequences,
+        `continuation`; the whole sampling loop runs inside. See docs/serving.md.
 
         Args:
             filepath: a folder that does not exist yet, for example `exported/1`.

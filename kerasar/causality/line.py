@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from kerasar.causality.graph import Edge, Node
-from kerasar.causality.rings import Rings, padding
+from kerasar.causality.rings import Rings, masked, padding
 from kerasar.layers.linear_taps import weighted_sum
 from kerasar.layers.protocol import Declaration, Recurrence, RowRecurrence, Taps
 from kerasar.typing import Tensor
@@ -300,16 +300,7 @@ class Line:
 
     def _mask(self, value: Tensor, edge: Edge, pad: float, t: Tensor, length: Tensor) -> Tensor:
         """The padding instead of the value where the index lies outside of the tensor."""
-        lead, growth = self.lead[edge], self.growth[edge]
-        inside = None
-        if self.start + lead < 0:
-            inside = t + lead >= 0
-        if lead > growth:
-            below = t + lead < length + growth
-            inside = below if inside is None else inside & below
-        if inside is None:
-            return value
-        return tf.where(inside, value, padding(pad, value.dtype))
+        return masked(value, pad, t, self.start, self.lead[edge], length, self.growth[edge])
 
     def _read_old(self, t: Tensor, held: list[Any], rings: Rings) -> dict[_Read, Tensor]:
         found: dict[_Read, Tensor] = {}

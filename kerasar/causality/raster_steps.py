@@ -9,7 +9,7 @@ from kerasar.causality.graph import Edge, Node
 from kerasar.causality.line import Job, LineState, tap_matrix
 from kerasar.causality.raster_plan import RasterPlan, plan_raster, reads_of
 from kerasar.causality.reading import Reading
-from kerasar.causality.rings import Rings, padding
+from kerasar.causality.rings import Rings, masked, padding
 from kerasar.causality.sequence_steps import untainted
 from kerasar.layers.linear_taps import weighted_sum
 from kerasar.layers.protocol import RowRecurrence, Taps
@@ -119,7 +119,6 @@ class RasterRun:
         """Computes what depends on finished rows only, for row `y`; newest rows come last."""
         state = self._unflat(above.rows)
         plan = self.plan
-        fresh: dict[Edge, Tensor] = {}
         for node in plan.row_nodes:
             lead = plan.row_lead[node.outputs[0]]
             declared = plan.declared(node)
@@ -135,7 +134,6 @@ class RasterRun:
                 inputs = {edge: self._row_of(state, edge, lead, y) for edge in node.inputs}
                 made = node.run(inputs)
             for edge, value in zip(node.outputs, made, strict=True):
-                fresh[edge] = value
                 self._push(state, edge, value, y)
         line = plan.line
         inputs, parts = {}, {}
@@ -189,15 +187,7 @@ class RasterRun:
         for (kept, pad), rows in state.items():
             if kept is not edge:
                 continue
-            value = row
-            inside = None
-            if self.first_row + lead < 0:
-                inside = y + lead >= 0
-            if lead > growth:
-                below = y + lead < self.height + growth
-                inside = below if inside is None else inside & below
-            if inside is not None:
-                value = tf.where(inside, row, padding(pad, row.dtype))
+            value = masked(row, pad, y, self.first_row, lead, self.height, growth)
             rows[:] = [*rows[1:], tf.ensure_shape(value, rows[-1].shape)]
 
     def _above(self, job: Job) -> list[int]:

@@ -18,6 +18,22 @@ def padding(pad: float, dtype: Any) -> Tensor:
     return tf.constant(pad if dtype.is_floating else int(max(pad, dtype.min)), dtype)
 
 
+def masked(
+    value: Tensor, pad: float, t: Tensor, start: int, lead: int, length: Tensor, growth: int
+) -> Tensor:
+    """`pad` instead of the value of step `t` where its index, t + lead, lies outside of the tensor.
+
+    Steps begin at `start` (0 or less) and end before `length`; the tensor is longer by `growth`.
+    """
+    inside = None
+    if start + lead < 0:
+        inside = t + lead >= 0
+    if lead > growth:
+        below = t + lead < length + growth
+        inside = below if inside is None else inside & below
+    return value if inside is None else tf.where(inside, value, padding(pad, value.dtype))
+
+
 class TensorRing:
     """A ring as one tensor `(depth, *slot)`, for compiled loops."""
 

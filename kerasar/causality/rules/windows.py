@@ -19,7 +19,7 @@ L = keras.layers
 
 
 def _window(
-    size: Sequence[int], dilation: Sequence[int], padding: str, strides: Sequence[int]
+    size: Sequence[int], dilation: Sequence[int], padding: str
 ) -> tuple[list[tuple[int, ...]], tuple[int, ...]]:
     """Offsets of a window's elements in raster order, and by how much the output grows."""
     places = len(size)
@@ -35,7 +35,10 @@ def _window(
     return offsets, grow
 
 
-def _strided(operation: Any) -> Mixing | None:
+def _refused(operation: Any, size: Sequence[int], places: int, verb: str) -> Mixing | None:
+    """Why a window cannot be a set of offsets; None if it can."""
+    if len(size) != places:
+        return Mixing(f"it {verb} over {len(size)} axes of {places}")
     strides = operation.strides
     strides = strides if isinstance(strides, (tuple, list)) else (strides,)
     if any(s != 1 for s in strides):
@@ -51,26 +54,20 @@ def _strided(operation: Any) -> Mixing | None:
 @rule(L.Conv1D, L.Conv2D)
 def _convolution(node: Node, places: int) -> Declaration | None:
     operation = node.operation
-    if len(operation.kernel_size) != places:
-        return Mixing(f"it convolves over {len(operation.kernel_size)} axes of {places}")
-    refused = _strided(operation)
+    refused = _refused(operation, operation.kernel_size, places, "convolves")
     if refused is not None:
         return refused
-    offsets, grow = _window(
-        operation.kernel_size, operation.dilation_rate, operation.padding, operation.strides
-    )
+    offsets, grow = _window(operation.kernel_size, operation.dilation_rate, operation.padding)
     return linear_taps(operation, tuple(offsets), grow)
 
 
 @rule(L.DepthwiseConv1D, L.DepthwiseConv2D, L.SeparableConv1D, L.SeparableConv2D)
 def _depthwise(node: Node, places: int) -> Declaration | None:
     layer = node.operation
-    if len(layer.kernel_size) != places:
-        return Mixing(f"it convolves over {len(layer.kernel_size)} axes of {places}")
-    refused = _strided(layer)
+    refused = _refused(layer, layer.kernel_size, places, "convolves")
     if refused is not None:
         return refused
-    offsets, grow = _window(layer.kernel_size, layer.dilation_rate, layer.padding, layer.strides)
+    offsets, grow = _window(layer.kernel_size, layer.dilation_rate, layer.padding)
     separable = hasattr(layer, "pointwise_kernel")
 
     def combine(values: Sequence[Tensor], position: tuple[Tensor, ...]) -> Tensor:
@@ -96,12 +93,10 @@ def _depthwise(node: Node, places: int) -> Declaration | None:
 def _pooling(node: Node, places: int) -> Declaration | None:
     layer = node.operation
     size = layer.pool_size if isinstance(layer.pool_size, tuple) else (layer.pool_size,)
-    if len(size) != places:
-        return Mixing(f"it pools over {len(size)} axes of {places}")
-    refused = _strided(layer)
+    refused = _refused(layer, size, places, "pools")
     if refused is not None:
         return refused
-    offsets, grow = _window(size, (1,) * places, layer.padding, (1,) * places)
+    offsets, grow = _window(size, (1,) * places, layer.padding)
     if isinstance(layer, (L.MaxPooling1D, L.MaxPooling2D)):
         return Taps(
             tuple(offsets),
