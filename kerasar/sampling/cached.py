@@ -101,10 +101,11 @@ class CachedSampler:
         sizes = [size for k, size in self._compiled if k == kind and count <= size <= 2 * count]
         size = min(sizes, default=_round_up(count))
         if (kind, size) not in self._compiled:
-            self._compiled[kind, size] = self._compile(shape, _parts(size))
-        padded = draft
-        if size > count:
-            padded = tf.nest.map_structure(lambda part: _pad(part, size - count), draft)
+            parts = _parts(size, self.model.network.count_params())
+            self._compiled[kind, size] = self._compile(shape, parts)
+        if size == count:
+            return self._compiled[kind, size](draft, options)
+        padded = tf.nest.map_structure(lambda part: _pad(part, size - count), draft)
         return self._compiled[kind, size](padded, options)[:count]
 
     def _compile(self, shape: tuple[int, ...], parts: int) -> Any:
@@ -192,9 +193,10 @@ def _round_up(count: int) -> int:
     return 1 << (count - 1).bit_length() if count <= 16 else -(-count // 16) * 16
 
 
-def _parts(size: int) -> int:
-    """Into how many loops a batch is shared out: one for each core, of 4 examples at least."""
-    most = min(os.cpu_count() or 1, size // 4)
+def _parts(size: int, weights: int) -> int:
+    """Into how many loops a batch is shared out: one for each core, if each has enough to do."""
+    # Measured: below about a million products a step, starting two loops costs what they save.
+    most = min(os.cpu_count() or 1, size // 4, size * weights // 1_000_000)
     return max(parts for parts in range(1, max(most, 1) + 1) if size % parts == 0)
 
 
