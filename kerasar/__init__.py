@@ -30,7 +30,9 @@ if TYPE_CHECKING:
     from kerasar.autoregressive import AutoregressiveModel as AutoregressiveModel
     from kerasar.causality import check_causal as check_causal
     from kerasar.causality import receptive_field as receptive_field
+    from kerasar.forecasting import forecast as forecast
     from kerasar.loading import load as load
+    from kerasar.masked_input import MaskedInputModel as MaskedInputModel
 
 _ROOMS = (
     "causality",
@@ -45,7 +47,9 @@ _ROOMS = (
 )
 _NAMES = {
     "AutoregressiveModel": "kerasar.autoregressive",
+    "MaskedInputModel": "kerasar.masked_input",
     "check_causal": "kerasar.causality",
+    "forecast": "kerasar.forecasting",
     "load": "kerasar.loading",
     "receptive_field": "kerasar.causality",
 }

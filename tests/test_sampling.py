@@ -81,7 +81,6 @@ def test_a_batch_shared_over_cores_gives_the_same_samples(sequences, monkeypatch
     np.testing.assert_array_equal(compiled, model.sample(8, seed=4, method="sequential"))
 
 
-
 def test_an_open_image_takes_any_size():
     model = kerasar.models.ShiftedPixelCNN(
         (None, None, 1), 3, filters=(8,), head_filters=8, positional_encoding=False

@@ -103,6 +103,7 @@ def _through(
     here = (0,) * window.places
     if isinstance(declared, Recurrence):
         offsets = seen.offsets + Offsets.up_to_now(window)
+        offsets += Offsets.of(window, [(declared.offset,)])
     elif isinstance(declared, RowRecurrence):
         sees = Offsets.of(window, declared.sees(*window.sizes), unbounded=True)
         offsets = seen.offsets + sees

@@ -10,7 +10,8 @@ must leave these axes alone.)
 *Taps*: `taps(places) -> Taps` and `combine(values, position)`. The output at a position is a pure
 function of the input at a few fixed offsets: convolutions, poolings, shifts, crops, paddings.
 
-*Recurrence over time*: `initial(batch)` and `step(x, carry, position) -> (y, carry)`.
+*Recurrence over time*: `initial(batch)` and `step(x, carry, position) -> (y, carry)`. A layer that
+is strictly causal in itself adds `step_offset = -1`: its steps take the input one position before.
 
 *Recurrence over an image*: the methods of `RowRecurrence`.
 
@@ -80,10 +81,13 @@ class Recurrence(NamedTuple):
         initial: `initial(batch) -> carry`, the state before the first step; any structure of
             tensors whose first axis is the batch.
         step: `step(x, carry, position) -> (y, carry)` on `(batch, channels)`.
+        offset: where a step reads its input: 0 at its own position, -1 one before it (zeros at
+            the first).
     """
 
     initial: Callable[[Tensor], Any]
     step: Callable[[Tensor, Any, Tensor], tuple[Tensor, Any]]
+    offset: int = 0
 
 
 class RowRecurrence(NamedTuple):

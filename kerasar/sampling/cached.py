@@ -12,6 +12,7 @@ from kerasar.causality.raster_steps import RasterSteps
 from kerasar.sampling.cached_image import cached_image
 from kerasar.sampling.cached_sequence import cached_sequence
 from kerasar.sampling.draft import Draft, Options, flat_parameters
+from kerasar.training.condition_limits import open_length
 from kerasar.typing import Shape, Tensor
 
 #: How far the check of a new sampler goes, in positions.
@@ -134,14 +135,17 @@ class CachedSampler:
         model = self.model
         rng = np.random.default_rng(0)
         image = len(model.data_shape) == 3
-        shape = tuple(size or (24 if image else 64) for size in model.data_shape)
+        hops = {name: limits.hop or 1 for name, limits in model.condition_limits.items()}
+        open_size = 24 if image else open_length(model.condition_limits, 64)
+        shape = tuple(size or open_size for size in model.data_shape)
         levels = model.data_levels
         if levels is None:
-            x = rng.normal(size=(2, *shape)).astype("float32")
+            x = rng.normal(size=(2, *shape)) * model.likelihood.scale + model.likelihood.mean
+            x = x.astype("float32")
         else:
             x = rng.integers(levels, size=(2, *shape)).astype("int32")
         conditions = {
-            name: rng.normal(size=(2, *(size or shape[0] for size in sizes)))
+            name: rng.normal(size=(2, *(size or shape[0] // hops.get(name, 1) for size in sizes)))
             for name, sizes in model.condition_shapes.items()
         }
         for name, value in conditions.items():

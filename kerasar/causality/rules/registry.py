@@ -29,7 +29,7 @@ def declaration(node: Node, places: int) -> Declaration | None:
             operation.step,
         )
     if hasattr(operation, "initial") and hasattr(operation, "step"):
-        return Recurrence(operation.initial, operation.step)
+        return Recurrence(operation.initial, operation.step, getattr(operation, "step_offset", 0))
     rule = RULES.get(type(operation))
     return None if rule is None else rule(node, places)
 
