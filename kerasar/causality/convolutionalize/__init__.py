@@ -1,0 +1,3 @@
+"""From a model of one window to one pass over all time steps, and back."""
+
+from kerasar.causality.convolutionalize.convert import convolutionalize as convolutionalize

@@ -1,0 +1,324 @@
+"""Builds the network of a plan: one Keras tensor for each stream."""
+
+from typing import Any
+
+import keras
+from keras import ops, tree
+
+from kerasar.causality.convolutionalize.plan import Plan
+from kerasar.causality.convolutionalize.streams import (
+    ZERO,
+    Call,
+    Join,
+    Lookup,
+    Pool,
+    Stream,
+    Weigh,
+)
+from kerasar.causality.graph import Node
+from kerasar.layers.causal_shift import CausalShift
+from kerasar.layers.per_step import PerStep
+from kerasar.layers.stream_join import ZEROS, Piece, StreamJoin
+from kerasar.layers.stream_layout import Layout, Run
+from kerasar.layers.stream_linear import StreamLinear
+from kerasar.layers.stream_pool import StreamPool
+from kerasar.typing import Tensor
+
+L = keras.layers
+
+
+class Network:
+    """The streams of a plan as Keras tensors.
+
+    With `per_layer_padding` every stream is as long as the data, and what is read before its start
+    is zero. Else only the data are padded: a stream starts as late as what it reads makes it.
+
+    Args:
+        plan: of the window model.
+        padding: "causal" or "valid".
+        hide_present: whether the data are shifted by one step.
+        per_layer_padding: where the zeros enter.
+    """
+
+    def __init__(
+        self, plan: Plan, padding: str, hide_present: bool, per_layer_padding: bool
+    ) -> None:
+        self.plan, self.per_layer = plan, per_layer_padding
+        self.by_number = {stream.number: stream for stream in plan.streams}
+        self.starts: dict[int, int] = {}
+        self.layouts: dict[int, Layout] = {}
+        for stream in plan.streams:
+            self.starts[stream.number] = self._start(stream)
+            if isinstance(stream.job, (Weigh, Pool)):
+                self.layouts[stream.number] = self._layout(stream, stream.job)
+        self.uses = self._uses()
+        self.layers: dict[Any, Any] = {}
+        self.names = {node.name for node in plan.graph.nodes}
+        self.owners: dict[str, Any] = {}
+        x = plan.graph.x
+        inputs = keras.Input((None, *x.shape[2:]), dtype=x.dtype, name=x.name)
+        self.tensors: dict[int, Tensor] = {}
+        self.tensors[0] = self._data(inputs, padding, hide_present)
+        for stream in plan.streams[1:]:
+            self.tensors[stream.number] = self._make(stream)
+        number, shift = plan.output
+        late = 0 if per_layer_padding else plan.window - 1
+        outputs = self._aligned(number, shift, late)
+        self.model = keras.Model(inputs, outputs, name=f"{plan.graph.name}_in_practice")
+
+    # Where things are.
+
+    def _start(self, stream: Stream) -> int:
+        """The first step at which all that a stream reads is there."""
+        if self.per_layer:
+            return 0
+        reads = [read for read in stream.reads if read[0] != ZERO]
+        return max((self.starts[source] + shift for source, shift in reads), default=0)
+
+    def _offset(self, reader: int, source: int, shift: int) -> int:
+        return self.starts[reader] - shift - self.starts[source]
+
+    def _sources(self, stream: Stream) -> list[int]:
+        return list(dict.fromkeys(source for source, _ in stream.reads if source != ZERO))
+
+    def _layout(self, stream: Stream, job: Weigh | Pool) -> Layout:
+        sources = self._sources(stream)
+        number = stream.number
+        taps = []
+        for tap, (source, shift) in enumerate(stream.reads):
+            row, width = (job.rows[tap], job.widths[tap]) if isinstance(job, Weigh) else (0, 1)
+            offset = self._offset(number, source, shift)
+            taps.append(Run(sources.index(source), offset, 1, 1, row, width, width))
+        shrinks = [self.starts[number] - self.starts[source] for source in sources]
+        if isinstance(job, Pool):
+            taps.sort()
+        order = job.order if isinstance(job, Weigh) else None
+        return Layout(tuple(shrinks), tuple(_runs(taps)), order)
+
+    # Making tensors.
+
+    def _data(self, x: Tensor, padding: str, hide_present: bool) -> Tensor:
+        if hide_present:
+            x = CausalShift(name=self._unique("hide_present"))(x)
+        front = self.plan.window - 1
+        if front and padding == "causal" and not self.per_layer:
+            x = ops.pad(x, ((0, 0), (front, 0), *[(0, 0)] * (len(x.shape) - 2)))
+        return x
+
+    def value(self, number: int) -> Tensor:
+        """A stream, `(batch, time, channels)`."""
+        tensor = self.tensors[number]
+        if len(tensor.shape) == 2:  # data without a channel axis
+            key = ("channels", number)
+            if key not in self.layers:
+                self.layers[key] = ops.expand_dims(tensor, -1)
+            return self.layers[key]
+        return tensor
+
+    def _aligned(self, number: int, shift: int, start: int) -> Tensor:
+        """A stream, `shift` steps later, from the step `start` on."""
+        key = ("aligned", number, shift, start)
+        if key not in self.layers:
+            self.layers[key] = self._moved(number, shift, start)
+        return self.layers[key]
+
+    def _moved(self, number: int, shift: int, start: int) -> Tensor:
+        value = self.value(number)
+        if self.per_layer:
+            name = self._unique("later")
+            return CausalShift(steps=shift, name=name)(value) if shift else value
+        front = start - shift - self.starts[number]
+        return value[:, front : -shift or None] if front or shift else value
+
+    def _make(self, stream: Stream) -> Tensor:
+        job = stream.job
+        if isinstance(job, Weigh):
+            return self._weigh(stream, job)
+        if isinstance(job, Pool):
+            inputs = [self.value(source) for source in self._sources(stream)]
+            layer = StreamPool(
+                job.pooling,
+                self.layouts[stream.number],
+                name=self._unique(f"{job.pooling}_pooling"),
+                dtype=job.dtype,
+            )
+            return layer(_single(inputs))
+        if isinstance(job, Join):
+            return self._join(stream, job)
+        if isinstance(job, Lookup):
+            return self._lookup(stream, job)
+        if isinstance(job, Call):
+            return self._call(stream, job)
+        raise TypeError(f"stream {stream.number} has no job")
+
+    def _uses(self) -> dict[Any, list[int]]:
+        """The streams of each layer with weights that are met by taps."""
+        uses: dict[Any, list[int]] = {}
+        for stream in self.plan.streams:
+            if isinstance(stream.job, Weigh):
+                uses.setdefault(stream.job.use, []).append(stream.number)
+        return uses
+
+    # Names: those of the layers, which models inside of the window model may use twice.
+
+    def _unique(self, name: str) -> str:
+        number, found = 0, name
+        while found in self.names:
+            number += 1
+            found = f"{name}_{number}"
+        self.names.add(found)
+        return found
+
+    def _owns_its_name(self, layer: Any) -> bool:
+        return self.owners.setdefault(layer.name, layer) is layer
+
+    def _name_of(self, layer: Any) -> str:
+        """The name of a wrapper: that of the layer, if no other has it."""
+        return layer.name if self._owns_its_name(layer) else self._unique(layer.name)
+
+    def _operation(self, operation: Any) -> Any:
+        """What is called for an operation: itself, or a copy of another name if it has no weights.
+
+        None if it has weights and another layer has its name.
+        """
+        if operation in self.layers:
+            return self.layers[operation]
+        found = operation
+        if not isinstance(operation, keras.layers.Layer):
+            # Functions are named by Keras: one from a file may have the name of one made here.
+            config = {key: v for key, v in operation.get_config().items() if key != "name"}
+            found = type(operation)(**config)
+        elif not self._owns_its_name(operation):
+            config = {**operation.get_config(), "name": self._unique(operation.name)}
+            found = None if operation.weights else type(operation).from_config(config)
+        self.layers[operation] = found
+        return found
+
+    def _weigh(self, stream: Stream, job: Weigh) -> Tensor:
+        inputs = [self.value(source) for source in self._sources(stream)]
+        numbers = self.uses[job.use]
+        layouts = [self.layouts[number] for number in numbers]
+        plain = all(as_it_is(job.use, layout) for layout in layouts)
+        if plain and self._owns_its_name(job.use):
+            return job.use(inputs[0])
+        if job.use not in self.layers:
+            self.layers[job.use] = StreamLinear(
+                job.use,
+                layouts,
+                job.node.inputs[0].shape,
+                name=self._name_of(job.use),
+                dtype=job.use.dtype_policy,
+            )
+        return self.layers[job.use](_single(inputs), stream=numbers.index(stream.number))
+
+    def _join(self, stream: Stream, job: Join) -> Tensor:
+        sources = self._sources(stream)
+        pieces = []
+        for (source, shift), (start, stop) in zip(stream.reads, job.pieces, strict=True):
+            if source == ZERO:
+                pieces.append(Piece(ZEROS, 0, start, stop))
+            else:
+                offset = self._offset(stream.number, source, shift)
+                pieces.append(Piece(sources.index(source), offset, start, stop))
+        inputs = [self.value(source) for source in sources]
+        if not inputs:
+            inputs = [ops.cast(self.value(0), job.dtype)]
+        first = self.starts[stream.number]
+        shrinks = [first - self.starts[source] for source in sources] or [0]
+        name = self._unique("join")
+        return StreamJoin(pieces, shrinks, name=name, dtype=inputs[0].dtype)(_single(inputs))
+
+    def _lookup(self, stream: Stream, job: Lookup) -> Tensor:
+        ((source, _),) = stream.reads
+        tensor = self.tensors[source]
+        if len(tensor.shape) == 3:
+            tensor = tensor[..., job.channel]
+        operation = self._operation(job.node.operation)
+        if operation is None:
+            raise ValueError(
+                f"Two layers of window model '{self.plan.graph.name}' are called "
+                f"'{job.node.name}', in models inside of it. Rename one of them."
+            )
+        return call(job.node, operation, [tensor])
+
+    def _call(self, stream: Stream, job: Call) -> Tensor:
+        start = self.starts[stream.number]
+        inputs = [self._aligned(source, shift, start) for source, shift in stream.reads]
+        layer, shape = job.node.operation, job.node.inputs[0].shape
+        operation = None if needs_rank(layer, len(shape)) else self._operation(layer)
+        if operation is not None:
+            result = call(job.node, operation, inputs)
+        else:
+            if ("step", layer) not in self.layers:
+                name, policy = self._name_of(layer), layer.dtype_policy
+                self.layers["step", layer] = PerStep(layer, shape, name=name, dtype=policy)
+            result = self.layers["step", layer](inputs[0])
+        if len(result.shape) != 3 or result.shape[-1] != stream.width:
+            raise ValueError(
+                f"Layer '{job.node.name}' of window model '{self.plan.graph.name}' gives "
+                f"{tuple(result.shape)} for a series (batch, time, {inputs[0].shape[-1]}), not "
+                f"(batch, time, {stream.width}). Let it count axes from the end: axis=-1."
+            )
+        return result
+
+
+def call(node: Node, operation: Any, inputs: list[Tensor]) -> Tensor:
+    """An operation on other tensors, with the settings of a node's call."""
+    by_edge = dict(zip(node.inputs, inputs, strict=True))
+    args, kwargs = node.arguments.fill_in({key: by_edge[edge] for key, edge in node.slots})
+    kwargs = {name: value for name, value in kwargs.items() if value is not None}
+    return tree.flatten(operation(*args, **kwargs))[0]
+
+
+def needs_rank(layer: Any, rank: int) -> bool:
+    """Whether a layer insists on tensors of the rank it was built for, which streams lack."""
+    if rank == 3 or not isinstance(layer, keras.layers.Layer):
+        return False
+    return type(layer) not in _ANY_RANK
+
+
+_ANY_RANK = frozenset(
+    (
+        L.Activation, L.ReLU, L.LeakyReLU, L.ELU, L.Dropout, L.GaussianNoise, L.GaussianDropout,
+        L.AlphaDropout, L.Identity, L.Rescaling, L.Add, L.Subtract, L.Multiply, L.Average,
+        L.Maximum, L.Minimum,
+    )
+)  # fmt: skip
+
+
+def as_it_is(layer: Any, layout: Layout) -> bool:
+    """Whether calling the original layer on the whole stream does what the layout says."""
+    if len(layout.runs) != 1 or layout.order is not None:
+        return False
+    run = layout.runs[0]
+    if run.row != 0 or run.offset != 0:
+        return False
+    if isinstance(layer, L.Dense):
+        return run.count == 1 and run.width == layer.kernel.shape[0]
+    if layer.strides[0] != 1 or run.count != layer.kernel_size[0]:
+        return False
+    if run.count == 1:
+        return layout.shrinks == (0,)
+    valid = layer.padding == "valid" and run.step == layer.dilation_rate[0]
+    return valid and layout.shrinks == (run.step * (run.count - 1),)
+
+
+def _runs(taps: list[Run]) -> list[Run]:
+    """Taps that follow each other evenly as runs."""
+    runs: list[Run] = []
+    for tap in taps:
+        last = runs[-1] if runs else None
+        if last is not None and last.input == tap.input and last.width == tap.width:
+            step, rows = tap.offset - last.offsets[-1], tap.row - last.row
+            if last.count == 1 and step > 0 and rows >= 0:
+                runs[-1] = last._replace(step=step, count=2, row_step=rows)
+                continue
+            if step == last.step and rows == last.row_step * last.count:
+                runs[-1] = last._replace(count=last.count + 1)
+                continue
+        runs.append(tap)
+    return runs
+
+
+def _single(inputs: list[Tensor]) -> Any:
+    return inputs[0] if len(inputs) == 1 else inputs

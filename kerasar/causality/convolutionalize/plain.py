@@ -1,0 +1,2 @@
+from kerasar.causality.convolutionalize.network import Network
+PlainNetwork = Network
