@@ -6,7 +6,7 @@ streams it is made of, because nothing is padded on the way (see
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from keras import ops
 
@@ -49,29 +49,33 @@ class Layout(NamedTuple):
         runs: what is read.
         order: for weights whose rows do not follow the taps: the row for each channel of each tap,
             -1 where there is none; None if they follow.
-        stride: how far the taps move on from one output to the next.
+        strides: for each input, how far its taps move on from one output to the next; None: 1.
     """
 
     shrinks: tuple[int, ...]
     runs: tuple[Run, ...]
     order: tuple[int, ...] | None = None
-    stride: int = 1
+    strides: tuple[int, ...] | None = None
 
     @classmethod
-    def of(cls, written: Sequence[object]) -> "Layout":
+    def of(cls, written: Any) -> "Layout":
         """The layout from its form in a config, or from a layout."""
-        shrinks, runs, order, stride = written
+        shrinks, runs, order, strides = written
         return cls(
-            tuple(shrinks),  # type: ignore[arg-type]
-            tuple(Run(*run) for run in runs),  # type: ignore[attr-defined]
-            None if order is None else tuple(order),  # type: ignore[arg-type]
-            int(stride),  # type: ignore[call-overload]
+            tuple(shrinks),
+            tuple(Run(*run) for run in runs),
+            None if order is None else tuple(order),
+            None if strides is None else tuple(strides),
         )
 
-    def written(self) -> list[object]:
+    def written(self) -> list[Any]:
         """The form for a config: lists of numbers."""
-        order = None if self.order is None else list(self.order)
-        return [list(self.shrinks), [list(run) for run in self.runs], order, self.stride]
+        lists = [None if part is None else list(part) for part in (self.order, self.strides)]
+        return [list(self.shrinks), [list(run) for run in self.runs], *lists]
+
+    def stride(self, run: Run) -> int:
+        """How far a run moves on from one output to the next."""
+        return 1 if self.strides is None else self.strides[run.input]
 
     @property
     def offsets(self) -> tuple[Offset, ...]:
@@ -96,7 +100,8 @@ class Layout(NamedTuple):
     def length(self, shapes: Sequence[Shape]) -> int | None:
         """Length of the output, None if that of the first input is open."""
         size = shapes[0][1]
-        return None if size is None else -(-(size - self.shrinks[0]) // self.stride)
+        stride = self.strides[0] if self.strides else 1
+        return None if size is None else -(-(size - self.shrinks[0]) // stride)
 
 
 def as_list(inputs: Tensor) -> list[Tensor]:

@@ -75,9 +75,9 @@ class StreamLinear(keras.layers.Layer):
             x = layout.read(inputs, run)
             rows = self._rows(weights, run)
             if self._depthwise:
-                sums.append(self._times_each(taps_of_run(x, run, layout.stride), rows))
+                sums.append(self._times_each(taps_of_run(x, run, layout.stride(run)), rows))
             else:
-                sums.append(self._times(x, run, layout.stride, rows))
+                sums.append(self._times(x, run, layout.stride(run), rows))
         total = sums[0]
         for term in sums[1:]:
             total = total + term

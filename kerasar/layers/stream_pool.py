@@ -56,9 +56,9 @@ class StreamPool(keras.layers.Layer):
         total = None
         for run in self.layout.runs:
             x = self.layout.read(inputs, run, _PADS[self.pooling])
-            part = self._over(x, run.count, run.step)
+            part = self._over(x, run.count, run.step)[:, :: self.layout.stride(run)]
             total = part if total is None else _JOINS[self.pooling](total, part)
-        return self._mean(total)[:, :: self.layout.stride]
+        return self._mean(total)
 
     def _over(self, x: Tensor, count: int, step: int) -> Tensor:
         """Each value joined with the `count` - 1 taps behind it."""

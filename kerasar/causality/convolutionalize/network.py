@@ -3,9 +3,10 @@
 from typing import Any
 
 import keras
-from keras import ops, tree
+from keras import ops
 
 from kerasar.causality.convolutionalize.plan import Plan
+from kerasar.causality.convolutionalize.reuse import Reuse, call
 from kerasar.causality.convolutionalize.streams import (
     ZERO,
     Call,
@@ -15,7 +16,6 @@ from kerasar.causality.convolutionalize.streams import (
     Stream,
     Weigh,
 )
-from kerasar.causality.graph import Node
 from kerasar.layers.causal_shift import CausalShift
 from kerasar.layers.per_step import PerStep
 from kerasar.layers.stream_join import ZEROS, Piece, StreamJoin
@@ -53,8 +53,7 @@ class Network:
                 self.layouts[stream.number] = self._layout(stream, stream.job)
         self.uses = self._uses()
         self.layers: dict[Any, Any] = {}
-        self.names = {node.name for node in plan.graph.nodes}
-        self.owners: dict[str, Any] = {}
+        self.reuse = Reuse()
         x = plan.graph.x
         inputs = keras.Input((None, *x.shape[2:]), dtype=x.dtype, name=x.name)
         self.tensors: dict[int, Tensor] = {}
@@ -99,7 +98,7 @@ class Network:
 
     def _data(self, x: Tensor, padding: str, hide_present: bool) -> Tensor:
         if hide_present:
-            x = CausalShift(name=self._unique("hide_present"))(x)
+            x = CausalShift(name=self.reuse.unique("hide_present"))(x)
         front = self.plan.window - 1
         if front and padding == "causal" and not self.per_layer:
             x = ops.pad(x, ((0, 0), (front, 0), *[(0, 0)] * (len(x.shape) - 2)))
@@ -125,8 +124,9 @@ class Network:
     def _moved(self, number: int, shift: int, start: int) -> Tensor:
         value = self.value(number)
         if self.per_layer:
-            name = self._unique("later")
-            return CausalShift(steps=shift, name=name)(value) if shift else value
+            if not shift:
+                return value
+            return CausalShift(steps=shift, name=self.reuse.unique("later"))(value)
         front = start - shift - self.starts[number]
         return value[:, front : -shift or None] if front or shift else value
 
@@ -135,14 +135,7 @@ class Network:
         if isinstance(job, Weigh):
             return self._weigh(stream, job)
         if isinstance(job, Pool):
-            inputs = [self.value(source) for source in self._sources(stream)]
-            layer = StreamPool(
-                job.pooling,
-                self.layouts[stream.number],
-                name=self._unique(f"{job.pooling}_pooling"),
-                dtype=job.dtype,
-            )
-            return layer(_single(inputs))
+            return self._pool(stream, job)
         if isinstance(job, Join):
             return self._join(stream, job)
         if isinstance(job, Lookup):
@@ -159,57 +152,27 @@ class Network:
                 uses.setdefault(stream.job.use, []).append(stream.number)
         return uses
 
-    # Names: those of the layers, which models inside of the window model may use twice.
-
-    def _unique(self, name: str) -> str:
-        number, found = 0, name
-        while found in self.names:
-            number += 1
-            found = f"{name}_{number}"
-        self.names.add(found)
-        return found
-
-    def _owns_its_name(self, layer: Any) -> bool:
-        return self.owners.setdefault(layer.name, layer) is layer
-
-    def _name_of(self, layer: Any) -> str:
-        """The name of a wrapper: that of the layer, if no other has it."""
-        return layer.name if self._owns_its_name(layer) else self._unique(layer.name)
-
-    def _operation(self, operation: Any) -> Any:
-        """What is called for an operation: itself, or a copy of another name if it has no weights.
-
-        None if it has weights and another layer has its name.
-        """
-        if operation in self.layers:
-            return self.layers[operation]
-        found = operation
-        if not isinstance(operation, keras.layers.Layer):
-            # Functions are named by Keras: one from a file may have the name of one made here.
-            config = {key: v for key, v in operation.get_config().items() if key != "name"}
-            found = type(operation)(**config)
-        elif not self._owns_its_name(operation):
-            config = {**operation.get_config(), "name": self._unique(operation.name)}
-            found = None if operation.weights else type(operation).from_config(config)
-        self.layers[operation] = found
-        return found
-
     def _weigh(self, stream: Stream, job: Weigh) -> Tensor:
         inputs = [self.value(source) for source in self._sources(stream)]
         numbers = self.uses[job.use]
         layouts = [self.layouts[number] for number in numbers]
         plain = all(as_it_is(job.use, layout) for layout in layouts)
-        if plain and self._owns_its_name(job.use):
+        if plain and self.reuse.owns_its_name(job.use):
             return job.use(inputs[0])
         if job.use not in self.layers:
             self.layers[job.use] = StreamLinear(
                 job.use,
                 layouts,
                 job.node.inputs[0].shape,
-                name=self._name_of(job.use),
+                name=self.reuse.name_for(job.use),
                 dtype=job.use.dtype_policy,
             )
         return self.layers[job.use](_single(inputs), stream=numbers.index(stream.number))
+
+    def _pool(self, stream: Stream, job: Pool) -> Tensor:
+        inputs = [self.value(source) for source in self._sources(stream)]
+        layout, name = self.layouts[stream.number], self.reuse.unique(job.node.name)
+        return StreamPool(job.pooling, layout, name=name, dtype=job.dtype)(_single(inputs))
 
     def _join(self, stream: Stream, job: Join) -> Tensor:
         sources = self._sources(stream)
@@ -225,7 +188,7 @@ class Network:
             inputs = [ops.cast(self.value(0), job.dtype)]
         first = self.starts[stream.number]
         shrinks = [first - self.starts[source] for source in sources] or [0]
-        name = self._unique("join")
+        name = self.reuse.unique("join")
         return StreamJoin(pieces, shrinks, name=name, dtype=inputs[0].dtype)(_single(inputs))
 
     def _lookup(self, stream: Stream, job: Lookup) -> Tensor:
@@ -233,7 +196,7 @@ class Network:
         tensor = self.tensors[source]
         if len(tensor.shape) == 3:
             tensor = tensor[..., job.channel]
-        operation = self._operation(job.node.operation)
+        operation = self.reuse.operation(job.node.operation)
         if operation is None:
             raise ValueError(
                 f"Two layers of window model '{self.plan.graph.name}' are called "
@@ -245,12 +208,12 @@ class Network:
         start = self.starts[stream.number]
         inputs = [self._aligned(source, shift, start) for source, shift in stream.reads]
         layer, shape = job.node.operation, job.node.inputs[0].shape
-        operation = None if needs_rank(layer, len(shape)) else self._operation(layer)
+        operation = None if needs_rank(layer, len(shape)) else self.reuse.operation(layer)
         if operation is not None:
             result = call(job.node, operation, inputs)
         else:
             if ("step", layer) not in self.layers:
-                name, policy = self._name_of(layer), layer.dtype_policy
+                name, policy = self.reuse.name_for(layer), layer.dtype_policy
                 self.layers["step", layer] = PerStep(layer, shape, name=name, dtype=policy)
             result = self.layers["step", layer](inputs[0])
         if len(result.shape) != 3 or result.shape[-1] != stream.width:
@@ -260,14 +223,6 @@ class Network:
                 f"(batch, time, {stream.width}). Let it count axes from the end: axis=-1."
             )
         return result
-
-
-def call(node: Node, operation: Any, inputs: list[Tensor]) -> Tensor:
-    """An operation on other tensors, with the settings of a node's call."""
-    by_edge = dict(zip(node.inputs, inputs, strict=True))
-    args, kwargs = node.arguments.fill_in({key: by_edge[edge] for key, edge in node.slots})
-    kwargs = {name: value for name, value in kwargs.items() if value is not None}
-    return tree.flatten(operation(*args, **kwargs))[0]
 
 
 def needs_rank(layer: Any, rank: int) -> bool:
@@ -288,7 +243,7 @@ _ANY_RANK = frozenset(
 
 def as_it_is(layer: Any, layout: Layout) -> bool:
     """Whether calling the original layer on the whole stream does what the layout says."""
-    if len(layout.runs) != 1 or layout.order is not None:
+    if len(layout.runs) != 1 or layout.order is not None or layout.strides not in (None, (1,)):
         return False
     run = layout.runs[0]
     if run.row != 0 or run.offset != 0:

@@ -167,7 +167,7 @@ def _pooled(node: Node, columns: list[Any], width: int, streams: Streams) -> Rea
     reads = streams.filled(reads, width, node.inputs[0].dtype)
     if len(reads) == 1:
         return reads[0]
-    job = Pool(_kind_of(node.operation), node.outputs[0].dtype)
+    job = Pool(_kind_of(node.operation), node.outputs[0].dtype, node=node)
     return streams.add(job, reads, width, len(reads) * width)
 
 

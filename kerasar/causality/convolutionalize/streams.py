@@ -62,6 +62,7 @@ class Pool:
 
     pooling: str
     dtype: str
+    node: Node = dataclasses.field(compare=False)
 
 
 @dataclasses.dataclass(frozen=True)
