@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from keras import layers as L
 from keras import ops
-from window_models import by_windows, model_of, relative_error, series, windows_of
+from window_models import model_of, relative_error, series, windows_of
 
 import kerasar
 from kerasar.causality.convolutionalize import convolutionalize
@@ -22,7 +22,7 @@ def kind(name, *arguments):
 
 
 STEP = st.one_of(
-    kind("conv", st.integers(1, 4), SMALL, SMALL, PADDING, st.sampled_from([1, 1, 3])),
+    kind("conv", st.integers(1, 4), SMALL, SMALL, PADDING, st.sampled_from([1, 1, 1, 3])),
     kind("conv", st.integers(2, 3), st.just(1), SMALL, st.just("same"), st.just(1)),
     kind("conv", st.integers(2, 3), st.just(2), st.just(1), PADDING, st.just(1)),
     kind("separable", st.integers(1, 3), st.integers(1, 2), BOTH),
@@ -160,16 +160,17 @@ def network(case):
     return build
 
 
-def gradients(model, x, direction):
+def outputs_and_gradients(model, x, direction):
     with tf.GradientTape() as tape:
-        total = tf.reduce_sum(tf.cast(model(x), direction.dtype) * direction)
+        outputs = model(x)
+        total = tf.reduce_sum(tf.cast(outputs, direction.dtype) * direction)
     weights = [weight.value for weight in model.trainable_variables]
     found = tape.gradient(total, weights, unconnected_gradients="zero")
     names = [id(weight) for weight in model.trainable_variables]
-    return dict(zip(names, map(np.asarray, found), strict=True))
+    return np.asarray(outputs), dict(zip(names, map(np.asarray, found), strict=True))
 
 
-def check(case, dtype, tolerance, with_gradients):
+def check(case, dtype, tolerance):
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy(dtype)
     try:
@@ -179,26 +180,26 @@ def check(case, dtype, tolerance, with_gradients):
         if model.count_params() > 20_000 or max(model.output_shape[1:]) > 200:
             return
         x = series(shape, window + 4, dtype=dtype)
-        expected = by_windows(model, x)
         practice = convolutionalize(model)
-        assert relative_error(practice(x), expected) <= tolerance
-        full = convolutionalize(model, padding="valid")(x)
-        assert relative_error(full, expected[:, window - 1 :]) <= tolerance
-        stack = convolutionalize(model, per_layer_padding=True)(x)
-        assert relative_error(stack[:, window - 1 :], expected[:, window - 1 :]) <= tolerance
+        direction = np.random.default_rng(1).normal(size=(*x.shape[:2], model.output_shape[-1]))
+        flat = direction.reshape(-1, *model.output_shape[1:])
+        expected, wanted = outputs_and_gradients(model, windows_of(x, window), flat)
+        expected = expected.reshape(direction.shape)
+        outputs, found = outputs_and_gradients(practice, x, direction)
+        assert relative_error(outputs, expected) <= tolerance
+        largest = max([1.0, *(np.abs(part).max() for part in wanted.values())])
+        for name, value in wanted.items():
+            part = found.get(name, 0.0)  # what the prediction does not need is left out
+            assert np.abs(part - value).max() <= tolerance * largest
+        full = expected[:, window - 1 :]
+        if window % 2:
+            outputs = convolutionalize(model, padding="valid")(x)
+        else:
+            outputs = convolutionalize(model, per_layer_padding=True)(x)[:, window - 1 :]
+        assert relative_error(outputs, full) <= tolerance
         kerasar.check_causal(convolutionalize(model, hide_present=True), min(features, 1))
-        if with_gradients:
-            direction = np.random.default_rng(1).normal(size=expected.shape)
-            flat = direction.reshape(-1, *model.output_shape[1:])
-            wanted = gradients(model, windows_of(x, window), flat)
-            found = gradients(practice, x, direction)
-            largest = max([1.0, *(np.abs(part).max() for part in wanted.values())])
-            for name, value in wanted.items():
-                part = found.get(name, 0.0)  # what the prediction does not need is left out
-                assert np.abs(part - value).max() <= 100 * tolerance * largest
     finally:
         keras.config.set_dtype_policy(policy)
-        keras.backend.clear_session(free_memory=False)
 
 
 quick = settings(
@@ -209,17 +210,17 @@ quick = settings(
 @quick
 @given(CASE)
 def test_practice_equals_theory(case):
-    check(case, "float64", 1e-9, with_gradients=True)
+    check(case, "float64", 1e-9)
 
 
-@settings(quick, max_examples=10)
+@settings(quick, max_examples=8)
 @given(CASE)
 def test_practice_equals_theory_in_float32(case):
-    check(case, "float32", 1e-4, with_gradients=False)
+    check(case, "float32", 1e-4)
 
 
 @pytest.mark.long
 @settings(quick, max_examples=500, derandomize=False)
 @given(CASE)
 def test_practice_equals_theory_500_times(case):
-    check(case, "float64", 1e-9, with_gradients=True)
+    check(case, "float64", 1e-9)

@@ -46,6 +46,7 @@ class PerStep(keras.layers.Layer):
         steps = ops.shape(inputs)[1]
         single = [1] * (len(self.layer_shape) - 2)
         outputs = self.layer(ops.reshape(inputs, (-1, *single, inputs.shape[-1])))
+        outputs = ops.cast(outputs, self.compute_dtype)
         return ops.reshape(outputs, (-1, steps, outputs.shape[-1]))
 
     def taps(self, places: int) -> Pointwise:

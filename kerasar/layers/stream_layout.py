@@ -21,7 +21,7 @@ class Run(NamedTuple):
         input: which of the inputs is read.
         offset: index of the first tap minus that of the output; negative reads before the start.
         step: distance of the taps.
-        count: number of taps.
+        taps: how many.
         row: which row of the weights meets the first tap.
         row_step: by how many rows the next tap's weights lie further on.
         width: how many rows belong to each tap.
@@ -30,7 +30,7 @@ class Run(NamedTuple):
     input: int
     offset: int
     step: int
-    count: int
+    taps: int
     row: int = 0
     row_step: int = 1
     width: int = 1
@@ -38,7 +38,7 @@ class Run(NamedTuple):
     @property
     def offsets(self) -> list[int]:
         """The offset of each tap."""
-        return [self.offset + self.step * i for i in range(self.count)]
+        return [self.offset + self.step * i for i in range(self.taps)]
 
 
 class Layout(NamedTuple):
@@ -85,7 +85,7 @@ class Layout(NamedTuple):
     @property
     def sources(self) -> tuple[int, ...]:
         """The input of every tap, run by run."""
-        return tuple(run.input for run in self.runs for _ in range(run.count))
+        return tuple(run.input for run in self.runs for _ in range(run.taps))
 
     def read(self, inputs: Sequence[Tensor], run: Run, pad: float = 0.0) -> Tensor:
         """The part of an input that a run reads: output i meets indices i, i + step, … of it."""
@@ -118,7 +118,7 @@ def shapes_of(input_shape: Shape | Sequence[Shape]) -> list[Shape]:
 
 def taps_of_run(x: Tensor, run: Run, stride: int = 1) -> list[Tensor]:
     """The values at each tap of a run, aligned, from what `Layout.read` gave."""
-    span = run.step * (run.count - 1)
+    span = run.step * (run.taps - 1)
     parts = []
     for first in range(0, span + 1, run.step) if span else [0]:
         parts.append(x[:, first : first - span or None : stride])

@@ -19,9 +19,6 @@ from kerasar.layers.protocol import Taps
 from kerasar.layers.stream_layout import Layout, Run, as_list, shapes_of, taps_of_run
 from kerasar.typing import Config, Shape, Tensor
 
-#: Runs up to this long are one matrix product on the taps side by side; longer ones a convolution.
-_SHORT = 4
-
 
 @keras.saving.register_keras_serializable(package="kerasar")
 class StreamLinear(keras.layers.Layer):
@@ -122,12 +119,12 @@ class StreamLinear(keras.layers.Layer):
     def _rows(self, weights: Tensor, run: Run) -> Tensor:
         """The weights of a run, `(taps, channels of a group, filters)`."""
         width = run.width
-        if run.row_step == width or run.count == 1:
-            rows = weights[run.row : run.row + run.count * width]
+        if run.row_step == width or run.taps == 1:
+            rows = weights[run.row : run.row + run.taps * width]
         else:
-            index = np.arange(run.count)[:, None] * run.row_step + np.arange(width)
+            index = np.arange(run.taps)[:, None] * run.row_step + np.arange(width)
             rows = ops.take(weights, run.row + index.reshape(-1), axis=0)
-        return rows if self._depthwise else ops.reshape(rows, (run.count, width, rows.shape[-1]))
+        return rows if self._depthwise else ops.reshape(rows, (run.taps, width, rows.shape[-1]))
 
     def _matrices(self, layout: Layout) -> list[Tensor]:
         """A matrix `(channels, filters)` for each tap."""
@@ -143,8 +140,8 @@ class StreamLinear(keras.layers.Layer):
     def _times(self, x: Tensor, run: Run, stride: int, rows: Tensor) -> Tensor:
         """The sum over a run of value @ matrix."""
         taps, width, filters = rows.shape
-        long = taps > _SHORT and (stride == 1 or run.step == 1)
-        if long and self._groups == 1:
+        # TensorFlow has no convolution with both a stride and a dilation.
+        if self._groups == 1 and taps > 1 and (stride == 1 or run.step == 1):
             return ops.conv(
                 x, rows, strides=stride, padding="valid", dilation_rate=run.step,
                 data_format="channels_last",
@@ -152,8 +149,7 @@ class StreamLinear(keras.layers.Layer):
         joined = ops.concatenate(taps_of_run(x, run, stride), axis=-1)
         if self._groups == 1:
             return matmul(joined, ops.reshape(rows, (taps * width, filters)))
-        groups = self._groups
-        steps = ops.shape(joined)[1]
+        groups, steps = self._groups, ops.shape(joined)[1]
         joined = ops.reshape(joined, (-1, steps, taps, groups, width))
         rows = ops.reshape(rows, (taps, width, groups, filters // groups))
         total = ops.einsum("btkgc,kcgf->btgf", joined, rows)
@@ -172,8 +168,8 @@ class StreamLinear(keras.layers.Layer):
         sums, start = [], 0
         for run in layout.runs:
             rows = self._rows(weights, run)
-            sums.append(self._times_each(values[start : start + run.count], rows))
-            start += run.count
+            sums.append(self._times_each(values[start : start + run.taps], rows))
+            start += run.taps
         return self._finish(sum(sums[1:], sums[0]))
 
     def _finish(self, total: Tensor) -> Tensor:
@@ -198,7 +194,7 @@ class StreamLinear(keras.layers.Layer):
     def _output_shape(self, shapes: list[Shape], stream: int) -> Shape:
         layer = self.layer
         if self._depthwise and not self._separable:
-            filters = shapes[0][-1] * layer.depth_multiplier  # type: ignore[operator]
+            filters = shapes[0][-1] * layer.depth_multiplier
         else:
             filters = layer.units if isinstance(layer, keras.layers.Dense) else layer.filters
         return shapes[0][0], self.layouts[stream].length(shapes), filters

@@ -56,7 +56,7 @@ class StreamPool(keras.layers.Layer):
         total = None
         for run in self.layout.runs:
             x = self.layout.read(inputs, run, _PADS[self.pooling])
-            part = self._over(x, run.count, run.step)[:, :: self.layout.stride(run)]
+            part = self._over(x, run.taps, run.step)[:, :: self.layout.stride(run)]
             total = part if total is None else _JOINS[self.pooling](total, part)
         return self._mean(total)
 

@@ -86,8 +86,8 @@ def _draw(
     for (stream, shift), spot in spots.items():
         _box(axes, spot, colours[stream], colours[stream])
         for source, lag in reads[stream]:
-            below = spots.get((source, shift + lag)) or spots.get((source, lag))
-            if below is not None and below[1] < spot[1]:
+            below = spots.get((source, shift + lag))
+            if below is not None:
                 lines.append([(below[0], below[1] + 0.3), (spot[0], spot[1] - 0.3)])
     axes.add_collection(LineCollection(lines, colors=_ARROW, linewidths=0.6, zorder=1))
     if lines:

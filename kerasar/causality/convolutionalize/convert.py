@@ -43,8 +43,8 @@ def convolutionalize(
         TypeError: if `window_model` is no Keras model.
         ValueError: if it is not built, has several inputs or outputs or an open window; if a layer
             cannot be expressed (recurrent over the window, attention over it, functions that treat
-            its columns differently), named with the reason; if arguments do not go together; or, for
-            `as_plain_keras`, if a layer has no plain form.
+            its columns differently), named with the reason; if arguments do not go together; or,
+            for `as_plain_keras`, if a layer has no plain form.
 
     References:
         Van den Oord et al. WaveNet: A Generative Model for Raw Audio. 2016, section 2.1 (dilated
@@ -73,4 +73,5 @@ def convolutionalize(
             f"steps out. Use padding='causal', or leave {name} out."
         )
     kind = PlainNetwork if as_plain_keras else Network
-    return kind(plan(window_model), padding, hide_present, per_layer_padding).model
+    found = plan(window_model, join_first=as_plain_keras)
+    return kind(found, padding, hide_present, per_layer_padding).model

@@ -249,13 +249,13 @@ def as_it_is(layer: Any, layout: Layout) -> bool:
     if run.row != 0 or run.offset != 0:
         return False
     if isinstance(layer, L.Dense):
-        return run.count == 1 and run.width == layer.kernel.shape[0]
-    if layer.strides[0] != 1 or run.count != layer.kernel_size[0]:
+        return run.taps == 1 and run.width == layer.kernel.shape[0]
+    if layer.strides[0] != 1 or run.taps != layer.kernel_size[0]:
         return False
-    if run.count == 1:
+    if run.taps == 1:
         return layout.shrinks == (0,)
     valid = layer.padding == "valid" and run.step == layer.dilation_rate[0]
-    return valid and layout.shrinks == (run.step * (run.count - 1),)
+    return valid and layout.shrinks == (run.step * (run.taps - 1),)
 
 
 def _runs(taps: list[Run]) -> list[Run]:
@@ -265,11 +265,11 @@ def _runs(taps: list[Run]) -> list[Run]:
         last = runs[-1] if runs else None
         if last is not None and last.input == tap.input and last.width == tap.width:
             step, rows = tap.offset - last.offsets[-1], tap.row - last.row
-            if last.count == 1 and step > 0 and rows >= 0:
-                runs[-1] = last._replace(step=step, count=2, row_step=rows)
+            if last.taps == 1 and step > 0 and rows >= 0:
+                runs[-1] = last._replace(step=step, taps=2, row_step=rows)
                 continue
-            if step == last.step and rows == last.row_step * last.count:
-                runs[-1] = last._replace(count=last.count + 1)
+            if step == last.step and rows == last.row_step * last.taps:
+                runs[-1] = last._replace(taps=last.taps + 1)
                 continue
         runs.append(tap)
     return runs

@@ -30,20 +30,20 @@ class PlainNetwork(Network):
         layer, run = job.use, self._run(stream, job.node)
         kernel = layer.get_weights()[0]
         config: Config = {}
-        if run.count > 1 or not isinstance(layer, L.Dense):
-            config = {"kernel_size": run.count, "dilation_rate": run.step, "strides": 1}
+        if run.taps > 1 or not isinstance(layer, L.Dense):
+            config = {"kernel_size": run.taps, "dilation_rate": run.step, "strides": 1}
         depthwise = isinstance(layer, (L.DepthwiseConv1D, L.SeparableConv1D))
         rows = kernel.shape[0] if depthwise else kernel.size // kernel.shape[-1]
         in_order = job.order is None and run.row_step == run.width
-        if not in_order or run.count * run.width != rows:
+        if not in_order or run.taps * run.width != rows:
             raise self._refusal(job.node, "some of its taps meet padding, or come in another order")
         inputs = self.value(stream.reads[0][0])
         if config:
             config["padding"] = "valid"
-            if self.per_layer and run.count > 1:
+            if self.per_layer and run.taps > 1:
                 inputs = self._padded(inputs, run) if depthwise else inputs
                 config["padding"] = "valid" if depthwise else "causal"
-        copy = self._copy(layer, config, (run.step, run.count))
+        copy = self._copy(layer, config, (run.step, run.taps))
         outputs = copy(inputs)
         weights = layer.get_weights()
         weights[0] = kernel.reshape(copy.get_weights()[0].shape)
@@ -71,7 +71,7 @@ class PlainNetwork(Network):
         return copy
 
     def _padded(self, inputs: Tensor, run: Run) -> Tensor:
-        span = run.step * (run.count - 1)
+        span = run.step * (run.taps - 1)
         return L.ZeroPadding1D((span, 0), name=self.reuse.unique("front"))(inputs)
 
     def _pool(self, stream: Stream, job: Pool) -> Tensor:
@@ -83,7 +83,7 @@ class PlainNetwork(Network):
             raise self._refusal(job.node, f"there is no plain layer for the {job.pooling}")
         layer = DilatedPooling1D(
             kind,
-            pool_size=run.count,
+            pool_size=run.taps,
             padding="causal" if self.per_layer else "valid",
             dilation_rate=run.step,
             name=self.reuse.unique(job.node.name),

@@ -8,7 +8,7 @@ import numpy as np
 
 from kerasar.causality.convolutionalize.rules import Refused, apply
 from kerasar.causality.convolutionalize.streams import Read, Stream, Streams
-from kerasar.causality.graph import Edge, Graph, Node, read_graph
+from kerasar.causality.graph import Edge, Graph, read_graph
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,12 +35,13 @@ class Plan:
         return len(self.graph.x.shape) == 2
 
 
-def plan(window_model: Any) -> Plan:
+def plan(window_model: Any, join_first: bool = False) -> Plan:
     """Finds the streams of a window model.
 
     Args:
         window_model: built functional or sequential Keras model from a window, `(batch, window)` or
             `(batch, window, features)`, to one prediction.
+        join_first: as for `Streams`.
 
     Raises:
         TypeError: if it is no Keras model.
@@ -49,10 +50,11 @@ def plan(window_model: Any) -> Plan:
     """
     graph = _graph(window_model)
     window = _window(graph)
-    features = graph.x.shape[2] if len(graph.x.shape) == 3 else 1
-    streams = Streams(int(features))  # type: ignore[arg-type]
+    sizes = [int(size or 0) for size in graph.x.shape[1:]]
+    features = sizes[1] if len(sizes) == 2 else 1
+    streams = Streams(features, join_first)
     shifts = [(0, window - 1 - place) for place in range(window)]
-    cells = {graph.x: streams.cells(shifts, features).reshape(*graph.x.shape[1:], 3)}
+    cells = {graph.x: streams.cells(shifts, features).reshape(*sizes, 3)}
     for node in graph.nodes:
         try:
             made = apply(node, [cells[edge] for edge in node.inputs], streams)
@@ -110,11 +112,5 @@ def _column(graph: Graph, cells: np.ndarray, streams: Streams) -> Read:
             f"units), but the output of '{graph.name}' has shape {graph.output.shape}. End it with "
             "Flatten and Dense."
         )
-    stream, shift = streams.columns(cells.reshape(1, -1, 3)[:, :, :])[0].tolist()
+    stream, shift = streams.columns(cells.reshape(1, -1, 3))[0].tolist()
     return streams.filled([(stream, shift)], cells.shape[-2], graph.output.dtype)[0]
-
-
-def made_by(plan: Plan, node: Node) -> set[int]:
-    """The streams among the numbers that an operation puts out."""
-    found = {number for edge in node.outputs for number in np.unique(plan.cells[edge][..., 0])}
-    return {int(number) for number in found if number >= 0}

@@ -160,4 +160,3 @@ def _form(node: Node, streams: list[Stream]) -> tuple[int | None, str]:
     elif kind == "Dense":
         kind = "Conv1D"
     return step, f"{kind}, {len(shifts)} taps, dilation {step}"
-

@@ -47,6 +47,11 @@ def apply(node: Node, cells: Cells, streams: Streams) -> Cells:
         raise Refused("it has data_format='channels_first'; channels come last here")
     if kind in _RULES:
         return _RULES[kind](node, cells, streams)
+    return _declared(node, cells, streams)
+
+
+def _declared(node: Node, cells: Cells, streams: Streams) -> Cells:
+    """Column by column, if the causality engine knows that the operation treats them alike."""
     declared = declaration(node, len(node.inputs[0].shape) - 2)
     if isinstance(declared, Mixing):
         raise Refused(declared.reason)
@@ -109,7 +114,7 @@ def _convolution(node: Node, cells: Cells, streams: Streams) -> Cells:
     _check_weights(layer)
     (kernel,), (stride,), (dilation,) = layer.kernel_size, layer.strides, layer.dilation_rate
     columns = streams.columns(cells[0])
-    channels, width = cells[0].shape[-2], node.outputs[0].shape[-1]
+    channels, width = cells[0].shape[-2], _sizes(node)[-1]
     plain = isinstance(layer, L.Conv1D)
     rows = channels // layer.groups if plain else 1
     each = rows * width if plain else layer.depth_multiplier * channels
@@ -143,7 +148,7 @@ def _global_pooling(node: Node, cells: Cells, streams: Streams) -> Cells:
     width = cells[0].shape[-2]
     columns = streams.columns(cells[0])
     read = _pooled(node, list(columns), width, streams)
-    shape = node.outputs[0].shape[1:]
+    shape = _sizes(node)
     return [streams.cells([read], width).reshape(*shape, 3)]
 
 
@@ -186,7 +191,7 @@ def _dense(node: Node, cells: Cells, streams: Streams) -> Cells:
     """On a column as on a stream; on a flattened map each stream meets its part of the kernel."""
     layer = node.operation
     _check_weights(layer)
-    shape, width = node.outputs[0].shape[1:], node.outputs[0].shape[-1]
+    shape, width = _sizes(node), _sizes(node)[-1]
     vectors = cells[0].reshape(-1, *cells[0].shape[-2:])
     size = vectors.shape[1]
     made = []
@@ -196,8 +201,26 @@ def _dense(node: Node, cells: Cells, streams: Streams) -> Cells:
             read = (int(vector[0, 0]), int(vector[0, 1]))
             made.append(streams.add(job, [read], width, size * width))
         else:
-            made.append(_weighed(node, vector, width, streams))
+            made.append(
+                _joined(node, vector, width, streams) or _weighed(node, vector, width, streams)
+            )
     return [streams.cells(made, width).reshape(*shape, 3)]
+
+
+def _joined(node: Node, vector: np.ndarray, width: int, streams: Streams) -> Read | None:
+    """The same from columns that are joined first, if they are one stream; None if not wanted."""
+    if not streams.join_first:
+        return None
+    cuts = np.flatnonzero(np.diff(vector[:, 1])) + 1
+    size = int(cuts[0]) if len(cuts) else len(vector)
+    if len(vector) % size or (cuts % size).any():
+        return None
+    reads = [(int(s), int(shift)) for s, shift in streams.columns(vector.reshape(-1, size, 3))]
+    if len({stream for stream, _ in reads}) != 1 or reads[0][0] == ZERO:
+        return None
+    rows = tuple(range(0, len(vector), size))
+    job = Weigh(node.operation, rows, (size,) * len(rows), None, node=node)
+    return streams.add(job, reads, width, len(vector) * width)
 
 
 def _weighed(node: Node, vector: np.ndarray, width: int, streams: Streams) -> Read:
@@ -248,7 +271,9 @@ def _elementwise(node: Node, cells: Cells, streams: Streams) -> Cells:
     )
     if len(cells) == 1 and _is_zero_at_zero(node):
         alike = True
-    if not alike or not _constants_are_scalars(node):
+    if not _constants_are_scalars(node):
+        return _declared(node, cells, streams)
+    if not alike:
         return _each_column(node, cells, streams)
     flat = np.concatenate([part.reshape(-1, 3)[:, :2] for part in whole], axis=1)
     # Shifts relative to the first input: the same pair at another time is the same pair.
@@ -283,7 +308,7 @@ def _activation(node: Node, cells: Cells, streams: Streams) -> Cells:
 
 def _each_column(node: Node, cells: Cells, streams: Streams) -> Cells:
     """The operation is called on the column of each input at the same place."""
-    shape = node.outputs[0].shape[1:]
+    shape = _sizes(node)
     if not _one_rank(cells) or len(shape) != cells[0].ndim - 1:
         raise Refused(
             "it joins tensors of different ranks, or changes the rank; keepdims=True or a Reshape "
@@ -293,10 +318,10 @@ def _each_column(node: Node, cells: Cells, streams: Streams) -> Cells:
     places = np.broadcast_shapes(*[part.shape[:-1] for part in columns])
     if places != tuple(shape[:-1]) or len(node.outputs) != 1:
         raise Refused(f"it turns columns {places} into {tuple(shape[:-1])}")
-    columns = [np.broadcast_to(part, (*places, 2)).reshape(-1, 2).tolist() for part in columns]
+    rows = [np.broadcast_to(part, (*places, 2)).reshape(-1, 2).tolist() for part in columns]
     made: list[Read] = []
     known: dict[Any, Read] = {}
-    for group in zip(*columns, strict=True):
+    for group in zip(*rows, strict=True):
         name = tuple(tuple(read) for read in group)
         if name not in known:
             reads = [
@@ -313,7 +338,7 @@ def _lookup(node: Node, cells: Cells, streams: Streams) -> Cells:
     operation = node.operation
     if getattr(operation, "mask_zero", False):
         raise Refused("mask_zero=True passes a mask on, which streams do not have")
-    shape, width = node.outputs[0].shape[1:], node.outputs[0].shape[-1]
+    shape, width = _sizes(node), _sizes(node)[-1]
     if tuple(shape[:-1]) != cells[0].shape[:-1]:
         raise Refused(f"it turns numbers {cells[0].shape[:-1]} into {tuple(shape)}")
     flat = cells[0].reshape(-1, 3)
@@ -358,6 +383,11 @@ def _call(node: Node) -> Call:
 
 def _one_rank(cells: Cells) -> bool:
     return len({part.ndim for part in cells}) == 1
+
+
+def _sizes(node: Node) -> tuple[int, ...]:
+    """The shape of an output but for the batch, which a window model leaves open alone."""
+    return tuple(int(size or 0) for size in node.outputs[0].shape[1:])
 
 
 def _single(size: Any) -> int:
@@ -406,16 +436,14 @@ def _check_weights(layer: Any) -> None:
 
 
 _RECURRENT = (
-    "it is recurrent over the window: its state starts anew with every window, so each window needs "
-    "a pass of its own"
+    "it is recurrent over the window: its state starts anew with every window, so each window "
+    "needs a pass of its own"
 )
 _ATTENDS = (
     "it attends over the window: what a column becomes depends on all columns of that very window"
 )
 _REASONS: dict[type, str] = {
-    **dict.fromkeys(
-        (L.RNN, L.LSTM, L.GRU, L.SimpleRNN, L.Bidirectional, L.ConvLSTM1D), _RECURRENT
-    ),
+    **dict.fromkeys((L.RNN, L.LSTM, L.GRU, L.SimpleRNN, L.Bidirectional, L.ConvLSTM1D), _RECURRENT),
     **dict.fromkeys(
         (L.Attention, L.AdditiveAttention, L.MultiHeadAttention, L.GroupQueryAttention), _ATTENDS
     ),

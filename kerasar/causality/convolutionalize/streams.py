@@ -1,10 +1,10 @@
 """The columns of a window model, as a few streams seen at different shifts.
 
-One rule covers strides, dilations, pooling, skips and padding. A column of a feature map is *(stream,
-shift)*: "the value of this stream, `shift` steps before now". Two columns made by the same layer
-from the same streams at the same relative shifts are one stream at two shifts, and are computed
-once. Zeros from padding are values that are always zero, so only columns within reach of a border
-are streams of their own.
+One rule covers strides, dilations, pooling, skips and padding. A column of a feature map is
+*(stream, shift)*: "the value of this stream, `shift` steps before now". Two columns made by the
+same layer from the same streams at the same relative shifts are one stream at two shifts, and are
+computed once. Zeros from padding are values that are always zero, so only columns within reach of
+a border are streams of their own.
 
 Feature maps are kept number by number, each as (stream, shift, channel): reshaping, flattening,
 cropping, joining, repeating and permuting then cost nothing.
@@ -102,9 +102,11 @@ class Streams:
 
     Args:
         width: number of channels of the data, which are stream 0.
+        join_first: whether what a `Dense` reads from several streams is joined to one before.
     """
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, join_first: bool = False) -> None:
+        self.join_first = join_first
         self.all = [Stream(0, None, (), width)]
         self._known: dict[Any, int] = {}
 

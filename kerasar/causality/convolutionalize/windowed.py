@@ -15,7 +15,7 @@ from kerasar.causality.convolutionalize.network import as_it_is
 from kerasar.causality.convolutionalize.reuse import Reuse, call
 from kerasar.causality.graph import Edge, Node, read_graph
 from kerasar.causality.reading import Reading, read
-from kerasar.layers.protocol import Mixing, Pointwise, Recurrence, Taps
+from kerasar.layers.protocol import Mixing, Recurrence, Taps
 from kerasar.layers.stream_join import ZEROS, Piece, StreamJoin
 from kerasar.layers.stream_layout import Layout, Run
 from kerasar.layers.stream_linear import StreamLinear
@@ -98,7 +98,8 @@ class _Window:
                 f"'{graph.name}' has the inputs {[tuple(t.shape) for t in network.inputs]}."
             )
         self.reading, self.name = read(graph), graph.name
-        self.reuse, self.layers = Reuse(), {}
+        self.reuse = Reuse()
+        self.layers: dict[Any, StreamLinear] = {}
         self._check(self.reading)
         self.grids = self._needed()
         self.uses: dict[Any, list[Node]] = {}
@@ -209,7 +210,7 @@ class _Window:
         for run in runs:
             grid = sources[run.input]
             offset = (made.first + run.offset - grid.first) // grid.step
-            step = run.step // grid.step if run.count > 1 else 1
+            step = run.step // grid.step if run.taps > 1 else 1
             placed.append(run._replace(offset=offset, step=step))
         order = None
         if isinstance(node.operation, StreamLinear):
@@ -261,7 +262,8 @@ class _Window:
         return self.layers[layer](given, stream=nodes.index(node))
 
     def _join(self, node: Node) -> Tensor:
-        inputs, pieces = [], []
+        inputs: list[Tensor] = []
+        pieces: list[Piece] = []
         for piece in node.operation.pieces:
             if piece.input == ZEROS:
                 pieces.append(piece)
