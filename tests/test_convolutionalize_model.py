@@ -92,7 +92,7 @@ def test_it_learns_and_the_window_model_with_it():
 
 
 def test_it_can_be_served(tmp_path):
-    _, model = autoregressive(bordered)
+    _, model = autoregressive(strided)
     model.export(str(tmp_path / "1"))
     x = np.random.default_rng(0).integers(LEVELS, size=(2, 10)).astype("int32")
     found = run_in_fresh_process(tmp_path / "1", "log_prob", x=x)["log_prob"]
