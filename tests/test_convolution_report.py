@@ -1,5 +1,8 @@
 """The report on a conversion, its picture, and that streams do not grow with the window."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 from keras import layers as L
@@ -35,6 +38,11 @@ def test_pooling_and_a_dense_layer_on_columns_have_their_forms():
         "Conv1D, 3 taps, dilation 6",
         "Dense, each step",
     ]
+
+
+def test_columns_in_another_order_are_read_in_one_run():
+    model = model_of(lambda w: L.Dense(1)(L.Flatten()(L.Permute((2, 1))(w))), (8, 3))
+    assert kerasar.convolution_report(model).layers[0].form == "Conv1D, 8 taps, dilation 1"
 
 
 def test_arithmetic_is_that_of_a_count_by_hand():
@@ -81,3 +89,21 @@ def test_the_picture_has_a_box_for_each_column_and_each_stream(tmp_path):
 def test_a_long_window_is_drawn_in_part():
     figure = convolution_figure(kerasar.convolution_report(model_of(same, (300, 1))))
     assert figure.axes[0].get_xlim()[0] > -65
+
+
+DOCS = Path(__file__).parents[1] / "docs"
+
+
+def test_the_code_in_the_docs_prints_what_it_says(capsys):
+    (code,) = re.findall(
+        r"```python\n(.*?)```", (DOCS / "convolutionalize.md").read_text(), re.DOTALL
+    )
+    exec(compile(code, "convolutionalize.md", "exec"), {})
+    promised = [line.partition("  # ")[2] for line in code.split("\n") if line.startswith("print")]
+    assert capsys.readouterr().out.splitlines() == promised
+
+
+@pytest.mark.parametrize("name", ["images/convolutionalize.png", "benchmarks/convolutionalize.png"])
+def test_the_pictures_in_the_docs_exist(name):
+    assert f"]({name})" in (DOCS / "convolutionalize.md").read_text()
+    assert imread(DOCS / name).shape[1] > 500

@@ -1,5 +1,8 @@
 """`convolutionalize`: the worked examples of the source text, shared weights, what is refused."""
 
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -148,6 +151,23 @@ def test_sharing_survives_a_file_and_a_clone(name, tmp_path):
     clone = keras.models.clone_model(network)
     clone.set_weights(network.get_weights())
     np.testing.assert_allclose(clone(x), network(x), atol=1e-6)
+
+
+def test_a_new_process_can_load_it(tmp_path):
+    model = model_of(concatenated_skips_and_more, (9, 2))
+    kerasar.convolutionalize(model).save(tmp_path / "network.keras")
+    code = (
+        f"import kerasar; print(kerasar.load({str(tmp_path / 'network.keras')!r}).count_params())"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert run.stdout.split() == [str(model.count_params())], run.stderr[-2000:]
+
+
+def concatenated_skips_and_more(window):
+    """Needs every layer that conversion has of its own."""
+    h = L.Conv1D(4, 3, padding="same")(window)
+    h = L.LayerNormalization()(L.Concatenate()([h, L.MaxPooling1D(2, 1, "same")(h)]))
+    return L.Dense(1)(L.BatchNormalization()(L.Dense(3)(L.Flatten()(h))))
 
 
 def twins(window):

@@ -44,7 +44,6 @@ class Network:
         self, plan: Plan, padding: str, hide_present: bool, per_layer_padding: bool
     ) -> None:
         self.plan, self.per_layer = plan, per_layer_padding
-        self.by_number = {stream.number: stream for stream in plan.streams}
         self.starts: dict[int, int] = {}
         self.layouts: dict[int, Layout] = {}
         for stream in plan.streams:
@@ -53,6 +52,7 @@ class Network:
                 self.layouts[stream.number] = self._layout(stream, stream.job)
         self.uses = self._uses()
         self.layers: dict[Any, Any] = {}
+        self.views: dict[tuple[int, ...], Tensor] = {}
         self.reuse = Reuse()
         x = plan.graph.x
         inputs = keras.Input((None, *x.shape[2:]), dtype=x.dtype, name=x.name)
@@ -108,18 +108,17 @@ class Network:
         """A stream, `(batch, time, channels)`."""
         tensor = self.tensors[number]
         if len(tensor.shape) == 2:  # data without a channel axis
-            key = ("channels", number)
-            if key not in self.layers:
-                self.layers[key] = ops.expand_dims(tensor, -1)
-            return self.layers[key]
+            if (number,) not in self.views:
+                self.views[number,] = ops.expand_dims(tensor, -1)
+            return self.views[number,]
         return tensor
 
     def _aligned(self, number: int, shift: int, start: int) -> Tensor:
         """A stream, `shift` steps later, from the step `start` on."""
-        key = ("aligned", number, shift, start)
-        if key not in self.layers:
-            self.layers[key] = self._moved(number, shift, start)
-        return self.layers[key]
+        key = (number, shift, start)
+        if key not in self.views:
+            self.views[key] = self._moved(number, shift, start)
+        return self.views[key]
 
     def _moved(self, number: int, shift: int, start: int) -> Tensor:
         value = self.value(number)
@@ -212,10 +211,10 @@ class Network:
         if operation is not None:
             result = call(job.node, operation, inputs)
         else:
-            if ("step", layer) not in self.layers:
+            if layer not in self.layers:
                 name, policy = self.reuse.name_for(layer), layer.dtype_policy
-                self.layers["step", layer] = PerStep(layer, shape, name=name, dtype=policy)
-            result = self.layers["step", layer](inputs[0])
+                self.layers[layer] = PerStep(layer, shape, name=name, dtype=policy)
+            result = self.layers[layer](inputs[0])
         if len(result.shape) != 3 or result.shape[-1] != stream.width:
             raise ValueError(
                 f"Layer '{job.node.name}' of window model '{self.plan.graph.name}' gives "

@@ -54,7 +54,7 @@ class PlainNetwork(Network):
         """A layer of that form, one for all uses."""
         if (layer, form) in self.layers:
             return self.layers[layer, form]
-        if any(key[0] is layer for key in self.layers if isinstance(key, tuple)):
+        if any(other is layer for other, _ in self.layers):
             raise ValueError(
                 f"Layer '{layer.name}' of window model '{self.plan.graph.name}' is used twice, and "
                 "in practice with two dilations, which one plain layer cannot have. Leave "

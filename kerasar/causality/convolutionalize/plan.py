@@ -29,11 +29,6 @@ class Plan:
     output: Read
     cells: dict[Edge, np.ndarray]
 
-    @property
-    def flat(self) -> bool:
-        """Whether a value of the data is a single number, without an axis of its own."""
-        return len(self.graph.x.shape) == 2
-
 
 def plan(window_model: Any, join_first: bool = False) -> Plan:
     """Finds the streams of a window model.

@@ -300,8 +300,8 @@ def _rescaling(node: Node, cells: Cells, streams: Streams) -> Cells:
 def _activation(node: Node, cells: Cells, streams: Streams) -> Cells:
     function = node.operation.activation
     _check_activation(function)
-    by_number = function.__name__ not in ("softmax", "log_softmax", "sparsemax", "glu")
-    if by_number and _is_of_keras(function):
+    over_channels = ("softmax", "log_softmax", "sparsemax", "glu")
+    if _is_of_keras(function) and function.__name__ not in over_channels:
         return _elementwise(node, cells, streams)
     return _each_column(node, cells, streams)
 
