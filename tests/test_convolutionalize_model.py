@@ -7,7 +7,6 @@ from window_models import by_windows, model_of
 
 import kerasar
 from kerasar.layers import ScaleLevels
-from kerasar.testing import check_samples
 from kerasar.testing.saved_model import run_in_fresh_process
 
 LEVELS, WINDOW = 4, 8
@@ -112,10 +111,3 @@ def test_a_model_that_sees_the_present_is_refused():
     theory = model_of(strided, (WINDOW,), "int32")
     with pytest.raises(ValueError, match="present"):
         kerasar.AutoregressiveModel(kerasar.convolutionalize(theory))
-
-
-@pytest.mark.long
-@pytest.mark.parametrize("build", BUILDS, ids=lambda b: b.__name__)
-def test_samples_in_numbers(build):
-    _, model = autoregressive(build)
-    check_samples(model, num_samples=32, seed=3)

@@ -44,7 +44,7 @@ STEP = st.one_of(
 )
 HEAD = st.sampled_from(["flat", "hidden", "mean", "max", "last", "sum"])
 CASE = st.tuples(
-    st.integers(5, 14), st.integers(0, 3), st.lists(STEP, min_size=1, max_size=6), HEAD
+    st.integers(5, 14), st.integers(0, 3), st.lists(STEP, min_size=2, max_size=7), HEAD
 )
 
 
