@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from kerasar.autoregressive import AutoregressiveModel as AutoregressiveModel
     from kerasar.causality import check_causal as check_causal
     from kerasar.causality import receptive_field as receptive_field
+    from kerasar.causality.convolutionalize import convolution_report as convolution_report
+    from kerasar.causality.convolutionalize import convolutionalize as convolutionalize
+    from kerasar.causality.convolutionalize import windowed as windowed
     from kerasar.forecasting import forecast as forecast
     from kerasar.loading import load as load
     from kerasar.masked_input import MaskedInputModel as MaskedInputModel
@@ -50,8 +53,11 @@ _NAMES = {
     "MaskedInputModel": "kerasar.masked_input",
     "check_causal": "kerasar.causality",
     "forecast": "kerasar.forecasting",
+    "convolution_report": "kerasar.causality.convolutionalize",
+    "convolutionalize": "kerasar.causality.convolutionalize",
     "load": "kerasar.loading",
     "receptive_field": "kerasar.causality",
+    "windowed": "kerasar.causality.convolutionalize",
 }
 
 

@@ -77,15 +77,17 @@ def read(graph: Graph) -> Reading:
             continue
         tainted.update(node.outputs)
         declared = declaration(node, places)
-        several = len(sources) > 1
+        several = len(set(sources)) > 1
         if several and not isinstance(declared, (Pointwise, Mixing, type(None))):
-            declared = Mixing("it reads several tensors at more than one position")
+            if not isinstance(declared, Taps) or declared.sources is None:
+                declared = Mixing("it reads several tensors at more than one position")
         declarations[node] = declared
         if declared is None or isinstance(declared, Mixing) or not all(s in seen for s in sources):
             continue
         for edge in node.outputs:
             parts = [
-                _through(declared, seen[source], source, edge, node, window) for source in sources
+                _through(_of(declared, node, source), seen[source], source, edge, node, window)
+                for source in sources
             ]
             offsets = parts[0].offsets
             for part in parts[1:]:
@@ -94,6 +96,14 @@ def read(graph: Graph) -> Reading:
                 offsets, _merged([p.channels for p in parts], _channels(edge, places))
             )
     return Reading(graph, declarations, seen, frozenset(tainted), window)
+
+
+def _of(declared: Declaration, node: Node, source: Edge) -> Declaration:
+    """The taps that read one of several inputs."""
+    if not isinstance(declared, Taps) or declared.sources is None:
+        return declared
+    own = [t for t in range(len(declared.offsets)) if node.inputs[declared.source(t)] is source]
+    return declared._replace(offsets=tuple(declared.offsets[tap] for tap in own))
 
 
 def _through(

@@ -47,8 +47,8 @@ class Taps(NamedTuple):
         moves: whether the one tap's value is passed on as it is: shifts, paddings, crops.
         connects: `(taps, input channels, output channels)` Boolean array of what is connected, for
             layers that order the colour channels of the present pixel; None means all of it.
-        sources: for each tap the number of the input that it reads; None: the first. Only what
-            the engine itself fuses has more than one.
+        sources: for each tap the number of the input that it reads; None: there is one input.
+            Lengths (`grow`) are relative to the first input, offsets to the own one.
     """
 
     offsets: tuple[Offset, ...]

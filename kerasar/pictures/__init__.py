@@ -4,6 +4,7 @@ Each function returns a `matplotlib.figure.Figure` that belongs to nobody: no py
 global state. `save` writes it; a notebook shows it.
 """
 
+from kerasar.pictures.convolution_figure import convolution_figure as convolution_figure
 from kerasar.pictures.fan_chart import fan_chart as fan_chart
 from kerasar.pictures.image_grid import image_grid as image_grid
 from kerasar.pictures.inpainting_figure import inpainting_figure as inpainting_figure
