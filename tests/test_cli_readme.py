@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 from matplotlib.image import imread
@@ -54,6 +55,12 @@ def test_the_code_for_series_prints_what_it_says(tmp_path, monkeypatch, capsys):
     code = blocks("python")[2].replace("epochs=10", "epochs=1, verbose=0")
     exec(compile(code, "README.md", "exec"), {"kerasar": kerasar})
     assert capsys.readouterr().out.startswith("(3, 24)\n[")
+
+
+def test_the_code_for_windows_prints_what_it_says(capsys):
+    code = blocks("python")[3]
+    exec(compile(code, "README.md", "exec"), {"kerasar": kerasar, "keras": keras})
+    assert capsys.readouterr().out.strip() == code.strip().rpartition("  # ")[2]
 
 
 @pytest.mark.parametrize("line", re.findall(r"kerasar (\w+) .*?--data (\w+)", README)[:1])
