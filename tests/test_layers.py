@@ -8,6 +8,7 @@ import kerasar
 from kerasar.layers import (
     CausalShift,
     HorizontalConv2D,
+    MaskedConv2D,
     PositionalEncoding2D,
     ScaleLevels,
     SplitChannels,
@@ -28,6 +29,9 @@ LAYERS = {
     "vertical, dilated": (VerticalConv2D(3, (2, 3), dilation_rate=(2, 1)), IMAGES, {}),
     "horizontal": (HorizontalConv2D(3, 2, use_bias=False), IMAGES, {}),
     "horizontal, dilated": (HorizontalConv2D(3, 3, dilation_rate=2), IMAGES, {}),
+    "masked A": (MaskedConv2D(4, 3, mask="A", activation="tanh"), IMAGES, {}),
+    "masked B": (MaskedConv2D(4, (3, 5), dilation_rate=2), IMAGES, {}),
+    "masked, colours": (MaskedConv2D(8, 3, colours=2, parts=2), IMAGES, {}),
     "position": (PositionalEncoding2D(), IMAGES, dict(open_axes=())),
     "position of integers": (PositionalEncoding2D(), IMAGES.astype("int32"), dict(open_axes=())),
     "scale": (ScaleLevels(5), INTEGERS, dict(open_axes=(1,))),
@@ -52,6 +56,8 @@ def rows_above(rows, side, dilation=1):
     return {(-y * dilation, x) for y in range(rows) for x in range(-side, side + 1)}
 
 
+MASK_A = {(-1, -1), (-1, 0), (-1, 1), (0, -1)}
+
 SEES = {
     "shift in time": (CausalShift(), SERIES, {-1}),
     "shift by three": (CausalShift(steps=3), SERIES, {-3}),
@@ -70,6 +76,11 @@ SEES = {
         IMAGES,
         {(0, 0), (0, -3)},
     ),
+    "masked A": (MaskedConv2D(4, 3, mask="A"), IMAGES, MASK_A),
+    "masked B": (MaskedConv2D(4, 3), IMAGES, MASK_A | {(0, 0)}),
+    "masked 1×1": (MaskedConv2D(4, 1), IMAGES, {(0, 0)}),
+    "masked row": (MaskedConv2D(4, (1, 5), mask="A"), IMAGES, {(0, -1), (0, -2)}),
+    "masked A of colours": (MaskedConv2D(4, 3, mask="A", colours=2), IMAGES, MASK_A | {(0, 0)}),
     "position": (PositionalEncoding2D(), IMAGES, {(0, 0)}),
     "split": (SplitChannels(2), IMAGES, {(0, 0)}),
 }

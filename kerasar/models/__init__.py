@@ -1,3 +1,5 @@
 """One builder for each system of the papers."""
 
+from kerasar.models.gated_pixel_cnn import GatedPixelCNN as GatedPixelCNN
+from kerasar.models.pixel_cnn import PixelCNN as PixelCNN
 from kerasar.models.shifted_pixel_cnn import ShiftedPixelCNN as ShiftedPixelCNN
