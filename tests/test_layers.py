@@ -7,9 +7,11 @@ import pytest
 import kerasar
 from kerasar.layers import (
     CausalShift,
+    DiagonalBiLSTM,
     HorizontalConv2D,
     MaskedConv2D,
     PositionalEncoding2D,
+    RowLSTM,
     ScaleLevels,
     SplitChannels,
     VerticalConv2D,
@@ -17,6 +19,7 @@ from kerasar.layers import (
 from kerasar.testing import check_causal_by_probe, check_layer, randomise
 
 IMAGES = np.random.default_rng(0).normal(size=(3, 6, 7, 2)).astype("float32")
+GATES = np.random.default_rng(0).normal(size=(3, 4, 5, 16)).astype("float32")
 SERIES = np.random.default_rng(0).normal(size=(3, 6, 2)).astype("float32")
 INTEGERS = np.random.default_rng(0).integers(0, 5, (3, 6)).astype("int32")
 
@@ -32,6 +35,9 @@ LAYERS = {
     "masked A": (MaskedConv2D(4, 3, mask="A", activation="tanh"), IMAGES, {}),
     "masked B": (MaskedConv2D(4, (3, 5), dilation_rate=2), IMAGES, {}),
     "masked, colours": (MaskedConv2D(8, 3, colours=2, parts=2), IMAGES, {}),
+    "row LSTM": (RowLSTM(4), GATES, {}),
+    "row LSTM, wide": (RowLSTM(4, kernel_size=5), GATES, {}),
+    "diagonal BiLSTM": (DiagonalBiLSTM(2), GATES, {}),
     "position": (PositionalEncoding2D(), IMAGES, dict(open_axes=())),
     "position of integers": (PositionalEncoding2D(), IMAGES.astype("int32"), dict(open_axes=())),
     "scale": (ScaleLevels(5), INTEGERS, dict(open_axes=(1,))),

@@ -7,9 +7,11 @@ if __name__ != "kerasar.layers":
     )
 
 from kerasar.layers.causal_shift import CausalShift as CausalShift
+from kerasar.layers.diagonal_bilstm import DiagonalBiLSTM as DiagonalBiLSTM
 from kerasar.layers.horizontal_conv2d import HorizontalConv2D as HorizontalConv2D
 from kerasar.layers.masked_conv2d import MaskedConv2D as MaskedConv2D
 from kerasar.layers.positional_encoding2d import PositionalEncoding2D as PositionalEncoding2D
+from kerasar.layers.row_lstm import RowLSTM as RowLSTM
 from kerasar.layers.scale_levels import ScaleLevels as ScaleLevels
 from kerasar.layers.split_channels import SplitChannels as SplitChannels
 from kerasar.layers.vertical_conv2d import VerticalConv2D as VerticalConv2D
