@@ -258,6 +258,16 @@ def diagonal_recurrent():
     return _image(body)
 
 
+def row_lstm():
+    sizes = dict(units=4, layers=2, first_kernel_size=3, head_filters=6)
+    return kerasar.models.PixelRNN((4, 5, 1), 3, "row_lstm", **sizes).network
+
+
+def diagonal_bilstm_colour():
+    sizes = dict(units=6, layers=1, first_kernel_size=3, head_filters=9)
+    return kerasar.models.PixelRNN((3, 4, 3), 3, "diagonal_bilstm", **sizes).network
+
+
 SEQUENCES = [
     plain,
     dilated,
@@ -288,4 +298,6 @@ IMAGES = [
     padded_image,
     row_recurrent,
     diagonal_recurrent,
+    row_lstm,
+    diagonal_bilstm_colour,
 ]

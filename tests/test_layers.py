@@ -8,9 +8,12 @@ import kerasar
 from kerasar.layers import (
     NADE,
     CausalShift,
+    DiagonalBiLSTM,
     DilatedPooling1D,
     HorizontalConv2D,
+    MaskedConv2D,
     PositionalEncoding2D,
+    RowLSTM,
     ScaleLevels,
     SplitChannels,
     StrictlyCausalConv1D,
@@ -19,6 +22,7 @@ from kerasar.layers import (
 from kerasar.testing import check_causal_by_probe, check_layer, randomise
 
 IMAGES = np.random.default_rng(0).normal(size=(3, 6, 7, 2)).astype("float32")
+GATES = np.random.default_rng(0).normal(size=(3, 4, 5, 16)).astype("float32")
 SERIES = np.random.default_rng(0).normal(size=(3, 6, 2)).astype("float32")
 INTEGERS = np.random.default_rng(0).integers(0, 5, (3, 6)).astype("int32")
 BITS = np.random.default_rng(0).integers(0, 2, (3, 37, 1)).astype("int32")
@@ -37,6 +41,12 @@ LAYERS = {
     "pooling with gaps": (DilatedPooling1D("avg", 2, dilation_rate=2), SERIES, {}),
     "first convolution": (StrictlyCausalConv1D(3, 2, activation="tanh"), SERIES, {}),
     "first convolution, dilated": (StrictlyCausalConv1D(3, 2, 3, use_bias=False), SERIES, {}),
+    "masked A": (MaskedConv2D(4, 3, mask="A", activation="tanh"), IMAGES, {}),
+    "masked B": (MaskedConv2D(4, (3, 5), dilation_rate=2), IMAGES, {}),
+    "masked, colours": (MaskedConv2D(8, 3, colours=2, parts=2), IMAGES, {}),
+    "row LSTM": (RowLSTM(4), GATES, {}),
+    "row LSTM, wide": (RowLSTM(4, kernel_size=5), GATES, {}),
+    "diagonal BiLSTM": (DiagonalBiLSTM(2), GATES, {}),
     "position": (PositionalEncoding2D(), IMAGES, dict(open_axes=())),
     "position of integers": (PositionalEncoding2D(), IMAGES.astype("int32"), dict(open_axes=())),
     "scale": (ScaleLevels(5), INTEGERS, dict(open_axes=(1,))),
@@ -61,6 +71,8 @@ def rows_above(rows, side, dilation=1):
     return {(-y * dilation, x) for y in range(rows) for x in range(-side, side + 1)}
 
 
+MASK_A = {(-1, -1), (-1, 0), (-1, 1), (0, -1)}
+
 SEES = {
     "shift in time": (CausalShift(), SERIES, {-1}),
     "shift by three": (CausalShift(steps=3), SERIES, {-3}),
@@ -81,6 +93,11 @@ SEES = {
         IMAGES,
         {(0, 0), (0, -3)},
     ),
+    "masked A": (MaskedConv2D(4, 3, mask="A"), IMAGES, MASK_A),
+    "masked B": (MaskedConv2D(4, 3), IMAGES, MASK_A | {(0, 0)}),
+    "masked 1×1": (MaskedConv2D(4, 1), IMAGES, {(0, 0)}),
+    "masked row": (MaskedConv2D(4, (1, 5), mask="A"), IMAGES, {(0, -1), (0, -2)}),
+    "masked A of colours": (MaskedConv2D(4, 3, mask="A", colours=2), IMAGES, MASK_A | {(0, 0)}),
     "position": (PositionalEncoding2D(), IMAGES, {(0, 0)}),
     "split": (SplitChannels(2), IMAGES, {(0, 0)}),
 }

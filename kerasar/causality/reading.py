@@ -137,10 +137,9 @@ def _connected(
     if seen.channels is None:
         # The present is reached by going there and back: assume every channel.
         return np.ones((1, _channels(made, places)), bool)
-    if isinstance(declared, Taps) and declared.connects is not None and here in declared.offsets:
-        if not _returns(declared, seen, here):
-            links = np.asarray(declared.connects)[declared.offsets.index(here)]
-            return (seen.channels.astype(int) @ links.astype(int)) > 0
+    links = _links(declared, seen, here)
+    if links is not None:
+        return (seen.channels.astype(int) @ links.astype(int)) > 0
     name = type(node.operation).__name__
     if name in ("Concatenate", "Split", "GetItem") and source.shape[-1] != made.shape[-1]:
         return _part(seen.channels, source, made, node, name, places)
@@ -178,10 +177,21 @@ def _part(channels: Any, source: Edge, made: Edge, node: Node, name: str, places
     return _dense(channels, _channels(made, places))
 
 
-def _returns(declared: Taps, seen: Seen, here: tuple[int, ...]) -> bool:
-    """Whether the present is also reached through a neighbour, not only through the own place."""
-    others = [tuple(-v for v in offset) for offset in declared.offsets if offset != here]
-    return any(seen.offsets.has(offset) for offset in others)
+def _links(declared: Declaration, seen: Seen, here: tuple[int, ...]) -> Any:
+    """What is declared of the present's channels, `(channels, own channels)`.
+
+    None if nothing is, or if the present is also reached through a neighbour.
+    """
+    if not isinstance(declared, (Taps, RowRecurrence)) or declared.connects is None:
+        return None
+    links: Any = np.asarray(declared.connects)
+    if isinstance(declared, RowRecurrence):
+        offsets = tuple(declared.sees(*seen.offsets.window.sizes))
+    else:
+        offsets = declared.offsets
+        links = links[offsets.index(here)] if here in offsets else None
+    others = (tuple(-v for v in offset) for offset in offsets if offset != here)
+    return None if any(seen.offsets.has(offset) for offset in others) else links
 
 
 def _channels(edge: Edge, places: int) -> int:

@@ -106,6 +106,9 @@ class RowRecurrence(NamedTuple):
         initial: `initial(batch) -> left`, the state left of the first pixel.
         step: `step(x, left, part, position) -> (y, left, kept)` on `(batch, channels)`, with the
             pixel's own slice of `part`. `position` is (row, column).
+        connects: `(input channels, output channels)` Boolean array of what of the present pixel is
+            connected, for layers that keep the order of its colour channels (a method without
+            arguments on the layer itself); None means all of it.
     """
 
     sees: Callable[[int, int], Iterable[Offset]]
@@ -113,6 +116,7 @@ class RowRecurrence(NamedTuple):
     row: Callable[[Tensor, Any, Any, Tensor], tuple[Any, Any]]
     initial: Callable[[Tensor], Any]
     step: Callable[[Tensor, Any, Any, tuple[Tensor, Tensor]], tuple[Tensor, Any, Any]]
+    connects: Tensor | None = None
 
 
 class Mixing(NamedTuple):
