@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from kerasar.autoregressive import AutoregressiveModel as AutoregressiveModel
     from kerasar.causality import check_causal as check_causal
     from kerasar.causality import receptive_field as receptive_field
+    from kerasar.flow import FlowModel as FlowModel
     from kerasar.loading import load as load
 
 _ROOMS = (
@@ -45,6 +46,7 @@ _ROOMS = (
 )
 _NAMES = {
     "AutoregressiveModel": "kerasar.autoregressive",
+    "FlowModel": "kerasar.flow",
     "check_causal": "kerasar.causality",
     "load": "kerasar.loading",
     "receptive_field": "kerasar.causality",

@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.mark.parametrize("name", ["sampling", "training", "length"])
+@pytest.mark.parametrize("name", ["sampling", "training", "length", "flows"])
 def test_it_runs_and_writes_its_table(tmp_path, name):
     script = str(ROOT / "benchmarks" / f"{name}.py")
     command = [sys.executable, script, "--tiny", "--repeat", "1", "--out", str(tmp_path)]

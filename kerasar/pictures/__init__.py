@@ -4,8 +4,11 @@ Each function returns a `matplotlib.figure.Figure` that belongs to nobody: no py
 global state. `save` writes it; a notebook shows it.
 """
 
+from kerasar.pictures.density_figure import density_figure as density_figure
 from kerasar.pictures.image_grid import image_grid as image_grid
 from kerasar.pictures.inpainting_figure import inpainting_figure as inpainting_figure
+from kerasar.pictures.manifold_figure import manifold_figure as manifold_figure
+from kerasar.pictures.map_figure import map_figure as map_figure
 from kerasar.pictures.receptive_field_figure import (
     receptive_field_figure as receptive_field_figure,
 )

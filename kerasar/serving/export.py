@@ -6,18 +6,15 @@ nothing here goes through autograph. Signatures are not XLA-compiled: servers st
 off, and assertions vanish under it.
 """
 
-import os
-import shutil
-import tempfile
 from collections.abc import Callable
 from typing import Any
 
-import keras
 import tensorflow as tf
 
 from kerasar.sampling.draft import Draft, Options
 from kerasar.sampling.generate import best_graph, check_method
 from kerasar.sampling.noise import fold_in
+from kerasar.serving.archive import write_archive
 from kerasar.training.batches import Batch
 from kerasar.training.density_model import value_assertions
 from kerasar.typing import Tensor
@@ -32,27 +29,7 @@ def export_autoregressive(model: Any, filepath: str, verbose: bool = False) -> N
     Raises:
         FileExistsError: if `filepath` exists; nothing is overwritten.
     """
-    filepath = os.fspath(filepath)
-    if os.path.exists(filepath):
-        raise FileExistsError(
-            f"'{filepath}' exists already, and an export overwrites nothing. TensorFlow Serving "
-            "picks the highest number: export to the next one."
-        )
-    archive = keras.export.ExportArchive()
-    signatures = _Signatures(model)
-    # The first endpoint becomes serving_default.
-    for name, (function, specs) in signatures.all().items():
-        archive.add_endpoint(name, function, input_signature=specs)
-    parent = os.path.dirname(os.path.abspath(filepath))
-    os.makedirs(parent, exist_ok=True)
-    # Written beside and moved into place, so that a server never sees half an export.
-    staging = tempfile.mkdtemp(prefix=".export-", dir=parent)
-    try:
-        written = os.path.join(staging, "model")
-        archive.write_out(written, verbose=verbose)
-        os.rename(written, filepath)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
+    write_archive(lambda: _Signatures(model).all(), filepath, verbose)
 
 
 class _Signatures:
