@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from kerasar.causality.convolutionalize import convolution_report as convolution_report
     from kerasar.causality.convolutionalize import convolutionalize as convolutionalize
     from kerasar.causality.convolutionalize import windowed as windowed
+    from kerasar.flow import FlowModel as FlowModel
     from kerasar.forecasting import forecast as forecast
     from kerasar.loading import load as load
     from kerasar.masked_input import MaskedInputModel as MaskedInputModel
@@ -51,6 +52,7 @@ _ROOMS = (
 _NAMES = {
     "AutoregressiveModel": "kerasar.autoregressive",
     "MaskedInputModel": "kerasar.masked_input",
+    "FlowModel": "kerasar.flow",
     "check_causal": "kerasar.causality",
     "forecast": "kerasar.forecasting",
     "convolution_report": "kerasar.causality.convolutionalize",

@@ -14,7 +14,8 @@ import tensorflow as tf
 
 from kerasar.autoregressive import AutoregressiveModel
 from kerasar.sampling.generate import check_method
-from kerasar.serving.export import Endpoint, Signatures, write_signatures
+from kerasar.serving.archive import Endpoint, write_archive
+from kerasar.serving.export import Signatures
 from kerasar.training.batches import Batch, unpack
 from kerasar.training.checks import check_given
 from kerasar.training.likelihoods import Likelihood
@@ -102,7 +103,7 @@ class OrderedModel(AutoregressiveModel):
         Arguments as for `AutoregressiveModel`.
         """
         check_method(self, None)  # builds and checks the sampler, which a graph could not
-        write_signatures(_OrderedSignatures(self).all(), filepath, **kwargs)
+        write_archive(_OrderedSignatures(self).all, filepath, **kwargs)
 
     def locate_non_finite(self, batch: Batch) -> str:
         return super().locate_non_finite(batch._replace(x=self.visited(batch.x)))

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.mark.parametrize("name", ["sampling", "training", "length", "convolutionalize"])
+@pytest.mark.parametrize("name", ["sampling", "training", "length", "convolutionalize", "flows"])
 def test_it_runs_and_writes_its_table(tmp_path, name):
     script = str(ROOT / "benchmarks" / f"{name}.py")
     command = [sys.executable, script, "--tiny", "--repeat", "1", "--out", str(tmp_path)]

@@ -18,7 +18,9 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
+import flows
 import lecture
+import numpy
 import torch
 
 
@@ -76,7 +78,43 @@ def wavenet_train(compiled, n=4, length=2048, levels=256, residual=32, skip=128)
     return training(model, compiled, torch.randint(levels, (n, length)))
 
 
+def flow_train(compiled, library="zuko", kind="real_nvp", couplings=8, hidden=64, n=256):
+    step, _ = flows.make_train_step(flows.build(library, kind, couplings, hidden), 1e-3)
+    step = forward(step, compiled)
+    batch = torch.randn(n, 2)
+
+    def run(steps):
+        for _ in range(steps):
+            step(batch)
+
+    return Work(run, f"training step on {n} points", None)
+
+
+def flow_sample(compiled, library="zuko", kind="real_nvp", couplings=8, hidden=64, n=10_000):
+    model = flows.build(library, kind, couplings, hidden)
+    sample = forward(model.sample, compiled)
+
+    @torch.no_grad()
+    def run(times):
+        for _ in range(times):
+            sample(n)
+
+    return Work(run, f"draw of {n} points", None)
+
+
+def flow_fit(compiled, train, test, **settings):
+    points = [torch.from_numpy(numpy.load(path)) for path in (train, test)]
+
+    def run(steps):
+        return flows.held_out_nats(flows.train(points[0], steps, **settings), points[1])
+
+    return Work(run, "training step", None)
+
+
 CASES = {
+    "flow/train": flow_train,
+    "flow/sample": flow_sample,
+    "flow/fit": flow_fit,
     "toy/sample_lecture": toy_sample_lecture,
     "toy/sample_cached": toy_sample_cached,
     "toy/train": toy_train,
@@ -130,10 +168,10 @@ class Server:
         if not 1 <= units <= (work.of or units):
             most = f" and at most {work.of}" if work.of else ""
             raise ValueError(f"steps must be at least 1{most}, but is {steps}.")
-        seconds = []
+        seconds, result = [], None
         for _ in range(repeat):
             start = time.perf_counter()
-            work.run(units)
+            result = work.run(units)
             seconds.append(time.perf_counter() - start)
         return {
             "seconds": seconds,
@@ -144,12 +182,15 @@ class Server:
             "compiled": compiled,
             "threads": threads,
             "torch": torch.__version__,
+            "result": result if isinstance(result, dict) else None,
         }
 
     def make_ready(self, case, args, compiled):
         if case not in CASES:
             raise ValueError(f"There is no case '{case}'. The cases are {', '.join(CASES)}.")
         known = [*list(inspect.signature(CASES[case]).parameters)[1:], "steps", "threads"]
+        if "settings" in known:
+            known += inspect.signature(flows.train).parameters
         if unknown := sorted(set(args) - set(known)):
             raise ValueError(f"'{case}' has no argument {unknown}. It has {', '.join(known)}.")
         torch.manual_seed(0)

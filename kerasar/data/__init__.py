@@ -1,4 +1,4 @@
-"""Data to begin with, and readers for what users bring: arrays of whole numbers, ready for `fit`.
+"""Data to begin with, and readers for what users bring: arrays of numbers, ready for `fit`.
 
 This room imports neither TensorFlow nor TensorFlow Datasets until a function needs them.
 """
@@ -20,7 +20,13 @@ from kerasar.data.sequences import SequenceData as SequenceData
 from kerasar.data.sequences import load_sequences as load_sequences
 from kerasar.data.series import load_series as load_series
 from kerasar.data.series_data import SeriesData as SeriesData
+from kerasar.data.toy_densities import TOY_DENSITIES as TOY_DENSITIES
+from kerasar.data.toy_densities import mixture_entropy as mixture_entropy
+from kerasar.data.toy_densities import mixture_log_prob as mixture_log_prob
+from kerasar.data.toy_densities import toy_density as toy_density
 from kerasar.data.toy_sequences import toy_entropy as toy_entropy
 from kerasar.data.toy_sequences import toy_log_prob as toy_log_prob
 from kerasar.data.toy_sequences import toy_sequences as toy_sequences
+from kerasar.data.vectors import VectorData as VectorData
+from kerasar.data.vectors import load_vectors as load_vectors
 from kerasar.data.windows import windows as windows

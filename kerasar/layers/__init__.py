@@ -6,6 +6,29 @@ if __name__ != "kerasar.layers":
         "only a door to it. Write 'import kerasar.layers' instead."
     )
 
+from kerasar.layers.bijections.act_norm import ActNorm as ActNorm
+from kerasar.layers.bijections.additive_coupling import AdditiveCoupling as AdditiveCoupling
+from kerasar.layers.bijections.affine_coupling import AffineCoupling as AffineCoupling
+from kerasar.layers.bijections.base import Bijection as Bijection
+from kerasar.layers.bijections.batch_norm_bijection import BatchNormBijection as BatchNormBijection
+from kerasar.layers.bijections.chain import Chain as Chain
+from kerasar.layers.bijections.coupling import Coupling as Coupling
+from kerasar.layers.bijections.factor_out import FactorOut as FactorOut
+from kerasar.layers.bijections.inverse import Inverse as Inverse
+from kerasar.layers.bijections.invertible1x1_conv import Invertible1x1Conv as Invertible1x1Conv
+from kerasar.layers.bijections.logit import Logit as Logit
+from kerasar.layers.bijections.masked_autoregressive import (
+    MaskedAutoregressive as MaskedAutoregressive,
+)
+from kerasar.layers.bijections.permute import Permute as Permute
+from kerasar.layers.bijections.piecewise_linear import PiecewiseLinear as PiecewiseLinear
+from kerasar.layers.bijections.rational_quadratic_spline_coupling import (
+    RationalQuadraticSplineCoupling as RationalQuadraticSplineCoupling,
+)
+from kerasar.layers.bijections.squeeze2d import Squeeze2D as Squeeze2D
+from kerasar.layers.bijections.standardize_bijection import (
+    StandardizeBijection as StandardizeBijection,
+)
 from kerasar.layers.causal_shift import CausalShift as CausalShift
 from kerasar.layers.diagonal_bilstm import DiagonalBiLSTM as DiagonalBiLSTM
 from kerasar.layers.dilated_pooling1d import DilatedPooling1D as DilatedPooling1D
@@ -15,6 +38,7 @@ from kerasar.layers.masked_conv2d import MaskedConv2D as MaskedConv2D
 from kerasar.layers.nade import NADE as NADE
 from kerasar.layers.positional_encoding2d import PositionalEncoding2D as PositionalEncoding2D
 from kerasar.layers.row_lstm import RowLSTM as RowLSTM
+from kerasar.layers.residual_conv_net import ResidualConvNet as ResidualConvNet
 from kerasar.layers.scale_levels import ScaleLevels as ScaleLevels
 from kerasar.layers.split_channels import SplitChannels as SplitChannels
 from kerasar.layers.standardize import Standardize as Standardize

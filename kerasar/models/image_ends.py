@@ -1,5 +1,7 @@
 """The two ends that networks over images share: how pixels enter, and what parameters leave."""
 
+from typing import Any
+
 import keras
 
 from kerasar.layers import MaskedConv2D, ScaleLevels, SplitChannels
@@ -58,7 +60,7 @@ class ImageEnds:
         """The pixels in [-1, 1], not shifted yet."""
         return ScaleLevels(self._levels, name="scale")(self.x)
 
-    def pointwise(self, filters: int, name: str, **kwargs: object) -> MaskedConv2D:
+    def pointwise(self, filters: int, name: str, **kwargs: Any) -> MaskedConv2D:
         """A 1×1 layer that keeps the colours in order."""
         return MaskedConv2D(filters, 1, colours=self.colours, name=name, **kwargs)
 

@@ -5,9 +5,12 @@ global state. `save` writes it; a notebook shows it.
 """
 
 from kerasar.pictures.convolution_figure import convolution_figure as convolution_figure
+from kerasar.pictures.density_figure import density_figure as density_figure
 from kerasar.pictures.fan_chart import fan_chart as fan_chart
 from kerasar.pictures.image_grid import image_grid as image_grid
 from kerasar.pictures.inpainting_figure import inpainting_figure as inpainting_figure
+from kerasar.pictures.manifold_figure import manifold_figure as manifold_figure
+from kerasar.pictures.map_figure import map_figure as map_figure
 from kerasar.pictures.posterior_figure import posterior_figure as posterior_figure
 from kerasar.pictures.receptive_field_figure import (
     receptive_field_figure as receptive_field_figure,

@@ -31,11 +31,7 @@ def check_options(
     Raises:
         ValueError: if one is out of its range, or does not suit the model's likelihood.
     """
-    if not isinstance(temperature, (int, float, np.number)) or not 0 < temperature < np.inf:
-        raise ValueError(
-            f"temperature must be a number above 0, but got {temperature!r}. 1 leaves the model's "
-            "distribution, small values approach the likeliest value."
-        )
+    check_temperature(temperature)
     if top_k is not None:
         check_count(top_k, "top_k")
         if model.data_levels is not None and top_k > model.data_levels:
@@ -54,6 +50,15 @@ def check_options(
         None if top_k is None else tf.constant(top_k, tf.int32),
         None if top_p is None else tf.constant(top_p, tf.float32),
     )
+
+
+def check_temperature(temperature: float) -> None:
+    """Raises a ValueError for anything but a finite number above 0."""
+    if not isinstance(temperature, (int, float, np.number)) or not 0 < temperature < np.inf:
+        raise ValueError(
+            f"temperature must be a number above 0, but got {temperature!r}. 1 leaves the model's "
+            "distribution, small values approach the likeliest value."
+        )
 
 
 def check_method(model: Any, method: str | None) -> str:

@@ -7,27 +7,20 @@ off, and assertions vanish under it.
 """
 
 import keyword
-import os
-import shutil
-import tempfile
-from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any
 
-import keras
 import tensorflow as tf
 
 from kerasar.sampling.draft import Draft, Options
 from kerasar.sampling.generate import best_graph, check_method
 from kerasar.sampling.noise import fold_in
+from kerasar.serving.archive import Endpoint, write_archive
 from kerasar.training.batches import Batch
 from kerasar.training.density_model import value_assertions
 from kerasar.typing import Tensor
 
 #: Scalars of every sampling signature, with their dtypes.
 _OPTIONS = {"seed": "int32", "temperature": "float32", "top_k": "int32", "top_p": "float32"}
-
-#: A function and the tensors it takes.
-Endpoint: TypeAlias = tuple[Callable[..., Any], list[tf.TensorSpec]]
 
 
 def export_autoregressive(model: Any, filepath: str, verbose: bool = False) -> None:
@@ -37,35 +30,7 @@ def export_autoregressive(model: Any, filepath: str, verbose: bool = False) -> N
         FileExistsError: if `filepath` exists; nothing is overwritten.
     """
     check_method(model, None)  # builds and checks the sampler, which a graph could not
-    write_signatures(Signatures(model).all(), filepath, verbose)
-
-
-def write_signatures(signatures: dict[str, Endpoint], filepath: str, verbose: bool = False) -> None:
-    """Writes a SavedModel with these signatures, whole or not at all.
-
-    Raises:
-        FileExistsError: if `filepath` exists; nothing is overwritten.
-    """
-    filepath = os.fspath(filepath)
-    if os.path.exists(filepath):
-        raise FileExistsError(
-            f"'{filepath}' exists already, and an export overwrites nothing. TensorFlow Serving "
-            "picks the highest number: export to the next one."
-        )
-    archive = keras.export.ExportArchive()
-    # The first endpoint becomes serving_default.
-    for name, (function, specs) in signatures.items():
-        archive.add_endpoint(name, function, input_signature=specs)
-    parent = os.path.dirname(os.path.abspath(filepath))
-    os.makedirs(parent, exist_ok=True)
-    # Written beside and moved into place, so that a server never sees half an export.
-    staging = tempfile.mkdtemp(prefix=".export-", dir=parent)
-    try:
-        written = os.path.join(staging, "model")
-        archive.write_out(written, verbose=verbose)
-        os.rename(written, filepath)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
+    write_archive(Signatures(model).all, filepath, verbose)
 
 
 class Signatures:

@@ -5,7 +5,8 @@ from typing import Any
 import tensorflow as tf
 
 from kerasar.sampling.draft import Draft, Options
-from kerasar.serving.export import Endpoint, Signatures, write_signatures
+from kerasar.serving.archive import Endpoint, write_archive
+from kerasar.serving.export import Signatures
 from kerasar.typing import Tensor
 
 
@@ -15,7 +16,7 @@ def export_masked_input(model: Any, filepath: str, verbose: bool = False) -> Non
     Raises:
         FileExistsError: if `filepath` exists; nothing is overwritten.
     """
-    write_signatures(_MaskedInputSignatures(model).all(), filepath, verbose)
+    write_archive(_MaskedInputSignatures(model).all, filepath, verbose)
 
 
 class _MaskedInputSignatures(Signatures):

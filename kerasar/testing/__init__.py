@@ -9,6 +9,7 @@ Each raises an AssertionError that says what broke, so they serve in pytest and 
 """
 
 from kerasar.causality.randomise import randomise as randomise
+from kerasar.testing.bijection import check_bijection as check_bijection
 from kerasar.testing.causal_by_probe import check_causal_by_probe as check_causal_by_probe
 from kerasar.testing.frequencies import check_frequencies as check_frequencies
 from kerasar.testing.layer import check_layer as check_layer

@@ -66,6 +66,9 @@ class DensityModel(keras.Model):
         """A sentence that says where, on this batch, the first NaN or infinity arises."""
         return ""
 
+    def begin(self, x: Any) -> None:
+        """What `fit` does with the checked data before the first step."""
+
     def default_compilation(self) -> Config:
         """`jit_compile` and `steps_per_execution` for `compile`, unless the user sets them."""
         return {"jit_compile": False, "steps_per_execution": 20}
@@ -136,6 +139,7 @@ class DensityModel(keras.Model):
                 kwargs["validation_data"] = held_out
         if isinstance(x, tf.data.Dataset):
             kwargs.setdefault("shuffle", False)  # Keras would warn that it cannot
+        self.begin(x)
         self._watch(example, size)
         callbacks = kwargs.pop("callbacks", None) or []
         if not isinstance(callbacks, (list, tuple)):
@@ -282,4 +286,11 @@ def _given(kwargs: Config) -> Config:
 
 
 def _head(parts: Config) -> Config:
-    return tree.map_structure(lambda part: np.asarray(part[:1]), parts)
+    """The first example, in the types that Keras turns arrays into."""
+
+    def head(part: Any) -> np.ndarray:
+        part = np.asarray(part[:1])
+        floating = np.issubdtype(part.dtype, np.floating)
+        return part.astype(keras.config.floatx()) if floating else part
+
+    return tree.map_structure(head, parts)

@@ -1,0 +1,32 @@
+"""Additive coupling, the step from which NICE is built."""
+
+import keras
+
+from kerasar.layers.bijections.coupling import Coupling
+from kerasar.typing import Tensor
+
+
+@keras.saving.register_keras_serializable(package="kerasar")
+class AdditiveCoupling(Coupling):
+    """Shifts one part of an event, as told by the other: z = x + t. Volumes stay as they are.
+
+    Args:
+        mask, invert, network, hidden_units, activation, seed, gain, **kwargs: as for `Coupling`;
+            the network has 1 output for each number that is moved.
+
+    Input shape:
+        `(batch, features)` or `(batch, height, width, channels)`; also `condition`.
+
+    Output shape:
+        A pair: the input shape, and `(batch,)` zeros.
+
+    References:
+        Dinh, Krueger & Bengio. NICE: Non-linear Independent Components Estimation. 2014,
+        section 3.2. https://arxiv.org/abs/1410.8516
+    """
+
+    def move(self, values: Tensor, outputs: list[Tensor]) -> tuple[Tensor, None]:
+        return values + outputs[0], None
+
+    def move_back(self, values: Tensor, outputs: list[Tensor]) -> tuple[Tensor, None]:
+        return values - outputs[0], None

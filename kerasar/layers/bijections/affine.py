@@ -1,0 +1,50 @@
+"""Numbers that keep steps from overflowing: bounds of scales, gains of networks."""
+
+from keras import ops
+
+from kerasar.typing import Tensor
+
+
+def bounded(log_scale: Tensor, bound: float | None) -> Tensor:
+    """A log scale kept smoothly within (-bound, bound); unchanged if `bound` is `None`.
+
+    a / (1 + |a| / bound) has slope 1 at 0 and, unlike tanh, gradients that fall off slowly.
+    """
+    return log_scale if bound is None else log_scale / (1 + ops.abs(log_scale) / bound)
+
+
+def gain_for(depth: int) -> float:
+    """The gain of each of `depth` steps in a chain.
+
+    What one step of an optimizer changes in a chain is the sum of what it changes in each. Eight
+    take common learning rates well; from there on each is turned down, so that the sum stays.
+    """
+    return min(1.0, 8 / depth)
+
+
+def check_gain(name: str, gain: float | None) -> float | None:
+    """`gain`, refused if it is neither `None` nor a positive number.
+
+    Raises:
+        ValueError: with the layer's name in the message.
+    """
+    if gain is not None and not 0 < gain < float("inf"):
+        raise ValueError(
+            f"Layer '{name}' needs a positive gain, the factor of its network's outputs, but got "
+            f"{gain!r}. Pass None to have it chosen."
+        )
+    return gain
+
+
+def check_bound(name: str, bound: float | None) -> float | None:
+    """`bound`, refused if it is neither `None` nor a positive number.
+
+    Raises:
+        ValueError: with the layer's name in the message.
+    """
+    if bound is not None and not 0 < bound < float("inf"):
+        raise ValueError(
+            f"Layer '{name}' needs a positive scale_bound, the largest log scale, but got "
+            f"{bound!r}. Pass None for unbounded scales."
+        )
+    return bound

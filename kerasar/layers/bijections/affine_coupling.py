@@ -1,0 +1,116 @@
+"""Affine coupling, the step from which Real NVP is built."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from kerasar.layers.bijections.affine import bounded, check_bound
+from kerasar.layers.bijections.coupling import Coupling
+from kerasar.typing import Config, Shape, Tensor
+
+
+@keras.saving.register_keras_serializable(package="kerasar")
+class AffineCoupling(Coupling):
+    """Scales and shifts one part of an event, as told by the other: z = x · exp(s) + t.
+
+    One network gives s and t together, all s first. With its own network a new layer is the
+    identity.
+
+    The lecture's coupling has two separate networks of one hidden layer and unbounded scales:
+
+        AffineCoupling("random", hidden_units=(64,), activation="tanh", separate=True,
+                       scale_bound=None)
+
+    Args:
+        mask, invert, hidden_units, activation, seed, gain: as for `Coupling`.
+        network: as for `Coupling`, 2 outputs for each number that is moved; or a pair of networks
+            (s, t) with 1 output each.
+        separate: bool. Makes two networks, one for s and one for t, where none is given.
+        scale_bound: float, the largest |s|; s is squashed by a / (1 + |a| / scale_bound). `None`
+            leaves scales unbounded: they may then overflow.
+        **kwargs: `name`, `dtype` and `trainable`, as for `keras.layers.Layer`.
+
+    Input shape:
+        `(batch, features)` or `(batch, height, width, channels)`; also `condition`.
+
+    Output shape:
+        A pair: the input shape, and `(batch,)`.
+
+    Raises:
+        ValueError: as `Coupling`, and if `scale_bound` is not positive.
+
+    References:
+        Dinh, Sohl-Dickstein & Bengio. Density estimation using Real NVP. ICLR 2017, section 3.2.
+        https://arxiv.org/abs/1605.08803
+        Fleuret. Deep Learning course, lecture on normalizing flows.
+        https://fleuret.org/dlc/
+    """
+
+    def __init__(
+        self,
+        mask: Any = "half",
+        invert: bool = False,
+        network: Any = None,
+        hidden_units: Sequence[int] = (64, 64),
+        activation: Any = "relu",
+        separate: bool = False,
+        scale_bound: float | None = 3.0,
+        seed: int | None = None,
+        gain: float | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(mask, invert, network, hidden_units, activation, seed, gain, **kwargs)
+        self.separate = bool(separate) or isinstance(network, (list, tuple))
+        if self.separate and isinstance(network, keras.layers.Layer):
+            raise ValueError(
+                f"Layer '{self.name}' got separate=True, but one network, '{network.name}'. Give "
+                "the pair (s, t)."
+            )
+        self.scale_bound = check_bound(self.name, scale_bound)
+
+    @property
+    def parameters_per_number(self) -> int:  # type: ignore[override]
+        return 1 if self.separate else 2
+
+    def move(self, values: Tensor, outputs: list[Tensor]) -> tuple[Tensor, Tensor]:
+        log_scale, shift = self._scale_and_shift(outputs)
+        return values * ops.exp(log_scale) + shift, log_scale
+
+    def move_back(self, values: Tensor, outputs: list[Tensor]) -> tuple[Tensor, Tensor]:
+        log_scale, shift = self._scale_and_shift(outputs)
+        return (values - shift) * ops.exp(-log_scale), -log_scale
+
+    def _scale_and_shift(self, outputs: list[Tensor]) -> tuple[Tensor, Tensor]:
+        log_scale, shift = outputs if self.separate else ops.split(outputs[0], 2, axis=-1)
+        return bounded(log_scale, self.scale_bound), shift
+
+    def _check_network(self, network: Any) -> Any:
+        if not isinstance(network, (list, tuple)):
+            return super()._check_network(network)
+        if len(network) != 2:
+            raise ValueError(
+                f"Layer '{self.name}' takes one network for scale and shift, or the pair (s, t), "
+                f"but got {len(network)} networks."
+            )
+        return [super(AffineCoupling, self)._check_network(part) for part in network]
+
+    def _networks(self) -> list[keras.layers.Layer]:
+        return list(self.network) if self.separate else [self.network]
+
+    def _build_networks(self, shape: Shape, moved: int) -> None:
+        if not self.separate:
+            return super()._build_networks(shape, moved)
+        scale, shift = self.network or (None, None)
+        self.network = [
+            self._built_network(scale, "scale", shape, moved),
+            self._built_network(shift, "shift", shape, moved),
+        ]
+
+    def get_config(self) -> Config:
+        return {
+            **super().get_config(),
+            "separate": self.separate,
+            "scale_bound": self.scale_bound,
+        }

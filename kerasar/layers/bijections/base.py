@@ -1,0 +1,232 @@
+"""What every bijection of a flow promises, and what all of them need.
+
+A flow is a chain of invertible maps from data to latents; the density of the data is that of the
+latents times the volume change |det ∂z/∂x| (Dinh et al. 2017, section 3.1).
+"""
+
+import math
+import random
+from typing import Any
+
+import keras
+from keras import ops
+
+from kerasar.typing import Shape, Tensor
+
+
+@keras.saving.register_keras_serializable(package="kerasar")
+class Bijection(keras.layers.Layer):
+    """An invertible map, data → latent, that knows by how much it changes volumes.
+
+    A subclass defines `call(x, condition=None)` and `inverse(z, condition=None)`. Both return the
+    mapped tensor and the log determinant, in nats, of the map *just applied*. They start with
+    `self.as_data(x)` and `self.as_latent(z)`, which cast and check. Numbers stay in float32 or
+    better under every dtype policy; only networks inside run in low precision, for the rounding
+    of bfloat16 would make the inverse wrong in the third digit.
+
+    Direction has nothing to do with `training`.
+
+    Args:
+        **kwargs: `name`, `dtype` and `trainable`, as for `keras.layers.Layer`.
+
+    Input shape:
+        `(batch, *event)`: vectors `(batch, dim)` or images `(batch, height, width, channels)`.
+        `condition`, where there is one: `(batch, features)`, or a map for images.
+
+    Output shape:
+        A pair: `(batch, *latent event)`, and the log determinant, `(batch,)`. Both are float32,
+        or float64 with `dtype="float64"`.
+
+    Example:
+
+        class Double(Bijection):
+            def call(self, x, condition=None):
+                x = self.as_data(x)
+                return 2 * x, self.constant_log_det(x, self.numbers * math.log(2))
+
+            def inverse(self, z, condition=None):
+                z = self.as_latent(z)
+                return z / 2, self.constant_log_det(z, -self.numbers * math.log(2))
+
+    References:
+        Dinh, Sohl-Dickstein & Bengio. Density estimation using Real NVP. ICLR 2017.
+        https://arxiv.org/abs/1605.08803
+    """
+
+    #: The smallest and largest number that `call` takes; checked where data enter a flow.
+    domain: tuple[float, float] = (-math.inf, math.inf)
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(autocast=False, **kwargs)
+
+    def build(self, x_shape: Shape, condition_shape: Shape | None = None) -> None:
+        if len(x_shape) < 2:
+            raise ValueError(
+                f"A bijection maps events of at least one axis, (batch, *event), but layer "
+                f"'{self.name}' got input shape {tuple(x_shape)}. For single numbers pass "
+                "(batch, 1)."
+            )
+        self.event_shape = tuple(x_shape[1:])
+        self.latent_event_shape = tuple(self.transformed_shape(tuple(x_shape))[1:])
+        self.condition_shape = None if condition_shape is None else tuple(condition_shape[1:])
+
+    def call(self, x: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        raise NotImplementedError(f"{type(self).__name__} must define call()")
+
+    def inverse(self, z: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """The way back.
+
+        Args:
+            z: latents, `(batch, *latent event)`.
+            condition: as for `call`.
+
+        Returns:
+            The data, `(batch, *event)`, and the log determinant of the way back, `(batch,)`.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define inverse()")
+
+    # Shapes. A subclass that changes the shape overrides the next two.
+
+    def transformed_shape(self, x_shape: Shape) -> Shape:
+        """The shape of the latents for data of a shape, both with the batch axis."""
+        return x_shape
+
+    def original_shape(self, z_shape: Shape) -> Shape:
+        """The shape of the data for latents of a shape, both with the batch axis."""
+        return z_shape
+
+    def latent_sizes(self, x_shape: Shape) -> tuple[int, ...]:
+        """How many latent numbers belong to each scale, finest first; a single scale has one."""
+        sizes = self.transformed_shape(x_shape)[1:]
+        return (math.prod(known_sizes(self.name, sizes)),)
+
+    # Depth. Layers that hold others override `steps`.
+
+    def steps(self) -> list["Bijection"]:
+        """This bijection, or those that it consists of."""
+        return [self]
+
+    def choose_gain(self, depth: int) -> None:
+        """Told by a `Chain` how many of its steps have a `gain`; those set theirs, once."""
+
+    def compute_output_shape(
+        self, x_shape: Shape, condition_shape: Shape | None = None
+    ) -> tuple[Shape, Shape]:
+        return self.transformed_shape(tuple(x_shape)), tuple(x_shape[:1])
+
+    def compute_output_spec(
+        self, x: Tensor, condition: Tensor | None = None, **kwargs: Any
+    ) -> tuple[keras.KerasTensor, keras.KerasTensor]:
+        z_shape, log_det_shape = self.compute_output_shape(x.shape)
+        return (
+            keras.KerasTensor(z_shape, dtype=self.flow_dtype),
+            keras.KerasTensor(log_det_shape, dtype=self.flow_dtype),
+        )
+
+    # What subclasses call.
+
+    @property
+    def flow_dtype(self) -> str:
+        """The type of data, latents and log determinants: float64 if the layer's, else float32."""
+        return "float64" if self.variable_dtype == "float64" else "float32"
+
+    @property
+    def numbers(self) -> int:
+        """How many numbers an event holds."""
+        return math.prod(known_sizes(self.name, self.event_shape))
+
+    def as_data(self, x: Tensor) -> Tensor:
+        """`x` in the layer's type, once its shape is found to be right."""
+        return self._checked(x, "event_shape", "data")
+
+    def as_latent(self, z: Tensor) -> Tensor:
+        """`z` in the layer's type, once its shape is found to be right."""
+        return self._checked(z, "latent_event_shape", "latents")
+
+    def add_state(
+        self,
+        name: str,
+        shape: Shape,
+        initializer: Any = "zeros",
+        trainable: bool = True,
+        dtype: str | None = None,
+    ) -> Any:
+        """A weight in the flow's type. Keras would else read it in bfloat16 under mixed precision,
+        `autocast=False` or not."""
+        return self.add_weight(
+            name=name,
+            shape=shape,
+            initializer=initializer,
+            trainable=trainable,
+            dtype=dtype or self.flow_dtype,
+            autocast=False,
+        )
+
+    def in_flow_dtype(self, *tensors: Tensor) -> tuple[Tensor, ...]:
+        """The tensors in the layer's type: bijections inside may have another."""
+        return tuple(ops.cast(tensor, self.flow_dtype) for tensor in tensors)
+
+    def constant_log_det(self, x: Tensor, value: Tensor = 0.0) -> Tensor:
+        """The same number for each example of the batch."""
+        return ops.zeros(ops.shape(x)[:1], self.flow_dtype) + ops.cast(value, self.flow_dtype)
+
+    def _checked(self, x: Tensor, attribute: str, kind: str) -> Tensor:
+        event = getattr(self, attribute, None)
+        if event is None:
+            raise ValueError(
+                f"Layer '{self.name}' does not know the shape of its data yet. Call it on data, or "
+                "build((None, *event)), before its inverse."
+            )
+        x = ops.convert_to_tensor(x, self.flow_dtype)
+        found = tuple(x.shape[1:])
+        if len(found) != len(event) or any(
+            have is not None and want is not None and have != want
+            for have, want in zip(found, event, strict=True)
+        ):
+            raise ValueError(
+                f"Layer '{self.name}' was built for {kind} of shape {('batch', *event)}, but got "
+                f"{tuple(x.shape)}. Give it what it was built for, or build another one."
+            )
+        return x
+
+
+def sum_event(values: Tensor) -> Tensor:
+    """Sums over all axes but the batch."""
+    return ops.sum(values, axis=tuple(range(1, len(values.shape))))
+
+
+def seed_or_drawn(seed: int | None) -> int:
+    """The seed, or one from Python's generator (`keras.utils.set_random_seed` sets it)."""
+    return random.randrange(2**31) if seed is None else int(seed)
+
+
+def check_whole(name: str, **arguments: Any) -> None:
+    """Refuses arguments of a layer that are no positive whole numbers.
+
+    Args:
+        name: the layer's name, for the message.
+        **arguments: the arguments, ints.
+
+    Raises:
+        ValueError: if one is not an int of at least 1.
+    """
+    for argument, value in arguments.items():
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise ValueError(
+                f"Layer '{name}' needs a whole number of at least 1 as {argument}, but got "
+                f"{value!r}."
+            )
+
+
+def known_sizes(name: str, sizes: Shape) -> tuple[int, ...]:
+    """The sizes of an event, all of them.
+
+    Raises:
+        ValueError: if one is open, with the layer's name in the message.
+    """
+    if None in sizes:
+        raise ValueError(
+            f"Layer '{name}' must know the whole shape of an event, but got {tuple(sizes)}. Give "
+            "every size but the batch's."
+        )
+    return tuple(size for size in sizes if size is not None)

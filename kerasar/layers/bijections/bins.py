@@ -1,0 +1,31 @@
+"""Finding the bin that a number falls in, for the piecewise maps.
+
+By comparison with all knots and sums: a few wide operations that XLA fuses, where a search and a
+gather would go number by number.
+"""
+
+from keras import ops
+
+from kerasar.typing import Tensor
+
+
+def bin_of(values: Tensor, inner_knots: Tensor) -> Tensor:
+    """One-hot, `(…, bins)`: the bin of each number. The outer bins reach to infinity.
+
+    Args:
+        values: `(…)`.
+        inner_knots: `(…, bins - 1)`, rising; `…` broadcasts to that of `values`.
+    """
+    above = ops.cast(values[..., None] >= inner_knots, values.dtype)
+    edge = ops.zeros_like(values)[..., None]
+    return ops.concatenate([edge + 1, above], axis=-1) - ops.concatenate([above, edge], axis=-1)
+
+
+def pick(chosen: Tensor, values: Tensor) -> Tensor:
+    """The value of the chosen bin.
+
+    Args:
+        chosen: one-hot, `(…, bins)`.
+        values: finite, `(…, bins)`; `…` broadcasts to that of `chosen`.
+    """
+    return ops.sum(chosen * values, axis=-1)

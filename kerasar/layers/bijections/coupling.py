@@ -1,0 +1,219 @@
+"""What all couplings share: one part of an event stays and tells how the other part is moved.
+
+The Jacobian is then triangular, so its log determinant is a sum, and the way back needs no inverse
+of the network inside (Dinh et al. 2017, section 3.2).
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from kerasar.layers.bijections.affine import check_gain, gain_for
+from kerasar.layers.bijections.base import Bijection, check_whole, seed_or_drawn, sum_event
+from kerasar.layers.bijections.condition import join, joined_shape
+from kerasar.layers.bijections.coupling_network import CouplingNetwork
+from kerasar.layers.bijections.masks import SPLITS, check_mask, check_parts, mask_values
+from kerasar.typing import Config, Shape, Tensor
+
+
+@keras.saving.register_keras_serializable(package="kerasar")
+class Coupling(Bijection):
+    """Base of the couplings; a subclass says how single numbers move, given parameters.
+
+    It defines `parameters_per_number`, `move(values, outputs)` and `move_back(values, outputs)`.
+
+    Args:
+        mask: which numbers are kept. `"half"` (also called `"channelwise"`) keeps the first half
+            of the last axis; `"alternating"` the even places of the last axis; `"checkerboard"`
+            (images) the places where row + column is even; `"random"` a random half of all
+            numbers. Or an array of 1 (kept) and 0 (moved) that broadcasts to an event.
+        invert: bool. Swaps the two parts; two couplings in a row then move everything.
+        network: a Keras layer or model, or `None` for a `CouplingNetwork`. With a mask of halves
+            it maps the kept part, `(…, kept)`, to `(…, moved * parameters_per_number)`. With all
+            other masks it maps the event, zeros where it is moved, to `(…, channels *
+            parameters_per_number)`. A condition is joined to its input.
+        hidden_units: sequence of ints. Hidden layers of the `CouplingNetwork`.
+        activation: of these hidden layers.
+        gain: float. The outputs of the network are multiplied by it. `None`: 1, or, for networks
+            made here, what a `Chain` of more than 8 steps finds best.
+        seed: int for `mask="random"`; drawn if `None`. The mask itself is saved in the config.
+        **kwargs: `name`, `dtype` and `trainable`, as for `keras.layers.Layer`.
+
+    Raises:
+        ValueError: if the mask keeps all or nothing, or the network's output has another size.
+    """
+
+    #: How many outputs of the network move one number.
+    parameters_per_number = 1
+
+    def __init__(
+        self,
+        mask: Any = "half",
+        invert: bool = False,
+        network: Any = None,
+        hidden_units: Sequence[int] = (64, 64),
+        activation: Any = "relu",
+        seed: int | None = None,
+        gain: float | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.gain = check_gain(self.name, gain)
+        self.mask = check_mask(self.name, mask)
+        self.invert = bool(invert)
+        self.network = self._check_network(network)
+        self.makes_network = network is None
+        for units in hidden_units:
+            check_whole(self.name, hidden_units=units)
+        self.hidden_units = tuple(hidden_units)
+        self.activation = keras.activations.get(activation)
+        self.seed = seed_or_drawn(seed) if self.mask == "random" else seed
+
+    def build(self, x_shape: Shape, condition_shape: Shape | None = None) -> None:
+        super().build(x_shape, condition_shape)
+        channels = self.event_shape[-1]
+        if channels is None:
+            raise ValueError(
+                f"Layer '{self.name}' must know the size of the last axis, but got input shape "
+                f"{tuple(x_shape)}."
+            )
+        seen, moved = channels, channels
+        self.kept_values = None
+        if isinstance(self.mask, str) and self.mask in SPLITS:
+            if channels < 2:
+                raise ValueError(
+                    f"Layer '{self.name}' splits the last axis in two, so it needs at least 2 "
+                    f"numbers there, but got input shape {tuple(x_shape)}. For single numbers take "
+                    "an elementwise map such as PiecewiseLinear; for images with one channel "
+                    "mask='checkerboard', or a Squeeze2D in front."
+                )
+            self.cut = channels // 2
+            seen, moved = self.cut, channels - self.cut
+            if self.invert:
+                seen, moved = moved, seen
+        else:
+            values = mask_values(self.name, self.mask, self.event_shape, self.seed or 0)
+            check_parts(self.name, values, self.event_shape)
+            if self.mask == "random":
+                self.mask = values.tolist()  # from here on the config holds the mask itself
+            self.kept_values = 1 - values if self.invert else values
+        shape = joined_shape(self.name, (*self.event_shape[:-1], seen), self.condition_shape)
+        self._build_networks((None, *shape), moved)
+
+    def call(self, x: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        return self._couple(self.as_data(x), condition, self.move)
+
+    def inverse(self, z: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        return self._couple(self.as_latent(z), condition, self.move_back)
+
+    def choose_gain(self, depth: int) -> None:
+        if self.gain is None and self.makes_network and not self.built:
+            self.gain = gain_for(depth)
+
+    def move(self, values: Tensor, outputs: list[Tensor]) -> tuple[Tensor, Tensor | None]:
+        """Data → latent for single numbers.
+
+        Args:
+            values: the numbers to move, `(…, moved)`.
+            outputs: what the networks say, each `(…, moved * parameters)`.
+
+        Returns:
+            The moved numbers, and for each the log of the slope; `None` if that is 0 everywhere.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define move()")
+
+    def move_back(self, values: Tensor, outputs: list[Tensor]) -> tuple[Tensor, Tensor | None]:
+        """Latent → data; as `move`."""
+        raise NotImplementedError(f"{type(self).__name__} must define move_back()")
+
+    def _couple(self, x: Tensor, condition: Tensor | None, move: Any) -> tuple[Tensor, Tensor]:
+        if self.kept_values is None:
+            first, second = x[..., : self.cut], x[..., self.cut :]
+            kept, old = (second, first) if self.invert else (first, second)
+            new, log_slope = move(old, self._outputs(kept, condition))
+            parts = [new, kept] if self.invert else [kept, new]
+            z = ops.concatenate(parts, axis=-1)
+        else:
+            keep = ops.convert_to_tensor(self.kept_values, self.flow_dtype)
+            kept = x * keep
+            new, log_slope = move(x, self._outputs(kept, condition))
+            # The kept numbers pass through to the last bit: the way back reads them again.
+            z = kept + new * (1 - keep)
+            log_slope = None if log_slope is None else log_slope * (1 - keep)
+        if log_slope is None:
+            return z, self.constant_log_det(x)
+        return z, sum_event(log_slope)
+
+    def _outputs(self, kept: Tensor, condition: Tensor | None) -> list[Tensor]:
+        inputs = join(self.name, kept, condition, self.condition_shape)
+        outputs = [ops.cast(network(inputs), self.flow_dtype) for network in self._networks()]
+        return outputs if self.gain in (None, 1) else [self.gain * part for part in outputs]
+
+    # The networks. A subclass with several overrides the next three.
+
+    def _check_network(self, network: Any) -> Any:
+        if network is not None and not isinstance(network, keras.layers.Layer):
+            raise TypeError(
+                f"Layer '{self.name}' takes a Keras layer or model as network, but got "
+                f"{type(network).__name__}: {network!r}."
+            )
+        return network
+
+    def _networks(self) -> list[keras.layers.Layer]:
+        return [self.network]
+
+    def _build_networks(self, shape: Shape, moved: int) -> None:
+        outputs = moved * self.parameters_per_number
+        self.network = self._built_network(self.network, "network", shape, outputs)
+
+    def _built_network(
+        self, network: keras.layers.Layer | None, name: str, shape: Shape, outputs: int
+    ) -> keras.layers.Layer:
+        """The network, built; refused if it does not give `outputs` numbers at each place."""
+        if network is None:
+            network = CouplingNetwork(
+                outputs, self.hidden_units, self.activation, name=name, dtype=self.dtype_policy
+            )
+        if not network.built:
+            network.build(shape)
+        # Symbolic: a functional model then looks at its input's shape too.
+        found = network(keras.KerasTensor(shape, dtype=self.flow_dtype))
+        if not hasattr(found, "shape") or tuple(found.shape[1:]) != (*shape[1:-1], outputs):
+            raise ValueError(
+                f"The network '{network.name}' of layer '{self.name}' gets {shape} and must give "
+                f"{(*shape[:-1], outputs)}: {self.parameters_per_number} numbers for each one that "
+                f"is moved. It gives {getattr(found, 'shape', found)}. Change the units of its "
+                "last layer."
+            )
+        return network
+
+    def get_config(self) -> Config:
+        return {
+            **super().get_config(),
+            "mask": self.mask,
+            "invert": self.invert,
+            "network": None if self.makes_network else _serialized(self.network),
+            "hidden_units": list(self.hidden_units),
+            "activation": keras.activations.serialize(self.activation),
+            "seed": self.seed,
+            "gain": self.gain,
+        }
+
+    @classmethod
+    def from_config(cls, config: Config) -> "Coupling":
+        network = config.get("network")
+        return cls(**{**config, "network": _deserialized(network)})
+
+
+def _serialized(network: Any) -> Any:
+    if isinstance(network, (list, tuple)):
+        return [keras.saving.serialize_keras_object(part) for part in network]
+    return keras.saving.serialize_keras_object(network)
+
+
+def _deserialized(network: Any) -> Any:
+    if isinstance(network, (list, tuple)):
+        return [keras.saving.deserialize_keras_object(part) for part in network]
+    return None if network is None else keras.saving.deserialize_keras_object(network)

@@ -1,0 +1,83 @@
+"""From a bounded interval to all real numbers, as pixels need before they enter a flow."""
+
+import math
+from typing import Any
+
+import keras
+from keras import ops
+
+from kerasar.layers.bijections.base import Bijection, sum_event
+from kerasar.typing import Config, Tensor
+
+
+@keras.saving.register_keras_serializable(package="kerasar")
+class Logit(Bijection):
+    """z = log(p) - log(1 - p), with p = alpha + (1 - 2 alpha) (x - low) / (high - low).
+
+    Alpha keeps p off 0 and 1, so that the ends of [low, high] have finite latents. Data must lie
+    in [low, high] (`domain` says so; `FlowModel` refuses others). The map itself goes on a little
+    further, to where p reaches 0 and 1; beyond that it gives NaN, never a wrong number. So samples
+    can lie outside [low, high] by up to alpha / (1 - 2 alpha) of its width.
+
+    Args:
+        low, high: floats. The ends of the interval that data lie in.
+        alpha: float in (0, ½).
+        **kwargs: `name`, `dtype` and `trainable`, as for `keras.layers.Layer`.
+
+    Input shape:
+        Any, numbers in [low, high].
+
+    Output shape:
+        A pair: the input shape, and `(batch,)`.
+
+    Raises:
+        ValueError: if `low` is not below `high`, or `alpha` is not in (0, ½).
+
+    References:
+        Dinh, Sohl-Dickstein & Bengio. Density estimation using Real NVP. ICLR 2017, section 4.1
+        (who have alpha at the lower end only). https://arxiv.org/abs/1605.08803
+    """
+
+    def __init__(
+        self, low: float = 0.0, high: float = 1.0, alpha: float = 0.05, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        if not float("-inf") < low < high < float("inf"):
+            raise ValueError(
+                f"Layer '{self.name}' needs an interval, low < high, but got low={low!r}, "
+                f"high={high!r}."
+            )
+        if not 0 < alpha < 0.5:
+            raise ValueError(
+                f"Layer '{self.name}' needs an alpha between 0 and ½, for the ends of the interval "
+                f"would have infinite latents, but got {alpha!r}. Take 0.05, or 1e-6 to stay close "
+                "to the plain logit."
+            )
+        self.low = low
+        self.high = high
+        self.alpha = alpha
+
+    @property
+    def domain(self) -> tuple[float, float]:  # type: ignore[override]
+        return self.low, self.high
+
+    def call(self, x: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        x = self.as_data(x)
+        # Both p and 1 - p from the nearer end: neither is a difference of close numbers.
+        p = self.alpha + (x - self.low) * self._slope
+        q = self.alpha + (self.high - x) * self._slope
+        log_p, log_q = ops.log(p), ops.log(q)
+        return log_p - log_q, sum_event(math.log(self._slope) - log_p - log_q)
+
+    def inverse(self, z: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        z = self.as_latent(z)
+        x = self.low + (ops.sigmoid(z) - self.alpha) / self._slope
+        log_slope = -ops.softplus(z) - ops.softplus(-z) - math.log(self._slope)
+        return x, sum_event(log_slope)
+
+    @property
+    def _slope(self) -> float:
+        return (1 - 2 * self.alpha) / (self.high - self.low)
+
+    def get_config(self) -> Config:
+        return {**super().get_config(), "low": self.low, "high": self.high, "alpha": self.alpha}

@@ -1,0 +1,89 @@
+"""Standardisation as the first bijection of a flow: kept in the model, counted in its density."""
+
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import ops
+
+from kerasar.layers.bijections.base import Bijection
+from kerasar.typing import Shape, Tensor
+
+
+@keras.saving.register_keras_serializable(package="kerasar")
+class StandardizeBijection(Bijection):
+    """Subtracts the data's mean and divides by their standard deviation, fixed numbers.
+
+    Put it first in a flow. `FlowModel.fit` takes the statistics from the training data, once; they
+    are saved with the model, so `log_prob` and samples are in the data's own units. Before that the
+    layer is the identity. There is one pair of numbers for each feature, or channel of an image.
+
+    Input shape:
+        `(batch, dim)` or `(batch, height, width, channels)`.
+
+    Output shape:
+        A pair: the same shape, and the log determinant in nats, `(batch,)`.
+    """
+
+    def build(self, x_shape: Shape, condition_shape: Shape | None = None) -> None:
+        super().build(x_shape, condition_shape)
+        kind: dict[str, Any] = dict(trainable=False, dtype=self.flow_dtype, autocast=False)
+        self.mean = self.add_weight(shape=x_shape[-1:], initializer="zeros", name="mean", **kind)
+        self.log_scale = self.add_weight(
+            shape=x_shape[-1:], initializer="zeros", name="log_scale", **kind
+        )
+        self.adapted = self.add_weight(
+            shape=(), initializer="zeros", name="adapted", trainable=False, dtype="int32"
+        )
+
+    @property
+    def is_adapted(self) -> bool:
+        """Whether the statistics have been taken from data."""
+        return bool(self.adapted.numpy() != 0)
+
+    def adapt(self, data: Any) -> None:
+        """Takes mean and standard deviation from data.
+
+        Args:
+            data: an array `(n, *event)`, or a `tf.data.Dataset` of batches; it is read once.
+
+        Raises:
+            ValueError: if a feature is constant, or not finite.
+        """
+        batches = data.as_numpy_iterator() if isinstance(data, tf.data.Dataset) else [data]
+        count, mean, squares = 0, np.zeros(self.mean.shape), np.zeros(self.mean.shape)
+        for batch in batches:
+            rows = np.asarray(batch, "float64").reshape(-1, *mean.shape)
+            # Chan's update of a mean and of a sum of squares about it: no cancellation.
+            total = count + len(rows)
+            apart = rows.mean(axis=0) - mean
+            squares += ((rows - rows.mean(axis=0)) ** 2).sum(axis=0)
+            squares += apart**2 * count * len(rows) / total
+            mean += apart * len(rows) / total
+            count = total
+        deviation = np.sqrt(squares / max(count, 1))
+        bad = ~np.isfinite(deviation) | (deviation <= 1e-7 * np.abs(mean))
+        if bad.any():
+            place = int(np.argmax(bad))
+            raise ValueError(
+                f"Layer '{self.name}' divides by the standard deviation of each feature, but that "
+                f"of feature {place} is {deviation[place]:g} about a mean of {mean[place]:g}. Leave "
+                "constant features out."
+            )
+        self.mean.assign(mean)
+        self.log_scale.assign(np.log(deviation))
+        self.adapted.assign(1)
+
+    def call(self, x: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        x = self.as_data(x)
+        z = (x - self.mean) * ops.exp(-self.log_scale)
+        return z, self.constant_log_det(x, -self._log_volume())
+
+    def inverse(self, z: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        z = self.as_latent(z)
+        x = z * ops.exp(self.log_scale) + self.mean
+        return x, self.constant_log_det(z, self._log_volume())
+
+    def _log_volume(self) -> Tensor:
+        return ops.sum(self.log_scale) * (self.numbers // self.log_scale.shape[0])

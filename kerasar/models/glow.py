@@ -1,0 +1,77 @@
+"""Glow: activation normalisation, a learned mixing of channels, affine couplings."""
+
+from collections.abc import Sequence
+
+from kerasar.flow import FlowModel
+from kerasar.layers import (
+    ActNorm,
+    AffineCoupling,
+    Bijection,
+    FactorOut,
+    Invertible1x1Conv,
+    Logit,
+    Squeeze2D,
+)
+from kerasar.models.multiscale_real_nvp import check_image_shape
+from kerasar.training.checks import check_count
+
+
+def Glow(
+    image_shape: Sequence[int],
+    levels: int | None = 256,
+    stages: int = 2,
+    depth: int = 8,
+    filters: int = 64,
+    alpha: float = 0.05,
+    seed: int = 0,
+    condition_shape: Sequence[int] | None = None,
+    name: str = "glow",
+) -> FlowModel:
+    """Glow for images, ready to compile and fit.
+
+    A stage is a squeeze, `depth` steps and a factor-out; a step is `ActNorm`, an
+    `Invertible1x1Conv` and an affine coupling of half the channels with a network of three
+    convolutions. (The paper has a learned prior at each factor-out, and no logit before the flow.)
+
+    Args:
+        image_shape: `(height, width, channels)`. Each stage halves height and width.
+        levels: int. The images hold integers in `[0, levels)`. None for real numbers in [0, 1].
+        stages: int, at least 1. 28×28 images take 2.
+        depth: int. Steps in each stage.
+        filters: int. Channels of the two hidden convolutions. (The paper has 512.)
+        alpha: float in (0, ½). How far the logit keeps pixels off black and white.
+        seed: int. Of the rotations that the mixings start from.
+        condition_shape: `(features,)`, or `(height, width, channels)`; None without condition.
+        name: the model's name.
+
+    Returns:
+        A `FlowModel`.
+
+    Raises:
+        ValueError: if height or width cannot be halved `stages` times.
+
+    References:
+        Kingma & Dhariwal. Glow: Generative Flow with Invertible 1x1 Convolutions. NeurIPS 2018.
+        https://arxiv.org/abs/1807.03039
+    """
+    check_count(stages, "stages")
+    check_count(depth, "depth")
+    shape = check_image_shape(image_shape, stages)
+    rest: list[Bijection] = []
+    for stage in reversed(range(stages)):
+        flow: list[Bijection] = [Squeeze2D(name=f"squeeze_{stage}")]
+        for i in range(depth):
+            place = f"{stage}_{i}"
+            coupling = AffineCoupling(
+                "channelwise", hidden_units=(filters, filters), name=f"coupling_{place}"
+            )
+            mixing = Invertible1x1Conv(seed + stage * depth + i, name=f"mix_{place}")
+            flow += [ActNorm(name=f"act_norm_{place}"), mixing, coupling]
+        rest = [*flow, FactorOut(rest, name=f"factor_out_{stage}")]
+    return FlowModel(
+        [Logit(alpha=alpha, name="logit"), *rest],
+        shape,
+        dequantize=levels,
+        condition_shape=condition_shape,
+        name=name,
+    )

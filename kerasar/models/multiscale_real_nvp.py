@@ -1,0 +1,106 @@
+"""Multi-scale Real NVP: couplings on pixels, then on channels, and half leaves early."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from kerasar.flow import FlowModel
+from kerasar.layers import (
+    AffineCoupling,
+    Bijection,
+    FactorOut,
+    Logit,
+    ResidualConvNet,
+    Squeeze2D,
+)
+from kerasar.training.checks import check_count
+
+
+def MultiscaleRealNVP(
+    image_shape: Sequence[int],
+    levels: int | None = 256,
+    stages: int = 2,
+    filters: int = 32,
+    blocks: int = 2,
+    alpha: float = 0.05,
+    condition_shape: Sequence[int] | None = None,
+    name: str = "multiscale_real_nvp",
+) -> FlowModel:
+    """Real NVP for images, ready to compile and fit.
+
+    A stage is three couplings with checkerboard masks, a squeeze, three couplings with channel
+    masks, and a factor-out. A last stage of four checkerboard couplings follows. A factor-out
+    closes each stage, the last too, so the latent is one flat vector. Checkerboard networks work
+    at half the resolution where the size is even (`ResidualConvNet`), which the paper's do not.
+
+    Args:
+        image_shape: `(height, width, channels)`. Each stage halves height and width.
+        levels: int. The images hold integers in `[0, levels)`. None for real numbers in [0, 1].
+        stages: int. How many stages come before the last: 28×28 images take 2.
+        filters: int. Channels of the networks in the first stage; doubled by each stage.
+        blocks: int. Residual blocks of each network.
+        alpha: float in (0, ½). How far the logit keeps pixels off black and white.
+        condition_shape: `(features,)`, or `(height, width, channels)`; None without condition.
+        name: the model's name.
+
+    Returns:
+        A `FlowModel`.
+
+    Raises:
+        ValueError: if height or width cannot be halved `stages` times.
+
+    References:
+        Dinh, Sohl-Dickstein & Bengio. Density estimation using Real NVP. ICLR 2017, section 4.1.
+        https://arxiv.org/abs/1605.08803
+    """
+    check_count(stages, "stages", least=0)
+    height, width, channels = check_image_shape(image_shape, stages)
+    flow = _flow(height, width, channels, stages, filters, blocks)
+    return FlowModel(
+        [Logit(alpha=alpha, name="logit"), *flow],
+        (height, width, channels),
+        dequantize=levels,
+        condition_shape=condition_shape,
+        name=name,
+    )
+
+
+def check_image_shape(image_shape: Sequence[int], halvings: int) -> tuple[int, int, int]:
+    """Height, width and channels, refused if they cannot be halved so many times."""
+    if len(image_shape) != 3:
+        raise ValueError(
+            f"image_shape must be (height, width, channels), but got {tuple(image_shape)}."
+        )
+    height, width, channels = (
+        check_count(size, "each size of image_shape") for size in image_shape
+    )
+    if height % 2**halvings or width % 2**halvings:
+        raise ValueError(
+            f"Each stage halves the image, so height and width must be multiples of {2**halvings}, "
+            f"but image_shape is {tuple(image_shape)}. Take fewer stages, or pad the images."
+        )
+    return height, width, channels
+
+
+def _flow(
+    height: int, width: int, channels: int, stages: int, filters: int, blocks: int, stage: int = 0
+) -> list[Bijection]:
+    """The bijections from one stage on."""
+
+    def coupling(kind: str, i: int, channels: int, moved: int) -> AffineCoupling:
+        even = kind == "checkerboard" and height % 2 == 0 and width % 2 == 0
+        network = ResidualConvNet(2 * moved, filters, blocks, 2 if even else 1, name="network")
+        name = f"{kind}_{stage}_{i}"
+        return AffineCoupling(kind, invert=i % 2 == 1, network=network, name=name)
+
+    if stages == 0:
+        last: list[Any] = [coupling("checkerboard", i, channels, channels) for i in range(4)]
+        return [*last, FactorOut(name=f"factor_out_{stage}")]
+    on_pixels = [coupling("checkerboard", i, channels, channels) for i in range(3)]
+    on_channels = [coupling("channelwise", i, 4 * channels, 2 * channels) for i in range(3)]
+    rest = _flow(height // 2, width // 2, 2 * channels, stages - 1, 2 * filters, blocks, stage + 1)
+    return [
+        *on_pixels,
+        Squeeze2D(name=f"squeeze_{stage}"),
+        *on_channels,
+        FactorOut(rest, name=f"factor_out_{stage}"),
+    ]

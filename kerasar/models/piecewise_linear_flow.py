@@ -1,0 +1,31 @@
+"""The lecture's first flow: one rising, piecewise linear map of the line onto itself."""
+
+from kerasar.flow import FlowModel
+from kerasar.layers import PiecewiseLinear
+
+
+def PiecewiseLinearFlow(
+    pieces: int = 100,
+    xmin: float = -4.0,
+    xmax: float = 4.0,
+    name: str = "piecewise_linear_flow",
+) -> FlowModel:
+    """A flow on the line, of one piecewise linear map, ready to compile and fit.
+
+    Its density is a normal one, stretched piece by piece. Outside of `[xmin, xmax]` the first and
+    last pieces go on.
+
+    Args:
+        pieces: int. How many straight pieces. (The lecture has 1001.)
+        xmin, xmax: floats. The interval that they divide.
+        name: the model's name.
+
+    Returns:
+        A `FlowModel` of numbers, `(batch, 1)`.
+
+    References:
+        Fleuret. Deep Learning course, lecture on normalizing flows. https://fleuret.org/dlc/
+    """
+    return FlowModel(
+        [PiecewiseLinear(pieces, xmin, xmax, name="piecewise_linear")], (1,), name=name
+    )

@@ -1,0 +1,88 @@
+"""A density in the plane and samples from it, side by side."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_POINT = "#1f4e79"
+
+
+def density_figure(
+    model: Any,
+    data: Any = None,
+    num_samples: int = 2000,
+    seed: int = 0,
+    resolution: int = 200,
+    condition: Any = None,
+    heading: str | None = None,
+) -> Figure:
+    """Draws the density of a model of points in the plane, its samples and, where given, data.
+
+    Args:
+        model: a `FlowModel` of event shape `(2,)`, of real numbers.
+        data: points, `(n, 2)`, for a third panel.
+        num_samples: int. How many samples are drawn.
+        seed: int. Of the samples.
+        resolution: int. Points on each side of the grid that the density is computed on.
+        condition: `(1, features)`, for a conditional model.
+        heading: text above everything.
+
+    Returns:
+        A figure, for `save` or a notebook.
+
+    Raises:
+        ValueError: for a model of other data.
+    """
+    from matplotlib.figure import Figure
+
+    if model.data_shape != (2,) or not model.exact:
+        raise ValueError(
+            "density_figure shows densities of real numbers in the plane, event_shape=(2,), but "
+            f"model '{model.name}' has event_shape={model.data_shape}, "
+            f"dequantize={model.data_levels}. image_grid shows images, map_figure numbers."
+        )
+
+    def repeated(count: int) -> Any:
+        return None if condition is None else np.repeat(np.asarray(condition), count, axis=0)
+
+    samples = model.sample(num_samples, seed=seed, condition=repeated(num_samples))
+    panels = [("samples", samples)]
+    if data is not None:
+        panels.append(("data", np.asarray(data)))
+    low, high = _extent(panels[-1][1])
+    x, y = (np.linspace(low[i], high[i], resolution) for i in range(2))
+    grid = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
+    log_prob = model.log_prob(grid, condition=repeated(len(grid)))
+
+    columns = 1 + len(panels)
+    figure = Figure(figsize=(3.4 * columns, 3.6), layout="constrained")
+    axes = figure.subplots(1, columns)
+    axes[0].imshow(
+        np.exp(log_prob.reshape(resolution, resolution)),
+        origin="lower",
+        extent=(low[0], high[0], low[1], high[1]),
+        aspect="auto",
+        cmap="Blues",
+    )
+    axes[0].set_title("density", fontsize=10)
+    for axis, (title, points) in zip(axes[1:], panels, strict=True):
+        axis.plot(*points.T, ".", color=_POINT, markersize=2, alpha=0.5)
+        axis.set_title(title, fontsize=10)
+    for axis in axes:
+        axis.set_xlim(low[0], high[0])
+        axis.set_ylim(low[1], high[1])
+    if heading:
+        figure.suptitle(heading, fontsize=11)
+    return figure
+
+
+def _extent(points: Any) -> tuple[Any, Any]:
+    """Corners of a box that holds all points but a few strays, with room about it."""
+    low, high = np.quantile(points, [0.002, 0.998], axis=0)
+    room = 0.15 * (high - low) + 1e-6
+    return low - room, high + room

@@ -1,0 +1,75 @@
+"""The learned map of the line, with the densities on both axes: the lecture's figure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_MODEL, _TARGET = "#1f4e79", "#e45756"
+
+
+def map_figure(
+    model: Any,
+    low: float = -4.0,
+    high: float = 4.0,
+    target: Callable[[Any], Any] | None = None,
+    heading: str | None = None,
+) -> Figure:
+    """Draws z = f(x): the data's density below, the latents' to the left, the map between them.
+
+    Args:
+        model: a `FlowModel` of event shape `(1,)`, of real numbers, without condition.
+        low, high: floats. The part of the line that is drawn.
+        target: the true log density, a function of `(n, 1)` that gives `(n,)`, such as
+            `kerasar.data.mixture_log_prob`.
+        heading: text above everything.
+
+    Returns:
+        A figure, for `save` or a notebook.
+
+    Raises:
+        ValueError: for a model of other data, or an empty interval.
+
+    References:
+        Fleuret. Deep Learning course, lecture on normalizing flows. https://fleuret.org/dlc/
+    """
+    from matplotlib.figure import Figure
+
+    if model.data_shape != (1,) or not model.exact:
+        raise ValueError(
+            "map_figure shows maps of real numbers, event_shape=(1,), but model "
+            f"'{model.name}' has event_shape={model.data_shape}, dequantize={model.data_levels}. "
+            "density_figure shows the plane."
+        )
+    if not low < high:
+        raise ValueError(f"low must be below high, but got low={low}, high={high}.")
+    x = np.linspace(low, high, 1000, dtype="float32")[:, None]
+    z, density = model.latent(x)[:, 0], np.exp(model.log_prob(x))
+    shown = np.linspace(max(z.min(), -8), min(z.max(), 8), 1000, dtype="float32")
+    base = np.exp(np.asarray(model.base.log_prob(shown[:, None])))
+
+    figure = Figure(figsize=(5.2, 5.2), layout="constrained")
+    left, main, _, below = figure.subplots(
+        2, 2, width_ratios=(1, 3), height_ratios=(3, 1), sharex="col", sharey="row"
+    ).flat
+    figure.delaxes(_)
+    main.plot(x[:, 0], z, color=_MODEL)
+    left.fill_betweenx(shown, base, color=_MODEL, alpha=0.35, linewidth=0)
+    left.invert_xaxis()
+    left.set_ylabel("z")
+    below.fill_between(x[:, 0], density, color=_MODEL, alpha=0.35, linewidth=0, label="model")
+    if target is not None:
+        below.plot(x[:, 0], np.exp(target(x)), color=_TARGET, linewidth=1, label="true")
+        below.legend(frameon=False, fontsize=8)
+    below.invert_yaxis()
+    below.set_xlabel("x")
+    main.set_ylim(shown[0], shown[-1])
+    main.set_xlim(low, high)
+    if heading:
+        figure.suptitle(heading, fontsize=11)
+    return figure

@@ -1,0 +1,49 @@
+"""Writes functions as one SavedModel, whole or not at all."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import keras
+import tensorflow as tf
+
+#: A function on tensors, and the specifications of its arguments, named as in the request.
+Endpoint: TypeAlias = tuple[Callable[..., Any], list[tf.TensorSpec]]
+
+
+def write_archive(
+    endpoints: Callable[[], dict[str, Endpoint]],
+    filepath: str | os.PathLike[str],
+    verbose: bool = False,
+) -> None:
+    """Writes endpoints; the first one becomes `serving_default`.
+
+    Args:
+        endpoints: makes them, by name; called once the place is known to be free.
+        filepath: a folder that does not exist yet.
+        verbose: as for `keras.Model.export`.
+
+    Raises:
+        FileExistsError: if `filepath` exists; nothing is overwritten.
+    """
+    filepath = os.fspath(filepath)
+    if os.path.exists(filepath):
+        raise FileExistsError(
+            f"'{filepath}' exists already, and an export overwrites nothing. TensorFlow Serving "
+            "picks the highest number: export to the next one."
+        )
+    archive = keras.export.ExportArchive()
+    for name, (function, specs) in endpoints().items():
+        archive.add_endpoint(name, function, input_signature=specs)
+    parent = os.path.dirname(os.path.abspath(filepath))
+    os.makedirs(parent, exist_ok=True)
+    # Written beside and moved into place, so that a server never sees half an export.
+    staging = tempfile.mkdtemp(prefix=".export-", dir=parent)
+    try:
+        written = os.path.join(staging, "model")
+        archive.write_out(written, verbose=verbose)
+        os.rename(written, filepath)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)

@@ -1,0 +1,107 @@
+"""Writes a flow as one SavedModel: `log_prob` (= `serving_default`), `sample` and `latent`."""
+
+import os
+from typing import Any
+
+import tensorflow as tf
+
+from kerasar.sampling.flow_sampler import samples_of
+from kerasar.serving.archive import Endpoint, write_archive
+from kerasar.training.batches import Batch
+from kerasar.training.density_model import value_assertions
+from kerasar.typing import Tensor
+
+
+def export_flow(model: Any, filepath: str | os.PathLike[str], verbose: bool = False) -> None:
+    """Writes the signatures of a `FlowModel`.
+
+    Raises:
+        FileExistsError: if `filepath` exists; nothing is overwritten.
+    """
+    write_archive(_Signatures(model).all, filepath, verbose)
+
+
+class _Signatures:
+    """The functions that are exported, on tensors named as in the signature."""
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+        dtype = tf.float32 if model.data_levels is None else tf.int32
+        self.x = tf.TensorSpec((None, *model.data_shape), dtype, name="x")
+        self.conditions = []
+        if model.condition_shape is not None:
+            shape = (None, *model.condition_shape)
+            self.conditions = [tf.TensorSpec(shape, tf.float32, name="condition")]
+
+    def all(self) -> dict[str, Endpoint]:
+        sampled = [
+            tf.TensorSpec((), tf.int32, name="num_samples"),
+            tf.TensorSpec((), tf.int32, name="seed"),
+            tf.TensorSpec((), tf.float32, name="temperature"),
+        ]
+        return {
+            "log_prob": (self.log_prob, [self.x, *self.conditions]),
+            "sample": (self.sample, [*sampled, *self.conditions]),
+            "latent": (self.latent, [self.x, *self.conditions]),
+        }
+
+    def log_prob(self, x: Tensor, *conditions: Tensor) -> dict[str, Tensor]:
+        x, condition = self._checked(x, conditions)
+        uniforms = None
+        if self.model.dequantization is not None:
+            examples = tf.range(tf.shape(x)[0])
+            uniforms = self.model.uniforms(tf.constant(0), examples, tf.constant(0), self.model.dim)
+        found = self.model.log_prob_of(Batch(x, condition), uniforms, training=False)
+        return {"log_prob": tf.cast(found, tf.float32)}
+
+    def latent(self, x: Tensor, *conditions: Tensor) -> dict[str, Tensor]:
+        x, condition = self._checked(x, conditions)
+        z, _ = self.model.latent_of(self.model.centred(x), condition, training=False)
+        return {"latent": tf.cast(z, tf.float32)}
+
+    def sample(
+        self, num_samples: Tensor, seed: Tensor, temperature: Tensor, *conditions: Tensor
+    ) -> dict[str, Tensor]:
+        most = self.model.base.largest_temperature
+        checks = [
+            tf.debugging.Assert(
+                num_samples > 0, ["num_samples must be at least 1, but is", num_samples]
+            ),
+            tf.debugging.Assert(seed >= 0, ["seed must not be negative, but is", seed]),
+            tf.debugging.Assert(
+                (temperature > 0) & (temperature < float("inf")) & (temperature <= most),
+                [f"temperature must be above 0 and at most {most}, but is", temperature],
+            ),
+        ]
+        with tf.control_dependencies(checks):
+            examples = tf.range(num_samples)
+        dtype = self.model.bijection.flow_dtype
+        condition = self._condition(conditions, num_samples)
+        drawn = samples_of(self.model, examples, seed, tf.cast(temperature, dtype), condition)
+        return {"samples": drawn if drawn.dtype.is_integer else tf.cast(drawn, tf.float32)}
+
+    def _checked(self, x: Tensor, conditions: tuple[Tensor, ...]) -> tuple[Tensor, Tensor | None]:
+        checks = value_assertions(x, self.model.data_levels)
+        low, high = self.model.domain
+        if self.model.data_levels is None and (low, high) != (-float("inf"), float("inf")):
+            inside = tf.reduce_all((x >= low) & (x <= high))
+            checks.append(tf.debugging.Assert(inside, [f"x must lie in [{low:g}, {high:g}]"]))
+        with tf.control_dependencies(checks):
+            x = tf.identity(x)
+        return x, self._condition(conditions, tf.shape(x)[0])
+
+    def _condition(self, conditions: tuple[Tensor, ...], examples: Tensor) -> Tensor | None:
+        if not conditions:
+            return None
+        (condition,) = conditions
+        rows = tf.shape(condition)[0]
+        words = ["condition must have one row for each example, but rows and examples are"]
+        checks = [
+            tf.debugging.Assert(tf.equal(rows, examples), [*words, rows, examples]),
+            tf.debugging.Assert(
+                tf.reduce_all(tf.math.is_finite(condition)), ["condition must be finite"]
+            ),
+        ]
+        with tf.control_dependencies(checks):
+            condition = tf.identity(condition)
+        return tf.cast(condition, self.model.bijection.flow_dtype)
