@@ -42,7 +42,8 @@ def small_models():
         )
         models = MappingProxyType({**registry.MODELS, "wavenet": entry})
         patch.setattr(registry, "MODELS", models)
-        patch.setattr(kerasar.AutoregressiveModel, "export", lambda model, path: None)
+        for kind in (kerasar.AutoregressiveModel, kerasar.FlowModel):
+            patch.setattr(kind, "export", lambda model, path: None)
         yield
 
 
@@ -72,17 +73,20 @@ def trained(tmp_path_factory, small_models):
     np.savez(home / "rolls.npz", train=rolls, train_offsets=np.cumsum([0, *length]))
     recordings(home / "voices")
     series_file(home / "tide.csv")
+    points = rng.normal(size=(60, 2)) * [1.0, 5.0] + [0.0, 100.0]
+    np.savetxt(home / "points.csv", points, delimiter=",", header="a,b", comments="")
     common = ("--epochs", 1, "--batch-size", 4)
     for model, data, name, options in (
         ("causal-conv-net", "rolls.npz", "sequences", ()),
         ("wavenet", "voices", "audio", ("--conditional",)),
         ("wavenet", "tide.csv", "series", ("--column", "metres")),
+        ("realnvp", "points.csv", "vectors", ()),
     ):
         succeed("train", model, "--data", home / data, "--out", home / name, *common, *options)
     return home
 
 
-@pytest.mark.parametrize("name", ["sequences", "audio", "series"])
+@pytest.mark.parametrize("name", ["sequences", "audio", "series", "vectors"])
 def test_a_run_keeps_its_kind_its_pictures_and_its_result(trained, name):
     config = json.loads((trained / name / "config.json").read_text())
     assert config["kind"] == name and np.isfinite(config["test"]["bits_per_dim"])
@@ -131,6 +135,19 @@ def test_a_series_is_forecast(trained):
     assert len(paths) == 120 and {"path", "step", "metres"} == set(paths[0])
     assert len(list(csv.DictReader(files[1].open()))) == 6
     assert files[2].stat().st_size > 1000
+
+
+def test_points_are_drawn_and_scored_in_their_own_units(trained):
+    run_folder, out = trained / "vectors", trained / "new.csv"
+    succeed("sample", run_folder, "--num", 50, "--out", out)
+    drawn = np.loadtxt(out, delimiter=",", skiprows=1)
+    assert drawn.shape == (50, 2) and abs(drawn[:, 1].mean() - 100) < 5
+    succeed("score", run_folder, trained / "points.csv", "--out", trained / "points-scored.csv")
+    rows = list(csv.DictReader((trained / "points-scored.csv").open()))
+    test = kerasar.data.load_vectors(trained / "points.csv").test
+    nats = -kerasar.load(run_folder).log_prob(test)
+    np.testing.assert_allclose([float(r["nats"]) for r in rows], nats, atol=1e-3)
+    assert "flow" in refuse("score", run_folder, trained / "points.csv", "--map", "map.npz")
 
 
 def test_what_data_look_like_says_their_kind(trained):

@@ -57,6 +57,12 @@ def test_the_code_for_series_prints_what_it_says(tmp_path, monkeypatch, capsys):
     assert capsys.readouterr().out.startswith("(3, 24)\n[")
 
 
+def test_the_code_for_flows_prints_what_it_says(capsys):
+    code = blocks("python")[4].replace("10_000", "200").replace("epochs=20", "epochs=1, verbose=0")
+    exec(compile(code, "README.md", "exec"), {"kerasar": kerasar})
+    assert capsys.readouterr().out.strip() == code.strip().rpartition("  # ")[2]
+
+
 def test_the_code_for_windows_prints_what_it_says(capsys):
     code = blocks("python")[3]
     exec(compile(code, "README.md", "exec"), {"kerasar": kerasar, "keras": keras})

@@ -18,6 +18,7 @@ from kerasar.layers import (
     RowLSTM,
     ScaleLevels,
     SplitChannels,
+    Standardize,
     StrictlyCausalConv1D,
     VerticalConv2D,
 )
@@ -52,6 +53,7 @@ LAYERS = {
     "position": (PositionalEncoding2D(), IMAGES, dict(open_axes=())),
     "position of integers": (PositionalEncoding2D(), IMAGES.astype("int32"), dict(open_axes=())),
     "scale": (ScaleLevels(5), INTEGERS, dict(open_axes=(1,))),
+    "standardize": (Standardize(0.5, 2.0), SERIES, {}),
     "split": (SplitChannels(2), IMAGES, {}),
     "residual network": (ResidualConvNet(3, 6, 1), IMAGES, {}),
     "residual network of half size": (

@@ -72,6 +72,21 @@ MODELS: Mapping[str, ModelEntry] = MappingProxyType(
                 "": Training(epochs=10, batch_size=32, learning_rate=2e-3),
             },
         ),
+        "pixelcnn": ModelEntry(
+            builder="kerasar.models:PixelCNN",
+            about="grey or colour images; masked convolutions (van den Oord et al. 2016a)",
+            training={"": Training(epochs=20, batch_size=32, learning_rate=1e-3)},
+        ),
+        "gated-pixelcnn": ModelEntry(
+            builder="kerasar.models:GatedPixelCNN",
+            about="grey or colour images; two gated stacks, classes (van den Oord et al. 2016b)",
+            training={"": Training(epochs=20, batch_size=32, learning_rate=1e-3)},
+        ),
+        "pixelrnn": ModelEntry(
+            builder="kerasar.models:PixelRNN",
+            about="grey or colour images; Row LSTM (van den Oord et al. 2016a)",
+            training={"": Training(epochs=20, batch_size=32, learning_rate=1e-3)},
+        ),
         "masked-input-lenet": ModelEntry(
             builder="kerasar.models:MaskedInputLeNet",
             about="grey images of 28×28; each pixel from mask and values (Fleuret, lecture 10.1)",
@@ -110,6 +125,47 @@ MODELS: Mapping[str, ModelEntry] = MappingProxyType(
             training={"": Training(epochs=40, batch_size=100, learning_rate=2e-3)},
             kinds=("sequences",),
             rename={"length": "dim"},
+        ),
+        "piecewise-linear-flow": ModelEntry(
+            builder="kerasar.models:PiecewiseLinearFlow",
+            about="points on the line; one monotone map (Fleuret's lecture on flows)",
+            training={"": Training(epochs=50, batch_size=250, learning_rate=1e-2)},
+            kinds=("vectors",),
+        ),
+        "nice": ModelEntry(
+            builder="kerasar.models:NICE",
+            about="points; additive couplings (Dinh et al. 2015)",
+            training={"": Training(epochs=50, batch_size=250, learning_rate=1e-3)},
+            kinds=("vectors",),
+            settings={"vectors": {"hidden_units": (100, 100)}},
+        ),
+        "realnvp": ModelEntry(
+            builder="kerasar.models:RealNVP",
+            about="points; affine couplings (Dinh et al. 2017)",
+            training={"": Training(epochs=50, batch_size=250, learning_rate=2e-3)},
+            kinds=("vectors",),
+        ),
+        "maf": ModelEntry(
+            builder="kerasar.models:MAF",
+            about="points; masked autoregressive flow (Papamakarios et al. 2017)",
+            training={"": Training(epochs=50, batch_size=250, learning_rate=1e-3)},
+            kinds=("vectors",),
+        ),
+        "neural-spline-flow": ModelEntry(
+            builder="kerasar.models:NeuralSplineFlow",
+            about="points; rational-quadratic spline couplings (Durkan et al. 2019)",
+            training={"": Training(epochs=50, batch_size=250, learning_rate=2e-3)},
+            kinds=("vectors",),
+        ),
+        "multiscale-realnvp": ModelEntry(
+            builder="kerasar.models:MultiscaleRealNVP",
+            about="images; couplings at several scales (Dinh et al. 2017)",
+            training={"": Training(epochs=10, batch_size=64, learning_rate=1e-3)},
+        ),
+        "glow": ModelEntry(
+            builder="kerasar.models:Glow",
+            about="images; couplings and invertible 1×1 convolutions (Kingma and Dhariwal 2018)",
+            training={"": Training(epochs=10, batch_size=64, learning_rate=1e-3)},
         ),
     }
 )

@@ -78,11 +78,15 @@ def score(
     import numpy as np
 
     model = folder.load_model()
+    if map_ is not None and not hasattr(model, "likelihood"):
+        raise ValueError(
+            "--map shows what each pixel or step adds, but this model is a flow, whose density is "
+            "of the whole example. Leave it out."
+        )
     batch, names = folder.kind.named(folder, model, data, data_dir, part.value)
     x = batch["x"] if isinstance(batch, dict) else batch
     shape = np.shape(x)
-    terms = model.log_prob_map(batch)
-    nats = -terms.sum(axis=tuple(range(1, terms.ndim)), dtype="float64")
+    terms, nats = _log_prob(model, batch)
     numbers = np.full(len(names), math.prod(shape[1:]), "float64")
     if isinstance(batch, dict) and "length" in batch:
         numbers = np.asarray(batch["length"], "float64") * math.prod(shape[2:])
@@ -93,7 +97,7 @@ def score(
     else:
         with written(out) as path, path.open("w", newline="", encoding="utf-8") as file:
             _write_rows(file, names, nats, bits)
-    if map_ is not None:
+    if map_ is not None and terms is not None:
         with written(map_) as path:
             _write_map(path, x, names, terms, model.data_levels)
     strangest = int(nats.argmax())
@@ -103,6 +107,14 @@ def score(
         f"{names[strangest]} with {bits[strangest]:.3f}.",
         err=True,
     )
+
+
+def _log_prob(model: Any, batch: Any) -> tuple[NDArray[Any] | None, NDArray[Any]]:
+    """What each event adds, None for flows, and -ln p of each example."""
+    if not hasattr(model, "likelihood"):
+        return None, -model.log_prob(batch).astype("float64")
+    terms = model.log_prob_map(batch)
+    return terms, -terms.sum(axis=tuple(range(1, terms.ndim)), dtype="float64")
 
 
 def _write_rows(file: TextIO, names: list[str], nats: NDArray[Any], bits: NDArray[Any]) -> None:

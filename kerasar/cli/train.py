@@ -74,7 +74,7 @@ def train(
     ] = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Train MODEL on DATA: images, sequences, recordings or a series.
+    """Train MODEL on DATA: images, sequences, recordings, a series or points.
 
     A tenth of the training data chooses the best epoch; the test data are looked at once, at the
     end. Ctrl-C ends training early and keeps the best so far.
@@ -83,6 +83,7 @@ def train(
         kerasar train shifted-pixelcnn --data mnist --epochs 1 --out runs/quick
         kerasar train wavenet --data recordings/ --conditional
         kerasar train causal-conv-net --data tide.csv --column metres
+        kerasar train realnvp --data moons
 
     The run folder holds model.keras, config.json, history.csv, logs for TensorBoard, pictures of
     what the model makes up, and export/1 for TensorFlow Serving.
@@ -274,7 +275,7 @@ def _a(noun: str) -> str:
 
 def _tell_what_next(run: RunFolder, kind: Kind, data: str, console: Console) -> None:
     path, command = run.path, _called_as()
-    shown = " and ".join(kind.pictures)
+    shown = " and ".join(name for name in kind.pictures if (path / name).exists())
     console.print(f"\nAll of it is in [bold]{path}[/bold]: look at {shown}.")
     console.print("Next:", style="dim")
     for arguments, what in (

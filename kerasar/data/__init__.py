@@ -8,6 +8,7 @@ from kerasar.data.audio import write_wav as write_wav
 from kerasar.data.audio_data import AudioData as AudioData
 from kerasar.data.catalog import DATASETS as DATASETS
 from kerasar.data.catalog import SEQUENCES as SEQUENCES
+from kerasar.data.catalog import VECTORS as VECTORS
 from kerasar.data.digits import load_digits as load_digits
 from kerasar.data.image_data import ImageData as ImageData
 from kerasar.data.images import load_images as load_images

@@ -25,3 +25,12 @@ SEQUENCES: Mapping[str, str] = MappingProxyType(
         "FILE.csv": "a series: a row for each step; --column says which; .npy arrays too",
     }
 )
+
+#: What models of vectors are trained on.
+VECTORS: Mapping[str, str] = MappingProxyType(
+    {
+        "moons": "points in the plane; also circles, spirals, pinwheel, checkerboard",
+        "mixture": "points on the line, of a known density",
+        "FILE.csv": "a row of numbers for each vector; --column says which of them",
+    }
+)

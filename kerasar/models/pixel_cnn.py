@@ -17,11 +17,11 @@ from kerasar.training.likelihoods import Categorical, Likelihood
 def pixel_cnn(
     image_shape: ImageShape,
     levels: int = 256,
-    filters: int = 32,
+    filters: int = 48,
     blocks: int = 7,
     kernel_size: int = 3,
     first_kernel_size: int = 7,
-    head_filters: int = 128,
+    head_filters: int = 96,
     likelihood: Likelihood | None = None,
 ) -> keras.Model:
     """Builds the network; see `PixelCNN` for the arguments.
@@ -49,11 +49,11 @@ def pixel_cnn(
 def PixelCNN(
     image_shape: ImageShape,
     levels: int = 256,
-    filters: int = 32,
+    filters: int = 48,
     blocks: int = 7,
     kernel_size: int = 3,
     first_kernel_size: int = 7,
-    head_filters: int = 128,
+    head_filters: int = 96,
     likelihood: Likelihood | None = None,
 ) -> AutoregressiveModel:
     """PixelCNN for grey and colour images, ready to compile and fit.

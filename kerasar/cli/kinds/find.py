@@ -8,9 +8,10 @@ from kerasar.cli.kinds.images import Images
 from kerasar.cli.kinds.kind import Kind
 from kerasar.cli.kinds.sequences import Sequences
 from kerasar.cli.kinds.series import Series
+from kerasar.cli.kinds.vectors import Vectors
 
 KINDS: Mapping[str, Kind] = MappingProxyType(
-    {kind.name: kind for kind in (Images(), Sequences(), Audio(), Series())}
+    {kind.name: kind for kind in (Images(), Sequences(), Audio(), Series(), Vectors())}
 )
 
 
