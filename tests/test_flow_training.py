@@ -221,7 +221,7 @@ def test_what_is_not_finite_stops_training_and_is_named(jit_compile):
 def test_layers_inside_a_factor_out_are_named():
     model = compiled(pictures())
     inside = model.bijection.bijections[-1].rest.bijections[0]
-    inside.network.last.bias.assign([3e38] * len(inside.network.last.bias))
+    inside.network.last.bias.assign(np.full(inside.network.last.bias.shape, 3e38))
     inside.network.last.kernel.assign(1e38 * inside.network.last.kernel)
     with pytest.raises(FloatingPointError, match=f"Layer '{inside.name}' is the first"):
         model.fit(IMAGES, verbose=0)
