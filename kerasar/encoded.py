@@ -56,16 +56,16 @@ class EncodedModel(DensityModel):
             )
         ((self._latent_name, shape),) = decoder.condition_shapes.items()
         #: Shape of one latent.
-        self.latent_shape: Shape = shape
-        self._check_fit()
+        self.latent_shape = tuple(size or 0 for size in shape)  # none is open: see below
+        self._check_fit(shape)
         self.built = True
         self._encode_graph: Any = None
 
-    def _check_fit(self) -> None:
-        if None in self.latent_shape or None in self.data_shape:
+    def _check_fit(self, latent_shape: Shape) -> None:
+        if None in latent_shape or None in self.data_shape:
             raise ValueError(
                 f"Data and latents must have known sizes, but have {self.data_shape} and "
-                f"{self.latent_shape}."
+                f"{latent_shape}."
             )
         wanted = (*self.latent_shape[:-1], self.numbers_per_latent * self.latent_shape[-1])
         taken = [tuple(tensor.shape[1:]) for tensor in self.encoder.inputs]

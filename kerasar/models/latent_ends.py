@@ -48,7 +48,7 @@ class LatentEnds:
             check_count(size, "a size in image_shape or latent_shape")
         check_count(levels, "levels", least=2)
         check_count(filters, "encoder_filters")
-        self.image_shape, self.latent_shape = tuple(image_shape), tuple(latent_shape)
+        self.image_shape, self.latent_shape = image_shape, tuple(latent_shape)
         self._levels, self._filters = levels, filters
         self._sizes = self._scales(builder)
 
