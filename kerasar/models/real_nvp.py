@@ -12,6 +12,7 @@ def RealNVP(
     dim: int,
     hidden: int = 64,
     depth: int = 8,
+    activation: Any = "tanh",
     separate: bool = True,
     scale_bound: float | None = 3.0,
     standardize: bool = False,
@@ -29,6 +30,7 @@ def RealNVP(
         dim: int, at least 2. Numbers in a vector.
         hidden: int. Width of the hidden layers.
         depth: int. How many couplings.
+        activation: of the hidden layers, as for `keras.layers.Dense`.
         separate: bool. Two networks in each coupling; False computes both in one, which is faster.
         scale_bound: float, the largest log scale. None leaves scales unbounded, as in the lecture:
             they may then overflow.
@@ -52,7 +54,9 @@ def RealNVP(
         if i % 2 == 0:
             # A shuffle and halves are a random mask whose networks see no zeros.
             flow.append(Permute("random", seed=seed + i // 2, name=f"shuffle_{i // 2}"))
-        both: dict[str, Any] = dict(hidden_units=(hidden,), activation="tanh", separate=separate)
+        both: dict[str, Any] = dict(
+            hidden_units=(hidden,), activation=activation, separate=separate
+        )
         coupling = AffineCoupling(
             "half", invert=i % 2 == 1, scale_bound=scale_bound, name=f"coupling_{i}", **both
         )

@@ -4,6 +4,7 @@ Unlike autoregressive samplers this is one pass for all dimensions at once, unle
 loops inside.
 """
 
+import os
 import time
 from typing import Any
 
@@ -16,6 +17,8 @@ from kerasar.typing import Tensor
 
 #: How many numbers are drawn at once where the user does not say: about 16 MB an activation.
 _CHUNK_NUMBERS = 2**18
+#: Fewer examples than this are not worth sharing out among cores.
+_LEAST_SHARE = 256
 
 
 class FlowSampler:
@@ -29,11 +32,10 @@ class FlowSampler:
         self.model = model
         self.patience = 1.0 + 0.05 * len(model.weights)
         self.spent = 0.0
-        self._graphs = {
-            compiled: tf.function(self._draw, jit_compile=compiled, autograph=False,
-                                  reduce_retracing=not compiled)
-            for compiled in (False, True)
-        }  # fmt: skip
+        self._plain = tf.function(self._draw, reduce_retracing=True, autograph=False)
+        self._loop = tf.function(self._draw, jit_compile=True, autograph=False)
+        self._loops = tf.function(self._shared_out, autograph=False)
+        self._sizes: set[int] = set()  # for which it is compiled
 
     def run(
         self,
@@ -69,13 +71,14 @@ class FlowSampler:
         compiled = self.spent > self.patience if jit_compile is None else jit_compile
         size = len(examples)
         if compiled:
-            # Sizes in powers of two: few of them are ever compiled.
-            room = 1 << (size - 1).bit_length()
+            fitting = [room for room in self._sizes if size <= room <= 1.1 * size]
+            room = min(fitting, default=_round_up(size))
+            self._sizes.add(room)
             examples = np.arange(examples[0], examples[0] + room, dtype="int32")
             if condition is not None:
                 condition = np.resize(condition, (room, *condition.shape[1:]))
         started = time.monotonic()
-        drawn = self._graphs[compiled](
+        drawn = (self._loops if compiled else self._plain)(
             tf.constant(examples),
             tf.constant(seed, tf.int32),
             tf.constant(temperature, self.model.bijection.flow_dtype),
@@ -89,6 +92,28 @@ class FlowSampler:
         self, examples: Tensor, seed: Tensor, temperature: Tensor, condition: Tensor | None
     ) -> Tensor:
         return samples_of(self.model, examples, seed, temperature, condition)
+
+    def _shared_out(
+        self, examples: Tensor, seed: Tensor, temperature: Tensor, condition: Tensor | None
+    ) -> Tensor:
+        """Compiled, a share of the examples on each core: a compiled loop runs on one."""
+        parts = os.cpu_count() or 1
+        share, rest = divmod(examples.shape[0], parts)
+        if rest or share < _LEAST_SHARE:
+            return self._loop(examples, seed, temperature, condition)
+        cuts = [slice(i * share, (i + 1) * share) for i in range(parts)]
+        conditions = [None if condition is None else condition[cut] for cut in cuts]
+        done = [
+            self._loop(examples[cut], seed, temperature, part)
+            for cut, part in zip(cuts, conditions, strict=True)
+        ]
+        return tf.concat(done, axis=0)
+
+
+def _round_up(count: int) -> int:
+    """At most an eighth more: few sizes are ever compiled, and cores divide them."""
+    unit = max(1 << max((count - 1).bit_length() - 3, 0), 1)
+    return -(-count // unit) * unit
 
 
 def samples_of(
