@@ -30,8 +30,13 @@ if TYPE_CHECKING:
     from kerasar.autoregressive import AutoregressiveModel as AutoregressiveModel
     from kerasar.causality import check_causal as check_causal
     from kerasar.causality import receptive_field as receptive_field
+    from kerasar.causality.convolutionalize import convolution_report as convolution_report
+    from kerasar.causality.convolutionalize import convolutionalize as convolutionalize
+    from kerasar.causality.convolutionalize import windowed as windowed
     from kerasar.flow import FlowModel as FlowModel
+    from kerasar.forecasting import forecast as forecast
     from kerasar.loading import load as load
+    from kerasar.masked_input import MaskedInputModel as MaskedInputModel
 
 _ROOMS = (
     "causality",
@@ -46,10 +51,15 @@ _ROOMS = (
 )
 _NAMES = {
     "AutoregressiveModel": "kerasar.autoregressive",
+    "MaskedInputModel": "kerasar.masked_input",
     "FlowModel": "kerasar.flow",
     "check_causal": "kerasar.causality",
+    "forecast": "kerasar.forecasting",
+    "convolution_report": "kerasar.causality.convolutionalize",
+    "convolutionalize": "kerasar.causality.convolutionalize",
     "load": "kerasar.loading",
     "receptive_field": "kerasar.causality",
+    "windowed": "kerasar.causality.convolutionalize",
 }
 
 

@@ -7,10 +7,10 @@ import numpy as np
 
 from kerasar.causality import check_causal
 from kerasar.causality.whole import WholeForm
-from kerasar.sampling.generate import check_method, check_options, generate
+from kerasar.sampling.generate import Graphs, check_method, check_options, generate
 from kerasar.serving.export import export_autoregressive
 from kerasar.training.autoregressive_density import AutoregressiveDensity
-from kerasar.training.checks import check_count, check_data, check_kind, check_seed
+from kerasar.training.checks import check_count, check_data, check_given, check_seed
 from kerasar.training.likelihoods import Likelihood
 from kerasar.typing import Shape, Tensor
 
@@ -49,7 +49,7 @@ class AutoregressiveModel(AutoregressiveDensity):
     ) -> None:
         super().__init__(network, likelihood, **kwargs)
         check_causal(network, self.likelihood.event_rank)
-        self.sampling_graphs: Any = _Graphs()
+        self.sampling_graphs: Any = Graphs()
         whole = WholeForm(network, self.likelihood.event_rank)
         self._whole = whole if whole.products else None
 
@@ -81,7 +81,7 @@ class AutoregressiveModel(AutoregressiveDensity):
         Args:
             num_samples: how many.
             seed: integer from 0 to 2³¹ - 1. The k-th sample of a seed does not depend on
-                `num_samples`, `chunk_size` or `method`.
+                `num_samples`, `chunk_size` or `method`; real values, up to rounding.
             temperature: above 0; divides the logits.
             top_k: draw among this many likeliest values only.
             top_p: draw among the likeliest values that together have this probability.
@@ -109,7 +109,7 @@ class AutoregressiveModel(AutoregressiveDensity):
         options = check_options(self, temperature, top_k, top_p)
         seed, method = check_seed(seed), check_method(self, method)
         shape = self._sampled_shape(length, image_shape)
-        condition = self.check_condition(condition, num_samples)
+        condition = self.check_condition(condition, num_samples, shape[0])
         values = np.zeros((num_samples, *shape), "int32" if self.discrete else "float32")
         known = np.zeros(values.shape, bool)
         if prompt is not None:
@@ -149,7 +149,9 @@ class AutoregressiveModel(AutoregressiveDensity):
         """Fills in what is not known, one position after the other.
 
         Each value is drawn given all values *before* it in the autoregressive order. Known values
-        that come later in the order stay untouched but do not influence earlier draws.
+        that come later in the order stay untouched but do not influence earlier draws. Where an
+        event is a vector (`likelihood.event_rank` 1), it is drawn whole: what is known of it stays,
+        but does not influence the rest of the same event.
 
         Args:
             images: `(batch, *data shape)`; whatever stands at unknown places is ignored.
@@ -168,22 +170,9 @@ class AutoregressiveModel(AutoregressiveDensity):
         check_count(chunk_size, "chunk_size")
         options = check_options(self, temperature, top_k, top_p)
         seed, method = check_seed(seed), check_method(self, method)
-        images, known = check_kind(images, "images"), np.asarray(known)
-        if known.dtype != bool:
-            raise TypeError(
-                f"known must be Boolean, True where the value is given, but its dtype is "
-                f"{known.dtype}. Write e.g. known = mask > 0."
-            )
-        if known.shape != images.shape:
-            raise ValueError(
-                f"known must have the shape of images, {images.shape}, but its shape is "
-                f"{known.shape}. np.broadcast_to(known, images.shape) repeats one mask."
-            )
-        # Unknown places may hold anything, NaN included.
-        values = np.where(known, images, 0)
-        values = check_data(values, self.data_shape, self.data_levels, "images")
+        values, known = check_given(images, known, self.data_shape, self.data_levels, "images")
         values = values.astype("int32" if self.discrete else "float32")
-        condition = self.check_condition(condition, len(values))
+        condition = self.check_condition(condition, len(values), values.shape[1])
         drawn = generate(
             self,
             values,
@@ -260,7 +249,3 @@ class AutoregressiveModel(AutoregressiveDensity):
                         f"{name}={given}. Leave {name} out."
                     )
         return (*chosen, *self.data_shape[len(chosen) :])  # type: ignore[arg-type]
-
-
-class _Graphs(dict[Any, Any]):
-    """A cache that Keras neither tracks nor saves."""

@@ -50,9 +50,9 @@ class FlowModel(FlowDensity):
 
     Example:
         >>> import kerasar
-        >>> from kerasar.layers import AffineCoupling, Standardize
+        >>> from kerasar.layers import AffineCoupling, StandardizeBijection
         >>> couplings = [AffineCoupling(invert=bool(i % 2)) for i in range(4)]
-        >>> model = kerasar.FlowModel([Standardize(), *couplings], event_shape=(2,))
+        >>> model = kerasar.FlowModel([StandardizeBijection(), *couplings], event_shape=(2,))
         >>> model.compile()
         >>> moons = kerasar.data.toy_density("moons", 1000)
         >>> history = model.fit(moons, epochs=1, verbose=0)

@@ -6,7 +6,8 @@ from typing import Any
 
 import keras
 
-import kerasar.models  # noqa: F401  (registers all that a saved model may hold)
+import kerasar.causality.convolutionalize  # noqa: F401  (registers what a file may hold)
+import kerasar.models  # noqa: F401  (likewise)
 
 
 def load(path: str | os.PathLike[str]) -> Any:

@@ -18,7 +18,7 @@ from kerasar.layers import (
     PiecewiseLinear,
     RationalQuadraticSplineCoupling,
     Squeeze2D,
-    Standardize,
+    StandardizeBijection,
 )
 
 _RNG = np.random.default_rng(0)
@@ -124,7 +124,7 @@ BIJECTIONS = {
         {"extremes": (0.0, 256.0)},
     ),
     "sigmoid": (lambda: Inverse(Logit()), VECTORS, {"latent_extremes": (0.0, 1.0)}),
-    "standardise": (Standardize, VECTORS, {}),
+    "standardise": (StandardizeBijection, VECTORS, {}),
     "squeeze": (Squeeze2D, IMAGES, {}),
     "unsqueeze": (lambda: Inverse(Squeeze2D()), IMAGES.reshape(2, 1, 2, 8), {}),
     "reverse": (Permute, VECTORS, {}),

@@ -3,7 +3,7 @@
 import numpy as np
 
 import kerasar
-from kerasar.layers import AffineCoupling, FactorOut, Logit, Squeeze2D, Standardize
+from kerasar.layers import AffineCoupling, FactorOut, Logit, Squeeze2D, StandardizeBijection
 from kerasar.testing import randomise
 
 RNG = np.random.default_rng(0)
@@ -20,7 +20,7 @@ def couplings(count=2, **kwargs):
 
 def plane(condition_shape=None, standardize=False, **kwargs):
     """A random flow of points in the plane."""
-    first = [Standardize()] if standardize else []
+    first = [StandardizeBijection()] if standardize else []
     model = kerasar.FlowModel(
         [*first, *couplings()], (2,), condition_shape=condition_shape, **kwargs
     )

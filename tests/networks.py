@@ -6,7 +6,15 @@ from keras import ops
 from small_layers import ColourConv, SmallDiagonalRNN, SmallNADE, SmallRowRNN
 
 import kerasar
-from kerasar.layers import CausalShift, HorizontalConv2D, ScaleLevels, SplitChannels, VerticalConv2D
+from kerasar.layers import (
+    NADE,
+    CausalShift,
+    DilatedPooling1D,
+    HorizontalConv2D,
+    ScaleLevels,
+    SplitChannels,
+    VerticalConv2D,
+)
 
 LENGTH, LEVELS = 12, 4
 
@@ -139,6 +147,32 @@ def nade():
     return keras.Model(x, L.Dense(2)(SmallNADE(5)(h)))
 
 
+def strict_recurrence():
+    """Strictly causal in itself; what it reads is not zero before the first position."""
+    return _sequence(lambda h: NADE(5)(L.Dense(1)(h)), shift=False)
+
+
+def wave_net():
+    return kerasar.models.WaveNet(
+        LENGTH, LEVELS, filters=4, skip_filters=5, cycles=2, cycle_length=2
+    ).network
+
+
+def densely_connected():
+    return kerasar.models.CausalConvNet(
+        LENGTH, LEVELS, 5, dilations=(1, 2), skip="concatenate", hide_present="first_conv"
+    ).network
+
+
+def pooled_with_gaps():
+    def body(h):
+        h = DilatedPooling1D("max", 2, dilation_rate=2)(L.Conv1D(8, 2, padding="causal")(h))
+        h = DilatedPooling1D("max", 2, "same", 2)(CausalShift(steps=2)(h))
+        return DilatedPooling1D("avg", 3, dilation_rate=2)(h)
+
+    return _sequence(body)
+
+
 def conditional():
     """A class for the whole sequence, a slow series beside it."""
     x = keras.Input((LENGTH,), dtype="int32", name="x")
@@ -224,6 +258,16 @@ def diagonal_recurrent():
     return _image(body)
 
 
+def row_lstm():
+    sizes = dict(units=4, layers=2, first_kernel_size=3, head_filters=6)
+    return kerasar.models.PixelRNN((4, 5, 1), 3, "row_lstm", **sizes).network
+
+
+def diagonal_bilstm_colour():
+    sizes = dict(units=6, layers=1, first_kernel_size=3, head_filters=9)
+    return kerasar.models.PixelRNN((3, 4, 3), 3, "diagonal_bilstm", **sizes).network
+
+
 SEQUENCES = [
     plain,
     dilated,
@@ -240,6 +284,10 @@ SEQUENCES = [
     recurrent,
     open_length,
     nade,
+    wave_net,
+    densely_connected,
+    pooled_with_gaps,
+    strict_recurrence,
 ]
 IMAGES = [
     two_stacks,
@@ -250,4 +298,6 @@ IMAGES = [
     padded_image,
     row_recurrent,
     diagonal_recurrent,
+    row_lstm,
+    diagonal_bilstm_colour,
 ]

@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from kerasar.cli import app
 from kerasar.cli.errors import ErrorsAsMessages
+from kerasar.cli.kinds import KINDS
 from kerasar.cli.registry import MODELS, find_model
 
 COMMANDS = ["train", "sample", "inpaint", "score", "export", "models", "data"]
@@ -62,8 +63,16 @@ def test_version_is_printed():
 
 @pytest.mark.parametrize("name", list(MODELS))
 def test_each_entry_of_the_registry_builds_a_model(name):
-    model = MODELS[name].build(image_shape=(4, 4, 1), levels=3)
-    assert model.data_shape == (4, 4, 1) and model.data_levels == 3
+    for kind in MODELS[name].kinds:
+        example = dict(KINDS[kind].example)
+        if kind == "images" and name != "masked-input-lenet":
+            example["image_shape"] = (8, 8, 1)
+        if name == "nade":
+            example["levels"] = 2
+        if name == "piecewise-linear-flow":
+            example["dim"] = 1
+        model = MODELS[name].build(kind, **example)
+        assert model.data_levels == example.get("levels")
 
 
 @pytest.mark.parametrize("name", list(MODELS))

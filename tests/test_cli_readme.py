@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 from matplotlib.image import imread
@@ -29,7 +30,7 @@ def test_the_python_code_runs(tmp_path, monkeypatch):
     )
     monkeypatch.setattr(kerasar.data, "load_images", lambda name: {"mnist": mnist}[name])
     monkeypatch.chdir(tmp_path)
-    code, _ = blocks("python")
+    code = blocks("python")[0]
     exec(compile(code, "README.md", "exec"), {})
     assert {path.name for path in tmp_path.iterdir()} == {
         "samples.png",
@@ -39,11 +40,33 @@ def test_the_python_code_runs(tmp_path, monkeypatch):
 
 
 def test_the_code_for_other_networks_prints_what_it_says(capsys):
-    _, code = blocks("python")
+    code = blocks("python")[1]
     exec(compile(code, "README.md", "exec"), {})
     printed = capsys.readouterr().out.split("\n")
     promised = [line.partition("  # ")[2] for line in code.split("\n") if line.startswith("print")]
     assert printed[:2] == promised[:2] and printed[2] == "(4, 100)"
+
+
+def test_the_code_for_series_prints_what_it_says(tmp_path, monkeypatch, capsys):
+    values = np.sin(np.arange(300) / 4) + np.random.RandomState(0).normal(0, 0.1, 300)
+    rows = "\n".join(f"{i},{value:.4f}" for i, value in enumerate(values))
+    (tmp_path / "tide.csv").write_text(f"hour,metres\n{rows}\n")
+    monkeypatch.chdir(tmp_path)
+    code = blocks("python")[2].replace("epochs=10", "epochs=1, verbose=0")
+    exec(compile(code, "README.md", "exec"), {"kerasar": kerasar})
+    assert capsys.readouterr().out.startswith("(3, 24)\n[")
+
+
+def test_the_code_for_flows_prints_what_it_says(capsys):
+    code = blocks("python")[4].replace("10_000", "200").replace("epochs=20", "epochs=1, verbose=0")
+    exec(compile(code, "README.md", "exec"), {"kerasar": kerasar})
+    assert capsys.readouterr().out.strip() == code.strip().rpartition("  # ")[2]
+
+
+def test_the_code_for_windows_prints_what_it_says(capsys):
+    code = blocks("python")[3]
+    exec(compile(code, "README.md", "exec"), {"kerasar": kerasar, "keras": keras})
+    assert capsys.readouterr().out.strip() == code.strip().rpartition("  # ")[2]
 
 
 @pytest.mark.parametrize("line", re.findall(r"kerasar (\w+) .*?--data (\w+)", README)[:1])

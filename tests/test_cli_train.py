@@ -16,7 +16,8 @@ from typer.testing import CliRunner
 
 import kerasar
 from kerasar.cli import app
-from kerasar.cli.train import _called_as, _hold_out, _run_path
+from kerasar.cli.kinds.kind import hold_out
+from kerasar.cli.train import _called_as, _run_path
 from kerasar.data import load_images
 
 SETTINGS = ["--epochs", "2", "--batch-size", "10", "--seed", "3"]
@@ -66,7 +67,7 @@ def test_the_settings_of_a_run_are_kept(trained):
     config = json.loads((trained[0] / "config.json").read_text())
     assert config["model"] == "shifted-pixelcnn" and config["data"] == "rows"
     assert (config["epochs"], config["batch_size"], config["seed"]) == (2, 10, 3)
-    assert config["images"] == {"train": 36, "validation": 4, "test": 9}
+    assert config["examples"] == {"train": 36, "validation": 4, "test": 9}
 
 
 def test_the_saved_model_has_the_test_result_that_was_said(trained):
@@ -87,7 +88,7 @@ def test_the_best_epoch_is_kept(trained):
     assert len(reached) == 2
     assert chosen["validation_bits_per_dim"] == min(reached)
     assert chosen["best_epoch"] == 1 + reached.index(min(reached))
-    _, choose = _hold_out(load_images(run.parent / "rows.npz").train)
+    _, choose = hold_out(load_images(run.parent / "rows.npz").train, "images")
     judged = kerasar.load(run).evaluate(choose, verbose=0, return_dict=True)
     assert judged["bits_per_dim"] == pytest.approx(min(reached), rel=1e-5)
 
@@ -124,13 +125,13 @@ def test_what_can_be_done_next_is_said(trained):
 
 def test_validation_images_are_taken_from_the_training_images():
     images = np.arange(40).reshape(40, 1, 1, 1)
-    learn, choose = _hold_out(images)
+    learn, choose = hold_out(images, "images")
     assert sorted([*learn.ravel(), *choose.ravel()]) == list(range(40)) and len(choose) == 4
 
 
 def test_a_single_image_is_not_enough():
     with pytest.raises(ValueError, match="at least 2 images.*holds 1"):
-        _hold_out(np.zeros((1, 2, 2, 1)))
+        hold_out(np.zeros((1, 2, 2, 1)), "images")
 
 
 def test_without_out_runs_are_named_and_numbered(tmp_path, monkeypatch):

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import kerasar
 from kerasar.testing import randomise
 
 RNG = np.random.default_rng(0)
@@ -78,6 +79,15 @@ def test_images_are_not_compiled_by_xla_unless_asked(pixels):
     assert not pixels.jit_compile and pixels.steps_per_execution == 20
     pixels.compile(jit_compile=True, steps_per_execution=3)
     assert pixels.jit_compile and pixels.steps_per_execution == 3
+
+
+def test_networks_with_dropout_are_not_compiled_by_xla_unless_asked():
+    x = keras.Input((4,), dtype="int32", name="x")
+    h = kerasar.layers.CausalShift()(keras.layers.Embedding(3, 6)(x))
+    h = keras.layers.Dense(3)(keras.layers.Dropout(0.5)(h))
+    model = kerasar.AutoregressiveModel(keras.Model(x, h))
+    model.compile()
+    assert not model.jit_compile
 
 
 def test_eager_training_gives_the_same(sequences):

@@ -7,7 +7,7 @@ import tensorflow as tf
 from flows import IMAGES, LABELS, POINTS, TINY, couplings, integers, pictures, plane
 
 import kerasar
-from kerasar.layers import ActNorm, AffineCoupling, Standardize
+from kerasar.layers import ActNorm, AffineCoupling, StandardizeBijection
 
 FAST = dict(jit_compile=False, steps_per_execution=1)
 
@@ -60,11 +60,11 @@ def test_noise_of_integers_is_new_at_each_step():
 
 
 def test_it_learns_as_compile_chooses():
-    model = kerasar.FlowModel([Standardize(), *couplings(4)], (2,))
+    model = kerasar.FlowModel([StandardizeBijection(), *couplings(4)], (2,))
     model.compile(keras.optimizers.Adam(0.02))
     assert model.jit_compile and model.steps_per_execution == 20
     model.fit(POINTS, epochs=40, batch_size=20, verbose=0)
-    start = kerasar.FlowModel([Standardize()], (2,))
+    start = kerasar.FlowModel([StandardizeBijection()], (2,))
     start.bijection.bijections[0].adapt(POINTS)
     assert model.log_prob(POINTS).mean() > start.log_prob(POINTS).mean() + 0.05
 
@@ -137,7 +137,7 @@ def test_a_constant_feature_is_refused():
 
 
 def test_integers_are_not_standardised():
-    model = compiled(kerasar.FlowModel([Standardize()], (2,), dequantize=3))
+    model = compiled(kerasar.FlowModel([StandardizeBijection()], (2,), dequantize=3))
     with pytest.raises(ValueError, match="'standardize.*dequantises integers"):
         model.fit(np.zeros((4, 2), int), verbose=0)
 

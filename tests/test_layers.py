@@ -7,19 +7,28 @@ from bijections import BIJECTIONS
 
 import kerasar
 from kerasar.layers import (
+    NADE,
     CausalShift,
+    DiagonalBiLSTM,
+    DilatedPooling1D,
     HorizontalConv2D,
+    MaskedConv2D,
     PositionalEncoding2D,
     ResidualConvNet,
+    RowLSTM,
     ScaleLevels,
     SplitChannels,
+    Standardize,
+    StrictlyCausalConv1D,
     VerticalConv2D,
 )
 from kerasar.testing import check_causal_by_probe, check_layer, randomise
 
 IMAGES = np.random.default_rng(0).normal(size=(3, 6, 7, 2)).astype("float32")
+GATES = np.random.default_rng(0).normal(size=(3, 4, 5, 16)).astype("float32")
 SERIES = np.random.default_rng(0).normal(size=(3, 6, 2)).astype("float32")
 INTEGERS = np.random.default_rng(0).integers(0, 5, (3, 6)).astype("int32")
+BITS = np.random.default_rng(0).integers(0, 2, (3, 37, 1)).astype("int32")
 
 LAYERS = {
     "shift in time": (CausalShift(), SERIES, {}),
@@ -30,9 +39,21 @@ LAYERS = {
     "vertical, dilated": (VerticalConv2D(3, (2, 3), dilation_rate=(2, 1)), IMAGES, {}),
     "horizontal": (HorizontalConv2D(3, 2, use_bias=False), IMAGES, {}),
     "horizontal, dilated": (HorizontalConv2D(3, 3, dilation_rate=2), IMAGES, {}),
+    "nade": (NADE(4), SERIES[..., :1], dict(open_axes=())),
+    "nade of integers": (NADE(4), BITS, dict(open_axes=())),
+    "pooling with gaps": (DilatedPooling1D("avg", 2, dilation_rate=2), SERIES, {}),
+    "first convolution": (StrictlyCausalConv1D(3, 2, activation="tanh"), SERIES, {}),
+    "first convolution, dilated": (StrictlyCausalConv1D(3, 2, 3, use_bias=False), SERIES, {}),
+    "masked A": (MaskedConv2D(4, 3, mask="A", activation="tanh"), IMAGES, {}),
+    "masked B": (MaskedConv2D(4, (3, 5), dilation_rate=2), IMAGES, {}),
+    "masked, colours": (MaskedConv2D(8, 3, colours=2, parts=2), IMAGES, {}),
+    "row LSTM": (RowLSTM(4), GATES, {}),
+    "row LSTM, wide": (RowLSTM(4, kernel_size=5), GATES, {}),
+    "diagonal BiLSTM": (DiagonalBiLSTM(2), GATES, {}),
     "position": (PositionalEncoding2D(), IMAGES, dict(open_axes=())),
     "position of integers": (PositionalEncoding2D(), IMAGES.astype("int32"), dict(open_axes=())),
     "scale": (ScaleLevels(5), INTEGERS, dict(open_axes=(1,))),
+    "standardize": (Standardize(0.5, 2.0), SERIES, {}),
     "split": (SplitChannels(2), IMAGES, {}),
     "residual network": (ResidualConvNet(3, 6, 1), IMAGES, {}),
     "residual network of half size": (
@@ -68,11 +89,15 @@ def rows_above(rows, side, dilation=1):
     return {(-y * dilation, x) for y in range(rows) for x in range(-side, side + 1)}
 
 
+MASK_A = {(-1, -1), (-1, 0), (-1, 1), (0, -1)}
+
 SEES = {
     "shift in time": (CausalShift(), SERIES, {-1}),
     "shift by three": (CausalShift(steps=3), SERIES, {-3}),
     "shift down": (CausalShift(axis=1), IMAGES, {(-1, 0)}),
     "shift right": (CausalShift(axis=2, steps=2), IMAGES, {(0, -2)}),
+    "first convolution": (StrictlyCausalConv1D(4, 3), SERIES, {-1, -2, -3}),
+    "first convolution, dilated": (StrictlyCausalConv1D(4, 2, 2), SERIES, {-2, -4}),
     "vertical": (VerticalConv2D(4, (2, 3)), IMAGES, rows_above(2, 1)),
     "vertical, one row": (VerticalConv2D(4, (1, 5)), IMAGES, rows_above(1, 2)),
     "vertical, dilated": (
@@ -86,6 +111,11 @@ SEES = {
         IMAGES,
         {(0, 0), (0, -3)},
     ),
+    "masked A": (MaskedConv2D(4, 3, mask="A"), IMAGES, MASK_A),
+    "masked B": (MaskedConv2D(4, 3), IMAGES, MASK_A | {(0, 0)}),
+    "masked 1×1": (MaskedConv2D(4, 1), IMAGES, {(0, 0)}),
+    "masked row": (MaskedConv2D(4, (1, 5), mask="A"), IMAGES, {(0, -1), (0, -2)}),
+    "masked A of colours": (MaskedConv2D(4, 3, mask="A", colours=2), IMAGES, MASK_A | {(0, 0)}),
     "position": (PositionalEncoding2D(), IMAGES, {(0, 0)}),
     "split": (SplitChannels(2), IMAGES, {(0, 0)}),
 }
@@ -115,6 +145,17 @@ def test_a_vertical_convolution_is_a_convolution_of_what_lies_above():
     window = IMAGES[0, y - 1 : y + 1, x - 1 : x + 2]
     expected = np.einsum("ijc,ijcf->f", window, kernel) + bias
     np.testing.assert_allclose(layer(IMAGES)[0, y, x], expected, rtol=1e-5)
+
+
+def test_a_first_convolution_is_a_causal_one_without_its_last_tap():
+    layer = StrictlyCausalConv1D(2, 3)
+    layer.build(SERIES.shape)
+    randomise(layer)
+    kernel, bias = layer.get_weights()
+    whole = keras.layers.Conv1D(2, 4, padding="causal")
+    whole.build(SERIES.shape)
+    whole.set_weights([np.concatenate([kernel, np.zeros_like(kernel[:1])]), bias])
+    np.testing.assert_allclose(layer(SERIES), whole(SERIES), atol=1e-6)
 
 
 def test_28_rows_and_columns_take_5_bits_each():
@@ -175,7 +216,8 @@ def test_it_refuses(name):
         make()
 
 
+@pytest.mark.parametrize("layer", [VerticalConv2D, StrictlyCausalConv1D], ids=lambda c: c.__name__)
 @pytest.mark.parametrize("name", ["strides", "padding", "data_format", "groups"])
-def test_what_causality_fixes_is_no_argument(name):
-    with pytest.raises(TypeError, match=f"VerticalConv2D fixes '{name}'.*Leave it out"):
-        VerticalConv2D(2, **{name: "same"})
+def test_what_causality_fixes_is_no_argument(name, layer):
+    with pytest.raises(TypeError, match=f"{layer.__name__} fixes '{name}'.*Leave it out"):
+        layer(2, (2, 3), **{name: "same"})

@@ -67,6 +67,20 @@ def test_xla_draws_the_same(sequences):
     np.testing.assert_array_equal(compiled, plain)
 
 
+def test_a_batch_shared_over_cores_gives_the_same_samples(sequences, monkeypatch):
+    model = sequences(length=6)
+    shared = []
+
+    def two_parts(size, weights):
+        shared.append(size)
+        return 2
+
+    monkeypatch.setattr("kerasar.sampling.cached._parts", two_parts)
+    compiled = model.sample(8, seed=4, method="cached", jit_compile=True)
+    assert shared == [8]
+    np.testing.assert_array_equal(compiled, model.sample(8, seed=4, method="sequential"))
+
+
 def test_an_open_image_takes_any_size():
     model = kerasar.models.ShiftedPixelCNN(
         (None, None, 1), 3, filters=(8,), head_filters=8, positional_encoding=False

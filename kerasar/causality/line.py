@@ -118,7 +118,8 @@ class Line:
                 (inputs[declared.source(number)], declared.pad, offset)
                 for number, offset in job.taps
             ]
-        return [(edge, 0.0, 0) for edge in job.node.inputs if edge in self.made]
+        offset = declared.offset if isinstance(declared, Recurrence) else 0
+        return [(edge, 0.0, offset) for edge in job.node.inputs if edge in self.made]
 
     def _lags(self, job: Job) -> list[tuple[Edge, float, int]]:
         """The same with the number of steps since the value was computed."""
@@ -228,13 +229,16 @@ class Line:
                 continue
             index = t + self.lead[job.node.outputs[0]]
             declared = job.declared
-            taps = isinstance(declared, Taps)
+            # Only what reads other positions than its own meets the ends.
+            moves = isinstance(declared, Taps) or (
+                isinstance(declared, Recurrence) and declared.offset != 0
+            )
             found = []
             for edge, pad, lag in self._lags(job):
                 if lag:
                     found.append(old[_Read(edge, pad, lag)])
                 else:
-                    found.append(fit(edge, pad) if taps else values[edge])
+                    found.append(fit(edge, pad) if moves else values[edge])
             if isinstance(declared, Taps):
                 made = self._combine(job, declared, found, index, weights, outside, position)
             elif isinstance(declared, (Recurrence, RowRecurrence)):

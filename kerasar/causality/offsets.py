@@ -103,7 +103,8 @@ class Offsets:
     def has(self, offset: Offset) -> bool:
         """Whether the offset is a member."""
         row, column = (0, *offset) if self.window.places == 1 else offset
-        return bool(self.rows.get(row, 0) >> (column + self.window.sizes[-1] - 1) & 1)
+        bit = column + self.window.sizes[-1] - 1
+        return bit >= 0 and bool(self.rows.get(row, 0) >> bit & 1)
 
     def without(self, offset: Offset) -> "Offsets":
         """The set less one member."""

@@ -11,6 +11,7 @@ import tensorflow as tf
 from kerasar.causality.explain import BEFORE, FUTURE, PRESENT, explain_leak
 from kerasar.causality.graph import Edge, Graph, read_graph
 from kerasar.causality.randomise import randomise
+from kerasar.training.condition_limits import ConditionLimits, condition_limits, open_length
 
 #: What an open size is taken to be.
 _OPEN_SEQUENCE, _OPEN_IMAGE = 24, 8
@@ -27,7 +28,7 @@ def probe_causal(network: keras.Model, event_rank: int | None = None, probes: in
     copy = keras.models.clone_model(network)
     randomise(copy)
     graph = read_graph(copy, event_rank)
-    values, moved = _inputs(graph, probes)
+    values, moved = _inputs(graph, probes, condition_limits(copy))
     sizes = values[graph.x].shape[1 : 1 + graph.places]
     tensors = {edge: tf.convert_to_tensor(value) for edge, value in values.items()}
     latest = {graph.x: PRESENT}
@@ -41,14 +42,17 @@ def probe_causal(network: keras.Model, event_rank: int | None = None, probes: in
         raise ValueError(explain_leak(network.name, graph.nodes, latest))
 
 
-def _inputs(graph: Graph, probes: int) -> tuple[dict[Edge, np.ndarray], np.ndarray]:
+def _inputs(
+    graph: Graph, probes: int, limits: dict[str, ConditionLimits]
+) -> tuple[dict[Edge, np.ndarray], np.ndarray]:
     """A batch whose first example is the base and each other one differs at one position."""
     rng = np.random.default_rng(0)
     levels = max(2, graph.output.shape[-1] or 2)
-    open_size = _OPEN_SEQUENCE if graph.places == 1 else _OPEN_IMAGE
+    open_size = open_length(limits, _OPEN_SEQUENCE) if graph.places == 1 else _OPEN_IMAGE
     values: dict[Edge, np.ndarray] = {}
     for edge in (graph.x, *graph.conditions):
-        shape = tuple(size or open_size for size in edge.shape[1:])
+        hop = limits.get(edge.name, ConditionLimits()).hop or 1
+        shape = tuple(size or open_size // hop for size in edge.shape[1:])
         whole = rng.integers(levels if edge is graph.x else 1, size=shape)
         is_float = keras.backend.is_float_dtype(edge.dtype)
         values[edge] = rng.normal(size=shape) if is_float else whole

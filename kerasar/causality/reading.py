@@ -77,15 +77,17 @@ def read(graph: Graph) -> Reading:
             continue
         tainted.update(node.outputs)
         declared = declaration(node, places)
-        several = len(sources) > 1
+        several = len(set(sources)) > 1
         if several and not isinstance(declared, (Pointwise, Mixing, type(None))):
-            declared = Mixing("it reads several tensors at more than one position")
+            if not isinstance(declared, Taps) or declared.sources is None:
+                declared = Mixing("it reads several tensors at more than one position")
         declarations[node] = declared
         if declared is None or isinstance(declared, Mixing) or not all(s in seen for s in sources):
             continue
         for edge in node.outputs:
             parts = [
-                _through(declared, seen[source], source, edge, node, window) for source in sources
+                _through(_of(declared, node, source), seen[source], source, edge, node, window)
+                for source in sources
             ]
             offsets = parts[0].offsets
             for part in parts[1:]:
@@ -96,6 +98,14 @@ def read(graph: Graph) -> Reading:
     return Reading(graph, declarations, seen, frozenset(tainted), window)
 
 
+def _of(declared: Declaration, node: Node, source: Edge) -> Declaration:
+    """The taps that read one of several inputs."""
+    if not isinstance(declared, Taps) or declared.sources is None:
+        return declared
+    own = [t for t in range(len(declared.offsets)) if node.inputs[declared.source(t)] is source]
+    return declared._replace(offsets=tuple(declared.offsets[tap] for tap in own))
+
+
 def _through(
     declared: Declaration, seen: Seen, source: Edge, made: Edge, node: Node, window: Window
 ) -> Seen:
@@ -103,6 +113,7 @@ def _through(
     here = (0,) * window.places
     if isinstance(declared, Recurrence):
         offsets = seen.offsets + Offsets.up_to_now(window)
+        offsets += Offsets.of(window, [(declared.offset,)])
     elif isinstance(declared, RowRecurrence):
         sees = Offsets.of(window, declared.sees(*window.sizes), unbounded=True)
         offsets = seen.offsets + sees
@@ -126,10 +137,9 @@ def _connected(
     if seen.channels is None:
         # The present is reached by going there and back: assume every channel.
         return np.ones((1, _channels(made, places)), bool)
-    if isinstance(declared, Taps) and declared.connects is not None and here in declared.offsets:
-        if not _returns(declared, seen, here):
-            links = np.asarray(declared.connects)[declared.offsets.index(here)]
-            return (seen.channels.astype(int) @ links.astype(int)) > 0
+    links = _links(declared, seen, here)
+    if links is not None:
+        return (seen.channels.astype(int) @ links.astype(int)) > 0
     name = type(node.operation).__name__
     if name in ("Concatenate", "Split", "GetItem") and source.shape[-1] != made.shape[-1]:
         return _part(seen.channels, source, made, node, name, places)
@@ -167,10 +177,21 @@ def _part(channels: Any, source: Edge, made: Edge, node: Node, name: str, places
     return _dense(channels, _channels(made, places))
 
 
-def _returns(declared: Taps, seen: Seen, here: tuple[int, ...]) -> bool:
-    """Whether the present is also reached through a neighbour, not only through the own place."""
-    others = [tuple(-v for v in offset) for offset in declared.offsets if offset != here]
-    return any(seen.offsets.has(offset) for offset in others)
+def _links(declared: Declaration, seen: Seen, here: tuple[int, ...]) -> Any:
+    """What is declared of the present's channels, `(channels, own channels)`.
+
+    None if nothing is, or if the present is also reached through a neighbour.
+    """
+    if not isinstance(declared, (Taps, RowRecurrence)) or declared.connects is None:
+        return None
+    links: Any = np.asarray(declared.connects)
+    if isinstance(declared, RowRecurrence):
+        offsets = tuple(declared.sees(*seen.offsets.window.sizes))
+    else:
+        offsets = declared.offsets
+        links = links[offsets.index(here)] if here in offsets else None
+    others = (tuple(-v for v in offset) for offset in offsets if offset != here)
+    return None if any(seen.offsets.has(offset) for offset in others) else links
 
 
 def _channels(edge: Edge, places: int) -> int:

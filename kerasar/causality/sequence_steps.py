@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from kerasar.causality.graph import Edge
 from kerasar.causality.line import Job, Line, sequence_jobs
+from kerasar.causality.loops import while_loop
 from kerasar.causality.reading import Reading
 from kerasar.causality.rings import Rings
 from kerasar.layers.protocol import Taps
@@ -58,8 +59,13 @@ class SequenceRun:
         line, x = self.steps.line, self.steps.graph.x
         state = line.initial(self.batch, self.rings)
         nothing = tf.zeros(tf.stack([self.batch, 1, *x.shape[2:]]), x.dtype)
-        for t in range(line.start, 0):
-            _, state = self._step(tf.constant(t), state, nothing)
+        if line.start == 0:
+            return state
+        _, state = while_loop(
+            lambda t, _: t < 0,
+            lambda t, state: (t + 1, self._step(t, state, nothing)[1]),
+            (tf.constant(line.start), state),
+        )
         return state
 
     def step(self, t: Tensor, state: Any, x: Tensor) -> tuple[Tensor, Any]:

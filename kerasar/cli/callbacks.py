@@ -2,7 +2,6 @@
 
 import csv
 import time
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -10,6 +9,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from kerasar.cli.quick import quick_samples
 from kerasar.cli.run_folder import RunFolder
 from kerasar.cli.tensorboard import EventWriter
 from kerasar.pictures.pixels import enlarge, factor_for, mosaic, to_rgb
@@ -18,7 +18,7 @@ CHOSEN_BY = "val_bits_per_dim"
 
 
 class KeepBest(keras.callbacks.Callback):
-    """Saves the model whenever the images held out for it have become likelier than ever."""
+    """Saves the model whenever the examples held out for it have become likelier than ever."""
 
     def __init__(self, run: RunFolder) -> None:
         super().__init__()
@@ -82,15 +82,15 @@ class History(keras.callbacks.Callback):
 class SampleImages(keras.callbacks.Callback):
     """Draws the same 16 samples now and then, for TensorBoard to show how they come about."""
 
-    def __init__(self, folder: Path, levels: int, every: int) -> None:
+    def __init__(self, run: RunFolder, levels: int, every: int) -> None:
         super().__init__()
-        self.levels, self.every = levels, every
-        self._writer = EventWriter(folder)
+        self.run, self.levels, self.every = run, levels, every
+        self._writer = EventWriter(run.path / "tensorboard" / "samples")
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         if (epoch + 1) % self.every:
             return
-        samples = self.model.sample(16, seed=0, method="parallel", verbose=False)
+        samples = quick_samples(self.run, self.model, 16)
         cells = to_rgb(samples, self.levels)
         cells = enlarge(cells, factor_for(cells.shape[1], cells.shape[2], 64))
         self._writer.image("samples", np.asarray(mosaic(cells, 4, 4)), epoch + 1)
@@ -103,9 +103,9 @@ class SampleImages(keras.callbacks.Callback):
 class TrainingProgress(keras.callbacks.Callback):
     """A moving line on a terminal; a printed line for each epoch elsewhere."""
 
-    def __init__(self, console: Console, epochs: int, batches: int) -> None:
+    def __init__(self, console: Console, epochs: int, batches: int, unit: str) -> None:
         super().__init__()
-        self.console, self.epochs, self.batches = console, epochs, batches
+        self.console, self.epochs, self.batches, self.unit = console, epochs, batches, unit
         self._best = float("inf")
         self._bar = Progress(
             TextColumn("epoch {task.fields[epoch]}/" + str(epochs)),
@@ -132,7 +132,7 @@ class TrainingProgress(keras.callbacks.Callback):
         logs = logs or {}
         self._best = min(self._best, float(logs[CHOSEN_BY]))
         news = (
-            f"bits/dim: train {logs['bits_per_dim']:.3f}, validation {logs[CHOSEN_BY]:.3f} "
+            f"bits/{self.unit}: train {logs['bits_per_dim']:.3f}, validation {logs[CHOSEN_BY]:.3f} "
             f"(best {self._best:.3f})"
         )
         self._bar.update(self._task, completed=(epoch + 1) * self.batches, news=news)

@@ -1,6 +1,6 @@
 """`kerasar inpaint`."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -51,8 +51,13 @@ def inpaint(
     An .npz holds the arrays "known", "given", "completed" and "original".
     """
     folder = RunFolder.open(run)
+    if folder.kind.name != "images":
+        raise ValueError(
+            f"kerasar inpaint hides part of images, but '{run}' was trained on "
+            f"{folder.kind.noun}. kerasar sample --prompt goes on with what is given."
+        )
     files = out or [folder.free(f"inpainting-{hide.value}.png")]
-    check_outputs(files)
+    check_outputs(files, folder.kind)
     start_tensorflow()
     import numpy as np
 
@@ -64,15 +69,17 @@ def inpaint(
     original = loaded.test[:images]
     known = known_pixels(hide, original.shape, seed)
     given = np.where(known, original, 0).astype(original.dtype)
+    wishes = {"top_k": top_k, "top_p": top_p, "method": method}
+    options: dict[str, Any] = {name: wish for name, wish in wishes.items() if wish is not None}
+    if getattr(model, "condition_shapes", None) and loaded.test_labels is not None:
+        options["condition"] = loaded.test_labels[:images]
     completed = model.inpaint(
         given,
         known,
         seed=seed,
         num=num,
         temperature=temperature,
-        top_k=top_k,
-        top_p=top_p,
-        method=method,
+        **options,
     )
     for file in files:
         with written(file) as path:

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from kerasar.cli.kinds import KINDS
 from kerasar.cli.outputs import check_ending, check_new, next_free
 from kerasar.cli.quiet import start_tensorflow
 from kerasar.cli.registry import MODELS, find_model
@@ -49,6 +50,13 @@ def inspect(
     check_new(target, "--out")
     start_tensorflow()
     model = _model(what, path, is_path)
+    import kerasar
+
+    if not isinstance(model, kerasar.AutoregressiveModel):
+        raise ValueError(
+            "kerasar inspect shows what the positions of an autoregressive network see, but "
+            f"'{what}' is a {type(model).__name__}. There is nothing to prove about it."
+        )
 
     from kerasar.causality import check_causal, layer_sights, receptive_field
     from kerasar.pictures import receptive_field_figure, save
@@ -69,7 +77,9 @@ def inspect(
 
 def _model(what: str, path: Path, is_path: bool) -> Any:
     if not is_path:
-        return MODELS[what].build(image_shape=(28, 28, 1), levels=256)
+        entry = MODELS[what]
+        kind = KINDS[entry.kinds[0]]
+        return entry.build(kind.name, **kind.example)
     if path.is_dir():
         return RunFolder.open(path).load_model()
     import kerasar

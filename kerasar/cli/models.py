@@ -16,8 +16,10 @@ def models() -> None:
 
 
 def _settings(model: ModelEntry) -> str:
+    alone = len(model.training) == 1
     return "\n".join(
-        f"{data or 'other data'}: {usual.epochs} epochs, batches of {usual.batch_size}, learning "
-        f"rate {usual.learning_rate:g}"
+        ("" if alone else f"{data or 'other data'}: ")
+        + f"{usual.epochs} epochs, batches of {usual.batch_size}, learning rate "
+        f"{usual.learning_rate:g}"
         for data, usual in model.training.items()
     )

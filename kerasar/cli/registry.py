@@ -5,8 +5,9 @@ Builders are named, not imported: `kerasar models` must answer without TensorFlo
 
 import difflib
 import importlib
+import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
@@ -25,24 +26,39 @@ class ModelEntry:
     """A model by its name on the command line.
 
     Attributes:
-        builder: "module:function". It is called with `image_shape` and `levels`.
+        builder: "module:function". It is called with what the data say about the model: those
+            of the arguments `image_shape`, `levels`, `length`, … that it knows.
         about: one line for `kerasar models`.
         training: settings by name of the data; those of "" hold for all other data.
+        kinds: the kinds of data that it takes (`kerasar.cli.kinds`), the first that fits is taken.
+        settings: further arguments of the builder, by name or kind of the data.
+        rename: arguments that the builder knows under another name.
     """
 
     builder: str
     about: str
     training: Mapping[str, Training]
+    kinds: tuple[str, ...] = ("images",)
+    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    rename: Mapping[str, str] = field(default_factory=dict)
 
-    def build(self, **arguments: Any) -> Any:
-        """The model, made by its builder."""
+    def build(self, *data: str, **arguments: Any) -> Any:
+        """The model, made by its builder.
+
+        Args:
+            *data: name and kind of the data, whose own settings are used, the last one's first.
+            **arguments: what the data say. What the builder does not know is left out.
+        """
         module, name = self.builder.split(":")
         builder: Callable[..., Any] = getattr(importlib.import_module(module), name)
-        return builder(**arguments)
+        known = inspect.signature(builder).parameters
+        given = {self.rename.get(name, name): value for name, value in arguments.items()}
+        own = {k: v for key in reversed(data) for k, v in self.settings.get(key, {}).items()}
+        return builder(**{k: v for k, v in given.items() if k in known}, **own)
 
-    def training_for(self, data: str) -> Training:
-        """The settings for data of that name."""
-        return self.training.get(data, self.training[""])
+    def training_for(self, *data: str) -> Training:
+        """The settings for data of that name, else of that kind, else for all."""
+        return next(self.training[key] for key in (*data, "") if key in self.training)
 
 
 MODELS: Mapping[str, ModelEntry] = MappingProxyType(
@@ -55,6 +71,101 @@ MODELS: Mapping[str, ModelEntry] = MappingProxyType(
                 "digits": Training(epochs=40, batch_size=32, learning_rate=2e-3),
                 "": Training(epochs=10, batch_size=32, learning_rate=2e-3),
             },
+        ),
+        "pixelcnn": ModelEntry(
+            builder="kerasar.models:PixelCNN",
+            about="grey or colour images; masked convolutions (van den Oord et al. 2016a)",
+            training={"": Training(epochs=20, batch_size=32, learning_rate=1e-3)},
+        ),
+        "gated-pixelcnn": ModelEntry(
+            builder="kerasar.models:GatedPixelCNN",
+            about="grey or colour images; two gated stacks, classes (van den Oord et al. 2016b)",
+            training={"": Training(epochs=20, batch_size=32, learning_rate=1e-3)},
+        ),
+        "pixelrnn": ModelEntry(
+            builder="kerasar.models:PixelRNN",
+            about="grey or colour images; Row LSTM (van den Oord et al. 2016a)",
+            training={"": Training(epochs=20, batch_size=32, learning_rate=1e-3)},
+        ),
+        "masked-input-lenet": ModelEntry(
+            builder="kerasar.models:MaskedInputLeNet",
+            about="grey images of 28×28; each pixel from mask and values (Fleuret, lecture 10.1)",
+            training={"": Training(epochs=20, batch_size=100, learning_rate=1e-3)},
+        ),
+        "masked-input-conv-net": ModelEntry(
+            builder="kerasar.models:MaskedInputConvNet",
+            about="sequences of one length; each step from mask and values (Fleuret, lecture 10.1)",
+            training={"": Training(epochs=20, batch_size=100, learning_rate=1e-3)},
+            kinds=("sequences",),
+        ),
+        "causal-conv-net": ModelEntry(
+            builder="kerasar.models:CausalConvNet",
+            about="sequences, series; causal convolutions of kernel 2 (Fleuret, lecture 10.2)",
+            training={"": Training(epochs=20, batch_size=50, learning_rate=2e-3)},
+            kinds=("sequences", "series"),
+            settings={"series": {"filters": 64, "dilations": (1, 2, 4, 8, 16)}},
+        ),
+        "wavenet": ModelEntry(
+            builder="kerasar.models:WaveNet",
+            about="recordings, sequences, series; gated dilated convolutions (van den Oord 2016)",
+            training={
+                "audio": Training(epochs=40, batch_size=4, learning_rate=2e-3),
+                "": Training(epochs=20, batch_size=50, learning_rate=2e-3),
+            },
+            kinds=("audio", "sequences", "series"),
+            settings={
+                "audio": {"cycles": 2, "cycle_length": 9, "inputs": "embedding"},
+                "sequences": {"cycles": 1, "cycle_length": 6, "skip_filters": 64},
+                "series": {"cycles": 1, "cycle_length": 6, "skip_filters": 64},
+            },
+        ),
+        "nade": ModelEntry(
+            builder="kerasar.models:NADE",
+            about="binary vectors, as sequences of one length (Larochelle and Murray 2011)",
+            training={"": Training(epochs=40, batch_size=100, learning_rate=2e-3)},
+            kinds=("sequences",),
+            rename={"length": "dim"},
+        ),
+        "piecewise-linear-flow": ModelEntry(
+            builder="kerasar.models:PiecewiseLinearFlow",
+            about="points on the line; one monotone map (Fleuret's lecture on flows)",
+            training={"": Training(epochs=50, batch_size=250, learning_rate=1e-2)},
+            kinds=("vectors",),
+        ),
+        "nice": ModelEntry(
+            builder="kerasar.models:NICE",
+            about="points; additive couplings (Dinh et al. 2015)",
+            training={"": Training(epochs=50, batch_size=250, learning_rate=1e-3)},
+            kinds=("vectors",),
+            settings={"vectors": {"hidden_units": (100, 100)}},
+        ),
+        "realnvp": ModelEntry(
+            builder="kerasar.models:RealNVP",
+            about="points; affine couplings (Dinh et al. 2017)",
+            training={"": Training(epochs=50, batch_size=250, learning_rate=2e-3)},
+            kinds=("vectors",),
+        ),
+        "maf": ModelEntry(
+            builder="kerasar.models:MAF",
+            about="points; masked autoregressive flow (Papamakarios et al. 2017)",
+            training={"": Training(epochs=50, batch_size=250, learning_rate=1e-3)},
+            kinds=("vectors",),
+        ),
+        "neural-spline-flow": ModelEntry(
+            builder="kerasar.models:NeuralSplineFlow",
+            about="points; rational-quadratic spline couplings (Durkan et al. 2019)",
+            training={"": Training(epochs=50, batch_size=250, learning_rate=2e-3)},
+            kinds=("vectors",),
+        ),
+        "multiscale-realnvp": ModelEntry(
+            builder="kerasar.models:MultiscaleRealNVP",
+            about="images; couplings at several scales (Dinh et al. 2017)",
+            training={"": Training(epochs=10, batch_size=64, learning_rate=1e-3)},
+        ),
+        "glow": ModelEntry(
+            builder="kerasar.models:Glow",
+            about="images; couplings and invertible 1×1 convolutions (Kingma and Dhariwal 2018)",
+            training={"": Training(epochs=10, batch_size=64, learning_rate=1e-3)},
         ),
     }
 )

@@ -1,21 +1,14 @@
 """Images for a model that is trained: read with its levels, checked against its shape."""
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from kerasar.cli.kinds.kind import Batch, Named, sizes, take
 from kerasar.cli.specs import path_of
 from kerasar.data import ImageData, load_images
 from kerasar.data.image_data import divide
-
-
-class NamedImages(NamedTuple):
-    """Images and what each of them is called."""
-
-    images: NDArray[Any]
-    names: list[str]
 
 
 def load_for(model: Any, spec: str, data_dir: Path | None) -> ImageData:
@@ -46,24 +39,47 @@ def load_for(model: Any, spec: str, data_dir: Path | None) -> ImageData:
     return data
 
 
-def named(data: ImageData, spec: str, part: str) -> NamedImages:
-    """The images of one part: "test", "train", "all", or "auto".
+def named(data: ImageData, spec: str, part: str, conditional: bool = False) -> Named:
+    """The images of one part: "test", "train", "all", or "auto"; with their classes if wanted.
 
     "auto" is the test set where the data come with one of their own, else all images in the
     order of the data.
+
+    Raises:
+        ValueError: if classes are wanted and the data have none.
     """
+    train, test = _examples(data, conditional)
     if part == "auto":
         part = "test" if _has_own_test(spec) else "all"
     if part == "all" and not _has_own_test(spec):
-        return _undivided(data, spec)
-    test_names = data.names or tuple(f"test/{i}" for i in range(len(data.test)))
-    test = NamedImages(data.test, list(test_names))
+        return _undivided(train, test, spec)
+    test_names = list(data.names or (f"test/{i}" for i in range(len(data.test))))
+    train_names = [f"train/{i}" for i in range(len(data.train))]
     if part == "test":
-        return test
-    train = NamedImages(data.train, [f"train/{i}" for i in range(len(data.train))])
+        return Named(test, test_names)
     if part == "train":
-        return train
-    return NamedImages(np.concatenate([train.images, test.images]), train.names + test.names)
+        return Named(train, train_names)
+    return Named(_joined(train, test), train_names + test_names)
+
+
+def _examples(data: ImageData, conditional: bool) -> tuple[Batch, Batch]:
+    if not conditional:
+        return data.train, data.test
+    if data.train_labels is None or data.test_labels is None:
+        raise ValueError(
+            "The model was trained with the class of each image, but DATA has none. Add labels: "
+            "arrays y_train and y_test, or a subfolder for each class."
+        )
+    return (
+        {"x": data.train, "condition": data.train_labels},
+        {"x": data.test, "condition": data.test_labels},
+    )
+
+
+def _joined(first: Batch, second: Batch) -> Batch:
+    if isinstance(first, dict):
+        return {name: np.concatenate([first[name], second[name]]) for name in first}
+    return np.concatenate([first, second])
 
 
 def _has_own_test(spec: str) -> bool:
@@ -75,15 +91,14 @@ def _has_own_test(spec: str) -> bool:
     return {"x_train", "x_test"} <= keys or {"train", "test"} <= keys
 
 
-def _undivided(data: ImageData, spec: str) -> NamedImages:
+def _undivided(train: Batch, test: Batch, spec: str) -> Named:
     """All images in their first order: what `divide` did to them, it does to their numbers."""
-    count = len(data.train) + len(data.test)
+    count = sizes(train) + sizes(test)
     numbers = divide("", "", np.arange(count, dtype=np.int32).reshape(count, 1, 1, 1))
-    images = np.empty((count, *data.train.shape[1:]), data.train.dtype)
-    images[numbers.train.ravel()], images[numbers.test.ravel()] = data.train, data.test
+    order = np.argsort(np.concatenate([numbers.train.ravel(), numbers.test.ravel()]))
     path = path_of(spec)
     names = _png_names(path) if path and path.is_dir() else [str(i) for i in range(count)]
-    return NamedImages(images, names)
+    return Named(take(_joined(train, test), order), names)
 
 
 def _png_names(folder: Path) -> list[str]:

@@ -1,11 +1,16 @@
 """A run: the folder that `kerasar train` makes and the other commands take."""
 
+from __future__ import annotations
+
 import difflib
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kerasar.cli.outputs import next_free, written
+
+if TYPE_CHECKING:
+    from kerasar.cli.kinds import Kind
 
 CONFIG, MODEL = "config.json", "model.keras"
 
@@ -23,7 +28,7 @@ class RunFolder:
         self.config = config
 
     @classmethod
-    def open(cls, path: Path) -> "RunFolder":
+    def open(cls, path: Path) -> RunFolder:
         """Opens a run that exists.
 
         Raises:
@@ -53,6 +58,49 @@ class RunFolder:
     def title(self) -> str:
         """What the run is called in pictures."""
         return f"{self.config.get('model', 'model')} on {self.config['data']}"
+
+    @property
+    def kind(self) -> Kind:
+        """What kind of data the run was trained on."""
+        from kerasar.cli.kinds import KINDS
+
+        return KINDS[self.config.get("kind", "images")]
+
+    def classes(self, wanted: str | None, conditional: bool) -> list[int] | None:
+        """The classes that a user asks for, as numbers; None for a model without.
+
+        Args:
+            wanted: "0-9", "3,5", or names, with commas; None for all.
+            conditional: whether the model takes a class.
+
+        Raises:
+            ValueError: for a class that the model does not know.
+        """
+        if not conditional:
+            if wanted is not None:
+                raise ValueError(
+                    f"--classes is for models that were trained with --conditional, but "
+                    f"'{self.path}' was not. Leave it out."
+                )
+            return None
+        known: list[str] = self.config["classes"]
+        if wanted is None:
+            return list(range(len(known)))
+        found: list[int] = []
+        for part in wanted.split(","):
+            ends = part.strip().split("-")
+            if len(ends) == 2 and all(end.isdigit() for end in ends):
+                found += range(int(ends[0]), int(ends[1]) + 1)
+            elif part.strip() in known:
+                found.append(known.index(part.strip()))
+            else:
+                found.append(int(part) if part.strip().isdigit() else -1)
+        if not found or min(found) < 0 or max(found) >= len(known):
+            raise ValueError(
+                f"--classes must name classes of the model, {', '.join(known)}, or number them "
+                f"from 0 to {len(known) - 1}, but got '{wanted}'."
+            )
+        return found
 
     def save_config(self) -> None:
         """Writes `config.json`."""

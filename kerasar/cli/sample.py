@@ -1,65 +1,98 @@
 """`kerasar sample`."""
 
+from __future__ import annotations
+
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kerasar.cli.numbers import whole
-from kerasar.cli.options import Method, PictureOrArrays, Run, Seed, Temperature, TopK, TopP
+from kerasar.cli.numbers import above_zero, whole
+from kerasar.cli.options import Method, Run, Seed, Temperature, TopK, TopP
 from kerasar.cli.outputs import check_ending, check_new, written
 from kerasar.cli.quiet import start_tensorflow
 from kerasar.cli.run_folder import RunFolder
 
+if TYPE_CHECKING:
+    from kerasar.cli.kinds import Kind
+
 
 def sample(
     run: Run,
-    num: Annotated[int, typer.Option(callback=whole(1), help="How many images.")] = 64,
+    num: Annotated[
+        int | None,
+        typer.Option(
+            callback=whole(1),
+            help="How many; with --classes, of each.",
+            show_default="64; 4 recordings; 200 forecasts",
+        ),
+    ] = None,
     seed: Seed = 0,
     temperature: Temperature = 1.0,
     top_k: TopK = None,
     top_p: TopP = None,
+    classes: Annotated[
+        str | None,
+        typer.Option(help="For a conditional model: 0-9, or 3,5, or names.", show_default="all"),
+    ] = None,
+    length: Annotated[
+        float | None,
+        typer.Option(
+            callback=above_zero,
+            help="Steps to draw beyond the prompt; for recordings, seconds.",
+            show_default="as in training",
+        ),
+    ] = None,
+    prompt: Annotated[
+        Path | None, typer.Option(help="A file to go on with: .wav, .csv, .npy or .npz.")
+    ] = None,
     method: Method = None,
-    out: PictureOrArrays = None,
+    out: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Where to write: .npz for all data; .png; .wav; .csv. May be given twice.",
+            show_default="new files in RUN",
+        ),
+    ] = None,
 ) -> None:
-    """Draw new images from a trained model.
+    """Draw new examples from a trained model, or go on with a recording or a series.
 
         kerasar sample runs/shifted-pixelcnn-digits --num 64 --seed 1
         kerasar sample runs/shifted-pixelcnn-digits --num 1000 --out drawn.npz
+        kerasar sample runs/wavenet-speech --classes 0-9 --num 1
+        kerasar sample runs/wavenet-tide --prompt tide.csv --length 48 --num 200
 
-    A .png shows them in a grid; an .npz holds the integers, as the array "samples".
+    A .png shows them; an .npz holds the numbers, as the array "samples"; a .wav has recordings one
+    after the other. A series is forecast: a .csv holds the paths, or their quantiles if its name
+    ends in "quantiles", and the .png a fan chart.
     """
     folder = RunFolder.open(run)
-    files = out or [folder.free("samples.png")]
-    check_outputs(files)
+    kind = folder.kind
+    files = out or [folder.free(name) for name in kind.sampled]
+    check_outputs(files, kind)
+    if prompt is not None and not prompt.is_file():
+        raise FileNotFoundError(f"--prompt must be a file, but there is no '{prompt}'.")
     start_tensorflow()
     model = folder.load_model()
-    samples = model.sample(
-        num,
-        seed=seed,
-        temperature=temperature,
-        top_k=top_k,
-        top_p=top_p,
-        method=method,
-    )
-    from kerasar.pictures import image_grid, save
+    options: dict[str, Any] = dict(seed=seed, temperature=temperature)
+    given = {"top_k": top_k, "top_p": top_p, "method": method}
+    options |= {name: value for name, value in given.items() if value is not None}
+    count = kind.num if num is None else num
+    chosen = folder.classes(classes, conditional=bool(getattr(model, "condition_shapes", None)))
+    if chosen is not None:
+        import numpy as np
 
+        options["condition"] = np.repeat(chosen, count) if classes else np.resize(chosen, count)
+        count = len(options["condition"])
+    drawn = kind.draw(folder, model, count, length, prompt, options)
     for file in files:
         with written(file) as path:
-            if path.suffix.lower() == ".npz":
-                import numpy as np
-
-                np.savez_compressed(path, samples=samples)
-            else:
-                # Beyond a hundred nobody reads them, and they take longer than the images.
-                titles = [f"sample {i}" for i in range(num)] if num <= 100 else None
-                heading = f"{folder.title}: samples (seed {seed}, temperature {temperature:g})"
-                save(image_grid(samples, model.data_levels, titles, heading=heading), path)
+            kind.write(path, drawn, folder, model)
         typer.echo(str(file))
 
 
-def check_outputs(files: list[Path]) -> None:
+def check_outputs(files: list[Path], kind: Kind) -> None:
     """Raises an error unless each can be written: an ending we know, and nothing there yet."""
     for file in files:
-        check_ending(file, (".png", ".npz"), "--out")
+        check_ending(file, kind.endings, "--out")
         check_new(file, "--out")

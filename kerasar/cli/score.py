@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Part(Enum):
-    """Which images are scored."""
+    """Which examples are scored."""
 
     auto = "auto"
     test = "test"
@@ -32,7 +32,7 @@ class Part(Enum):
 def score(
     run: Run,
     data: Annotated[
-        str, typer.Argument(metavar="DATA", help="Name, file or folder of images, as for train.")
+        str, typer.Argument(metavar="DATA", help="Name, file or folder, as for train.")
     ],
     out: Annotated[
         Path | None, typer.Option(help="The CSV file, which must be new.", show_default="print it")
@@ -45,20 +45,20 @@ def score(
     ] = None,
     part: Annotated[
         Part,
-        typer.Option(help="Which images. auto: test images if DATA has its own, else all."),
+        typer.Option(help="Which examples. auto: test data if DATA has its own, else all."),
     ] = Part.auto,
     data_dir: DataDir = None,
 ) -> None:
-    """Say how likely a trained model finds each image: a CSV of name, nats and bits_per_dim.
+    """Say how likely a trained model finds each example: a CSV of name, nats and bits_per_dim.
 
-    Nats are -ln p of the whole image, bits_per_dim the same in bits for each pixel and channel:
-    the higher, the stranger the image is to the model.
+    Nats are -ln p of the whole example, bits_per_dim the same in bits for each number in it (a
+    channel of a pixel, a sample of a recording): the higher, the stranger it is to the model.
 
         kerasar score runs/shifted-pixelcnn-digits digits --out scores.csv
         kerasar score runs/shifted-pixelcnn-digits photos/ --map surprises
 
-    --map NAME.npz holds "names" and "log_prob_map" in nats, (n, height, width, channels).
-    --map FOLDER gets a PNG for each image: the image, and beside it the bits of each pixel.
+    --map NAME.npz holds "names" and "log_prob_map" in nats, for images (n, height, width,
+    channels). --map FOLDER is for images: a PNG for each, beside it the bits of each pixel.
     """
     folder = RunFolder.open(run)
     if out is not None:
@@ -69,29 +69,52 @@ def score(
             raise ValueError(
                 f"--map must name another file than --out, but both are '{out}'. Rename one."
             )
+    if map_ is not None and map_.suffix.lower() != ".npz" and folder.kind.name != "images":
+        raise ValueError(
+            f"--map draws pictures of images, but '{run}' was trained on {folder.kind.noun}. Write "
+            f"the numbers: --map {map_.stem or 'map'}.npz."
+        )
     start_tensorflow()
-    from kerasar.cli.run_data import load_for, named
+    import numpy as np
 
     model = folder.load_model()
-    images, names = named(load_for(model, data, data_dir), data, part.value)
-    terms = model.log_prob_map(images)
-    nats = -terms.sum(axis=tuple(range(1, terms.ndim)), dtype="float64")
-    bits = nats / math.log(2) / math.prod(images.shape[1:])
+    if map_ is not None and not hasattr(model, "likelihood"):
+        raise ValueError(
+            "--map shows what each pixel or step adds, but this model is a flow, whose density is "
+            "of the whole example. Leave it out."
+        )
+    batch, names = folder.kind.named(folder, model, data, data_dir, part.value)
+    x = batch["x"] if isinstance(batch, dict) else batch
+    shape = np.shape(x)
+    terms, nats = _log_prob(model, batch)
+    numbers = np.full(len(names), math.prod(shape[1:]), "float64")
+    if isinstance(batch, dict) and "length" in batch:
+        numbers = np.asarray(batch["length"], "float64") * math.prod(shape[2:])
+    bits = nats / math.log(2) / numbers
 
     if out is None:
         _write_rows(sys.stdout, names, nats, bits)
     else:
         with written(out) as path, path.open("w", newline="", encoding="utf-8") as file:
             _write_rows(file, names, nats, bits)
-    if map_ is not None:
+    if map_ is not None and terms is not None:
         with written(map_) as path:
-            _write_map(path, images, names, terms, model.data_levels)
+            _write_map(path, x, names, terms, model.data_levels)
     strangest = int(nats.argmax())
     typer.echo(
-        f"{len(nats):,} images: {bits.mean():.3f} bits/dim on average; the strangest is "
+        f"{len(nats):,} {folder.kind.noun}: {bits.mean():.3f} bits/{folder.kind.unit} on average; "
+        "the strangest is "
         f"{names[strangest]} with {bits[strangest]:.3f}.",
         err=True,
     )
+
+
+def _log_prob(model: Any, batch: Any) -> tuple[NDArray[Any] | None, NDArray[Any]]:
+    """What each event adds, None for flows, and -ln p of each example."""
+    if not hasattr(model, "likelihood"):
+        return None, -model.log_prob(batch).astype("float64")
+    terms = model.log_prob_map(batch)
+    return terms, -terms.sum(axis=tuple(range(1, terms.ndim)), dtype="float64")
 
 
 def _write_rows(file: TextIO, names: list[str], nats: NDArray[Any], bits: NDArray[Any]) -> None:

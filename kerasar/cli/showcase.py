@@ -6,6 +6,7 @@ import numpy as np
 
 from kerasar.cli.hiding import Hide, known_pixels
 from kerasar.cli.outputs import written
+from kerasar.cli.quick import quick_samples, soon
 from kerasar.cli.run_folder import RunFolder
 from kerasar.data import ImageData
 from kerasar.pictures import image_grid, inpainting_figure, save
@@ -13,26 +14,31 @@ from kerasar.pictures import image_grid, inpainting_figure, save
 _HIDDEN = (Hide.bottom, Hide.bottom, Hide.right, Hide.top, Hide.center, Hide.random)
 
 
-def draw_pictures(run: RunFolder, model: Any, data: ImageData, bits_per_dim: float) -> None:
-    """Writes `samples.png` and `inpainting.png`."""
-    samples = model.sample(40, seed=0, method="parallel")
+def draw_pictures(run: RunFolder, model: Any, data: ImageData, result: str) -> None:
+    """Writes `samples.png` and, if the model fills in, `inpainting.png`."""
+    samples = quick_samples(run, model, 40)
     figure = image_grid(
         samples,
         data.levels,
         titles=[f"sample {i}" for i in range(len(samples))],
         columns=8,
-        heading=f"{run.title}: samples (seed 0; {bits_per_dim:.3f} bits/dim on test images)",
+        heading=f"{run.title}: samples (seed 0; {result} on test images)",
     )
     with written(run.path / "samples.png") as file:
         save(figure, file)
 
+    if not hasattr(model, "inpaint"):
+        return
     images = data.test[: len(_HIDDEN)]
     masks = [
         known_pixels(hide, (1, *images.shape[1:])) for hide, _ in zip(_HIDDEN, images, strict=False)
     ]
     known = np.concatenate(masks)
     # Several completions of each differ as much as the model is in doubt.
-    completed = model.inpaint(images, known, num=3, method="parallel")
+    options = soon(model)
+    if getattr(model, "condition_shapes", None) and data.test_labels is not None:
+        options["condition"] = data.test_labels[: len(images)]
+    completed = model.inpaint(images, known, num=3, **options)
     figure = inpainting_figure(
         known,
         images,

@@ -2,12 +2,14 @@
 
 from pathlib import Path
 
-from kerasar.data.catalog import DATASETS
+from kerasar.data.catalog import DATASETS, SEQUENCES
+from kerasar.data.toy_densities import TOY_DENSITIES
 
 
 def path_of(spec: str) -> Path | None:
-    """The file or folder that `load_images(spec)` reads; None for data sets by name."""
-    if spec in DATASETS or spec.startswith("tfds:"):
+    """The file or folder that a reader reads; None for data sets by name."""
+    names = {*DATASETS, *SEQUENCES, *TOY_DENSITIES}
+    if spec in names or spec.startswith("tfds:"):
         return None  # a name wins over a path
     path = Path(spec).expanduser()
     return path if path.exists() else None

@@ -21,10 +21,9 @@ from kerasar.cli.registry import Training, find_model
 from kerasar.cli.run_folder import MODEL, RunFolder
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
     from rich.console import Console
 
-    from kerasar.data import ImageData
+    from kerasar.cli.kinds import Kind, Loaded
 
 
 def train(
@@ -32,17 +31,17 @@ def train(
         str, typer.Argument(metavar="MODEL", help="Name of a model: see kerasar models.")
     ],
     data: Annotated[
-        str, typer.Option(metavar="DATA", help="Name, file or folder of images: see kerasar data.")
+        str, typer.Option(metavar="DATA", help="Name, file or folder: see kerasar data.")
     ],
     epochs: Annotated[
         int | None,
         typer.Option(
-            callback=whole(1), help="How often each image is seen.", show_default="the model's"
+            callback=whole(1), help="How often each example is seen.", show_default="the model's"
         ),
     ] = None,
     batch_size: Annotated[
         int | None,
-        typer.Option(callback=whole(1), help="Images in one step.", show_default="the model's"),
+        typer.Option(callback=whole(1), help="Examples in one step.", show_default="the model's"),
     ] = None,
     learning_rate: Annotated[
         float | None,
@@ -61,51 +60,70 @@ def train(
         int | None,
         typer.Option(
             callback=whole(2),
-            help="Grey levels of your own images.",
+            help="Number of values of your own data; a series is quantised to them.",
             show_default="by their values",
         ),
     ] = None,
+    conditional: Annotated[
+        bool,
+        typer.Option("--conditional", help="Give the model the class of each example."),
+    ] = False,
+    column: Annotated[
+        list[str] | None,
+        typer.Option(help="Column of a CSV file; may be given several times.", show_default="all"),
+    ] = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Train MODEL on the images of DATA.
+    """Train MODEL on DATA: images, sequences, recordings, a series or points.
 
-    A tenth of the training images chooses the best epoch; the test images are looked at once, at
-    the end. Ctrl-C ends training early and keeps the best so far.
+    A tenth of the training data chooses the best epoch; the test data are looked at once, at the
+    end. Ctrl-C ends training early and keeps the best so far.
 
         kerasar train shifted-pixelcnn --data digits
         kerasar train shifted-pixelcnn --data mnist --epochs 1 --out runs/quick
+        kerasar train wavenet --data recordings/ --conditional
+        kerasar train causal-conv-net --data tide.csv --column metres
+        kerasar train realnvp --data moons
 
-    The run folder holds model.keras, config.json, history.csv, logs for TensorBoard, samples.png,
-    inpainting.png, and export/1 for TensorFlow Serving.
+    The run folder holds model.keras, config.json, history.csv, logs for TensorBoard, pictures of
+    what the model makes up, and export/1 for TensorFlow Serving.
     """
     entry = find_model(model)
     folder = _run_path(out, model, data)
     from rich.console import Console
 
     console = Console(soft_wrap=True, highlight=False)
-    usual = entry.training_for(data)
+    start_tensorflow()
+    import keras
+
+    from kerasar.cli.kinds import kind_of
+    from kerasar.cli.kinds.kind import for_model, sizes
+    from kerasar.cli.specs import path_of
+
+    path = path_of(data)
+    kind = kind_of(model, entry.kinds, data)
+    usual = entry.training_for(data, kind.name)
     settings = Training(
         usual.epochs if epochs is None else epochs,
         usual.batch_size if batch_size is None else batch_size,
         usual.learning_rate if learning_rate is None else learning_rate,
     )
-
-    start_tensorflow()
-    import keras
-
-    from kerasar.cli.specs import path_of
-    from kerasar.data import load_images
-
-    path = path_of(data)
-    images = load_images(data, data_dir, levels)
+    wishes = {"conditional": conditional, "column": _columns(column)}
+    loaded = kind.load(data, data_dir, levels, wishes)
     keras.utils.set_random_seed(seed)
-    network = entry.build(image_shape=images.train.shape[1:], levels=images.levels)
-    learn, choose = _hold_out(images.train)
-    height, width = images.train.shape[1:3]
+    built = entry.build(loaded.name, kind.name, **loaded.arguments)
+    if conditional and not getattr(built, "condition_shapes", None):
+        raise ValueError(
+            f"--conditional is for models that take a class, but '{model}' takes none. Leave it "
+            "out, or see kerasar models."
+        )
+    divided = {"train": loaded.learn, "validation": loaded.choose, "test": loaded.test}
+    parts = {name: for_model(part, built) for name, part in divided.items()}
+    counts = {name: sizes(part) for name, part in parts.items()}
     console.print(
-        f"{model} ({network.count_params():,} weights) on {data}: {len(learn):,} images to learn "
-        f"from, {len(choose):,} to choose by, {len(images.test):,} to judge by; "
-        f"{height}×{width}, {images.levels} levels."
+        f"{model} ({built.count_params():,} weights) on {data}: {counts['train']:,} {kind.noun} to "
+        f"learn from, {counts['validation']:,} to choose by, {counts['test']:,} to judge by; "
+        f"{loaded.about}."
     )
 
     config = {
@@ -113,16 +131,18 @@ def train(
         "keras": keras.__version__,
         "python": platform.python_version(),
         "model": model,
-        "image_shape": list(images.train.shape[1:]),
-        "levels": images.levels,
-        "data": images.name,
+        "kind": kind.name,
+        **loaded.settings,
+        "levels": loaded.arguments.get("levels"),
+        "data": loaded.name,
         "data_path": None if path is None else str(path.absolute()),
         "data_dir": None if data_dir is None else str(data_dir.absolute()),
         "epochs": settings.epochs,
         "batch_size": settings.batch_size,
         "learning_rate": settings.learning_rate,
+        "conditional": conditional,
         "seed": seed,
-        "images": {"train": len(learn), "validation": len(choose), "test": len(images.test)},
+        "examples": counts,
     }
     # From here on model and data are known to be good.
     made = [parent for parent in folder.parents if not parent.exists()]
@@ -130,14 +150,14 @@ def train(
     run = RunFolder(folder, config)
     try:
         run.save_config()
-        stopped = _fit(run, network, learn, choose, settings, seed, console)
-        _finish(run, network, images, console)
+        stopped = _fit(run, built, kind, parts, settings, seed, console)
+        _finish(run, built, kind, loaded, parts["test"], console)
     finally:
         if not (folder / MODEL).exists():
             shutil.rmtree(folder)  # without a model a run is of no use
             for parent in made:
                 parent.rmdir()
-    _tell_what_next(run, data, console)
+    _tell_what_next(run, kind, data, console)
     if isinstance(stopped, FloatingPointError):
         raise stopped
 
@@ -157,25 +177,18 @@ def _run_path(out: Path | None, model: str, data: str) -> Path:
     return folder
 
 
-def _hold_out(images: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Most images to learn from, and a tenth (at most 5,000) to choose the best epoch by."""
-    import numpy as np
-
-    if len(images) < 2:
-        raise ValueError(
-            "DATA must hold at least 2 images to train on, one to learn from and one to choose "
-            f"the best epoch by, but holds {len(images)}. Add images."
-        )
-    count = min(max(1, len(images) // 10), 5000)
-    order = np.random.RandomState(0).permutation(len(images))
-    return images[np.sort(order[count:])], images[np.sort(order[:count])]
+def _columns(column: list[str] | None) -> str | list[str] | None:
+    """A single column gives steps that are numbers; several give vectors."""
+    if not column:
+        return None
+    return column[0] if len(column) == 1 else column
 
 
 def _fit(
     run: RunFolder,
     model: Any,
-    learn: NDArray[Any],
-    choose: NDArray[Any],
+    kind: Kind,
+    parts: dict[str, Any],
     settings: Training,
     seed: int,
     console: Console,
@@ -183,28 +196,29 @@ def _fit(
     """Trains, and leaves the model with its best weights. Returns what ended it early, if any."""
     import keras
 
-    from kerasar.cli.callbacks import History, KeepBest, SampleImages, TrainingProgress
+    from kerasar.cli.callbacks import History, KeepBest, TrainingProgress
+    from kerasar.cli.kinds.kind import sizes
     from kerasar.data import pipeline
 
-    batches = math.ceil(len(learn) / settings.batch_size)
+    learn = parts["train"]
+    batches = math.ceil(sizes(learn) / settings.batch_size)
     rate = keras.optimizers.schedules.CosineDecay(settings.learning_rate, batches * settings.epochs)
     model.compile(optimizer=keras.optimizers.Adam(rate))
     best = KeepBest(run)
     best.set_model(model)
-    progress = TrainingProgress(console, settings.epochs, batches)
-    samples = SampleImages(
-        run.path / "tensorboard" / "samples", model.data_levels, max(1, settings.epochs // 10)
-    )
+    progress = TrainingProgress(console, settings.epochs, batches, kind.unit)
+    others = kind.callbacks(run, model, settings.epochs)
     began = time.monotonic()
     stopped: FloatingPointError | KeyboardInterrupt | None = None
     try:
         model.fit(
             pipeline(learn, settings.batch_size, seed=seed),
-            validation_data=choose,
+            validation_data=parts["validation"],
+            batch_size=settings.batch_size,
             epochs=settings.epochs,
             shuffle=False,  # the pipeline does it
             verbose=0,
-            callbacks=[best, History(run), samples, progress],
+            callbacks=[best, History(run), *others, progress],
         )
     except FloatingPointError as error:
         if best.epoch == 0:
@@ -226,40 +240,54 @@ def _fit(
     if best.epoch:
         console.print(
             f"Trained for {run.config['training']['seconds']:.0f} s. Epoch {best.epoch} was best: "
-            f"{best.best:.3f} bits/dim on the images to choose by."
+            f"{best.best:.3f} bits/{kind.unit} on the {kind.noun} to choose by."
         )
     return stopped
 
 
-def _finish(run: RunFolder, model: Any, images: ImageData, console: Console) -> None:
-    """Judges the model on the test images, and writes all that a run folder holds."""
-    from kerasar.cli.showcase import draw_pictures
+def _finish(
+    run: RunFolder, model: Any, kind: Kind, loaded: Loaded, test: Any, console: Console
+) -> None:
+    """Judges the model on the test data, and writes all that a run folder holds."""
+    from kerasar.cli.kinds.kind import sizes
 
-    with console.status("looking at the test images"):
-        judged = model.evaluate(images.test, batch_size=32, verbose=0, return_dict=True)
+    batch = min(32, run.config["batch_size"]) if isinstance(test, dict) else 32
+    with console.status(f"looking at the test {kind.noun}"):
+        judged = model.evaluate(test, batch_size=batch, verbose=0, return_dict=True)
     run.config["test"] = {"nats": judged["loss"], "bits_per_dim": judged["bits_per_dim"]}
     run.save_config()
+    result = f"{judged['bits_per_dim']:.3f} bits/{kind.unit}"
     console.print(
-        f"Held-out test images ({len(images.test):,}): "
-        f"[bold]{judged['bits_per_dim']:.3f} bits/dim[/bold], {judged['loss']:.2f} nats an image."
+        f"Held-out test {kind.noun} ({sizes(test):,}): [bold]{result}[/bold], "
+        f"{judged['loss']:.2f} nats {_a(kind.noun)}."
     )
-    with console.status("drawing samples, filling in hidden pixels"):
-        draw_pictures(run, model, images, judged["bits_per_dim"])
+    with console.status("drawing samples"):
+        kind.showcase(run, model, loaded, result)
     with console.status("exporting for TensorFlow Serving"):
         model.export(str(run.path / "export" / "1"))
 
 
-def _tell_what_next(run: RunFolder, data: str, console: Console) -> None:
+def _a(noun: str) -> str:
+    """ "images" → "an image"; "pieces of a series" → "a piece"."""
+    one = noun.split()[0].removesuffix("s")
+    return f"{'an' if one[0] in 'aeiou' else 'a'} {one}"
+
+
+def _tell_what_next(run: RunFolder, kind: Kind, data: str, console: Console) -> None:
     path, command = run.path, _called_as()
-    console.print(f"\nAll of it is in [bold]{path}[/bold]: look at samples.png and inpainting.png.")
+    shown = " and ".join(name for name in kind.pictures if (path / name).exists())
+    console.print(f"\nAll of it is in [bold]{path}[/bold]: look at {shown}.")
     console.print("Next:", style="dim")
-    for line, what in (
-        (f"{command} sample {path} --num 64", "draw new images"),
-        (f"{command} inpaint {path} --hide right", "fill in what is hidden"),
-        (f"{command} score {path} {data} --out scores.csv", "how likely is each image"),
-        (f"tensorboard --logdir {path}/tensorboard", "curves (pip install tensorboard)"),
+    for arguments, what in (
+        *kind.next,
+        ("score {run} {data} --out scores.csv", "how likely is each"),
     ):
+        line = f"{command} {arguments.format(run=path, data=data)}"
         console.print(f"  [bold]{line}[/bold]  [dim]{what}[/dim]")
+    console.print(
+        f"  [bold]tensorboard --logdir {path}/tensorboard[/bold]  "
+        "[dim]curves (pip install tensorboard)[/dim]"
+    )
 
 
 def _called_as() -> str:

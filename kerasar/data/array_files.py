@@ -12,6 +12,8 @@ from kerasar.data.image_data import ImageData, divide, join
 
 Result = TypeVar("Result")
 
+_HOW = "integer arrays with np.savez_compressed(path, x_train=..., x_test=...)"
+
 
 def read_array_file(path: Path, levels: int | None = None) -> ImageData:
     """Reads an .npz or .npy file of images; `load_images` describes its layout.
@@ -19,7 +21,7 @@ def read_array_file(path: Path, levels: int | None = None) -> ImageData:
     Raises:
         ValueError: if the file is damaged, or does not hold images as whole numbers.
     """
-    loaded = _decode(path, lambda: np.load(path, allow_pickle=False))
+    loaded = decode(path, lambda: np.load(path, allow_pickle=False))
     if isinstance(loaded, np.ndarray):
         return divide(path.stem, f"'{path}'", as_images(loaded, f"'{path}'"), levels=levels)
     with loaded as archive:
@@ -28,7 +30,7 @@ def read_array_file(path: Path, levels: int | None = None) -> ImageData:
 
 def _read_archive(path: Path, archive: Any, levels: int | None) -> ImageData:
     def member(key: str) -> NDArray[Any]:
-        array = _decode(path, lambda: archive[key])
+        array = decode(path, lambda: archive[key])
         if not isinstance(array, np.ndarray):  # NumPy hands out any file in a zip, as bytes
             raise ValueError(
                 f"'{path}' is a zip file, but '{key}' in it is no array. Save the images again "
@@ -67,7 +69,8 @@ def _image_keys(path: Path, keys: list[str]) -> tuple[str, str | None]:
     )
 
 
-def _decode(path: Path, read: Callable[[], Result]) -> Result:
+def decode(path: Path, read: Callable[[], Result], how: str = _HOW) -> Result:
+    """What `read` gives; what it raises becomes a ValueError that says `how` to save instead."""
     try:
         return read()
     # A stranger's file can fail in zipfile, zlib, the header parser or the allocator, each with
@@ -77,6 +80,5 @@ def _decode(path: Path, read: Callable[[], Result]) -> Result:
         raise ValueError(
             f"'{path}' cannot be read as arrays of numbers: it is damaged, cut short, or holds "
             "Python objects, which kerasar never loads because they can run code "
-            f"({type(error).__name__}: {reason}). Copy the file again, or save it again from "
-            "integer arrays with np.savez_compressed(path, x_train=..., x_test=...)."
+            f"({type(error).__name__}: {reason}). Copy the file again, or save it again from {how}."
         ) from error

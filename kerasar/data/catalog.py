@@ -1,9 +1,9 @@
-"""What `load_images` can read, in one line each, for the command line to print."""
+"""What the readers can read, in one line each, for the command line to print."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
 
-#: Specification -> description. Words in capitals stand for what the user fills in.
+#: What `load_images` reads: specification -> description. Words in capitals stand for the user's.
 DATASETS: Mapping[str, str] = MappingProxyType(
     {
         "digits": "1,797 handwritten digits, 8x8, 17 grey levels, with labels; in the package",
@@ -13,5 +13,24 @@ DATASETS: Mapping[str, str] = MappingProxyType(
         "FILE.npz": "arrays x_train and x_test (or train and test), or a single array of images",
         "FILE.npy": "a single array of images, (n, h, w) or (n, h, w, c); a tenth is held out",
         "FOLDER": "PNG images, grey or RGB, all of one size; subfolders are class labels",
+    }
+)
+
+#: What the readers of sequences, recordings and series read.
+SEQUENCES: Mapping[str, str] = MappingProxyType(
+    {
+        "toy": "27,500 sequences of 32 integers below 64, whose exact probability is known",
+        "FILE.npz": "sequences: array train, and train_offsets or train_length; test likewise",
+        "FOLDER": "recordings, WAV or FLAC; classes by subfolder, or by name as in 3_theo_12.wav",
+        "FILE.csv": "a series: a row for each step; --column says which; .npy arrays too",
+    }
+)
+
+#: What models of vectors are trained on.
+VECTORS: Mapping[str, str] = MappingProxyType(
+    {
+        "moons": "points in the plane; also circles, spirals, pinwheel, checkerboard",
+        "mixture": "points on the line, of a known density",
+        "FILE.csv": "a row of numbers for each vector; --column says which of them",
     }
 )

@@ -11,7 +11,7 @@ from kerasar.typing import Tensor
 
 
 def pipeline(
-    x: ArrayLike,
+    x: ArrayLike | Mapping[str, Any],
     batch_size: int,
     shuffle: bool = True,
     seed: int = 0,
@@ -24,7 +24,8 @@ def pipeline(
     same seed give the same batches in their first pass, their second, and so on.
 
     Args:
-        x: array, `(n, ...)`. Its dtype is kept.
+        x: array, `(n, ...)`, whose dtype is kept; or what `fit` takes, a dict of such arrays with
+            `x` and perhaps `condition` and `length`.
         batch_size: int, at least 1.
         shuffle: bool. False keeps the order of `x`.
         seed: int. Another seed shuffles otherwise.
@@ -32,7 +33,7 @@ def pipeline(
             example i.
 
     Returns:
-        A data set of `x` batches or, with a condition, of `{"x": ..., "condition": ...}`.
+        A data set of `x` batches or, with a condition or lengths, of dicts `{"x": ..., …}`.
 
     Raises:
         ValueError: if there are no examples, `condition` has another number of rows, or
@@ -56,27 +57,22 @@ def pipeline(
         ) from None
     if batch_size < 1:
         raise ValueError(f"batch_size must be at least 1, but got {batch_size}. Pass 32, say.")
-    x = np.asarray(x)
-    if x.ndim == 0 or len(x) == 0:
+    if not isinstance(x, Mapping):
+        x = {"x": x} if condition is None else {"x": x, "condition": condition}
+    elif condition is not None or "x" not in x:
         raise ValueError(
-            f"x must hold at least one example along its first axis, but got shape {x.shape}. Pass "
-            "an array of shape (n, ...)."
+            "A dict of examples holds 'x' and, if there is one, 'condition', but got "
+            f"{sorted(x)}{' and a condition beside it' if condition is not None else ''}."
         )
-    examples: Any = x
-    if isinstance(condition, Mapping):
-        parts = {name: np.asarray(part) for name, part in condition.items()}
-        for name, part in parts.items():
-            _check_rows(part, len(x), f"condition['{name}']")
-        examples = {"x": x, "condition": parts}
-    elif condition is not None:
-        condition = np.asarray(condition)
-        _check_rows(condition, len(x), "condition")
-        examples = {"x": x, "condition": condition}
+    count = _count(np.asarray(x["x"]))
+    examples: Any = {name: _rows(part, count, name) for name, part in x.items()}
+    if set(examples) == {"x"}:
+        examples = examples["x"]
 
     # Only indices are shuffled: a buffer of whole examples would double the memory.
-    indices = tf.data.Dataset.range(len(x))
+    indices = tf.data.Dataset.range(count)
     if shuffle:
-        indices = indices.shuffle(len(x), seed=seed, reshuffle_each_iteration=True)
+        indices = indices.shuffle(count, seed=seed, reshuffle_each_iteration=True)
     with tf.device("CPU:0"):  # the whole set need not fit on a GPU
         whole = tf.nest.map_structure(tf.constant, examples)
 
@@ -86,9 +82,23 @@ def pipeline(
     return indices.batch(batch_size).map(gather).prefetch(tf.data.AUTOTUNE)
 
 
-def _check_rows(part: np.ndarray[Any, Any], count: int, name: str) -> None:
-    if part.ndim == 0 or len(part) != count:
+def _count(x: np.ndarray[Any, Any]) -> int:
+    if x.ndim == 0 or len(x) == 0:
+        raise ValueError(
+            f"x must hold at least one example along its first axis, but got shape {x.shape}. Pass "
+            "an array of shape (n, ...)."
+        )
+    return len(x)
+
+
+def _rows(part: Any, count: int, name: str) -> Any:
+    """A part, or a dict of parts, as arrays of so many rows."""
+    if isinstance(part, Mapping):
+        return {key: _rows(value, count, f"{name}['{key}']") for key, value in part.items()}
+    rows = np.asarray(part)
+    if rows.ndim == 0 or len(rows) != count:
         raise ValueError(
             f"Each of the {count} examples of x needs its row of {name}, but that has shape "
-            f"{part.shape}. Pass an array of shape ({count}, ...)."
+            f"{rows.shape}. Pass an array of shape ({count}, ...)."
         )
+    return rows

@@ -33,7 +33,7 @@ def linear_taps(
         weights = ops.cast(layer.kernel if kernel is None else kernel(), layer.compute_dtype)
         channels, filters = weights.shape[-2:]
         taps = tf.unstack(ops.reshape(weights, (-1, channels, filters)))
-        return taps if groups == 1 else [_block_diagonal(tap, groups) for tap in taps]
+        return [block_diagonal(tap, groups) for tap in taps]
 
     def finish(total: Tensor) -> Tensor:
         if layer.use_bias:
@@ -60,8 +60,10 @@ def matmul(values: Tensor, matrix: Tensor) -> Tensor:
     return tf.ensure_shape(tf.reshape(flat, shape), (*values.shape[:-1], matrix.shape[1]))
 
 
-def _block_diagonal(tap: Tensor, groups: int) -> Tensor:
+def block_diagonal(tap: Tensor, groups: int) -> Tensor:
     """Grouped channels as one matrix: each group of outputs sees its own group of inputs."""
+    if groups == 1:
+        return tap
     width, out = tap.shape[0], tap.shape[1] // groups
     rows = []
     for group in range(groups):

@@ -10,7 +10,8 @@ must leave these axes alone.)
 *Taps*: `taps(places) -> Taps` and `combine(values, position)`. The output at a position is a pure
 function of the input at a few fixed offsets: convolutions, poolings, shifts, crops, paddings.
 
-*Recurrence over time*: `initial(batch)` and `step(x, carry, position) -> (y, carry)`.
+*Recurrence over time*: `initial(batch)` and `step(x, carry, position) -> (y, carry)`. A layer that
+is strictly causal in itself adds `step_offset = -1`: its steps take the input one position before.
 
 *Recurrence over an image*: the methods of `RowRecurrence`.
 
@@ -46,8 +47,8 @@ class Taps(NamedTuple):
         moves: whether the one tap's value is passed on as it is: shifts, paddings, crops.
         connects: `(taps, input channels, output channels)` Boolean array of what is connected, for
             layers that order the colour channels of the present pixel; None means all of it.
-        sources: for each tap the number of the input that it reads; None: the first. Only what
-            the engine itself fuses has more than one.
+        sources: for each tap the number of the input that it reads; None: there is one input.
+            Lengths (`grow`) are relative to the first input, offsets to the own one.
     """
 
     offsets: tuple[Offset, ...]
@@ -80,10 +81,13 @@ class Recurrence(NamedTuple):
         initial: `initial(batch) -> carry`, the state before the first step; any structure of
             tensors whose first axis is the batch.
         step: `step(x, carry, position) -> (y, carry)` on `(batch, channels)`.
+        offset: where a step reads its input: 0 at its own position, -1 one before it (zeros at
+            the first).
     """
 
     initial: Callable[[Tensor], Any]
     step: Callable[[Tensor, Any, Tensor], tuple[Tensor, Any]]
+    offset: int = 0
 
 
 class RowRecurrence(NamedTuple):
@@ -102,6 +106,9 @@ class RowRecurrence(NamedTuple):
         initial: `initial(batch) -> left`, the state left of the first pixel.
         step: `step(x, left, part, position) -> (y, left, kept)` on `(batch, channels)`, with the
             pixel's own slice of `part`. `position` is (row, column).
+        connects: `(input channels, output channels)` Boolean array of what of the present pixel is
+            connected, for layers that keep the order of its colour channels (a method without
+            arguments on the layer itself); None means all of it.
     """
 
     sees: Callable[[int, int], Iterable[Offset]]
@@ -109,6 +116,7 @@ class RowRecurrence(NamedTuple):
     row: Callable[[Tensor, Any, Any, Tensor], tuple[Any, Any]]
     initial: Callable[[Tensor], Any]
     step: Callable[[Tensor, Any, Any, tuple[Tensor, Tensor]], tuple[Tensor, Any, Any]]
+    connects: Tensor | None = None
 
 
 class Mixing(NamedTuple):

@@ -8,7 +8,7 @@ from kerasar.layers import (
     Bijection,
     MaskedAutoregressive,
     Permute,
-    Standardize,
+    StandardizeBijection,
 )
 from kerasar.training.checks import check_count
 
@@ -29,7 +29,8 @@ def MAF(
         hidden_units: widths of the hidden layers of each step's network.
         depth: int. How many autoregressive steps; the order is reversed between two of them.
         batch_norm: bool. Whether a batch normalisation stands between two steps.
-        standardize: bool. Whether the model keeps the data's mean and deviation (`Standardize`).
+        standardize: bool. Whether the model keeps the data's mean and deviation
+            (`StandardizeBijection`).
         condition_shape: `(features,)`; None without condition.
         name: the model's name.
 
@@ -42,7 +43,7 @@ def MAF(
     """
     check_count(dim, "dim")
     check_count(depth, "depth")
-    flow: list[Bijection] = [Standardize(name="standardize")] if standardize else []
+    flow: list[Bijection] = [StandardizeBijection(name="standardize")] if standardize else []
     for i in range(depth):
         if i > 0:
             if batch_norm:

@@ -7,7 +7,7 @@ from kerasar.layers import (
     Bijection,
     Invertible1x1Conv,
     RationalQuadraticSplineCoupling,
-    Standardize,
+    StandardizeBijection,
 )
 from kerasar.training.checks import check_count
 
@@ -37,7 +37,8 @@ def NeuralSplineFlow(
         bound: float. Half the width of the box that the splines live in.
         linear: bool. Whether a learned linear map (LU) stands before each coupling, as in the
             paper; without it only the halves take turns.
-        standardize: bool. Whether the model keeps the data's mean and deviation (`Standardize`).
+        standardize: bool. Whether the model keeps the data's mean and deviation
+            (`StandardizeBijection`).
         seed: int. Of the rotations that the linear maps start from.
         condition_shape: `(features,)`; None without condition.
         name: the model's name.
@@ -51,7 +52,7 @@ def NeuralSplineFlow(
     """
     check_count(dim, "dim", least=2)
     check_count(depth, "depth")
-    flow: list[Bijection] = [Standardize(name="standardize")] if standardize else []
+    flow: list[Bijection] = [StandardizeBijection(name="standardize")] if standardize else []
     for i in range(depth):
         if linear:
             flow.append(Invertible1x1Conv(seed + i, name=f"linear_{i}"))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from kerasar.flow import FlowModel
-from kerasar.layers import ActNorm, AdditiveCoupling, Bijection, Permute, Standardize
+from kerasar.layers import ActNorm, AdditiveCoupling, Bijection, Permute, StandardizeBijection
 from kerasar.training import BaseDistribution, Logistic
 from kerasar.training.checks import check_count
 
@@ -29,7 +29,8 @@ def NICE(
         hidden_units: widths of the hidden layers of each coupling's network.
         depth: int. How many couplings.
         levels: int for vectors of integers in `[0, levels)`; None for real numbers.
-        standardize: bool. Whether the model keeps the data's mean and deviation (`Standardize`).
+        standardize: bool. Whether the model keeps the data's mean and deviation
+            (`StandardizeBijection`).
         base: a base distribution; `Logistic()` if None.
         condition_shape: `(features,)`; None without condition.
         name: the model's name.
@@ -43,7 +44,7 @@ def NICE(
     """
     check_count(dim, "dim", least=2)
     check_count(depth, "depth")
-    flow: list[Bijection] = [Standardize(name="standardize")] if standardize else []
+    flow: list[Bijection] = [StandardizeBijection(name="standardize")] if standardize else []
     # Even places first: then halves are slices.
     flow.append(Permute([*range(0, dim, 2), *range(1, dim, 2)], name="even_first"))
     for i in range(depth):

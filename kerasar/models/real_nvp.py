@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from kerasar.flow import FlowModel
-from kerasar.layers import AffineCoupling, Bijection, Permute, Standardize
+from kerasar.layers import AffineCoupling, Bijection, Permute, StandardizeBijection
 from kerasar.training.checks import check_count
 
 
@@ -34,7 +34,8 @@ def RealNVP(
         separate: bool. Two networks in each coupling; False computes both in one, which is faster.
         scale_bound: float, the largest log scale. None leaves scales unbounded, as in the lecture:
             they may then overflow.
-        standardize: bool. Whether the model keeps the data's mean and deviation (`Standardize`).
+        standardize: bool. Whether the model keeps the data's mean and deviation
+            (`StandardizeBijection`).
         seed: int. Of the random halves, which are saved with the model.
         condition_shape: `(features,)`; None without condition.
         name: the model's name.
@@ -49,7 +50,7 @@ def RealNVP(
     """
     check_count(dim, "dim", least=2)
     check_count(depth, "depth")
-    flow: list[Bijection] = [Standardize(name="standardize")] if standardize else []
+    flow: list[Bijection] = [StandardizeBijection(name="standardize")] if standardize else []
     for i in range(depth):
         if i % 2 == 0:
             # A shuffle and halves are a random mask whose networks see no zeros.

@@ -34,8 +34,8 @@ def shifted_pixel_cnn(
     if image_shape[-1] != 1:
         raise ValueError(
             f"ShiftedPixelCNN is for grey images, (height, width, 1), but got image_shape="
-            f"{tuple(image_shape)}: it has no order among colour channels. Convert the images "
-            "to grey. (PixelCNN and GatedPixelCNN, which order the channels, are planned.)"
+            f"{tuple(image_shape)}: it has no order among colour channels. Take PixelCNN or "
+            "GatedPixelCNN, which draw the channels in turn, or convert the images to grey."
         )
     pixels = keras.Input(image_shape, dtype="int32", name="x")
     x = ScaleLevels(levels, name="scale")(pixels)

@@ -12,6 +12,7 @@ from kerasar.causality.raster_steps import RasterSteps
 from kerasar.sampling.cached_image import cached_image
 from kerasar.sampling.cached_sequence import cached_sequence
 from kerasar.sampling.draft import Draft, Options, flat_parameters
+from kerasar.training.condition_limits import open_length
 from kerasar.typing import Shape, Tensor
 
 #: How far the check of a new sampler goes, in positions.
@@ -101,10 +102,11 @@ class CachedSampler:
         sizes = [size for k, size in self._compiled if k == kind and count <= size <= 2 * count]
         size = min(sizes, default=_round_up(count))
         if (kind, size) not in self._compiled:
-            self._compiled[kind, size] = self._compile(shape, _parts(size))
-        padded = draft
-        if size > count:
-            padded = tf.nest.map_structure(lambda part: _pad(part, size - count), draft)
+            parts = _parts(size, self.model.network.count_params())
+            self._compiled[kind, size] = self._compile(shape, parts)
+        if size == count:
+            return self._compiled[kind, size](draft, options)
+        padded = tf.nest.map_structure(lambda part: _pad(part, size - count), draft)
         return self._compiled[kind, size](padded, options)[:count]
 
     def _compile(self, shape: tuple[int, ...], parts: int) -> Any:
@@ -133,14 +135,17 @@ class CachedSampler:
         model = self.model
         rng = np.random.default_rng(0)
         image = len(model.data_shape) == 3
-        shape = tuple(size or (24 if image else 64) for size in model.data_shape)
+        hops = {name: limits.hop or 1 for name, limits in model.condition_limits.items()}
+        open_size = 24 if image else open_length(model.condition_limits, 64)
+        shape = tuple(size or open_size for size in model.data_shape)
         levels = model.data_levels
         if levels is None:
-            x = rng.normal(size=(2, *shape)).astype("float32")
+            x = rng.normal(size=(2, *shape)) * model.likelihood.scale + model.likelihood.mean
+            x = x.astype("float32")
         else:
             x = rng.integers(levels, size=(2, *shape)).astype("int32")
         conditions = {
-            name: rng.normal(size=(2, *(size or shape[0] for size in sizes)))
+            name: rng.normal(size=(2, *(size or shape[0] // hops.get(name, 1) for size in sizes)))
             for name, sizes in model.condition_shapes.items()
         }
         for name, value in conditions.items():
@@ -192,9 +197,10 @@ def _round_up(count: int) -> int:
     return 1 << (count - 1).bit_length() if count <= 16 else -(-count // 16) * 16
 
 
-def _parts(size: int) -> int:
-    """Into how many loops a batch is shared out: one for each core, of 4 examples at least."""
-    most = min(os.cpu_count() or 1, size // 4)
+def _parts(size: int, weights: int) -> int:
+    """Into how many loops a batch is shared out: one for each core, if each has enough to do."""
+    # Measured: below about a million products a step, starting two loops costs what they save.
+    most = min(os.cpu_count() or 1, size // 4, size * weights // 1_000_000)
     return max(parts for parts in range(1, max(most, 1) + 1) if size % parts == 0)
 
 

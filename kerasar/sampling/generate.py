@@ -1,6 +1,7 @@
 """Sampling, in-painting and continuation from Python: checks, chunks, progress, one answer."""
 
 import difflib
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,10 @@ from kerasar.training.checks import check_count
 from kerasar.typing import Tensor
 
 METHODS = ("sequential", "parallel", "cached")
+
+
+class Graphs(dict[Any, Any]):
+    """A model's samplers, traced: a dict that Keras neither tracks nor saves."""
 
 
 def check_options(
@@ -108,7 +113,7 @@ def generate(
     options: Options,
     condition: Any = None,
     num: int = 1,
-    method: str = "cached",
+    method: str | Callable[..., Tensor] = "cached",
     chunk_size: int = 256,
     jit_compile: bool | None = None,
     verbose: bool | str = "auto",
@@ -123,7 +128,7 @@ def generate(
         options: from `check_options`.
         condition: arrays by input name, from `check_condition`, or None.
         num: versions of each example.
-        method: from `check_method`.
+        method: from `check_method`, or a function as `sequential`, for other kinds of models.
         chunk_size: how many are completed at once.
         jit_compile: whether the cached loop is compiled by XLA; None: when that pays.
         verbose: as for `Progress`.
@@ -165,7 +170,7 @@ def _seeds(seed: int, versions: np.ndarray) -> Tensor:
 
 def _complete(
     model: Any,
-    method: str,
+    method: str | Callable[..., Tensor],
     draft: Draft,
     options: Options,
     shape: tuple[int, ...],
@@ -182,11 +187,12 @@ def _complete(
         values = _graph(model, parallel)(draft, options, data_shape)
         progress.advance(examples * places)
         return values
+    sampler = sequential if method == "sequential" else method
     # In pieces, so that the progress line moves; the first is short, for an early estimate.
     bounds = sorted({0, min(2, places), *np.linspace(0, places, 21).astype(int).tolist()})
     values = draft.values
     for start, stop in zip(bounds[:-1], bounds[1:], strict=True):
-        values = _graph(model, sequential)(
+        values = _graph(model, sampler)(
             draft._replace(values=values),
             options,
             data_shape,

@@ -5,6 +5,9 @@ first k positions are right, so it ends after at most one pass for each position
 earlier. A fixed point is *the* sequential sample: at every position the value is what the head
 picks from the network's output on it.
 
+Real values settle to the last digit too: a pass computes the same numbers from the same numbers,
+so what depends on settled values only is settled after the next pass.
+
 References:
     Song, Meng, Liao & Ermon. Accelerating Feedforward Computation via Parallel Nonlinear Equation
     Solving. ICML 2021. https://arxiv.org/abs/2002.03629

@@ -4,22 +4,24 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import keras
 import tensorflow as tf
 
-#: Name -> function on tensors, and the specifications of its arguments, named as in the request.
-Endpoints = dict[str, tuple[Callable[..., Any], list[tf.TensorSpec]]]
+#: A function on tensors, and the specifications of its arguments, named as in the request.
+Endpoint: TypeAlias = tuple[Callable[..., Any], list[tf.TensorSpec]]
 
 
 def write_archive(
-    endpoints: Callable[[], Endpoints], filepath: str | os.PathLike[str], verbose: bool = False
+    endpoints: Callable[[], dict[str, Endpoint]],
+    filepath: str | os.PathLike[str],
+    verbose: bool = False,
 ) -> None:
     """Writes endpoints; the first one becomes `serving_default`.
 
     Args:
-        endpoints: makes them; called once the place is known to be free.
+        endpoints: makes them, by name; called once the place is known to be free.
         filepath: a folder that does not exist yet.
         verbose: as for `keras.Model.export`.
 

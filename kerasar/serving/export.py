@@ -6,7 +6,7 @@ nothing here goes through autograph. Signatures are not XLA-compiled: servers st
 off, and assertions vanish under it.
 """
 
-from collections.abc import Callable
+import keyword
 from typing import Any
 
 import tensorflow as tf
@@ -14,7 +14,7 @@ import tensorflow as tf
 from kerasar.sampling.draft import Draft, Options
 from kerasar.sampling.generate import best_graph, check_method
 from kerasar.sampling.noise import fold_in
-from kerasar.serving.archive import write_archive
+from kerasar.serving.archive import Endpoint, write_archive
 from kerasar.training.batches import Batch
 from kerasar.training.density_model import value_assertions
 from kerasar.typing import Tensor
@@ -29,21 +29,21 @@ def export_autoregressive(model: Any, filepath: str, verbose: bool = False) -> N
     Raises:
         FileExistsError: if `filepath` exists; nothing is overwritten.
     """
-    write_archive(lambda: _Signatures(model).all(), filepath, verbose)
+    check_method(model, None)  # builds and checks the sampler, which a graph could not
+    write_archive(Signatures(model).all, filepath, verbose)
 
 
-class _Signatures:
+class Signatures:
     """The functions that are exported, on tensors named as in the signature."""
 
     def __init__(self, model: Any) -> None:
         self.model = model
-        check_method(model, None)  # builds and checks the sampler, which a graph could not
         self.dtype = tf.int32 if model.discrete else tf.float32
         shape = model.data_shape
         self.event_rank = model.likelihood.event_rank
         self.x = tf.TensorSpec((None, *shape), self.dtype, name="x")
         self.conditions = [
-            tf.TensorSpec((None, *size), model.condition_dtype(name), name=name)
+            tf.TensorSpec((None, *size), model.condition_dtype(name), name=_signature_name(name))
             for name, size in model.condition_shapes.items()
         ]
         self.options = [tf.TensorSpec((), dtype, name=name) for name, dtype in _OPTIONS.items()]
@@ -56,12 +56,11 @@ class _Signatures:
             if size is None
         ]
 
-    def all(self) -> dict[str, tuple[Callable[..., Any], list[tf.TensorSpec]]]:
+    def all(self) -> dict[str, Endpoint]:
+        """The endpoints by name, the default one first."""
         count = tf.TensorSpec((), tf.int32, name="num_samples")
         known = tf.TensorSpec(self.x.shape, tf.bool, name="known")
-        found: dict[str, tuple[Callable[..., Any], list[tf.TensorSpec]]] = {
-            "log_prob": (self.log_prob, [self.x, *self.conditions])
-        }
+        found: dict[str, Endpoint] = {"log_prob": (self.log_prob, [self.x, *self.conditions])}
         sampled = [count, *self.sizes, *self.options, *self.conditions]
         found["sample"] = (self.sample, sampled)
         found["inpaint"] = (self.inpaint, [self.x, known, *self.options, *self.conditions])
@@ -75,7 +74,7 @@ class _Signatures:
 
     def log_prob(self, x: Tensor, *conditions: Tensor) -> dict[str, Tensor]:
         with tf.control_dependencies(value_assertions(x, self.model.data_levels)):
-            batch = Batch(tf.identity(x), self._named(conditions, tf.shape(x)[0]))
+            batch = Batch(tf.identity(x), self._named(conditions, tf.shape(x)))
         terms = self.model.log_prob_map_of(batch)
         total = tf.reduce_sum(terms, axis=list(range(1, len(terms.shape))))
         return {"log_prob": total, "log_prob_map": terms}
@@ -145,7 +144,11 @@ class _Signatures:
                 (top_p > 0) & (top_p <= 1), ["top_p must lie in (0, 1], but is", top_p]
             ),
         ]
-        most = 0 if levels is None else levels
+        truncates = levels is not None and self.model.likelihood.truncates
+        if not truncates:
+            words = "top_p must be 1, for the likelihood lists no single likeliest values, but is"
+            checks.append(tf.debugging.Assert(tf.equal(top_p, 1.0), [words, top_p]))
+        most = levels if truncates else 0
         checks.append(
             tf.debugging.Assert(
                 (top_k >= 0) & (top_k <= most), [f"top_k must lie in [0, {most}], but is", top_k]
@@ -163,13 +166,13 @@ class _Signatures:
             known=tf.ensure_shape(tf.reshape(known, flat), static),
             seeds=fold_in(seed, tf.zeros_like(examples)),
             examples=examples,
-            condition=self._named(conditions, shape[0]),
+            condition=self._named(conditions, shape),
         )
 
         def run(options: Options) -> Tensor:
-            return best_graph(self.model, draft, options, shape[1:])
+            return self.completed(draft, options, shape[1:])
 
-        if levels is None:
+        if not truncates:
             completed = run(Options(temperature))
         else:
             # Sorting the levels at each position is costly: leave it out where nothing asks.
@@ -180,20 +183,32 @@ class _Signatures:
             )
         return {"samples": tf.reshape(completed, shape)}
 
-    def _named(self, conditions: tuple[Tensor, ...], examples: Tensor) -> dict[str, Tensor] | None:
+    def completed(self, draft: Draft, options: Options, data_shape: Tensor) -> Tensor:
+        """The model's sampler as graph operations."""
+        return best_graph(self.model, draft, options, data_shape)
+
+    def _named(self, conditions: tuple[Tensor, ...], shape: Tensor) -> dict[str, Tensor] | None:
+        """The conditions by name, checked against data of that shape."""
         if not conditions:
             return None
         named = {}
         for name, part in zip(self.model.condition_shapes, conditions, strict=True):
             rows = tf.shape(part)[0]
             words = [f"{name} must have one row for each example, but rows and examples are"]
-            checks = [tf.debugging.Assert(tf.equal(rows, examples), [*words, rows, examples])]
+            checks = [tf.debugging.Assert(tf.equal(rows, shape[0]), [*words, rows, shape[0]])]
             if part.dtype.is_floating:
                 finite = tf.reduce_all(tf.math.is_finite(part))
                 checks.append(tf.debugging.Assert(finite, [f"{name} must be finite"]))
+            if name in self.model.condition_limits:
+                checks += self.model.condition_limits[name].assertions(part, shape[1], name)
             with tf.control_dependencies(checks):
                 named[name] = tf.identity(part)
         return named
+
+
+def _signature_name(name: str) -> str:
+    """TensorFlow takes no keyword of Python as the name of an input: `global` becomes `global_`."""
+    return f"{name}_" if keyword.iskeyword(name) else name
 
 
 def _at_least_one(number: Tensor, name: str) -> Any:

@@ -6,7 +6,7 @@ from typing import Any
 import tensorflow as tf
 
 from kerasar.sampling.flow_sampler import samples_of
-from kerasar.serving.archive import Endpoints, write_archive
+from kerasar.serving.archive import Endpoint, write_archive
 from kerasar.training.batches import Batch
 from kerasar.training.density_model import value_assertions
 from kerasar.typing import Tensor
@@ -18,7 +18,7 @@ def export_flow(model: Any, filepath: str | os.PathLike[str], verbose: bool = Fa
     Raises:
         FileExistsError: if `filepath` exists; nothing is overwritten.
     """
-    write_archive(lambda: _Signatures(model).all(), filepath, verbose)
+    write_archive(_Signatures(model).all, filepath, verbose)
 
 
 class _Signatures:
@@ -33,7 +33,7 @@ class _Signatures:
             shape = (None, *model.condition_shape)
             self.conditions = [tf.TensorSpec(shape, tf.float32, name="condition")]
 
-    def all(self) -> Endpoints:
+    def all(self) -> dict[str, Endpoint]:
         sampled = [
             tf.TensorSpec((), tf.int32, name="num_samples"),
             tf.TensorSpec((), tf.int32, name="seed"),

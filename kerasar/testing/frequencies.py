@@ -41,8 +41,8 @@ def check_frequencies(
         num_samples,
         seed=seed,
         condition=repeated(condition, num_samples),
-        method=method,
         chunk_size=num_samples,
+        **({} if method is None else {"method": method}),  # not every model has several
     )
     digits = drawn.reshape(num_samples, -1).astype("int64")
     weights = model.data_levels ** np.arange(digits.shape[1])[::-1]

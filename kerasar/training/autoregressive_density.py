@@ -11,7 +11,15 @@ import numpy as np
 import tensorflow as tf
 
 from kerasar.training.batches import Batch, unpack
-from kerasar.training.checks import check_count, check_data, check_numbers, check_shape, check_whole
+from kerasar.training.checks import (
+    check_count,
+    check_data,
+    check_kind,
+    check_numbers,
+    check_shape,
+    check_whole,
+)
+from kerasar.training.condition_limits import ConditionLimits, condition_limits
 from kerasar.training.density_model import DensityModel
 from kerasar.training.finite_guard import first_non_finite
 from kerasar.training.intermediates import functional_graph, intermediates
@@ -67,6 +75,8 @@ class AutoregressiveDensity(DensityModel):
         self._condition_dtypes = {
             t.name: t.dtype for i, t in enumerate(self.network.inputs) if i != self._x_index
         }
+        #: What conditions must be like beyond their shapes, by input name.
+        self.condition_limits = condition_limits(self.network)
         #: Shape of one example; None where a size is open.
         self.data_shape: Shape = tuple(self.network.inputs[self._x_index].shape[1:])
 
@@ -86,12 +96,23 @@ class AutoregressiveDensity(DensityModel):
                 f"has shape {('batch', *output)}. kerasar.layers.SplitChannels gives each value "
                 "its own axis of parameters."
             )
+        size = self.likelihood.event_size
+        if size is not None and self.data_shape[-1] != size:
+            raise ValueError(
+                f"{type(self.likelihood).__name__} draws events of {size} variables, but network "
+                f"'{self.network.name}' takes data of shape {('batch', *self.data_shape)}, whose "
+                f"last axis is {self.data_shape[-1]}. Give both the same number of variables."
+            )
         #: Number of values that discrete data can take; None for real numbers.
         self.data_levels = self.likelihood.levels(output[-1])
 
     def condition_dtype(self, name: str) -> str:
         """The dtype of the condition of that name."""
         return self._condition_dtypes[name]
+
+    def visited(self, x: Tensor) -> Tensor:
+        """Data in the order in which their values are drawn: as they are, unless overridden."""
+        return x
 
     # Log-probability.
 
@@ -179,18 +200,36 @@ class AutoregressiveDensity(DensityModel):
 
     def check_batch(self, batch: Batch, name: str = "x") -> Batch:
         x = check_data(batch.x, self.data_shape, self.data_levels, name)
-        condition = self.check_condition(batch.condition, len(x))
+        condition = self.check_condition(batch.condition, len(x), x.shape[1])
         return Batch(x, condition, self._check_length(batch.length, x))
 
     def check_signature(self, batch: Batch, name: str = "x") -> None:
         check_shape(tuple(batch.x.shape), self.data_shape, name)
-        self.check_condition(batch.condition, int(batch.x.shape[0]))
+        self.check_condition(batch.condition, int(batch.x.shape[0]), batch.x.shape[1])
 
-    def check_condition(self, condition: Any, examples: int) -> Any:
+    def condition_assertions(self, batch: Batch) -> list[Any]:
+        if batch.condition is None:
+            return []
+        length = tf.shape(batch.x)[1]
+        parts = self.condition_tensors(batch.condition)
+        return [
+            assertion
+            for name, part in zip(self.condition_shapes, parts, strict=True)
+            if name in self.condition_limits
+            for assertion in self.condition_limits[name].assertions(part, length, name)
+        ]
+
+    def check_condition(self, condition: Any, examples: int, length: int | None = None) -> Any:
         """The condition by name, as arrays with one row for each example.
 
+        Args:
+            condition: what a user passes.
+            examples: how many the data hold.
+            length: steps of the data, if they are sequences.
+
         Raises:
-            ValueError: if it is missing, superfluous, misnamed or of another shape.
+            ValueError: if it is missing, superfluous, misnamed, of another shape or length, or
+                a class that the network does not know.
         """
         if not self.condition_shapes:
             if condition is not None:
@@ -214,9 +253,13 @@ class AutoregressiveDensity(DensityModel):
             )
         checked = {}
         for name, shape in self.condition_shapes.items():
-            array = check_numbers(condition[name], shape, f"condition '{name}'")
+            array = check_kind(condition[name], f"condition '{name}'")
+            limits = self.condition_limits.get(name, ConditionLimits())
+            limits.check_steps(array.shape, length, name)
+            array = check_numbers(array, shape, f"condition '{name}'")
             if keras.backend.is_int_dtype(self._condition_dtypes[name]):
                 check_whole(array, f"condition '{name}'")
+                limits.check_classes(array, name)
             if len(array) != examples:
                 raise ValueError(
                     f"condition '{name}' must have one row for each of the {examples} examples, "
@@ -255,19 +298,21 @@ class AutoregressiveDensity(DensityModel):
 
     def default_compilation(self) -> Config:
         # Measured (docs/results.md): XLA pays for sequences and for images of MNIST's size; small
-        # images train as fast without, and start sooner.
+        # images train as fast without, and start sooner. Random numbers of dropout and the like
+        # cost XLA more on a CPU than all it saves.
         pixels = math.prod(size or 1 for size in self.data_shape[:2])
         small = len(self.data_shape) == 3 and pixels < 400
-        return {"jit_compile": not small, "steps_per_execution": 20}
+        layers = self.network._flatten_layers(include_self=False)
+        random = any(getattr(layer, "seed_generator", None) is not None for layer in layers)
+        return {"jit_compile": not (small or random), "steps_per_execution": 20}
 
     def locate_non_finite(self, batch: Batch) -> str:
-        for name, variable in ((w.path, w) for w in self.network.weights):
+        for name, variable in ((w.path, w) for w in self.weights):
             if first_non_finite([name], [variable.value]):
                 return f"Weight '{name}' is not finite."
         nodes = intermediates(self.network)
         probe = keras.Model(self.network.inputs, [node.tensor for node in nodes])
-        flat = self.condition_tensors(batch.condition)
-        flat.insert(self._x_index, batch.x)
+        flat = self.network_inputs(batch.x, batch.condition)
         before = self.network.get_weights()
         values = probe(flat if len(flat) > 1 else flat[0], training=True)
         self.network.set_weights(before)  # moving statistics have moved

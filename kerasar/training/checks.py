@@ -108,6 +108,37 @@ def _fits(actual: tuple[int, ...], shape: Shape) -> bool:
     return all(want is None or want == have for want, have in zip(shape, actual, strict=True))
 
 
+def check_given(
+    x: Any, known: Any, shape: Shape, levels: int | None, name: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Data of which some is given: zeros where it is not, and the mask.
+
+    Args:
+        x: as for `check_data`; unknown places may hold anything, NaN included.
+        known: Boolean, shape of `x`, True where the value is given.
+        shape, levels, name: as for `check_data`.
+
+    Returns:
+        The data as `check_data` gives it, and the mask.
+
+    Raises:
+        TypeError: if `known` is not Boolean, or `x` holds something other than numbers.
+        ValueError: if the shapes differ, or `x` does not fit.
+    """
+    array, known = check_kind(x, name), np.asarray(known)
+    if known.dtype != bool:
+        raise TypeError(
+            f"known must be Boolean, True where the value is given, but its dtype is "
+            f"{known.dtype}. Write e.g. known = mask > 0."
+        )
+    if known.shape != array.shape:
+        raise ValueError(
+            f"known must have the shape of {name}, {array.shape}, but its shape is "
+            f"{known.shape}. np.broadcast_to(known, {name}.shape) repeats one mask."
+        )
+    return check_data(np.where(known, array, 0), shape, levels, name), known
+
+
 def check_count(value: Any, name: str, least: int = 1) -> int:
     """A whole number of at least `least`."""
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)):

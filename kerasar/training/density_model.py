@@ -58,6 +58,10 @@ class DensityModel(keras.Model):
         """The same from shapes alone, for data that stream in."""
         raise NotImplementedError(f"{type(self).__name__} must define check_signature()")
 
+    def condition_assertions(self, batch: Batch) -> list[Any]:
+        """Graph assertions that fail where conditions that stream in do not fit."""
+        return []
+
     def locate_non_finite(self, batch: Batch) -> str:
         """A sentence that says where, on this batch, the first NaN or infinity arises."""
         return ""
@@ -229,7 +233,8 @@ class DensityModel(keras.Model):
     def _check_in_pipeline(self, *data: Any) -> Any:
         batch = unpack(data)
         levels = getattr(self, "data_levels", None)
-        with tf.control_dependencies(value_assertions(batch.x, levels)):
+        found = value_assertions(batch.x, levels) + self.condition_assertions(batch)
+        with tf.control_dependencies(found):
             parts = tree.map_structure(tf.identity, batch.present())
         return parts["x"] if set(parts) == {"x"} else parts
 

@@ -249,7 +249,7 @@ class FlowDensity(DensityModel):
     def fit(self, x: Any = None, y: Any = None, **kwargs: Any) -> keras.callbacks.History:
         """Trains on `x`; as `DensityModel.fit`.
 
-        Before the first step, statistics that a bijection takes from the data (`Standardize`)
+        Before the first step, statistics that a bijection takes from the data (`StandardizeBijection`)
         are computed, once for all; they are saved with the model.
         """
         if self.compiled and getattr(self.optimizer, "use_ema", False):

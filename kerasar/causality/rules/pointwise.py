@@ -118,74 +118,18 @@ def _along(axis: int, node: Node, places: int) -> Declaration:
     return POINTWISE
 
 
-@rule(
-    *operation_classes(
-        "Add",
-        "Subtract",
-        "Multiply",
-        "Divide",
-        "TrueDivide",
-        "FloorDivide",
-        "Mod",
-        "Power",
-        "Maximum",
-        "Minimum",
-        "Where",
-        "Equal",
-        "NotEqual",
-        "Greater",
-        "GreaterEqual",
-        "Less",
-        "LessEqual",
-        "LogicalAnd",
-        "LogicalOr",
-        "LogicalNot",
-        "Absolute",
-        "Abs",
-        "Negative",
-        "Sign",
-        "Square",
-        "Sqrt",
-        "Exp",
-        "Expm1",
-        "Log",
-        "Log1p",
-        "Sin",
-        "Cos",
-        "Tanh",
-        "Arctan",
-        "Round",
-        "Floor",
-        "Ceil",
-        "Clip",
-        "Reciprocal",
-        "Rsqrt",
-        "Erf",
-        "Cast",
-        "OnesLike",
-        "ZerosLike",
-        "Relu",
-        "Relu6",
-        "Sigmoid",
-        "Softplus",
-        "Softsign",
-        "Silu",
-        "LogSigmoid",
-        "LeakyRelu",
-        "HardSigmoid",
-        "HardSilu",
-        "HardTanh",
-        "Elu",
-        "Selu",
-        "Gelu",
-        "Celu",
-        "Glu",
-        "Tanhshrink",
-        "Softshrink",
-        "StopGradient",
-        "OneHot",
-    )
-)
+#: Functions of `keras.ops` that treat each number by itself, or each vector along the last axis.
+ELEMENTWISE = """
+    Add Subtract Multiply Divide TrueDivide FloorDivide Mod Power Maximum Minimum Where Equal
+    NotEqual Greater GreaterEqual Less LessEqual LogicalAnd LogicalOr LogicalNot Absolute Abs
+    Negative Sign Square Sqrt Exp Expm1 Log Log1p Sin Cos Tanh Arctan Round Floor Ceil Clip
+    Reciprocal Rsqrt Erf Cast OnesLike ZerosLike Relu Relu6 Sigmoid Softplus Softsign Silu
+    LogSigmoid LeakyRelu HardSigmoid HardSilu HardTanh Elu Selu Gelu Celu Glu Tanhshrink
+    Softshrink StopGradient OneHot
+""".split()
+
+
+@rule(*operation_classes(*ELEMENTWISE))
 def _elementwise(node: Node, places: int) -> Declaration | None:
     if type(node.operation).__name__ == "OneHot":
         new = node.operation.axis % len(node.outputs[0].shape)

@@ -27,9 +27,10 @@ def declaration(node: Node, places: int) -> Declaration | None:
             operation.row,
             operation.initial,
             operation.step,
+            operation.connects() if hasattr(operation, "connects") else None,
         )
     if hasattr(operation, "initial") and hasattr(operation, "step"):
-        return Recurrence(operation.initial, operation.step)
+        return Recurrence(operation.initial, operation.step, getattr(operation, "step_offset", 0))
     rule = RULES.get(type(operation))
     return None if rule is None else rule(node, places)
 

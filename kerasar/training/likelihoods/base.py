@@ -1,5 +1,9 @@
 """What a likelihood promises: how a network's output gives probabilities and draws."""
 
+from typing import Any
+
+import tensorflow as tf
+
 from kerasar.typing import Config, Tensor
 
 
@@ -19,6 +23,22 @@ class Likelihood:
     event_rank = 0
     #: True where the data are integers in `[0, levels)`.
     discrete = True
+    #: Size of a vector event, where the likelihood fixes it.
+    event_size: int | None = None
+    #: About where real data lie, and how wide: a number, or one for each variable.
+    mean: Any = 0.0
+    scale: Any = 1.0
+
+    def parameters(self, levels: int | None = None) -> int:
+        """How many numbers the network must put out for each event: what builders ask.
+
+        Args:
+            levels: number of values of discrete data, None for real numbers.
+
+        Raises:
+            ValueError: if data of that kind do not fit this likelihood.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define parameters()")
 
     def levels(self, parameters: int) -> int | None:
         """Number of values a discrete datum can take, given the size of the parameter axis.
@@ -50,7 +70,8 @@ class Likelihood:
     def margin(self, parameters: Tensor, noise: Tensor, x: Tensor) -> Tensor:
         """By how much `x` falls short of what `sample` would pick; 0 where `x` is the pick.
 
-        Two samplers that differ by rounding disagree only where this is tiny (a near-tie).
+        In the units of the network's output. Two samplers that differ by rounding disagree only
+        where this is tiny (a near-tie). A real value is the pick if it is so up to rounding.
         """
         raise NotImplementedError(f"{type(self).__name__} must define margin()")
 
@@ -68,6 +89,21 @@ class Likelihood:
             f"top_k and top_p keep the likeliest of a few values, which {type(self).__name__} does "
             "not list. Leave them out; temperature works."
         )
+
+    @property
+    def truncates(self) -> bool:
+        """Whether `truncate` works."""
+        return type(self).truncate is not Likelihood.truncate
+
+    def differs(self, x: Tensor, other: Tensor, tolerance: float = 0.0) -> Tensor:
+        """Where two events are not the same, Boolean `(batch, *places)`.
+
+        Real values differ where they lie further apart than `tolerance`, relative to the spread
+        of the data and to their own size: networks round, and what is drawn feeds back. Integers
+        know no tolerance.
+        """
+        unequal = tf.not_equal(x, other)
+        return tf.reduce_any(unequal, axis=-1) if self.event_rank else unequal
 
     def get_config(self) -> Config:
         return {}

@@ -17,6 +17,14 @@ class Bernoulli(Likelihood):
     Sampling compares the logit with logistic noise: one uniform number for each value.
     """
 
+    def parameters(self, levels: int | None = None) -> int:
+        if levels != 2:
+            raise ValueError(
+                f"A Bernoulli likelihood is for data of 2 levels, but got levels={levels}. Use "
+                "Categorical() for more, GaussianMixture() for real numbers."
+            )
+        return 1
+
     def levels(self, parameters: int) -> int:
         if parameters != 1:
             raise ValueError(

@@ -18,6 +18,14 @@ class Categorical(Likelihood):
         section 2.3 (the 256-way softmax). https://arxiv.org/abs/1601.06759
     """
 
+    def parameters(self, levels: int | None = None) -> int:
+        if levels is None:
+            raise ValueError(
+                "A Categorical likelihood needs to know the number of values, but got levels=None. "
+                "Say how many, or use GaussianMixture() for real numbers."
+            )
+        return levels
+
     def levels(self, parameters: int) -> int:
         if parameters < 2:
             raise ValueError(

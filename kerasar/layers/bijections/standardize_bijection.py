@@ -12,7 +12,7 @@ from kerasar.typing import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="kerasar")
-class Standardize(Bijection):
+class StandardizeBijection(Bijection):
     """Subtracts the data's mean and divides by their standard deviation, fixed numbers.
 
     Put it first in a flow. `FlowModel.fit` takes the statistics from the training data, once; they

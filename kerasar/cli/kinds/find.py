@@ -1,0 +1,33 @@
+"""Which kind of data a model is trained on: what the model takes, and what DATA looks like."""
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
+from kerasar.cli.kinds.audio import Audio
+from kerasar.cli.kinds.images import Images
+from kerasar.cli.kinds.kind import Kind
+from kerasar.cli.kinds.sequences import Sequences
+from kerasar.cli.kinds.series import Series
+from kerasar.cli.kinds.vectors import Vectors
+
+KINDS: Mapping[str, Kind] = MappingProxyType(
+    {kind.name: kind for kind in (Images(), Sequences(), Audio(), Series(), Vectors())}
+)
+
+
+def kind_of(model: str, kinds: Sequence[str], spec: str) -> Kind:
+    """The kind of data that DATA is, of those that a model takes.
+
+    Raises:
+        ValueError: if DATA looks like none of several.
+    """
+    if len(kinds) == 1:
+        return KINDS[kinds[0]]
+    for name in kinds:
+        if KINDS[name].claims(spec):
+            return KINDS[name]
+    wanted = "; ".join(KINDS[name].wanted for name in kinds)
+    raise ValueError(
+        f"Model '{model}' is trained on {' or '.join(kinds)}, and '{spec}' looks like none of "
+        f"these. DATA can be {wanted}. Check the path."
+    )

@@ -1,0 +1,87 @@
+"""Images: data sets by name, array files, folders of PNGs."""
+
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from kerasar.cli.kinds.kind import Drawn, Kind, Loaded, Named, hold_out
+from kerasar.cli.run_folder import RunFolder
+
+
+class Images(Kind):
+    """Whole numbers, `(n, height, width, channels)`."""
+
+    name = "images"
+    noun = "images"
+    endings = (".png", ".npz")
+    pictures = ("samples.png", "inpainting.png")
+    example = MappingProxyType({"image_shape": (28, 28, 1), "levels": 256})
+    next = (
+        ("sample {run} --num 64", "draw new images"),
+        ("inpaint {run} --hide right", "fill in what is hidden"),
+    )
+    wanted = "the name, file or folder of images"
+
+    def claims(self, spec: str) -> bool:
+        return True
+
+    def load(
+        self, spec: str, data_dir: Path | None, levels: int | None, settings: dict[str, Any]
+    ) -> Loaded:
+        from kerasar.data import load_images
+
+        images = load_images(spec, data_dir, levels)
+        train: Any = images.train
+        test: Any = images.test
+        arguments: dict[str, Any] = {
+            "image_shape": images.train.shape[1:],
+            "levels": images.levels,
+        }
+        if settings.get("conditional"):
+            if images.train_labels is None or images.test_labels is None:
+                raise ValueError(
+                    "--conditional needs the class of each image, but DATA has none. Add labels: "
+                    "arrays y_train and y_test, or a subfolder for each class."
+                )
+            train = {"x": train, "condition": images.train_labels}
+            test = {"x": test, "condition": images.test_labels}
+        learn, choose = hold_out(train, self.noun)
+        height, width = images.train.shape[1:3]
+        about = f"{height}×{width}, {images.levels} levels"
+        kept: dict[str, Any] = {"image_shape": list(images.train.shape[1:])}
+        if settings.get("conditional"):
+            count = int(max(train["condition"].max(), test["condition"].max())) + 1
+            arguments["classes"], kept["classes"] = count, [str(i) for i in range(count)]
+        return Loaded(images.name, learn, choose, test, arguments, about, kept, images)
+
+    def named(
+        self, run: RunFolder, model: Any, spec: str, data_dir: Path | None, part: str
+    ) -> Named:
+        from kerasar.cli.run_data import load_for, named
+
+        conditional = bool(getattr(model, "condition_shapes", None))
+        return named(load_for(model, spec, data_dir), spec, part, conditional)
+
+    def showcase(self, run: RunFolder, model: Any, loaded: Loaded, heading: str) -> None:
+        from kerasar.cli.showcase import draw_pictures
+
+        draw_pictures(run, model, loaded.source, heading)
+
+    def callbacks(self, run: RunFolder, model: Any, epochs: int) -> list[Any]:
+        from kerasar.cli.callbacks import SampleImages
+
+        return [SampleImages(run, model.data_levels, every=max(1, epochs // 10))]
+
+    def write(self, path: Path, drawn: Drawn, run: RunFolder, model: Any) -> None:
+        from kerasar.pictures import image_grid, save
+
+        samples = drawn.samples
+        if path.suffix.lower() == ".npz":
+            import numpy as np
+
+            np.savez_compressed(path, samples=samples)
+            return
+        # Beyond a hundred nobody reads them, and they take longer than the images.
+        titles = [f"sample {i}" for i in range(len(samples))] if len(samples) <= 100 else None
+        heading = f"{run.title}: samples ({drawn.how})"
+        save(image_grid(samples, model.data_levels, titles, heading=heading), path)

@@ -1,0 +1,100 @@
+"""Vectors of real numbers: toy densities by name, and CSV files with a row for each vector."""
+
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from kerasar.cli.kinds.kind import Drawn, Kind, Loaded, Named, hold_out
+from kerasar.cli.run_folder import RunFolder
+
+_TOY_TRAIN, _TOY_TEST = 10_000, 5_000
+
+
+class Vectors(Kind):
+    """Real numbers, `(n, dim)`."""
+
+    name = "vectors"
+    noun = "points"
+    num = 1000
+    endings = (".csv", ".png", ".npz")
+    sampled = ("samples.csv",)
+    pictures = ("density.png", "samples.csv")
+    example = MappingProxyType({"dim": 2})
+    next = (("sample {run} --num 1000", "draw new points"),)
+    wanted = "a toy density by its name, or a .csv file of numbers"
+
+    def claims(self, spec: str) -> bool:
+        from kerasar.data import TOY_DENSITIES
+
+        return spec in TOY_DENSITIES or Path(spec).suffix.lower() == ".csv"
+
+    def load(
+        self, spec: str, data_dir: Path | None, levels: int | None, settings: dict[str, Any]
+    ) -> Loaded:
+        if levels is not None:
+            raise ValueError(
+                f"--levels is for whole numbers, but '{spec}' holds points of real numbers. Leave "
+                "it out."
+            )
+        data = _read(spec, settings.get("column"))
+        learn, choose = hold_out(data.train, self.noun)
+        dim = data.train.shape[1]
+        arguments: dict[str, Any] = {"dim": dim, "standardize": True}
+        if dim == 1:
+            low, high = float(data.train.min()), float(data.train.max())
+            arguments |= {"xmin": low, "xmax": high}
+        about = f"{dim} numbers each: {', '.join(data.columns)}"
+        kept = {"column": list(data.columns)}
+        return Loaded(data.name, learn, choose, data.test, arguments, about, kept, data)
+
+    def named(
+        self, run: RunFolder, model: Any, spec: str, data_dir: Path | None, part: str
+    ) -> Named:
+        import numpy as np
+
+        data = _read(spec, run.config["column"])
+        parts = {"train": data.train, "test": data.test}
+        chosen = {"auto": ["test"], "all": ["train", "test"]}.get(part, [part])
+        names = [f"{p}/{i}" for p in chosen for i in range(len(parts[p]))]
+        return Named(np.concatenate([parts[p] for p in chosen]), names)
+
+    def showcase(self, run: RunFolder, model: Any, loaded: Loaded, heading: str) -> None:
+        from kerasar.cli.outputs import written
+        from kerasar.pictures import density_figure, map_figure, save
+
+        data = loaded.source
+        with written(run.path / "samples.csv") as file:
+            self.write(file, Drawn(model.sample(self.num, seed=0), ""), run, model)
+        title = f"{run.title}: {heading} on test points"
+        if model.data_shape == (1,):
+            low, high = float(data.train.min()), float(data.train.max())
+            figure = map_figure(model, low, high, heading=title)
+        elif model.data_shape == (2,):
+            figure = density_figure(model, data.test[:2000], heading=title)
+        else:
+            return
+        with written(run.path / "density.png") as file:
+            save(figure, file)
+
+    def write(self, path: Path, drawn: Drawn, run: RunFolder, model: Any) -> None:
+        import numpy as np
+
+        if path.suffix.lower() == ".npz":
+            np.savez_compressed(path, samples=drawn.samples)
+        elif path.suffix.lower() == ".csv":
+            header = ",".join(run.config["column"])
+            np.savetxt(path, drawn.samples, "%.9g", ",", header=header, comments="")
+        else:
+            from kerasar.pictures import density_figure, save
+
+            save(density_figure(model, heading=f"{run.title}: {drawn.how}"), path)
+
+
+def _read(spec: str, columns: Any) -> Any:
+    from kerasar.data import TOY_DENSITIES, VectorData, load_vectors, toy_density
+
+    if spec not in TOY_DENSITIES:
+        return load_vectors(spec, [columns] if isinstance(columns, str) else columns)
+    points = toy_density(spec, _TOY_TRAIN + _TOY_TEST, seed=0)
+    names = ("x", "y")[: TOY_DENSITIES[spec]]
+    return VectorData(spec, points[:_TOY_TRAIN], points[_TOY_TRAIN:], names)

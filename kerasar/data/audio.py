@@ -1,0 +1,207 @@
+"""Reads a folder of WAV and FLAC recordings as µ-law codes, and writes samples as WAV."""
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kerasar.data.audio_data import AudioData
+from kerasar.data.audio_file import read_audio_file
+from kerasar.data.mu_law import mu_law_decode, mu_law_encode
+
+_LABELS = ("auto", "folder", "name", None)
+
+
+def load_audio(
+    folder: str | os.PathLike[str],
+    sample_rate: int | None = None,
+    levels: int = 256,
+    trim_db: float | None = 40.0,
+    labels: str | None = "auto",
+    mix_channels: bool = False,
+) -> AudioData:
+    """Loads all recordings of a folder or, if it holds none, those of its subfolders.
+
+    Files are taken in the order of their names; hidden files and files of other kinds are left
+    alone. Nothing is cut off or scaled but what the arguments say.
+
+    Args:
+        folder: holds files that end in .wav or .flac, or subfolders that hold them.
+        sample_rate: samples per second that the recordings are resampled to (by soxr, high
+            quality). None keeps their own rate, which must then be the same for all.
+        levels: int. Number of µ-law codes, from 2 to 65,536.
+        trim_db: silence at both ends is cut off: what stays that many decibels below the loudest
+            10 ms of the recording. None cuts off nothing.
+        labels: where classes come from: "folder", the names of subfolders; "name", what stands
+            before the first "_" in each file's name (`3_theo_12.wav` is a "3"); None, no labels;
+            "auto", subfolders if there are any, else names if all of them have a "_", else none.
+            Classes are numbered in the order of their names.
+        mix_channels: whether several channels are averaged to one. False refuses them.
+
+    Returns:
+        An `AudioData`, with `x` `(n, longest)` padded with silence, and `length` `(n,)`.
+
+    Raises:
+        FileNotFoundError: if there is no such folder.
+        ValueError: for a folder without recordings, and for a recording that is empty, cut short,
+            damaged, all silence, holds NaN or values outside of [-1, 1], or has another rate or
+            more channels than asked for. The message names the file.
+
+    Example:
+        >>> data = kerasar.data.load_audio("recordings", sample_rate=8000)  # doctest: +SKIP
+        >>> model = kerasar.models.WaveNet(None, data.levels, classes=10)  # doctest: +SKIP
+        >>> model.compile()  # doctest: +SKIP
+        >>> model.fit(data.batch())  # doctest: +SKIP
+    """
+    folder = Path(folder)
+    if labels not in _LABELS:
+        raise ValueError(
+            f"labels must be one of {', '.join(map(repr, _LABELS))}, but got labels={labels!r}."
+        )
+    files, in_subfolders = _find(folder)
+    names = [file.relative_to(folder).as_posix() for file in files]
+    kind = _label_source(folder, names, in_subfolders, labels)
+
+    recordings = []
+    rate = sample_rate
+    for file in files:
+        sound, own_rate = read_audio_file(file, mix_channels)
+        if rate is None:
+            rate = own_rate
+        elif own_rate != rate and sample_rate is None:
+            raise ValueError(
+                f"All recordings must have the same sample rate, but '{files[0]}' has {rate} Hz "
+                f"and '{file}' has {own_rate} Hz. Pass sample_rate={rate} to resample them."
+            )
+        if own_rate != rate:
+            sound = _resampled(sound, own_rate, rate)
+        if trim_db is not None:
+            sound = _trimmed(sound, rate, trim_db, file)
+        recordings.append(mu_law_encode(sound, levels))
+
+    length = np.array([len(codes) for codes in recordings], "int32")
+    x = np.full((len(files), length.max()), levels // 2, recordings[0].dtype)
+    for row, codes in zip(x, recordings, strict=True):
+        row[: len(codes)] = codes
+    classes, numbers = _classes(names, kind)
+    return AudioData(
+        folder.resolve().name, x, length, int(rate or 0), levels, numbers, classes, tuple(names)
+    )
+
+
+def write_wav(
+    path: str | os.PathLike[str], codes: Any, sample_rate: int, levels: int = 256
+) -> None:
+    """Writes one recording, given as µ-law codes, as a 16-bit WAV file.
+
+    The file is written under another name and then moved, so a reader never sees half of it. A
+    file of that name is replaced.
+
+    Args:
+        path: of the file, which ends in .wav.
+        codes: integers in `[0, levels)`, `(samples,)`, such as one row of `model.sample(...)`.
+        sample_rate: int, in samples per second.
+        levels: int. Number of µ-law codes.
+
+    Raises:
+        FileNotFoundError: if the folder does not exist.
+        ValueError: for another ending, and for codes that are no single recording.
+    """
+    import soundfile
+
+    path, codes = Path(path), np.asarray(codes)
+    if path.suffix.lower() != ".wav":
+        raise ValueError(f"Audio is written as WAV, so a name must end in .wav, but got '{path}'.")
+    if codes.ndim != 1 or codes.size == 0:
+        raise ValueError(
+            f"A WAV file holds one recording, codes of shape (samples,), but got {codes.shape}. "
+            "Write one file for each row."
+        )
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"There is no folder '{path.parent}' for '{path}'. Make it first.")
+    sound = mu_law_decode(codes, levels)
+    with tempfile.TemporaryDirectory(prefix=".audio-", dir=path.parent) as staging:
+        written = Path(staging, "sound.wav")
+        soundfile.write(written, sound, sample_rate, subtype="PCM_16")
+        os.replace(written, path)
+
+
+def _find(folder: Path) -> tuple[list[Path], bool]:
+    """The recordings, and whether they lie in subfolders."""
+    if not folder.is_dir():
+        raise FileNotFoundError(f"There is no folder '{folder}'. Pass one that holds recordings.")
+    here = _recordings_in(folder)
+    subfolders = sorted(f for f in folder.iterdir() if f.is_dir() and _recordings_in(f))
+    if here and subfolders:
+        raise ValueError(
+            "Recordings must lie either in the folder itself or in subfolders, but "
+            f"'{folder}' has both: '{here[0].name}' and '{subfolders[0].name}/'. Move the "
+            "recordings into a subfolder for their class, or the subfolders elsewhere."
+        )
+    if not here and not subfolders:
+        raise ValueError(
+            f"'{folder}' holds no recordings, nor do its subfolders: there are no files that end "
+            "in .wav or .flac. Put recordings there, or convert those that are there."
+        )
+    return here or [file for f in subfolders for file in _recordings_in(f)], not here
+
+
+def _recordings_in(folder: Path) -> list[Path]:
+    return sorted(
+        file
+        for file in folder.iterdir()
+        if file.suffix.lower() in (".wav", ".flac")
+        and not file.name.startswith(".")
+        and file.is_file()
+    )
+
+
+def _label_source(
+    folder: Path, names: list[str], in_subfolders: bool, labels: str | None
+) -> str | None:
+    unnamed = next((name for name in names if "_" not in Path(name).name), None)
+    if labels == "auto":
+        return "folder" if in_subfolders else "name" if unnamed is None else None
+    if labels == "folder" and not in_subfolders:
+        raise ValueError(
+            f"labels='folder' takes the names of subfolders, but the recordings lie in '{folder}' "
+            "itself. Make a subfolder for each class, or pass labels='name' or None."
+        )
+    if labels == "name" and unnamed is not None:
+        raise ValueError(
+            "labels='name' takes what stands before the first '_' of a file's name, but "
+            f"'{unnamed}' in '{folder}' has none. Rename it, or pass labels='folder' or None."
+        )
+    return labels
+
+
+def _classes(names: list[str], kind: str | None) -> tuple[tuple[str, ...], NDArray[Any] | None]:
+    if kind is None:
+        return (), None
+    paths = [Path(name) for name in names]
+    found = [p.parent.name if kind == "folder" else p.name.split("_")[0] for p in paths]
+    classes = sorted(set(found))
+    return tuple(classes), np.array([classes.index(name) for name in found], "int32")
+
+
+def _resampled(sound: NDArray[Any], old: int, new: int) -> NDArray[Any]:
+    import soxr
+
+    # The filter may overshoot at full loudness, by a little.
+    return np.clip(soxr.resample(sound, old, new, quality="HQ"), -1.0, 1.0)
+
+
+def _trimmed(sound: NDArray[Any], rate: int, decibels: float, file: Path) -> NDArray[Any]:
+    frame = max(rate // 100, 1)
+    starts = np.arange(0, len(sound), frame)
+    counts = np.diff(np.append(starts, len(sound)))
+    power = np.add.reduceat(np.square(sound, dtype="float64"), starts) / counts
+    if power.max() == 0:
+        raise ValueError(
+            f"'{file}' is all silence. Move it out of the folder, or pass trim_db=None to keep it."
+        )
+    loud = np.flatnonzero(power >= power.max() * 10 ** (-decibels / 10))
+    return sound[starts[loud[0]] : starts[loud[-1]] + frame]

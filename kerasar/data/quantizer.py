@@ -1,0 +1,71 @@
+"""From real numbers to levels and back: for models of integers on measured series."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Quantizer:
+    """Divides the range of each variable into `levels` bins of one width.
+
+    Args:
+        low: smallest value, a number, or one for each variable.
+        high: largest value, likewise; above `low`.
+        levels: int, at least 2.
+
+    Raises:
+        ValueError: if `levels` is below 2, or a range is empty.
+
+    Example:
+        >>> import numpy as np
+        >>> quantizer = Quantizer(0.0, 10.0, levels=5)
+        >>> quantizer.encode(np.array([0.0, 1.9, 2.0, 10.0]))
+        array([0, 0, 1, 4], dtype=int32)
+        >>> quantizer.decode(np.array([0, 4]))
+        array([1., 9.], dtype=float32)
+    """
+
+    def __init__(self, low: Any, high: Any, levels: int) -> None:
+        self.low, self.high = np.asarray(low, "float64"), np.asarray(high, "float64")
+        self.levels = levels
+        if levels < 2:
+            raise ValueError(f"levels must be at least 2, to tell values apart, but got {levels}.")
+        if not (self.high > self.low).all():
+            raise ValueError(
+                f"A range to be quantised must not be empty, but goes from {low} to {high}. A "
+                "series that never changes has nothing to be learned: leave it out."
+            )
+
+    @property
+    def step(self) -> NDArray[np.float64]:
+        """The width of a bin."""
+        return (self.high - self.low) / self.levels
+
+    def encode(self, values: Any) -> NDArray[np.int32]:
+        """The level of each value, int32 of the shape of `values`.
+
+        Raises:
+            ValueError: for values that are not finite, lie outside the range, or have another
+                number of variables.
+        """
+        array = np.asarray(values, "float64")
+        if self.low.ndim and array.shape[-1:] != self.low.shape:
+            raise ValueError(
+                f"Values to be quantised must hold {len(self.low)} variables in their last axis, "
+                f"as the series that was loaded, but their shape is {array.shape}."
+            )
+        inside = (array >= self.low) & (array <= self.high)
+        if not inside.all():
+            offender = array[~inside].reshape(-1)[0]
+            raise ValueError(
+                f"Values to be quantised must lie between {self.low} and {self.high}, the range of "
+                f"the series that was loaded, but got {offender}. np.clip(values, low, high) gives "
+                "such values the outermost levels."
+            )
+        codes = np.floor((array - self.low) / self.step)
+        return np.minimum(codes, self.levels - 1).astype("int32")
+
+    def decode(self, codes: Any) -> NDArray[np.float32]:
+        """The middle of each level's bin, float32; `encode` gives the levels back."""
+        return np.asarray(self.low + (np.asarray(codes) + 0.5) * self.step, "float32")

@@ -1,0 +1,162 @@
+"""One door to series: a column of a CSV file, or an array in an .npy file."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kerasar.data.array_files import decode
+from kerasar.data.csv_table import Column, check_column, read_csv_columns
+from kerasar.data.mean_and_scale import mean_and_scale
+from kerasar.data.quantizer import Quantizer
+from kerasar.data.series_data import SeriesData
+
+#: Steps that float32 must tell apart, relative to the scale of a series.
+_FINE = 1e-3
+
+
+def load_series(
+    path: str | os.PathLike[str],
+    column: Column | Sequence[Column] | None = None,
+    levels: int | None = None,
+    held_out: float = 0.1,
+    quantizer: Quantizer | None = None,
+) -> SeriesData:
+    """Loads a series of one or several variables, in its order; the end of it is for testing.
+
+    Files are read as data and never run. Nothing is filled in, dropped or clipped.
+
+    Args:
+        path: a `.csv`, `.tsv` or `.txt` file with a row for each step, with or without a header,
+            or an `.npy` file with an array `(steps,)` or `(steps, variables)`.
+        column: which variable, by its name in the header or its number counted from 0; a list for
+            several, which gives steps that are vectors. None takes every column that holds numbers
+            (dates and other text are left out): a single one gives steps that are numbers.
+        levels: int. Quantises each variable to so many levels between its smallest and largest
+            value in the file. None keeps real values.
+        held_out: float. Which part of the steps, from the end, is for testing; at least one step.
+        quantizer: that of another series, whose levels are to mean the same here: a model is given
+            new data in the units it was trained in. Takes the place of `levels`.
+
+    Returns:
+        A `SeriesData`. `kerasar.data.windows(series.train, length)` cuts it into pieces.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        TypeError: if a column is neither a name nor a number.
+        ValueError: if the file is no table of numbers, a column is unknown, a value is missing or
+            not finite (the row is named), a variable never changes, or float32 cannot tell its
+            values apart.
+
+    Example:
+        >>> import os, tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = os.path.join(folder, "tide.csv")
+        ...     with open(path, "w") as file:
+        ...         _ = file.write("hour,metres\\n0,1.5\\n1,2.5\\n2,2.0\\n3,1.0\\n")
+        ...     series = load_series(path, column="metres", held_out=0.25)
+        >>> series.train, series.test
+        (array([1.5, 2.5, 2. ], dtype=float32), array([1.], dtype=float32))
+    """
+    path = Path(path).expanduser()
+    if not 0 < held_out < 1:
+        raise ValueError(f"held_out is a part of the steps, between 0 and 1, but got {held_out}.")
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"There is no file '{path}' (looked for '{path.absolute()}'). Check the path."
+        )
+    several = isinstance(column, Sequence) and not isinstance(column, str)
+    columns: Any = column if several or column is None else [column]
+    if path.suffix.lower() == ".npy":
+        names, values = _read_npy(path, columns)
+    elif path.suffix.lower() in (".csv", ".tsv", ".txt"):
+        names, values = read_csv_columns(path, columns)
+    else:
+        raise ValueError(
+            f"A series is read from a .csv, .tsv, .txt or .npy file, but got '{path.name}'. Save "
+            "it as one of these."
+        )
+    if len(values) < 2:
+        raise ValueError(
+            f"A series needs at least 2 steps, one to learn from and one to test on, but '{path}' "
+            f"has {len(values)}."
+        )
+    if len(names) == 1 and not several:
+        values = values[:, 0]
+    cut = len(values) - min(max(1, round(held_out * len(values))), len(values) - 1)
+    if quantizer is None and levels is not None:
+        quantizer = _quantizer(path, names, values, levels)
+    if quantizer is None:
+        _check_units(path, names, values, cut)
+        found: NDArray[Any] = values.astype("float32")
+    else:
+        found = quantizer.encode(values)
+    return SeriesData(path.stem, found[:cut], found[cut:], names, quantizer)
+
+
+def _check_units(path: Path, names: Sequence[str], values: NDArray[Any], cut: int) -> None:
+    """Every variable varies where it is learned, by steps that float32 can hold."""
+    columns = values.reshape(len(values), -1)
+    for name, column in zip(names, columns.T, strict=True):
+        try:
+            _, scale = mean_and_scale(column[:cut])
+        except ValueError as error:
+            raise ValueError(f"Column '{name}' of '{path}' cannot be used: {error}") from error
+        largest = np.abs(column).max()
+        step = np.spacing(np.float32(largest))
+        if step > _FINE * scale:
+            raise ValueError(
+                f"Models compute in float32, which near {largest:g} tells apart steps of "
+                f"{step:.2g}, but column '{name}' of '{path}' varies by {scale:.2g} only. Subtract "
+                "its mean in the file first."
+            )
+
+
+def _quantizer(path: Path, names: Sequence[str], values: NDArray[Any], levels: int) -> Quantizer:
+    try:
+        return Quantizer(values.min(axis=0), values.max(axis=0), levels)
+    except ValueError as error:
+        columns = ", ".join(map(repr, names))
+        raise ValueError(f"Column {columns} of '{path}' cannot be quantised: {error}") from error
+
+
+def _read_npy(
+    path: Path, columns: Sequence[Column] | None
+) -> tuple[tuple[str, ...], NDArray[np.float64]]:
+    how = "an array of numbers with np.save(path, series)"
+    array = decode(path, lambda: np.load(path, allow_pickle=False), how)
+    if not isinstance(array, np.ndarray) or array.ndim not in (1, 2) or array.size == 0:
+        raise ValueError(
+            "A series is an array of shape (steps,) or (steps, variables), but "
+            f"'{path}' holds shape {getattr(array, 'shape', None)}. Save it again as such."
+        )
+    if array.dtype.kind not in "fiu":
+        raise ValueError(
+            f"A series holds real numbers, but '{path}' has dtype {array.dtype}. Convert it with "
+            "array.astype('float32') and save it again."
+        )
+    values = array.reshape(len(array), -1).astype("float64")
+    count = values.shape[1]
+    chosen = list(range(count)) if columns is None else [_number(path, c, count) for c in columns]
+    values = values[:, chosen]
+    if not np.isfinite(values).all():
+        row, variable = (int(i) for i in np.argwhere(~np.isfinite(values))[0])
+        raise ValueError(
+            f"A series has no gaps, but in '{path}' column {chosen[variable]} is "
+            f"{values[row, variable]} in row {row} (counted from 0). Fill it in, by interpolation "
+            "say, or cut the series there."
+        )
+    return tuple(str(i) for i in chosen), values
+
+
+def _number(path: Path, column: Column, count: int) -> int:
+    check_column(column)
+    if isinstance(column, (int, np.integer)) and 0 <= column < count:
+        return int(column)
+    raise ValueError(
+        f"column must be a number in [0, {count}), for '{path}' has {count} unnamed columns, but "
+        f"got {column!r}."
+    )

@@ -1,0 +1,181 @@
+"""Pooling along time whose window has gaps: what a strided pooling becomes when nothing is skipped.
+
+A network "in theory" pools with a stride and then sees every second value. "In practice", where
+each time step gets a prediction, nothing may be left out: the pooling keeps every position and all
+later windows are dilated instead. Keras pools without gaps only.
+"""
+
+import functools
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import ops
+
+from kerasar.layers.protocol import Taps
+from kerasar.typing import Config, Shape, Tensor
+
+_TYPES = ("avg", "max")
+_PADDINGS = ("causal", "valid", "same")
+
+
+@keras.saving.register_keras_serializable(package="kerasar")
+class DilatedPooling1D(keras.layers.Layer):
+    """Average or maximum of every `dilation_rate`-th of the last steps, for each time step.
+
+    With `padding="causal"` the output at step t pools the inputs at t, t - d, …, t - (k - 1)·d,
+    for a pool size k and a dilation rate d. Before the first step
+
+    - average pooling reads zeros and counts them, so the divisor is always k;
+    - maximum pooling reads -inf, so that padding never wins. (A text that pads zeros there too
+      cuts off negative features near the border. We differ on purpose.)
+
+    `"valid"` gives only the windows that lie inside the input. `"same"` centres the window as
+    `keras.layers.Conv1D` does; padding then takes part in neither the maximum nor the average. A
+    window without any real value, which takes an even pool size, a dilation and a short input,
+    gives 0.
+
+    Args:
+        pooling_type: "avg" or "max", in upper or lower case.
+        pool_size: int, at least 1. Number of steps that are pooled.
+        padding: "causal", "valid" or "same", in upper or lower case.
+        dilation_rate: int, at least 1. Distance between the steps that are pooled.
+        **kwargs: `name` and `dtype`, as for `keras.layers.Layer`.
+
+    Input shape:
+        `(batch, time, channels)`; time may be open.
+
+    Output shape:
+        The input shape; with `"valid"` time is shorter by `(pool_size - 1) * dilation_rate`.
+
+    Raises:
+        ValueError: for an unknown pooling type or padding, a size or rate below 1, and, when
+            built, for an input that is no series or shorter than a "valid" window.
+        TypeError: if a size or rate is no integer.
+
+    References:
+        Van den Oord et al. WaveNet: A Generative Model for Raw Audio. 2016, section 2.1 (dilated
+        convolutions, of which this is the pooling). https://arxiv.org/abs/1609.03499
+        TensorFlow, `tf.nn.pool`, which does the work.
+    """
+
+    def __init__(
+        self,
+        pooling_type: str,
+        pool_size: int = 2,
+        padding: str = "causal",
+        dilation_rate: int = 1,
+        **kwargs: object,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.pooling_type = _choice(pooling_type, "pooling_type", _TYPES)
+        self.padding = _choice(padding, "padding", _PADDINGS)
+        self.pool_size = _count(pool_size, "pool_size")
+        self.dilation_rate = _count(dilation_rate, "dilation_rate")
+
+    @property
+    def span(self) -> int:
+        """How many steps lie between the first and the last of a window."""
+        return (self.pool_size - 1) * self.dilation_rate
+
+    def build(self, input_shape: Shape) -> None:
+        if len(input_shape) != 3:
+            raise ValueError(
+                "DilatedPooling1D pools along the time of (batch, time, channels), but layer "
+                f"'{self.name}' got input shape {input_shape}. Give a series an axis of channels "
+                "with keras.ops.expand_dims(x, -1)."
+            )
+        time = input_shape[1]
+        if self.padding == "valid" and time is not None and time <= self.span:
+            raise ValueError(
+                f"With padding='valid' a window of {self.span + 1} steps, (pool_size - 1) * "
+                f"dilation_rate + 1, must fit into the input, but layer '{self.name}' got input "
+                f"shape {input_shape}. Take a smaller window, or padding='causal'."
+            )
+
+    def call(self, inputs: Tensor) -> Tensor:
+        inputs = ops.cast(inputs, self.compute_dtype)
+        if self.pooling_type == "max":
+            return self._without_empty(self._pool(inputs, -np.inf))
+        average = self._pool(inputs, 0.0)
+        if self.padding != "same":
+            return average
+        # The share of each window that is real, by the same pooling of ones.
+        real = self._pool(tf.ones_like(inputs[:1, :, :1], "float32"), 0.0)
+        return tf.math.divide_no_nan(average, tf.cast(real, average.dtype))
+
+    def _pool(self, values: Tensor, pad: float) -> Tensor:
+        front, back = self._border()
+        if front or back:
+            values = tf.pad(values, [[0, 0], [front, back], [0, 0]], constant_values=pad)
+        return tf.nn.pool(
+            values,
+            [self.pool_size],
+            self.pooling_type.upper(),
+            strides=[1],
+            padding="VALID",
+            dilations=[self.dilation_rate],
+        )
+
+    def _border(self) -> tuple[int, int]:
+        """How many steps of padding stand in front and behind."""
+        if self.padding == "valid":
+            return 0, 0
+        front = self.span if self.padding == "causal" else self.span // 2
+        return front, self.span - front
+
+    def _without_empty(self, largest: Tensor) -> Tensor:
+        if self.padding != "same":
+            return largest
+        # Nothing but -inf: TensorFlow's maximum of it is the lowest finite number.
+        return tf.where(largest <= largest.dtype.min, tf.zeros_like(largest), largest)
+
+    def taps(self, places: int) -> Taps:
+        front, back = self._border()
+        offsets = tuple((i * self.dilation_rate - front,) for i in range(self.pool_size))
+        grow = (front + back - self.span,)
+        if self.pooling_type == "max":
+            return Taps(offsets, -np.inf, grow, combine=self._largest)
+        # The divisor of "same" depends on the place and the length: no step form.
+        return Taps(offsets, 0.0, grow, combine=None if self.padding == "same" else _mean)
+
+    def _largest(self, values: Sequence[Tensor], position: tuple[Tensor, ...]) -> Tensor:
+        return self._without_empty(functools.reduce(tf.maximum, values))
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        batch, time, channels = input_shape
+        if self.padding == "valid" and time is not None:
+            time -= self.span
+        return batch, time, channels
+
+    def get_config(self) -> Config:
+        return {
+            **super().get_config(),
+            "pooling_type": self.pooling_type,
+            "pool_size": self.pool_size,
+            "padding": self.padding,
+            "dilation_rate": self.dilation_rate,
+        }
+
+
+def _mean(values: Sequence[Tensor], position: tuple[Tensor, ...]) -> Tensor:
+    return tf.add_n(list(values)) / len(values)
+
+
+def _choice(value: object, name: str, known: tuple[str, ...]) -> str:
+    lower = value.lower() if isinstance(value, str) else value
+    if lower not in known:
+        raise ValueError(
+            f"DilatedPooling1D takes {name} {' or '.join(map(repr, known))}, in any case, but got "
+            f"{name}={value!r}."
+        )
+    return str(lower)
+
+
+def _count(value: object, name: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+        raise TypeError(f"DilatedPooling1D takes an integer {name}, but got {name}={value!r}.")
+    if value < 1:
+        raise ValueError(f"DilatedPooling1D needs {name} >= 1, but got {name}={value}.")
+    return int(value)

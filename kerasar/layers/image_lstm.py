@@ -1,0 +1,75 @@
+"""What the two LSTMs over images share: their weights, their checks, their colour groups."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from kerasar.typing import Config, Shape, Tensor
+
+
+class ImageLSTM(keras.layers.Layer):
+    """Base of `RowLSTM` and `DiagonalBiLSTM`.
+
+    The layer takes what the input adds to the gates, from a masked convolution before it, and
+    keeps the state-to-state kernel and the biases. A subclass sets `directions` and `reads`.
+
+    Args:
+        units: int. Channels of a state, and of the output.
+        **kwargs: `name`, `dtype` and `trainable`, as for `keras.layers.Layer`.
+    """
+
+    #: How many times the image is scanned.
+    directions = 1
+    #: Which places of the line before a place reads.
+    reads: tuple[int, ...] = (0,)
+
+    def __init__(self, units: int, **kwargs: object) -> None:
+        super().__init__(**kwargs)
+        if units < 1:
+            raise ValueError(f"{type(self).__name__} needs at least 1 unit, but got units={units}.")
+        self.units = units
+
+    def build(self, input_shape: Shape) -> None:
+        wanted = 4 * self.directions * self.units
+        if len(input_shape) != 4 or input_shape[-1] != wanted:
+            raise ValueError(
+                f"{type(self).__name__} takes what the input adds to its gates, (batch, height, "
+                f"width, {wanted}): {4 * self.directions} parts of units={self.units} channels. "
+                f"But layer '{self.name}' got input shape {tuple(input_shape)}. Put "
+                f"MaskedConv2D({wanted}, …, parts={4 * self.directions}) before it."
+            )
+        self.kernel = self.add_weight(
+            shape=(self.directions, len(self.reads), self.units, 4 * self.units),
+            initializer="orthogonal",
+            name="kernel",
+        )
+        self.bias = self.add_weight(
+            shape=(self.directions, 4 * self.units), initializer=_remember, name="bias"
+        )
+
+    def matrices(self) -> tuple[Tensor, Tensor]:
+        """The kernel `(directions, reads * units, 4 * units)` and the biases."""
+        kernel, bias = (
+            tf.cast(tf.convert_to_tensor(weight), self.compute_dtype)
+            for weight in (self.kernel, self.bias)
+        )
+        shape = (self.directions, len(self.reads) * self.units, 4 * self.units)
+        return tf.reshape(kernel, shape), bias
+
+    def connects(self) -> NDArray[np.bool_]:
+        """Of the present pixel, a unit reads its own channel of each gate's part."""
+        return np.tile(np.eye(self.units, dtype=bool), (4 * self.directions, 1))
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        return (*input_shape[:-1], self.units)
+
+    def get_config(self) -> Config:
+        return {**super().get_config(), "units": self.units}
+
+
+def _remember(shape: tuple[int, ...], dtype: object = None) -> Tensor:
+    """Ones for the forget gates, so that a new LSTM keeps its cells; zeros for all others."""
+    units = shape[-1] // 4
+    parts = [np.full((shape[0], units), value) for value in (0.0, 1.0, 0.0, 0.0)]
+    return tf.constant(np.concatenate(parts, axis=-1), dtype)

@@ -1,0 +1,176 @@
+"""The LSTM over an image that takes a whole line of pixels at once: its loop and its gradient.
+
+A line is a row (Row LSTM) or a diagonal (Diagonal BiLSTM); the state of a pixel comes from a few
+places of the line before (van den Oord et al. 2016, equation 3). A step of the loop is one matrix
+product for all places of a line, all examples and directions.
+
+The gradient is written by hand, line by line back, with the gates computed again rather than kept.
+Measured under XLA on 16 images of 28×28 with 24 units, loop and gradient take half (diagonals) to
+three quarters (rows) of the time that TensorFlow's own gradient of the loop takes.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from kerasar.typing import Tensor
+
+
+def lstm_update(sums: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
+    """One step of the LSTM: the new state and cell.
+
+    Args:
+        sums: `(…, 4 * units)`, what goes into the gates: input, forget, output, content.
+        cell: `(…, units)`, of the step before.
+    """
+    opened, forget, output, content = _gates(sums)
+    cell = forget * cell + opened * content
+    return output * tf.tanh(cell), cell
+
+
+def neighbours(states: Tensor, reads: Sequence[int]) -> Tensor:
+    """The states that each place of a line reads, side by side; zeros from outside.
+
+    Args:
+        states: `(…, places, units)`, of the line before.
+        reads: offsets of the places that a place reads, ascending.
+
+    Returns:
+        `(…, places, len(reads) * units)`.
+    """
+    before, after = max(0, -min(reads)), max(0, max(reads))
+    padded = _pad_places(states, before, after)
+    places = tf.shape(states)[-2]
+    parts = [padded[..., before + read : before + read + places, :] for read in reads]
+    return tf.concat(parts, axis=-1)
+
+
+def products(values: Tensor, kernel: Tensor) -> Tensor:
+    """`(directions, …, n)` times `(directions, n, m)`: one product for each direction."""
+    flat = tf.reshape(values, tf.stack([kernel.shape[0], -1, kernel.shape[1]]))
+    shape = tf.concat([tf.shape(values)[:-1], [kernel.shape[2]]], axis=0)
+    made = tf.reshape(tf.matmul(flat, kernel), shape)
+    return tf.ensure_shape(made, (*values.shape[:-1], kernel.shape[2]))
+
+
+def wide(dtype: Any) -> Any:
+    """The type of cells and gates: at least float32, for they add up over the whole image."""
+    return tf.float64 if tf.as_dtype(dtype) == tf.float64 else tf.float32
+
+
+def lstm_scan(inputs: Tensor, kernel: Tensor, reads: Sequence[int]) -> Tensor:
+    """Runs an LSTM over lines of places, from zero states.
+
+    Args:
+        inputs: `(lines, directions, batch, places, 4 * units)`, what the inputs (and biases) add
+            to the gates. Directions share nothing but the loop.
+        kernel: `(directions, len(reads) * units, 4 * units)`, what the states of the line before
+            add to the gates.
+        reads: as for `neighbours`.
+
+    Returns:
+        The states, `(lines, directions, batch, places, units)`.
+    """
+    return tf.ensure_shape(
+        _scan(tuple(reads))(inputs, kernel), (*inputs.shape[:-1], inputs.shape[-1] // 4)
+    )
+
+
+def _scan(reads: tuple[int, ...]) -> Callable[[Tensor, Tensor], Tensor]:
+    @tf.custom_gradient
+    def scan(inputs: Tensor, kernel: Tensor) -> tuple[Tensor, Callable[[Tensor], Any]]:
+        dtype = wide(inputs.dtype)
+        lines, line = tf.shape(inputs)[0], inputs.shape[1:]
+        small = (*line[:-1], line[-1] // 4)
+        zeros = tf.zeros(tf.concat([tf.shape(inputs)[1:-1], [small[-1]]], 0), dtype)
+        zeros = tf.ensure_shape(zeros, small)
+
+        def array(shape: Sequence[int | None]) -> Any:
+            return tf.TensorArray(dtype, lines, element_shape=shape)
+
+        def sums_of(t: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+            """What is read of the line before, and what goes into the gates."""
+            read = tf.cast(neighbours(state, reads), kernel.dtype)
+            return read, tf.cast(inputs[t], dtype) + tf.cast(products(read, kernel), dtype)
+
+        def forward(t: Tensor, state: Tensor, cell: Tensor, *arrays: Any) -> Any:
+            _, sums = sums_of(t, state)
+            state, cell = lstm_update(sums, cell)
+            made = (state, cell)
+            return t + 1, state, cell, *(a.write(t, m) for a, m in zip(arrays, made, strict=True))
+
+        start = (0, zeros, zeros, array(small), array(small))
+        *_, states, cells = tf.while_loop(lambda t, *_: t < lines, forward, start)
+        states, cells = states.stack(), cells.stack()
+
+        def gradient(upstream: Tensor) -> tuple[Tensor, Tensor]:
+            states_before = tf.concat([zeros[None], states[:-1]], axis=0)
+            cells_before = tf.concat([zeros[None], cells[:-1]], axis=0)
+            back = tf.linalg.matrix_transpose(kernel)
+
+            def backward(
+                t: Tensor, d_state: Tensor, d_cell: Tensor, d_kernel: Tensor, d_inputs: Any
+            ) -> Any:
+                # What the line after sends back is in `d_state` and `d_cell`.
+                d_state += tf.cast(upstream[t], dtype)
+                read, sums = sums_of(t, states_before[t])
+                d_sums, d_cell = _update_gradient(sums, cells_before[t], cells[t], d_state, d_cell)
+                low = tf.cast(d_sums, kernel.dtype)
+                d_before = tf.cast(_neighbours_gradient(products(low, back), reads), dtype)
+                d_kernel += tf.cast(_outer(read, low), dtype)
+                return t - 1, d_before, d_cell, d_kernel, d_inputs.write(t, d_sums)
+
+            start = (lines - 1, zeros, zeros, tf.zeros(kernel.shape, dtype), array(line))
+            *_, d_kernel, d_inputs = tf.while_loop(lambda t, *_: t >= 0, backward, start)
+            return tf.cast(d_inputs.stack(), inputs.dtype), tf.cast(d_kernel, kernel.dtype)
+
+        return tf.cast(states, inputs.dtype), gradient
+
+    return scan
+
+
+def _update_gradient(
+    sums: Tensor, cell_before: Tensor, cell: Tensor, d_state: Tensor, d_cell: Tensor
+) -> tuple[Tensor, Tensor]:
+    """What `lstm_update` passes back to the sums and to the cell of the step before."""
+    opened, forget, output, content = _gates(sums)
+    squashed = tf.tanh(cell)
+    d_cell += d_state * output * (1 - squashed * squashed)
+    d_sums = [
+        d_cell * content * opened * (1 - opened),
+        d_cell * cell_before * forget * (1 - forget),
+        d_state * squashed * output * (1 - output),
+        d_cell * opened * (1 - content * content),
+    ]
+    return tf.concat(d_sums, axis=-1), d_cell * forget
+
+
+def _outer(read: Tensor, d_made: Tensor) -> Tensor:
+    """What `products` passes back to its kernel."""
+    directions = read.shape[0]
+    flat = [tf.reshape(part, tf.stack([directions, -1, part.shape[-1]])) for part in (read, d_made)]
+    return tf.matmul(*flat, transpose_a=True)
+
+
+def _gates(sums: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Input, forget and output gate, and the content."""
+    units = sums.shape[-1] // 4
+    opened, forget, output = tf.split(tf.sigmoid(sums[..., : 3 * units]), 3, axis=-1)
+    return opened, forget, output, tf.tanh(sums[..., 3 * units :])
+
+
+def _neighbours_gradient(upstream: Tensor, reads: Sequence[int]) -> Tensor:
+    """What `neighbours` passes back: each place collects from those that read it."""
+    places = tf.shape(upstream)[-2]
+    found = []
+    for part, read in zip(tf.split(upstream, len(reads), axis=-1), reads, strict=True):
+        padded = _pad_places(part, max(0, read), max(0, -read))
+        start = max(0, -read)
+        found.append(padded[..., start : start + places, :])
+    return tf.add_n(found)
+
+
+def _pad_places(values: Tensor, before: int, after: int) -> Tensor:
+    sides = [[0, 0]] * (len(values.shape) - 2)
+    return tf.pad(values, [*sides, [before, after], [0, 0]])

@@ -1,0 +1,140 @@
+"""The masked convolution of PixelCNN: the kernel's future is multiplied away.
+
+What lies below the centre is not stored at all. What lies to the right of it, and the colours of
+the own pixel that are not known yet, are masked in every call, so no update can unmask them.
+"""
+
+import keras
+import numpy as np
+from keras import ops
+from numpy.typing import NDArray
+
+from kerasar.layers.causal_conv2d import CausalConv2D
+from kerasar.layers.linear_taps import linear_taps
+from kerasar.layers.protocol import Taps
+from kerasar.typing import Config, Shape, Tensor
+
+#: What a mask lets a colour of the own pixel see: earlier colours, or the same one too.
+_MASKS = ("A", "B")
+
+
+@keras.saving.register_keras_serializable(package="kerasar")
+class MaskedConv2D(CausalConv2D):
+    """Convolves over the pixels before the present one, and what the mask allows of that itself.
+
+    With `colours` above 1 the channels of inputs and outputs stand in that many groups of equal
+    size, one after the other: R, then G, then B. Mask "A" shows a group the groups before it of
+    the present pixel (the first none), mask "B" also the group itself. With one group, mask "A"
+    hides the present pixel and mask "B" shows it.
+
+    Args:
+        filters: int. Channels of the output.
+        kernel_size: int or pair of ints, (rows, columns), both odd, as if the kernel were whole.
+        mask: "A" for the first layer on the data, "B" for all later ones.
+        colours: int. Groups of channels.
+        parts: int. The output is this many equal parts, each with groups of its own: 2 for a
+            convolution that a gate follows.
+        **kwargs: as for `keras.layers.Conv2D` (`activation`, `use_bias`, `dilation_rate`, `name`,
+            …), without `strides`, `padding`, `data_format` and `groups`.
+
+    Input shape:
+        `(batch, height, width, channels)`; height and width may be open.
+
+    Output shape:
+        `(batch, height, width, filters)`.
+
+    Raises:
+        ValueError: for an even kernel size, an unknown mask, or channels that cannot be divided
+            into the groups.
+
+    References:
+        Van den Oord, Kalchbrenner & Kavukcuoglu. Pixel Recurrent Neural Networks. ICML 2016,
+        section 3.4 and figure 2. https://arxiv.org/abs/1601.06759
+    """
+
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: int | tuple[int, int] = 3,
+        mask: str = "B",
+        colours: int = 1,
+        parts: int = 1,
+        dilation_rate: int | tuple[int, int] = 1,
+        **kwargs: object,
+    ) -> None:
+        rows, columns = (kernel_size,) * 2 if isinstance(kernel_size, int) else tuple(kernel_size)
+        if rows % 2 == 0 or columns % 2 == 0:
+            raise ValueError(
+                "MaskedConv2D is centred on its pixel, so rows and columns of the kernel must be "
+                f"odd, but got kernel_size={kernel_size}. Add or drop one."
+            )
+        if mask not in _MASKS:
+            raise ValueError(
+                f"mask must be 'A', which hides the present, or 'B', which does not, but got "
+                f"{mask!r}."
+            )
+        # A kernel of one row has nothing to the right either.
+        stored = (rows // 2 + 1, columns if rows > 1 else columns // 2 + 1)
+        super().__init__(filters, stored, dilation_rate=dilation_rate, **kwargs)
+        if filters % (colours * parts):
+            raise ValueError(
+                f"MaskedConv2D divides its channels into {parts} part(s) of {colours} colours, but "
+                f"layer '{self.name}' got filters={filters}. Take a multiple of {colours * parts}."
+            )
+        self.whole_size = (rows, columns)
+        self.mask, self.colours, self.parts = mask, colours, parts
+
+    def build(self, input_shape: Shape) -> None:
+        channels = input_shape[-1]
+        if channels is None or channels % self.colours:
+            raise ValueError(
+                f"MaskedConv2D divides the channels of its input into {self.colours} colours, but "
+                f"layer '{self.name}' got input shape {input_shape}. Give it a multiple of "
+                f"{self.colours} channels."
+            )
+        super().build(input_shape)
+        self._connects = self._connections(channels)
+
+    def _connections(self, channels: int) -> NDArray[np.bool_]:
+        """`(rows, columns, channels, filters)`, True where the kernel counts."""
+        inward = np.arange(channels) * self.colours // channels
+        width = self.filters // self.parts
+        outward = np.tile(np.arange(width) * self.colours // width, self.parts)
+        connects = np.ones((*self.kernel_size, channels, self.filters), bool)
+        centre = self.whole_size[1] // 2
+        connects[-1, centre + 1 :] = False
+        connects[-1, centre] = (
+            inward[:, None] < outward if self.mask == "A" else inward[:, None] <= outward
+        )
+        return connects
+
+    def padding_sides(self) -> tuple[tuple[int, int], tuple[int, int]]:
+        above = (self.kernel_size[0] - 1) * self.dilation_rate[0]
+        left = self.whole_size[1] // 2
+        right = self.kernel_size[1] - 1 - left
+        return (above, 0), (left * self.dilation_rate[1], right * self.dilation_rate[1])
+
+    def masked_kernel(self) -> Tensor:
+        """The kernel with zeros where the mask hides."""
+        return self._masked(self.kernel)
+
+    def _masked(self, kernel: Tensor) -> Tensor:
+        kernel = ops.convert_to_tensor(kernel)
+        return kernel * ops.cast(self._connects, kernel.dtype)
+
+    def convolution_op(self, inputs: Tensor, kernel: Tensor) -> Tensor:
+        return super().convolution_op(inputs, self._masked(kernel))
+
+    def taps(self, places: int) -> Taps:
+        declared = super().taps(places)
+        connects = self._connects.reshape(-1, *self._connects.shape[2:])
+        return linear_taps(self, declared.offsets, kernel=self.masked_kernel, connects=connects)
+
+    def get_config(self) -> Config:
+        return {
+            **super().get_config(),
+            "kernel_size": self.whole_size,
+            "mask": self.mask,
+            "colours": self.colours,
+            "parts": self.parts,
+        }

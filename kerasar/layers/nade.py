@@ -1,0 +1,100 @@
+"""NADE: a network over binary vectors whose hidden units see one variable more at each step.
+
+Each variable adds one weight vector to the sums that go into the hidden units, so all conditionals
+together cost O(D·H): as much as one pass through a network with one hidden layer.
+"""
+
+import keras
+import tensorflow as tf
+from keras import ops
+
+from kerasar.layers.nade_logits import nade_logits
+from kerasar.typing import Config, Shape, Tensor
+
+
+@keras.saving.register_keras_serializable(package="kerasar")
+class NADE(keras.layers.Layer):
+    """The logit of each variable of a vector, given the variables before it.
+
+    Logit i is `b_i + V_i · σ(c + Σ_{j<i} x_j W_j)`. The layer is strictly causal in itself: put no
+    shift before it.
+
+    Sums are in float32 (float64 under that policy) whatever the compute dtype: hundreds of
+    variables add up in them.
+
+    Args:
+        hidden: int, at least 1. Number of hidden units.
+        **kwargs: `name`, `dtype` and `trainable`, as for `keras.layers.Layer`.
+
+    Input shape:
+        `(batch, variables, 1)`, with `variables` known; zeros and ones, or any numbers.
+
+    Output shape:
+        The input shape, in the layer's compute dtype.
+
+    Raises:
+        ValueError: if `hidden` is below 1; when built, for another input shape.
+
+    References:
+        Larochelle & Murray. The Neural Autoregressive Distribution Estimator. AISTATS 2011.
+        https://proceedings.mlr.press/v15/larochelle11a.html
+    """
+
+    #: A step takes the variable before its own (`kerasar.layers.protocol`).
+    step_offset = -1
+
+    def __init__(self, hidden: int, **kwargs: object) -> None:
+        # Else inputs and weights are rounded to the compute dtype before they are summed.
+        super().__init__(autocast=False, **kwargs)
+        if hidden < 1:
+            raise ValueError(f"NADE needs at least 1 hidden unit, but got hidden={hidden}.")
+        self.hidden = hidden
+
+    def build(self, input_shape: Shape) -> None:
+        if len(input_shape) != 3 or input_shape[1] is None or input_shape[2] != 1:
+            raise ValueError(
+                "NADE has weights for each variable of a vector, so it takes (batch, variables, 1) "
+                f"with the number of variables known, but layer '{self.name}' got input shape "
+                f"{tuple(input_shape)}. Reshape (batch, variables) with keras.layers.Reshape("
+                "(variables, 1))."
+            )
+        variables = input_shape[1]
+        # The last variable's row of W has no one to tell, as in the paper.
+        self.inward = self.add_weight(shape=(variables, self.hidden), name="inward")
+        self.outward = self.add_weight(shape=(variables, self.hidden), name="outward")
+        self.hidden_bias = self.add_weight(
+            shape=(self.hidden,), initializer="zeros", name="hidden_bias"
+        )
+        self.bias = self.add_weight(shape=(variables,), initializer="zeros", name="bias")
+
+    def call(self, inputs: Tensor) -> Tensor:
+        inward, outward, hidden_bias, bias = self._weights()
+        start = tf.broadcast_to(hidden_bias, tf.stack([tf.shape(inputs)[0], self.hidden]))
+        logits = nade_logits(inputs[..., 0], start, inward, outward) + bias
+        return ops.cast(logits, self.compute_dtype)[..., None]
+
+    def initial(self, batch: Tensor) -> Tensor:
+        """What goes into the hidden units before the first variable, `(batch, hidden)`."""
+        return tf.broadcast_to(self._weights()[2], tf.stack([batch, self.hidden]))
+
+    def step(self, x: Tensor, carry: Tensor, position: Tensor) -> tuple[Tensor, Tensor]:
+        """The logit at a position, given the variable before it."""
+        inward, outward, _, bias = self._weights()
+        # Before the first variable x is zero, and any row will do.
+        carry += tf.cast(x, carry.dtype) * inward[tf.maximum(position - 1, 0)]
+        logit = tf.reduce_sum(tf.sigmoid(carry) * outward[position], axis=-1, keepdims=True)
+        return ops.cast(logit + bias[position], self.compute_dtype), carry
+
+    def _weights(self) -> list[Tensor]:
+        dtype = "float64" if self.compute_dtype == "float64" else "float32"
+        weights = (self.inward, self.outward, self.hidden_bias, self.bias)
+        return [tf.cast(tf.convert_to_tensor(weight), dtype) for weight in weights]
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        return input_shape
+
+    def compute_output_spec(self, inputs: Tensor) -> keras.KerasTensor:
+        return keras.KerasTensor(inputs.shape, dtype=self.compute_dtype)
+
+    def get_config(self) -> Config:
+        return {**super().get_config(), "hidden": self.hidden}

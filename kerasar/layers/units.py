@@ -1,0 +1,38 @@
+"""The units of real data: a mean and a scale, for everything or for each variable."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+
+def check_units(value: Any, name: str, owner: str) -> Any:
+    """A mean or a scale as a float, or as a tuple of one float for each variable.
+
+    Args:
+        value: a number, or a sequence or array of them.
+        name: "mean" or "scale"; a scale must be above 0.
+        owner: who asks, for messages.
+
+    Raises:
+        TypeError: if it is something else.
+        ValueError: if it is not finite, or a scale is not above 0.
+    """
+    array = np.asarray(value)
+    if array.dtype.kind not in "fiu" or array.ndim > 1 or array.size == 0:
+        raise TypeError(
+            f"{name} of {owner} must be a number, or one for each variable, but got {value!r}."
+        )
+    found = tuple(array.astype("float64").reshape(-1).tolist())
+    for number in found:
+        if not math.isfinite(number):
+            raise ValueError(
+                f"{name} of {owner} must be finite, but got {number}. Are there gaps (NaN) in the "
+                "data it was computed from? Fill them or leave them out."
+            )
+        if name == "scale" and number <= 0:
+            raise ValueError(
+                f"scale of {owner} must be above 0, but got {number}. Data that never change have "
+                "no scale, and nothing to be learned: leave such a variable out."
+            )
+    return found if array.ndim else found[0]

@@ -1,0 +1,170 @@
+"""The lecture's causal network for sequences, a shift and causal convolutions, and its variants.
+
+Fleuret's lecture 10.2 builds it from a shift by one, a 1×1 convolution to 32 channels, four causal
+convolutions of kernel 2 and a 1×1 convolution to the logits; with dilations 2, 4, 8, 16 it sees
+further. The lecture's other ways are here too: a first convolution without its last tap instead of
+the shift, and skip connections that are added (ResNet) or concatenated (DenseNet).
+"""
+
+from collections.abc import Sequence
+
+import keras
+
+from kerasar.autoregressive import AutoregressiveModel
+from kerasar.layers import CausalShift, StrictlyCausalConv1D
+from kerasar.models.sequence_ends import SequenceEnds
+from kerasar.training.likelihoods import Categorical, Likelihood
+from kerasar.typing import Tensor
+
+_SKIPS = (None, "add", "concatenate")
+_HIDE = ("shift", "first_conv")
+
+
+def causal_conv_net(
+    length: int | None,
+    levels: int | None,
+    filters: int | Sequence[int] = 32,
+    kernel_size: int = 2,
+    dilations: Sequence[int] = (1, 1, 1, 1),
+    inputs: str = "scalar",
+    skip: str | None = None,
+    hide_present: str = "shift",
+    likelihood: Likelihood | None = None,
+    variables: int | None = None,
+) -> keras.Model:
+    """Builds the network; see `CausalConvNet` for the arguments.
+
+    Returns:
+        A functional model from data `(batch, time)` or `(batch, time, variables)` to the
+        parameters of each step, `(batch, time, parameters)`.
+    """
+    name = "CausalConvNet"
+    widths = _widths(filters, dilations)
+    for argument, value, known in (("skip", skip, _SKIPS), ("hide_present", hide_present, _HIDE)):
+        if value not in known:
+            raise ValueError(
+                f"{name} takes {argument} {' or '.join(map(repr, known))}, but got "
+                f"{argument}={value!r}."
+            )
+    likelihood = Categorical() if likelihood is None else likelihood
+    ends = SequenceEnds(name, length, levels, likelihood, variables)
+    h = ends.encoded(inputs, widths[0])
+
+    if hide_present == "shift":  # from here on, step t knows only steps < t
+        h = CausalShift(name="shift")(h)
+        h = keras.layers.Dense(widths[0], activation="relu", name="first")(h)
+    else:
+        h = StrictlyCausalConv1D(widths[0], kernel_size, activation="relu", name="first")(h)
+
+    for i, (width, rate) in enumerate(zip(widths, dilations, strict=True), 1):
+        conv = keras.layers.Conv1D(
+            width,
+            kernel_size,
+            padding="causal",
+            dilation_rate=rate,
+            activation="relu",
+            name=f"conv{i}",
+        )
+        h = _joined(h, conv(h), skip, i)
+
+    h = keras.layers.Dense(ends.parameters, name="parameters")(h)
+    return keras.Model(ends.x, h, name="causal_conv_net")
+
+
+def _joined(before: Tensor, after: Tensor, skip: str | None, i: int) -> Tensor:
+    if skip is None:
+        return after
+    if skip == "concatenate":
+        return keras.layers.Concatenate(name=f"skip{i}")([before, after])
+    width = after.shape[-1]
+    if before.shape[-1] != width:
+        before = keras.layers.Dense(width, name=f"match{i}")(before)
+    return keras.layers.Add(name=f"skip{i}")([before, after])
+
+
+def _widths(filters: int | Sequence[int], dilations: Sequence[int]) -> list[int]:
+    if not dilations or min(dilations) < 1:
+        raise ValueError(
+            "CausalConvNet has a convolution for each of its dilations, which are at least 1, but "
+            f"got dilations={tuple(dilations)}."
+        )
+    widths = [filters] * len(dilations) if isinstance(filters, int) else list(filters)
+    if len(widths) != len(dilations) or min(widths) < 1:
+        raise ValueError(
+            f"CausalConvNet has {len(dilations)} convolutions, one for each dilation, but got "
+            f"filters={filters}. Give one width, or one for each, all at least 1."
+        )
+    return widths
+
+
+def CausalConvNet(
+    length: int | None,
+    levels: int | None,
+    filters: int | Sequence[int] = 32,
+    kernel_size: int = 2,
+    dilations: Sequence[int] = (1, 1, 1, 1),
+    inputs: str = "scalar",
+    skip: str | None = None,
+    hide_present: str = "shift",
+    likelihood: Likelihood | None = None,
+    variables: int | None = None,
+) -> AutoregressiveModel:
+    """The lecture's causal convolution network for sequences, ready to compile and fit.
+
+    With the defaults it is the lecture's toy network. `dilations=(2, 4, 8, 16)` gives the
+    lecture's dilated one, and a warning with it: every dilation is even, so after the shift by one
+    each output sees *odd* lags only, 1, 3, …, 31, and nothing of the steps between. Dilations
+    `(1, 2, 4, 8, 16)`, or `hide_present="first_conv"`, see all of them;
+    `kerasar.receptive_field(model.network).blind_spot` shows what a network misses.
+
+    Args:
+        length: int. Steps of a sequence. None leaves it open; `sample` then takes `length=`.
+        levels: int. Number of values; the data are integers in `[0, levels)`. None for real
+            numbers, with a likelihood for them.
+        filters: int. Channels of every hidden layer, or one number for each dilation.
+        kernel_size: int. Taps of each causal convolution.
+        dilations: one convolution for each; its taps lie so many steps apart.
+        inputs: how the data enter: "scalar", scaled to [-1, 1] as in the lecture (which divides by
+            the data's deviation instead); "one_hot"; or "embedding", learned.
+        skip: None; "add" adds the input of each convolution to its output, through a 1×1
+            convolution where their widths differ; "concatenate" passes on both, so that widths
+            grow and the last 1×1 convolution reads all of them.
+        hide_present: "shift" moves the data one step before a first 1×1 convolution; "first_conv"
+            begins with a convolution of `kernel_size` taps that leaves out the present.
+        likelihood: of a step, or `Categorical()`.
+        variables: int. Numbers of a step, for data `(batch, time, variables)` and a likelihood
+            of whole steps (`event_rank` 1). None for data `(batch, time)`.
+
+    Returns:
+        An `AutoregressiveModel`.
+
+    Raises:
+        ValueError: for arguments that are unknown or do not fit together.
+
+    Example:
+        >>> import kerasar
+        >>> model = kerasar.models.CausalConvNet(length=32, levels=64)
+        >>> kerasar.receptive_field(model.network).reach
+        5
+
+    References:
+        Fleuret. Deep Learning course (EPFL / UNIGE), lecture 10.2, Causal convolutions.
+        https://fleuret.org/dlc/
+        He et al. Deep Residual Learning for Image Recognition. 2015 (added skips).
+        https://arxiv.org/abs/1512.03385
+        Huang et al. Densely Connected Convolutional Networks. 2016 (concatenated skips).
+        https://arxiv.org/abs/1608.06993
+    """
+    network = causal_conv_net(
+        length,
+        levels,
+        filters,
+        kernel_size,
+        dilations,
+        inputs,
+        skip,
+        hide_present,
+        likelihood,
+        variables,
+    )
+    return AutoregressiveModel(network, likelihood, name="causal_conv_net")

@@ -1,0 +1,85 @@
+"""The lecture's network for images: from values and a mask to the next value, after LeNet."""
+
+from collections.abc import Sequence
+
+import keras
+
+from kerasar.layers import mask_and_values
+from kerasar.masked_input import MaskedInputModel
+from kerasar.models.masked_inputs import masked_inputs
+from kerasar.training.checks import check_count
+
+
+def masked_input_le_net(
+    image_shape: tuple[int, int, int],
+    levels: int,
+    told_position: bool = False,
+    filters: tuple[int, int] = (32, 64),
+    kernel_sizes: tuple[int, int] = (3, 5),
+    hidden: int = 512,
+) -> keras.Model:
+    """Builds the network; see `MaskedInputLeNet` for the arguments.
+
+    Returns:
+        A functional model from integers `x` and Booleans `known`, `(batch, *image_shape)` (and, if
+        `told_position`, integers `position`, `(batch,)`), to logits `(batch, levels)`.
+    """
+    for size in image_shape[:2]:
+        left = (check_count(size, "image_shape") - kernel_sizes[0] + 1) // 2 - kernel_sizes[1] + 1
+        if left < 1:
+            raise ValueError(
+                f"Convolutions of kernels {kernel_sizes} and a pooling leave nothing of an image "
+                f"of {image_shape[0]} × {image_shape[1]} pixels. It takes at least "
+                f"{2 * kernel_sizes[1] + kernel_sizes[0] - 1} each way, or smaller kernel_sizes."
+            )
+    inputs = masked_inputs(image_shape, told_position)
+    x = mask_and_values(**inputs, levels=levels)
+    x = keras.layers.Conv2D(filters[0], kernel_sizes[0], name="conv1")(x)
+    x = keras.layers.MaxPooling2D(2, name="pool")(x)
+    x = keras.layers.ReLU(name="relu1")(x)
+    x = keras.layers.Conv2D(filters[1], kernel_sizes[1], activation="relu", name="conv2")(x)
+
+    x = keras.layers.Flatten(name="flatten")(x)
+    x = keras.layers.Dense(hidden, activation="relu", name="hidden")(x)
+    logits = keras.layers.Dense(levels, name="logits")(x)
+    return keras.Model(list(inputs.values()), logits, name="masked_input_le_net")
+
+
+def MaskedInputLeNet(
+    image_shape: tuple[int, int, int] = (28, 28, 1),
+    levels: int = 256,
+    order: str | Sequence[int] = "raster",
+    filters: tuple[int, int] = (32, 64),
+    kernel_sizes: tuple[int, int] = (3, 5),
+    hidden: int = 512,
+) -> MaskedInputModel:
+    """The lecture's masked-input network for images, ready to compile and fit.
+
+    Convolution 3 × 3 to 32 channels, max-pooling by 2, ReLU, convolution 5 × 5 to 64, ReLU, dense
+    layer to 512, ReLU, dense layer to the logits. With 28 × 28 pixels 9 × 9 are left when it
+    flattens, 64 · 81 numbers. Scoring and sampling take 784 passes.
+
+    Args:
+        image_shape: `(height, width, channels)`; at least 12 × 12 for kernels of 3 and 5. Each
+            channel of the data has its own mask and is predicted in its turn.
+        levels: int. The images hold integers in `[0, levels)`.
+        order: "raster", "random" or a permutation; see `kerasar.MaskedInputModel`. With random
+            orders another channel marks the place asked for.
+        filters: channels of the two convolutions.
+        kernel_sizes: their kernels; they do not pad.
+        hidden: units of the first dense layer.
+
+    Returns:
+        A `kerasar.MaskedInputModel`.
+
+    Raises:
+        ValueError: if nothing is left of so small an image, or `order` is no permutation.
+
+    References:
+        Fleuret. Deep Learning course (EPFL / UNIGE), lecture 10.1, Auto-regression.
+        https://fleuret.org/dlc/
+    """
+    network = masked_input_le_net(
+        image_shape, levels, order == "random", filters, kernel_sizes, hidden
+    )
+    return MaskedInputModel(network, order, name="masked_input_le_net")

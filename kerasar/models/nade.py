@@ -1,0 +1,59 @@
+"""NADE, the neural autoregressive distribution estimator for binary vectors."""
+
+from collections.abc import Sequence
+
+import keras
+from keras import ops
+
+from kerasar.autoregressive import AutoregressiveModel
+from kerasar.layers import NADE as NADELayer
+from kerasar.ordered import OrderedModel
+from kerasar.training.checks import check_count
+from kerasar.training.likelihoods import Bernoulli
+
+
+def nade(dim: int, hidden: int = 500) -> keras.Model:
+    """Builds the network; see `NADE` for the arguments.
+
+    Returns:
+        A functional model from zeros and ones `(batch, dim)` to logits `(batch, dim, 1)`.
+    """
+    x = keras.Input((dim,), dtype="int32", name="x")
+    return keras.Model(x, NADELayer(hidden, name="nade")(ops.expand_dims(x, -1)), name="nade")
+
+
+def NADE(dim: int, hidden: int = 500, order: Sequence[int] | None = None) -> AutoregressiveModel:
+    """The neural autoregressive distribution estimator, ready to compile and fit.
+
+    A vector is a sequence of `dim` zeros and ones, drawn one after the other. Images are
+    flattened: `images.reshape(len(images), -1)`.
+
+    Args:
+        dim: int. Number of variables.
+        hidden: int. Number of hidden units.
+        order: a permutation of 0 … dim - 1, the order in which the variables are drawn; None
+            draws them as they come.
+
+    Returns:
+        An `AutoregressiveModel` with a Bernoulli likelihood; with an order, an `OrderedModel`,
+        whose data and samples stay in the order of the vectors.
+
+    Raises:
+        ValueError, TypeError: if a size is not a whole number above 0, or `order` no permutation.
+
+    Example:
+        >>> import kerasar
+        >>> model = kerasar.models.NADE(dim=16, hidden=8)
+        >>> model.sample(3, seed=0).shape
+        (3, 16)
+
+    References:
+        Larochelle & Murray. The Neural Autoregressive Distribution Estimator. AISTATS 2011.
+        https://proceedings.mlr.press/v15/larochelle11a.html
+    """
+    check_count(dim, "dim")
+    check_count(hidden, "hidden")
+    network = nade(dim, hidden)
+    if order is None:
+        return AutoregressiveModel(network, Bernoulli(), name="nade")
+    return OrderedModel(network, Bernoulli(), order=order, name="nade")

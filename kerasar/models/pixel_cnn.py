@@ -1,0 +1,96 @@
+"""PixelCNN: masked convolutions in residual blocks.
+
+Every layer sees a triangle above its pixel, which leaves a blind spot to the right of it that
+no depth fills: `kerasar.receptive_field(model.network).blind_spot` shows it, and `GatedPixelCNN`
+has none.
+"""
+
+import keras
+from keras import layers as L
+
+from kerasar.autoregressive import AutoregressiveModel
+from kerasar.layers import MaskedConv2D
+from kerasar.models.image_ends import ImageEnds, ImageShape
+from kerasar.training.likelihoods import Categorical, Likelihood
+
+
+def pixel_cnn(
+    image_shape: ImageShape,
+    levels: int = 256,
+    filters: int = 48,
+    blocks: int = 7,
+    kernel_size: int = 3,
+    first_kernel_size: int = 7,
+    head_filters: int = 96,
+    likelihood: Likelihood | None = None,
+) -> keras.Model:
+    """Builds the network; see `PixelCNN` for the arguments.
+
+    Returns:
+        A functional model from integers `(batch, height, width, channels)` to the parameters of
+        each value, `(batch, height, width, channels, parameters)`, or of each pixel.
+    """
+    likelihood = Categorical() if likelihood is None else likelihood
+    ends = ImageEnds("PixelCNN", image_shape, levels, likelihood)
+    h = MaskedConv2D(2 * filters, first_kernel_size, mask="A", colours=ends.colours, name="first")(
+        ends.encoded()
+    )
+    for i in range(blocks):
+        r = L.ReLU(name=f"relu{i}a")(h)
+        r = ends.pointwise(filters, f"reduce{i}", activation="relu")(r)
+        r = MaskedConv2D(
+            filters, kernel_size, colours=ends.colours, activation="relu", name=f"conv{i}"
+        )(r)
+        r = ends.pointwise(2 * filters, f"expand{i}")(r)
+        h = L.Add(name=f"residual{i}")([h, r])
+    return keras.Model(ends.x, ends.head(h, head_filters), name="pixel_cnn")
+
+
+def PixelCNN(
+    image_shape: ImageShape,
+    levels: int = 256,
+    filters: int = 48,
+    blocks: int = 7,
+    kernel_size: int = 3,
+    first_kernel_size: int = 7,
+    head_filters: int = 96,
+    likelihood: Likelihood | None = None,
+) -> AutoregressiveModel:
+    """PixelCNN for grey and colour images, ready to compile and fit.
+
+    Colours are drawn in turn, R, then G given R, then B given both, unless the likelihood draws
+    whole pixels.
+
+    Args:
+        image_shape: `(height, width, channels)`; height and width may be None, and then images of
+            any size can be trained on and sampled.
+        levels: int. Number of values of a channel; the images hold integers in `[0, levels)`.
+        filters: channels inside a residual block; twice as many between the blocks. With colours
+            drawn in turn a multiple of their number.
+        blocks: residual blocks.
+        kernel_size: of the convolution in a block, odd.
+        first_kernel_size: of the first convolution, odd.
+        head_filters: width of the two 1×1 layers at the end.
+        likelihood: of a value or a pixel; `Categorical()` if None.
+
+    Returns:
+        An `AutoregressiveModel`.
+
+    Raises:
+        ValueError, TypeError: for sizes that do not fit.
+
+    References:
+        Van den Oord, Kalchbrenner & Kavukcuoglu. Pixel Recurrent Neural Networks. ICML 2016,
+        sections 3.3 to 3.5 and table 1. https://arxiv.org/abs/1601.06759
+    """
+    network = pixel_cnn(
+        image_shape,
+        levels,
+        filters,
+        blocks,
+        kernel_size,
+        first_kernel_size,
+        head_filters,
+        likelihood,
+    )
+    return AutoregressiveModel(network, likelihood, name="pixel_cnn")

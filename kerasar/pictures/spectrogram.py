@@ -1,0 +1,103 @@
+"""Recordings as pictures: which frequencies sound when, several side by side on one scale."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+#: What is shown, in decibels below the loudest of all pictures.
+RANGE = 70.0
+
+
+def spectrogram(sound: Any, sample_rate: int) -> NDArray[Any]:
+    """The power of each frequency over time, by windows of 32 ms every 4 ms.
+
+    Args:
+        sound: real numbers, `(samples,)`.
+        sample_rate: int, in samples per second.
+
+    Returns:
+        float64 `(frequencies, windows)`, in decibels; row k belongs to the frequency
+        `k * sample_rate / window`, with a window of `2 * (frequencies - 1)` samples.
+
+    Raises:
+        ValueError: if `sound` is no single recording.
+    """
+    sound = np.asarray(sound, "float64")
+    if sound.ndim != 1 or sound.size == 0:
+        raise ValueError(
+            f"A recording must have shape (samples,), but got {sound.shape}. Pass one at a time, "
+            "without padding."
+        )
+    size = max(2 * round(0.016 * sample_rate), 2)
+    hop = max(round(0.004 * sample_rate), 1)
+    # Half a window of silence at each end: the picture begins and ends with the sound.
+    padded = np.pad(sound, size // 2)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, size)[::hop]
+    shape = np.hanning(size + 1)[:-1]
+    power = np.abs(np.fft.rfft(windows * shape, axis=1)) ** 2
+    return 10 * np.log10(power.T + 1e-12)
+
+
+def spectrogram_figure(
+    sounds: Sequence[Any],
+    sample_rate: int,
+    titles: Sequence[str] = (),
+    heading: str | None = None,
+    columns: int = 2,
+) -> Figure:
+    """Draws the spectrogram of each recording, black to yellow over 70 dB, with its wave above.
+
+    Args:
+        sounds: recordings, real numbers of shape `(samples,)` each, of any length.
+        sample_rate: int, in samples per second.
+        titles: a text for each.
+        heading: text above everything.
+        columns: int. How many stand side by side.
+
+    Returns:
+        A figure, for `save` or a notebook.
+
+    Raises:
+        ValueError: if there are no recordings, or one is no single recording.
+    """
+    from matplotlib.figure import Figure
+
+    if len(sounds) == 0:
+        raise ValueError("There must be recordings to draw, but sounds is empty.")
+    parts = [np.asarray(sound, "float64") for sound in sounds]
+    pictures = [spectrogram(part, sample_rate) for part in parts]
+    top = max(picture.max() for picture in pictures)
+    loudest = max(np.abs(part).max() for part in parts) or 1.0
+    rows = -(-len(parts) // columns)
+    figure = Figure(figsize=(4.2 * min(columns, len(parts)), 2.9 * rows), layout="constrained")
+    heights = [1, 3] * rows
+    grid = figure.add_gridspec(2 * rows, min(columns, len(parts)), height_ratios=heights)
+    for number, (part, picture) in enumerate(zip(parts, pictures, strict=True)):
+        row, column = divmod(number, columns)
+        seconds = len(part) / sample_rate
+        wave = figure.add_subplot(grid[2 * row, column])
+        wave.plot(np.arange(len(part)) / sample_rate, part, linewidth=0.4, color="#4c78a8")
+        wave.set(xlim=(0, seconds), ylim=(-loudest, loudest), xticks=[], yticks=[])
+        if number < len(titles):
+            wave.set_title(titles[number], fontsize=10)
+        axes = figure.add_subplot(grid[2 * row + 1, column])
+        axes.imshow(
+            picture,
+            origin="lower",
+            aspect="auto",
+            cmap="inferno",
+            vmin=top - RANGE,
+            vmax=top,
+            extent=(0, seconds, 0, sample_rate / 2000),
+        )
+        axes.set(xlabel="seconds" if row == rows - 1 else "", ylabel="" if column else "kHz")
+    if heading:
+        figure.suptitle(heading, fontsize=11)
+    return figure

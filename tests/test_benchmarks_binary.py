@@ -1,0 +1,56 @@
+"""The benchmarks of binary data run in their tiny mode, and write what they found."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kerasar.data import load_sequences
+
+ROOT = Path(__file__).parents[1]
+
+
+def run(name, *arguments):
+    command = [sys.executable, str(ROOT / "benchmarks" / f"{name}.py"), *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+def result(folder):
+    assert (folder / "best.keras").exists()
+    return json.loads((folder / "result.json").read_text())
+
+
+def test_nade_on_binary_images(tmp_path):
+    run("nade_mnist", "--tiny", "--out", tmp_path)
+    found = result(tmp_path)
+    # Twenty random bits are 20 ln 2 = 13.9 nats.
+    assert 12 < found["test_nats"] < 17 and 12 < found["valid_nats"] < 17
+    assert found["epochs"] == len(found["history"]) > found["chosen_epoch"] >= 0
+
+
+@pytest.mark.parametrize("keys", ["independent", "NADE"])
+def test_music(tmp_path, keys):
+    run("music", "--tiny", "--out", tmp_path, *(["--joint"] if keys == "NADE" else []))
+    found = result(tmp_path)
+    assert found["keys"] == keys
+    # Eight random keys are 8 ln 2 = 5.5 nats a step.
+    assert all(4 < found["test_nats_a_step"][way] < 8 for way in ("all_steps", "after_the_first"))
+
+
+def test_piano_rolls_become_sequences(tmp_path):
+    scipy_io = pytest.importorskip("scipy.io", reason="only this script needs scipy")
+    rng = np.random.default_rng(0)
+    rolls = [rng.integers(0, 2, (steps, 88)).astype("uint8") for steps in (3, 5)]
+    pieces = np.empty((1, 2), object)
+    pieces[0] = rolls
+    for name in ("JSB_Chorales", "Nottingham"):
+        parts = {"traindata": pieces, "validdata": pieces, "testdata": pieces}
+        scipy_io.savemat(tmp_path / f"{name}.mat", parts)
+    run("prepare_music", tmp_path, tmp_path)
+    data = load_sequences(tmp_path / "nottingham.npz")
+    np.testing.assert_array_equal(data.valid["length"], [3, 5])
+    np.testing.assert_array_equal(data.test["x"][0, :3], rolls[0])

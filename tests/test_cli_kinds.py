@@ -1,0 +1,187 @@
+"""The command on sequences, recordings and series: train, sample, score, and what is refused."""
+
+import csv
+import dataclasses
+import json
+from types import MappingProxyType
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import kerasar
+from kerasar.cli import app, registry
+from kerasar.cli.kinds import KINDS, kind_of
+
+SMALL = dict(filters=4, skip_filters=4, cycles=1, cycle_length=3)
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def succeed(*arguments):
+    done = run(*arguments)
+    assert done.exit_code == 0, done.output
+    return done
+
+
+def refuse(*arguments):
+    done = run(*arguments)
+    assert done.exit_code == 2, done.output
+    return " ".join(done.stderr.split())
+
+
+@pytest.fixture(scope="module")
+def small_models():
+    """A WaveNet of a few weights, and no exports, which take the time of all the rest."""
+    with pytest.MonkeyPatch.context() as patch:
+        entry = dataclasses.replace(
+            registry.MODELS["wavenet"],
+            settings={"audio": {**SMALL, "inputs": "embedding"}, "series": SMALL},
+        )
+        models = MappingProxyType({**registry.MODELS, "wavenet": entry})
+        patch.setattr(registry, "MODELS", models)
+        for kind in (kerasar.AutoregressiveModel, kerasar.FlowModel):
+            patch.setattr(kind, "export", lambda model, path: None)
+        yield
+
+
+def recordings(folder):
+    rng = np.random.default_rng(0)
+    for label in ("high", "low"):
+        (folder / label).mkdir(parents=True)
+        for i in range(6):
+            codes = rng.integers(100, 156, 300 + 20 * i)
+            kerasar.data.write_wav(folder / label / f"{i}.wav", codes, 8000)
+
+
+def series_file(path):
+    t = np.arange(400)
+    values = 10 + np.sin(t / 5) + 0.1 * np.random.default_rng(0).normal(size=400)
+    rows = "\n".join(f"{i},{value:.4f}" for i, value in enumerate(values))
+    path.write_text(f"hour,metres\n{rows}\n")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, small_models):
+    """A run of one epoch for each kind of data."""
+    home = tmp_path_factory.mktemp("kinds")
+    rng = np.random.default_rng(0)
+    length = rng.integers(3, 7, 40)
+    rolls = rng.integers(0, 2, (int(length.sum()), 3))
+    np.savez(home / "rolls.npz", train=rolls, train_offsets=np.cumsum([0, *length]))
+    recordings(home / "voices")
+    series_file(home / "tide.csv")
+    points = rng.normal(size=(60, 2)) * [1.0, 5.0] + [0.0, 100.0]
+    np.savetxt(home / "points.csv", points, delimiter=",", header="a,b", comments="")
+    common = ("--epochs", 1, "--batch-size", 4)
+    for model, data, name, options in (
+        ("causal-conv-net", "rolls.npz", "sequences", ()),
+        ("wavenet", "voices", "audio", ("--conditional",)),
+        ("wavenet", "tide.csv", "series", ("--column", "metres")),
+        ("realnvp", "points.csv", "vectors", ()),
+    ):
+        succeed("train", model, "--data", home / data, "--out", home / name, *common, *options)
+    return home
+
+
+@pytest.mark.parametrize("name", ["sequences", "audio", "series", "vectors"])
+def test_a_run_keeps_its_kind_its_pictures_and_its_result(trained, name):
+    config = json.loads((trained / name / "config.json").read_text())
+    assert config["kind"] == name and np.isfinite(config["test"]["bits_per_dim"])
+    for picture in KINDS[name].pictures:
+        assert (trained / name / picture).exists()
+
+
+def test_sequences_are_drawn_and_scored(trained):
+    run_folder = trained / "sequences"
+    out = trained / "drawn.npz"
+    succeed("sample", run_folder, "--num", 3, "--length", 5, "--out", out)
+    with np.load(out) as arrays:
+        assert arrays["samples"].shape == (3, 5, 3)
+    succeed("score", run_folder, trained / "rolls.npz", "--out", trained / "rolls.csv")
+    rows = list(csv.DictReader((trained / "rolls.csv").open()))
+    test = kerasar.data.load_sequences(trained / "rolls.npz").test
+    nats = -kerasar.load(run_folder).log_prob(test)
+    np.testing.assert_allclose([float(r["nats"]) for r in rows], nats, atol=1e-3)
+    bits = nats / np.log(2) / (test["length"] * 3)
+    np.testing.assert_allclose([float(r["bits_per_dim"]) for r in rows], bits, atol=1e-4)
+
+
+def test_recordings_are_drawn_by_class_and_continued(trained):
+    run_folder, prompt = trained / "audio", trained / "voices" / "low" / "2.wav"
+    out = trained / "low.npz"
+    succeed("sample", run_folder, "--classes", "low", "--num", 2, "--length", 0.01, "--out", out)
+    with np.load(out) as arrays:
+        assert arrays["samples"].shape == (2, 80)
+    wav = trained / "on.wav"
+    arguments = ("--num", 1, "--classes", 1, "--prompt", prompt, "--length", 0.01)
+    succeed("sample", run_folder, *arguments, "--out", wav)
+    import soundfile
+
+    sound, rate = soundfile.read(wav)
+    given, _ = soundfile.read(prompt)
+    assert rate == 8000 and len(sound) == len(given) + 80
+    np.testing.assert_allclose(sound[: len(given)], given, atol=0.02)  # µ-law rounds
+
+
+def test_a_series_is_forecast(trained):
+    files = [trained / name for name in ("paths.csv", "quantiles.csv", "fan.png")]
+    arguments = ("--prompt", trained / "tide.csv", "--length", 6, "--num", 20)
+    outs = [part for file in files for part in ("--out", file)]
+    succeed("sample", trained / "series", *arguments, *outs)
+    paths = list(csv.DictReader(files[0].open()))
+    assert len(paths) == 120 and {"path", "step", "metres"} == set(paths[0])
+    assert len(list(csv.DictReader(files[1].open()))) == 6
+    assert files[2].stat().st_size > 1000
+
+
+def test_points_are_drawn_and_scored_in_their_own_units(trained):
+    run_folder, out = trained / "vectors", trained / "new.csv"
+    succeed("sample", run_folder, "--num", 50, "--out", out)
+    drawn = np.loadtxt(out, delimiter=",", skiprows=1)
+    assert drawn.shape == (50, 2) and abs(drawn[:, 1].mean() - 100) < 5
+    succeed("score", run_folder, trained / "points.csv", "--out", trained / "points-scored.csv")
+    rows = list(csv.DictReader((trained / "points-scored.csv").open()))
+    test = kerasar.data.load_vectors(trained / "points.csv").test
+    nats = -kerasar.load(run_folder).log_prob(test)
+    np.testing.assert_allclose([float(r["nats"]) for r in rows], nats, atol=1e-3)
+    assert "flow" in refuse("score", run_folder, trained / "points.csv", "--map", "map.npz")
+
+
+def test_what_data_look_like_says_their_kind(trained):
+    kinds = ("audio", "sequences", "series")
+    for data, name in (("voices", "audio"), ("rolls.npz", "sequences"), ("tide.csv", "series")):
+        assert kind_of("wavenet", kinds, str(trained / data)).name == name
+    assert kind_of("wavenet", kinds, "toy").name == "sequences"
+    with pytest.raises(ValueError, match=r"audio or sequences or series.*'nothing'"):
+        kind_of("wavenet", kinds, "nothing")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        (("inpaint", "series"), "hides part of images"),
+        (("sample", "series", "--classes", "1"), "trained with --conditional"),
+        (("sample", "audio", "--classes", "5"), "high, low"),
+        (("sample", "audio", "--out", "new.png"), ".wav"),
+        (("sample", "audio", "--prompt", "missing.wav"), "there is no 'missing.wav'"),
+        (("sample", "sequences", "--length", "2.5"), "whole number of steps"),
+        (("score", "audio", "voices", "--map", "maps"), "draws pictures of images"),
+    ],
+)
+def test_what_does_not_suit_the_kind_is_refused(trained, monkeypatch, arguments, part):
+    monkeypatch.chdir(trained)
+    assert part in refuse(*arguments)
+
+
+def test_conditional_needs_classes_and_a_model_that_takes_them(trained, tmp_path):
+    out = tmp_path / "run"
+    message = refuse("train", "shifted-pixelcnn", "--data", "digits", "--conditional", "--out", out)
+    assert "takes none" in message
+    np.save(tmp_path / "plain.npy", np.zeros((20, 4, 4), "uint8"))
+    message = refuse(
+        "train", "shifted-pixelcnn", "--data", tmp_path / "plain.npy", "--conditional", "--out", out
+    )
+    assert "class of each image" in message and not out.exists()

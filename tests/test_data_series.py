@@ -1,0 +1,245 @@
+"""Series from files: every value in its place, or a refusal that names the row."""
+
+import numpy as np
+import pytest
+
+import kerasar
+from kerasar.data import Quantizer, load_series, mean_and_scale, windows
+
+ROWS = [("2020-01-01", 1.5, 10), ("2020-01-02", -2.5, 30), ("2020-01-03", 2e3, 20), ("x", 0, 40)]
+TABLE = "date,level,rain\n" + "".join(f"{a},{b},{c}\n" for a, b, c in ROWS)
+
+
+def write(tmp_path, text, name="series.csv", encoding="utf-8"):
+    path = tmp_path / name
+    path.write_bytes(text.encode(encoding))
+    return path
+
+
+def whole(series):
+    return np.concatenate([series.train, series.test])
+
+
+@pytest.mark.parametrize("column", ["level", 1, ["level"], np.int64(1)])
+def test_a_column_is_found_by_name_and_by_number(tmp_path, column):
+    series = load_series(write(tmp_path, TABLE), column)
+    expected = np.float32([1.5, -2.5, 2000, 0])
+    if isinstance(column, list):  # a list gives steps that are vectors, also of one
+        expected = expected[:, None]
+    np.testing.assert_array_equal(whole(series), expected)
+    assert whole(series).dtype == np.float32 and series.columns == ("level",)
+    assert series.name == "series" and series.levels is None
+
+
+def test_several_columns_keep_the_order_that_was_asked_for(tmp_path):
+    series = load_series(write(tmp_path, TABLE), ["rain", "level"])
+    np.testing.assert_array_equal(whole(series)[1], [30, -2.5])
+    assert series.columns == ("rain", "level") and series.variables == 2
+
+
+def test_without_a_column_all_columns_of_numbers_are_taken(tmp_path):
+    assert load_series(write(tmp_path, TABLE)).columns == ("level", "rain")
+    one = load_series(write(tmp_path, "day,metres\nmo,1\ntu,2\nwe,4\n"))
+    assert one.columns == ("metres",) and one.train.ndim == 1 and one.variables is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["1;2\n3;4\n5;7\n", "1\t2\n3\t4\n5\t7\n", "1,2\r\n3,4\r\n5,7\r\n\r\n", '"1","2"\n3,4\n 5 ,7'],
+    ids=["semicolons", "tabs", "windows", "quotes"],
+)
+def test_tables_as_programs_write_them(tmp_path, text):
+    series = load_series(write(tmp_path, text))
+    np.testing.assert_array_equal(whole(series), [[1, 2], [3, 4], [5, 7]])
+    assert series.columns == ("0", "1"), "a first row of numbers is no header"
+
+
+def test_a_byte_order_mark_is_no_part_of_a_name(tmp_path):
+    series = load_series(write(tmp_path, "level\n1\n2\n3\n", encoding="utf-8-sig"), "level")
+    np.testing.assert_array_equal(whole(series), [1, 2, 3])
+
+
+def test_the_end_is_held_out(tmp_path):
+    path = write(tmp_path, "\n".join(map(str, range(100))))
+    series = load_series(path, held_out=0.25)
+    np.testing.assert_array_equal(series.train, np.arange(75))
+    np.testing.assert_array_equal(series.test, np.arange(75, 100))
+    assert len(load_series(path, held_out=1e-9).test) == 1
+
+
+@pytest.mark.parametrize("shape", [(50,), (50, 3)])
+@pytest.mark.parametrize("dtype", ["float64", "float32", "int16"])
+def test_npy_files_are_read(tmp_path, shape, dtype):
+    array = (100 * np.random.default_rng(0).normal(size=shape)).astype(dtype)
+    np.save(tmp_path / "a.npy", array)
+    series = load_series(tmp_path / "a.npy")
+    np.testing.assert_array_equal(whole(series), array.astype("float32"))
+    if len(shape) == 2:
+        picked = load_series(tmp_path / "a.npy", [2, 0])
+        np.testing.assert_array_equal(whole(picked), array[:, [2, 0]].astype("float32"))
+
+
+def test_the_units_are_those_of_the_training_part(tmp_path):
+    rng = np.random.default_rng(0)
+    x = np.concatenate([rng.normal(5, 2, (90, 2)), rng.normal(100, 50, (10, 2))])
+    np.save(tmp_path / "a.npy", x)
+    series = load_series(tmp_path / "a.npy")
+    np.testing.assert_allclose(series.mean, x[:90].mean(0), rtol=1e-6)
+    np.testing.assert_allclose(series.scale, x[:90].std(0), rtol=1e-6)
+    # As the likelihood takes them.
+    likelihood = kerasar.training.GaussianMixture(1, 2, series.mean, series.scale)
+    assert likelihood.mean == series.mean
+
+
+def test_quantising_can_be_undone_to_half_a_step(tmp_path):
+    x = np.random.default_rng(0).normal(size=(200, 2)) * [1, 1000] + [50, 0]
+    np.save(tmp_path / "a.npy", x)
+    series = load_series(tmp_path / "a.npy", levels=64)
+    codes = whole(series)
+    assert codes.dtype == np.int32 and series.levels == 64
+    assert (codes.min(axis=0) == 0).all() and (codes.max(axis=0) == 63).all()
+    step = (x.max(0) - x.min(0)) / 64
+    assert (np.abs(series.decode(codes) - x) <= 0.5001 * step).all()
+    np.testing.assert_array_equal(series.encode(series.decode(codes)), codes)
+    np.testing.assert_array_equal(series.encode(x), codes)
+
+
+def test_new_data_keep_the_levels_of_the_old(tmp_path):
+    old = load_series(write(tmp_path, "0\n10\n5\n"), levels=10)
+    path = write(tmp_path, "1\n2\n3\n", "new.csv")
+    np.testing.assert_array_equal(whole(load_series(path, quantizer=old.quantizer)), [1, 2, 3])
+    np.testing.assert_array_equal(whole(load_series(path, levels=10)), [0, 5, 9])
+    # A short piece need not vary, and what lies outside is not clipped.
+    assert load_series(write(tmp_path, "4\n4\n"), quantizer=old.quantizer).levels == 10
+    with pytest.raises(ValueError, match="between 0.0 and 10.0.*got 11.0"):
+        load_series(write(tmp_path, "11\n4\n"), quantizer=old.quantizer)
+
+
+def test_bins_have_one_width():
+    quantizer = Quantizer(0.0, 1.0, 10)
+    counts = np.bincount(quantizer.encode(np.linspace(0, 1, 10_001)))
+    assert counts.min() >= 999 and counts.max() <= 1001
+
+
+def test_a_value_outside_the_range_is_refused_not_clipped():
+    with pytest.raises(ValueError, match=r"between 0.0 and 10.0.*but got 11.0.*np.clip"):
+        Quantizer(0.0, 10.0, 4).encode([5.0, 11.0])
+    with pytest.raises(ValueError, match="but got nan"):
+        Quantizer(0.0, 10.0, 4).encode([np.nan])
+    with pytest.raises(ValueError, match=r"2 variables in their last axis.*\(5, 3\)"):
+        Quantizer([0.0, 1.0], [2.0, 3.0], 4).encode(np.ones((5, 3)))
+
+
+@pytest.mark.parametrize(
+    ("text", "arguments", "match"),
+    [
+        ("a,b\n1,2\n3,\n5,6\n", {}, "column 'b' is missing in line 3"),
+        ("a\n1\nNaN\n3\n", {}, r"column 'a' is missing in line 3 \('NaN'\)"),
+        ("a,b\n1,2\n3,n/a\n", {}, "missing in line 3"),
+        ("1\n2\n\n4\n", {}, "line 3 .* has 0.*blank line is a missing value"),
+        ("a\n1\ninf\n", {}, "finite numbers.*'inf' in line 3"),
+        ("a\n1\n1_000\n", {}, "'1_000' in line 3"),
+        ("a;b\n1,5;2\n2,5;2\n", {"column": "a"}, "'1,5' in line 2"),
+        ("a,b\n1,2\n3\n", {}, "line 3 .* has 1"),
+        (TABLE, {"column": "levle"}, "Did you mean 'level'"),
+        (TABLE, {"column": 3}, r"must lie in \[0, 3\).*but got 3"),
+        (TABLE, {"column": -1}, "but got -1"),
+        (TABLE, {"column": "date"}, "column 'date' is '2020-01-01' in line 2"),
+        ("a,a\n1,2\n3,4\n", {"column": "a"}, "2 columns named 'a'"),
+        ("", {}, "is empty"),
+        ("a\n", {}, "header and nothing else"),
+        ("date\nmo\ntu\n", {}, "holds no column of numbers"),
+        ("1\n", {}, "at least 2 steps.*has 1"),
+        ("a\n3\n3\n3\n", {}, "Column 'a'.*never changes"),
+        ("a,b\n3,1\n3,2\n3,3\n", {"levels": 4}, r"Column 'a', 'b'.*\[3. 1.\] to.*never changes"),
+        ("1e9\n1000000001\n1000000002\n", {}, "Subtract its mean in the file first"),
+        ("1\n2\n3\n", {"levels": 1}, "levels must be at least 2, to tell values apart, but got 1"),
+        ("1\n2\n3\n", {"held_out": 0.0}, "held_out is a part.*but got 0.0"),
+        ("1\n2\n3\n", {"held_out": 1.0}, "held_out is a part.*but got 1.0"),
+    ],
+)
+def test_what_is_no_series_is_refused(tmp_path, text, arguments, match):
+    with pytest.raises(ValueError, match=match):
+        load_series(write(tmp_path, text), **arguments)
+
+
+def test_a_file_in_another_encoding_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="Save it as CSV in UTF-8"):
+        load_series(write(tmp_path, "größe\n1\n2\n", encoding="utf-16"))
+
+
+@pytest.mark.parametrize("column", [True, 1.0, [None]])
+def test_a_column_that_is_no_name_is_refused(tmp_path, column):
+    np.save(tmp_path / "a.npy", np.arange(12.0).reshape(4, 3))
+    for path in (write(tmp_path, TABLE), tmp_path / "a.npy"):
+        with pytest.raises(TypeError, match="column must be a name, or a number counted from 0"):
+            load_series(path, column)
+
+
+@pytest.mark.parametrize(
+    ("array", "arguments", "match"),
+    [
+        (np.zeros((2, 2, 2)), {}, r"shape \(2, 2, 2\)"),
+        (np.zeros(0), {}, r"shape \(0,\)"),
+        (np.array([1.0, np.nan, 3.0]), {}, "column 0 is nan in row 1"),
+        (np.array([[1.0, 2], [1, np.inf], [3, 4]]), {}, "column 1 is inf in row 1"),
+        (np.array(["a", "b"]), {}, "dtype <U1"),
+        (np.array([True, False]), {}, "dtype bool"),
+        (np.arange(4.0), {"column": "a"}, "number in .0, 1.*'a'"),
+        (np.arange(4.0), {"column": 1}, "number in .0, 1.*got 1"),
+        (np.array([{}, {}], dtype=object), {}, "Python objects"),
+    ],
+)
+def test_arrays_that_are_no_series_are_refused(tmp_path, array, arguments, match):
+    np.save(tmp_path / "a.npy", array, allow_pickle=True)
+    with pytest.raises(ValueError, match=match):
+        load_series(tmp_path / "a.npy", **arguments)
+
+
+def test_files_that_do_not_exist_or_are_something_else_are_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match="There is no file .*nothing.csv"):
+        load_series(tmp_path / "nothing.csv")
+    with pytest.raises(ValueError, match="series.xlsx"):
+        load_series(write(tmp_path, "1\n2\n", "series.xlsx"))
+
+
+@pytest.mark.parametrize("shape", [(10,), (10, 2)])
+def test_windows_are_pieces_in_their_order(shape):
+    x = np.random.default_rng(0).normal(size=shape)
+    for length, stride in ((3, 1), (4, 4), (10, 1), (1, 2)):
+        expected = [x[i : i + length] for i in range(0, 10 - length + 1, stride)]
+        np.testing.assert_array_equal(windows(x, length, stride), expected)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "match"),
+    [((11,), "length=11 .*has 10"), ((0,), "length .* got 0"), ((2, 0), "stride .* got 0")],
+)
+def test_windows_that_cannot_be_cut_are_refused(arguments, match):
+    with pytest.raises(ValueError, match=match):
+        windows(np.zeros(10), *arguments)
+    with pytest.raises(ValueError, match=r"shape \(2, 3, 4\)"):
+        windows(np.zeros((2, 3, 4)), 1)
+
+
+def test_mean_and_scale_of_everything_and_of_each_variable():
+    x = np.random.default_rng(0).normal(size=(7, 50, 2)) * [1, 9] + [0, 4]
+    mean, scale = mean_and_scale(x)
+    assert isinstance(mean, float) and np.isclose(mean, x.mean()) and np.isclose(scale, x.std())
+    mean, scale = mean_and_scale(x, per_variable=True)
+    np.testing.assert_allclose(mean, x.mean((0, 1)))
+    np.testing.assert_allclose(scale, x.std((0, 1)))
+
+
+@pytest.mark.parametrize(
+    ("x", "match"),
+    [
+        (np.zeros((0, 2)), "x is empty"),
+        (np.array([[1.0, np.nan]]), "not finite"),
+        (np.array([[1.0, 2.0], [3.0, 2.0]]), "variable 1 of x is 2 throughout"),
+        (np.full((5, 2), 0.1), "variable 0 of x is 0.1 throughout"),
+    ],
+)
+def test_data_without_units_are_refused(x, match):
+    with pytest.raises(ValueError, match=match):
+        mean_and_scale(x, per_variable=True)

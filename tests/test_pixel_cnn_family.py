@@ -1,0 +1,172 @@
+"""PixelCNN and Gated PixelCNN: exactly what they see, colours in turn, conditions, sizes."""
+
+import numpy as np
+import pytest
+
+import kerasar
+from kerasar.layers import MaskedConv2D
+from kerasar.models import GatedPixelCNN, PixelCNN
+from kerasar.testing import (
+    check_causal_by_probe,
+    check_normalized,
+    check_samples,
+    randomise,
+)
+from kerasar.training import Bernoulli
+
+GREY = np.random.default_rng(0).integers(0, 3, (6, 9, 9, 1)).astype("int32")
+COLOUR = np.random.default_rng(0).integers(0, 3, (6, 4, 5, 3)).astype("int32")
+
+
+def next_level(values):
+    return (values + 1) % 3
+
+
+def pixel_cnn(shape, levels=3, **options):
+    sizes = dict(filters=12, blocks=2, head_filters=12, first_kernel_size=5)
+    return PixelCNN(shape, levels, **{**sizes, **options})
+
+
+def gated(shape, levels=3, **options):
+    sizes = dict(filters=9, blocks=2, skip_filters=9, head_filters=12, first_kernel_size=5)
+    return GatedPixelCNN(shape, levels, **{**sizes, **options})
+
+
+BUILDERS = {"PixelCNN": pixel_cnn, "GatedPixelCNN": gated}
+
+
+def mask(size, kind):
+    """Offsets of a square kernel's pixels before its centre, for "B" with the centre."""
+    reach = range(-(size // 2), size // 2 + 1)
+    earlier = {(y, x) for y in reach for x in reach if (y, x) < (0, 0)}
+    return earlier | {(0, 0)} if kind == "B" else earlier
+
+
+def both(first, second):
+    """All sums of an offset of each: what one layer after the other sees."""
+    return {(a + c, b + d) for a, b in first for c, d in second}
+
+
+def before(rows, columns):
+    """All pixels before the present one within so many rows and columns."""
+    reach = range(-columns, columns + 1)
+    return {(y, x) for y in range(-rows, 1) for x in reach if (y, x) < (0, 0)}
+
+
+SEES = {
+    "PixelCNN": both(both(mask(5, "A"), mask(3, "B")), mask(3, "B")),
+    # Rows above: 2 of the first kernel, 1 of the second, 1 of the shift. Columns: 2 and 1.
+    "GatedPixelCNN": before(4, 3),
+}
+
+
+@pytest.mark.parametrize("name", BUILDERS)
+def test_it_sees_exactly(name):
+    model = BUILDERS[name]((9, 9, 1))
+    randomise(model.network)
+    assert kerasar.receptive_field(model.network).offsets == SEES[name]
+    check_causal_by_probe(model.network, GREY, next_level, SEES[name])
+
+
+@pytest.mark.parametrize("name", BUILDERS)
+def test_colours_see_pixels_before_and_colours_before(name):
+    model = BUILDERS[name]((4, 5, 3))
+    randomise(model.network)
+
+    def sees(output, seen):
+        offset = (seen[0] - output[0], seen[1] - output[1])
+        return offset in SEES[name] or (offset == (0, 0) and seen[2] < output[2])
+
+    check_causal_by_probe(model.network, COLOUR, next_level, sees, position_axes=3)
+
+
+def test_pixel_cnn_is_blind_to_the_right_and_gated_pixel_cnn_is_not():
+    blind = kerasar.receptive_field(pixel_cnn((15, 15, 1), blocks=4).network).blind_spot
+    assert blind
+    assert all(y < 0 < x for y, x in blind)
+    assert not kerasar.receptive_field(gated((15, 15, 1), blocks=4).network).blind_spot
+
+
+@pytest.mark.parametrize("name", BUILDERS)
+def test_probabilities_of_all_images_sum_to_one(name):
+    binary = BUILDERS[name]((2, 2, 1), 2, likelihood=Bernoulli())
+    colour = BUILDERS[name]((1, 2, 3), 2)
+    for model in (binary, colour):
+        randomise(model.network)
+        check_normalized(model)
+
+
+@pytest.mark.parametrize("name", BUILDERS)
+def test_samplers_agree(name):
+    for shape in ((6, 5, 1), (3, 4, 3)):
+        model = BUILDERS[name](shape)
+        randomise(model.network)
+        check_samples(model, num_samples=8)
+
+
+@pytest.mark.parametrize("name", BUILDERS)
+def test_an_open_size_is_trained_and_sampled_at_any(name):
+    model = BUILDERS[name]((None, None, 1))
+    model.compile("adam")
+    model.fit(GREY, verbose=0)
+    assert model.sample(2, image_shape=(7, 5)).shape == (2, 7, 5, 1)
+    assert model.log_prob(GREY[:, :3, :8]).shape == (6,)
+
+
+def test_a_condition_reaches_every_image_and_every_pixel():
+    model = gated((4, 4, 1), classes=5, local_features=2)
+    randomise(model.network)
+    x = np.repeat(GREY[:1, :4, :4], 5, axis=0)
+    local = np.zeros((5, 4, 4, 2), "float32")
+    by_class = model.log_prob_map(x, {"global": np.arange(5), "local": local})
+    assert np.ptp(by_class, axis=0).min() > 1e-4
+    moved = local.copy()
+    moved[:, 2, 2] = 1
+    difference = model.log_prob_map(x, {"global": np.arange(5), "local": moved}) - by_class
+    assert np.abs(difference[:, 2, 2]).min() > 1e-4
+    assert np.abs(difference[:, :2]).max() == 0  # rows above do not hear of it
+
+
+@pytest.mark.parametrize("options", [dict(classes=3), dict(global_features=4)], ids=str)
+def test_samplers_agree_on_conditions(options):
+    model = gated((4, 5, 1), local_features=2, **options)
+    randomise(model.network)
+    rng = np.random.default_rng(0)
+    vector = np.arange(3) if "classes" in options else rng.normal(size=(3, 4))
+    condition = {"global": vector, "local": rng.normal(size=(3, 4, 5, 2))}
+    drawn = [
+        model.sample(3, seed=2, condition=condition, method=method)
+        for method in kerasar.sampling.METHODS
+    ]
+    np.testing.assert_array_equal(drawn[0], drawn[1])
+    np.testing.assert_array_equal(drawn[0], drawn[2])
+
+
+def test_the_mask_orders_colours():
+    """Each colour's outputs depend on the colours that the mask allows, and on all of those."""
+    for kind, least in (("A", 1), ("B", 0)):
+        layer = MaskedConv2D(6, 1, mask=kind, colours=3, parts=2)
+        layer.build((None, 4, 4, 3))
+        randomise(layer)
+        kernel = np.asarray(layer.masked_kernel())[0, 0]
+        outward = [0, 1, 2, 0, 1, 2]
+        for colour in range(3):
+            allowed = [out - colour >= least for out in outward]
+            np.testing.assert_array_equal(kernel[colour] != 0, allowed)
+
+
+def test_what_does_not_fit_is_refused():
+    with pytest.raises(ValueError, match="odd.*kernel_size=4"):
+        MaskedConv2D(4, 4)
+    with pytest.raises(ValueError, match="mask must be 'A'.*'C'"):
+        MaskedConv2D(4, 3, mask="C")
+    with pytest.raises(ValueError, match="multiple of 3"):
+        pixel_cnn((4, 4, 3), filters=4)
+    with pytest.raises(ValueError, match=r"\(height, width, channels\).*\(4, 4\)"):
+        pixel_cnn((4, 4))
+    with pytest.raises(ValueError, match="levels must be at least 2"):
+        gated((4, 4, 1), levels=1)
+    with pytest.raises(ValueError, match="either a class or a vector"):
+        gated((4, 4, 1), classes=3, global_features=2)
+    with pytest.raises(ValueError, match=r"image.*\(batch, 4, 4, 1\)|shape \(batch, 4, 4, 1\)"):
+        gated((4, 4, 1)).log_prob(COLOUR[:, :4, :4])
