@@ -136,6 +136,17 @@ def test_real_nvp_alternates_random_halves_with_their_complements():
     assert len(set(kept[::2])) > 1
 
 
+def test_real_nvp_takes_the_lectures_activation_or_another():
+    def activations(model):
+        return {part.activation.__name__ for part in model._flatten_layers() if is_hidden(part)}
+
+    def is_hidden(part):
+        return isinstance(part, keras.layers.Dense) and part.activation.__name__ != "linear"
+
+    assert activations(RealNVP(2, 4, 2)) == {"tanh"}
+    assert activations(RealNVP(2, 4, 2, activation="relu")) == {"relu"}
+
+
 def test_nice_scales_at_its_end_only_and_takes_integers():
     model = NICE(6, SMALL, 2, levels=4)
     x = np.random.default_rng(0).integers(0, 4, (5, 6))

@@ -8,6 +8,7 @@ from flows import IMAGES, LABELS, POINTS, couplings, integers, pictures, plane
 
 import kerasar
 from kerasar.layers import AffineCoupling, Inverse, Logit, PiecewiseLinear
+from kerasar.sampling.flow_sampler import _shares
 from kerasar.testing import randomise
 from kerasar.training import BaseDistribution, Logistic, StandardNormal, Uniform
 
@@ -98,6 +99,24 @@ def test_a_sample_does_not_depend_on_how_many_are_drawn():
     ):
         np.testing.assert_allclose(other, drawn[: len(other)], atol=1e-5)
     assert np.abs(model.sample(20, seed=4) - drawn).min() > 1e-6
+
+
+@pytest.mark.parametrize("cores", [1, 3, None], ids=["one core", "three", "unknown"])
+def test_cores_share_the_work_and_draw_the_same_samples(cores, monkeypatch):
+    monkeypatch.setattr("os.cpu_count", lambda: cores)
+    model = plane(condition_shape=(3,))
+    labels = np.tile(LABELS, (30, 1))
+    drawn = model.sample(1200, seed=3, condition=labels)
+    shared = model.sample(1100, seed=3, condition=labels[:1100], jit_compile=True)
+    np.testing.assert_allclose(shared, drawn[:1100], atol=1e-5)
+
+
+def test_few_sizes_are_ever_compiled_and_little_is_drawn_in_vain(monkeypatch):
+    monkeypatch.setattr("os.cpu_count", lambda: 3)
+    counts = np.arange(1, 10_001)
+    rooms = np.array([np.prod(_shares(int(count))) for count in counts])
+    assert len(set(rooms)) < 80
+    assert (counts <= rooms).all() and (rooms <= counts * 9 / 8 + 3 * 16).all()
 
 
 def test_temperature_spreads_the_latents():

@@ -24,13 +24,14 @@ def RealNVP(
 
     Couplings come in pairs: the first of a pair keeps a random half of the numbers, the second
     the other half. Each has two networks, one for the scales and one for the shifts, with one
-    hidden layer of tanh units.
+    hidden layer each.
 
     Args:
         dim: int, at least 2. Numbers in a vector.
         hidden: int. Width of the hidden layers.
         depth: int. How many couplings.
-        activation: of the hidden layers, as for `keras.layers.Dense`.
+        activation: of the hidden layers, as for `keras.layers.Dense`; tanh, as in the lecture, if
+            not given.
         separate: bool. Two networks in each coupling; False computes both in one, which is faster.
         scale_bound: float, the largest log scale. None leaves scales unbounded, as in the lecture:
             they may then overflow.

@@ -17,8 +17,10 @@ from kerasar.typing import Tensor
 
 #: How many numbers are drawn at once where the user does not say: about 16 MB an activation.
 _CHUNK_NUMBERS = 2**18
-#: Fewer examples than this are not worth sharing out among cores.
+#: Fewer examples than this are not worth a core of their own.
 _LEAST_SHARE = 256
+#: A compiled loop draws a multiple of this many.
+_LEAST_UNIT = 16
 
 
 class FlowSampler:
@@ -34,8 +36,7 @@ class FlowSampler:
         self.spent = 0.0
         self._plain = tf.function(self._draw, reduce_retracing=True, autograph=False)
         self._loop = tf.function(self._draw, jit_compile=True, autograph=False)
-        self._loops = tf.function(self._shared_out, autograph=False)
-        self._sizes: set[int] = set()  # for which it is compiled
+        self._loops = tf.function(self._on_cores, autograph=False)
 
     def run(
         self,
@@ -71,12 +72,11 @@ class FlowSampler:
         compiled = self.spent > self.patience if jit_compile is None else jit_compile
         size = len(examples)
         if compiled:
-            fitting = [room for room in self._sizes if size <= room <= 1.1 * size]
-            room = min(fitting, default=_round_up(size))
-            self._sizes.add(room)
-            examples = np.arange(examples[0], examples[0] + room, dtype="int32")
+            shares = _shares(size)
+            room = shares[0] * shares[1]
+            examples = np.arange(examples[0], examples[0] + room, dtype="int32").reshape(shares)
             if condition is not None:
-                condition = np.resize(condition, (room, *condition.shape[1:]))
+                condition = np.resize(condition, (*shares, *condition.shape[1:]))
         started = time.monotonic()
         drawn = (self._loops if compiled else self._plain)(
             tf.constant(examples),
@@ -93,27 +93,26 @@ class FlowSampler:
     ) -> Tensor:
         return samples_of(self.model, examples, seed, temperature, condition)
 
-    def _shared_out(
+    def _on_cores(
         self, examples: Tensor, seed: Tensor, temperature: Tensor, condition: Tensor | None
     ) -> Tensor:
-        """Compiled, a share of the examples on each core: a compiled loop runs on one."""
-        parts = os.cpu_count() or 1
-        share, rest = divmod(examples.shape[0], parts)
-        if rest or share < _LEAST_SHARE:
-            return self._loop(examples, seed, temperature, condition)
-        cuts = [slice(i * share, (i + 1) * share) for i in range(parts)]
-        conditions = [None if condition is None else condition[cut] for cut in cuts]
-        done = [
-            self._loop(examples[cut], seed, temperature, part)
-            for cut, part in zip(cuts, conditions, strict=True)
+        """Compiled, a row of the examples on each core: a compiled loop runs on one."""
+        drawn = [
+            self._loop(row, seed, temperature, None if condition is None else condition[i])
+            for i, row in enumerate(tf.unstack(examples))
         ]
-        return tf.concat(done, axis=0)
+        return tf.concat(drawn, axis=0)
 
 
-def _round_up(count: int) -> int:
-    """At most an eighth more: few sizes are ever compiled, and cores divide them."""
-    unit = max(1 << max((count - 1).bit_length() - 3, 0), 1)
-    return -(-count // unit) * unit
+def _shares(count: int) -> tuple[int, int]:
+    """How many cores draw, and how many examples each.
+
+    Each draws up to an eighth more than its share, or up to 16: so few sizes are ever compiled.
+    """
+    cores = max(min(os.cpu_count() or 1, count // _LEAST_SHARE), 1)
+    share = -(-count // cores)
+    unit = max(1 << max((share - 1).bit_length() - 4, 0), _LEAST_UNIT)
+    return cores, -(-share // unit) * unit
 
 
 def samples_of(
