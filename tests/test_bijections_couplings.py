@@ -411,3 +411,14 @@ def test_hidden_layers_of_no_size(units):
         MaskedAutoregressive(units, name="step")
     with pytest.raises(ValueError, match="'step' needs a whole number .* as hidden_units"):
         AffineCoupling(hidden_units=units, name="step")
+
+
+def test_the_hidden_units_of_a_new_network_bend_at_different_places():
+    for layer in (AffineCoupling(), MaskedAutoregressive((64,))):
+        layer.build((None, 2))
+        first = layer.network.hidden[0] if isinstance(layer, AffineCoupling) else layer.made[0]
+        kernel, bias = first.get_weights()
+        bends = -bias / kernel[0]
+        assert np.quantile(bends, 0.75) - np.quantile(bends, 0.25) > 0.5
+        x = np.array([[0.3, -0.2]], "float32")
+        np.testing.assert_array_equal(layer(x)[0], x)  # and yet it is the identity
