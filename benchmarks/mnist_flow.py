@@ -9,21 +9,16 @@ The last 5,000 training images are held out; the model that is best on them is t
 """
 
 import argparse
-import json
-import os
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import keras
 import numpy as np
 
-from benchmarks.report import machine
-from benchmarks.time_budget import CPU, WALL, CosineInTime, KeepBest, clock
+from benchmarks.trial import train, trial_parser, write_result
 
 HELD_OUT = 5000
 #: Importance samples, and on how many test images, for the tighter estimate.
@@ -57,23 +52,13 @@ def build(options: argparse.Namespace, shape: tuple[int, ...]) -> Any:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser = trial_parser(__doc__, "results/mnist_flow", 60.0, batch_size=64, learning_rate=1e-3)
     parser.add_argument("--model", choices=["multiscale", "nice"], default="multiscale")
     parser.add_argument("--data-dir", help="where TensorFlow Datasets keeps MNIST")
-    parser.add_argument("--out", type=Path, default=Path("runs/mnist_flow"))
-    parser.add_argument("--minutes", type=float, default=60.0)
-    parser.add_argument("--clock", choices=[WALL, CPU], default=WALL, help="what minutes count")
     parser.add_argument("--filters", type=int, default=32)
     parser.add_argument("--blocks", type=int, default=2)
     parser.add_argument("--hidden", type=int, default=1000, help="width of NICE's networks")
-    parser.add_argument("--batch-size", type=int, default=64)
-    parser.add_argument("--learning-rate", type=float, default=1e-3)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--no-test", action="store_true", help="for trials: leave the test alone")
-    parser.add_argument("--tiny", action="store_true", help="random images, no data needed")
     options = parser.parse_args()
-
-    import kerasar
 
     keras.utils.set_random_seed(options.seed)
     data = load(options)
@@ -82,44 +67,28 @@ def main() -> None:
     if options.tiny:
         options.minutes, options.batch_size = 0.01, 20
 
-    options.out.mkdir(parents=True, exist_ok=True)
     model = build(options, data["train"].shape[1:])
     adam = keras.optimizers.Adam(
         options.learning_rate, global_clipnorm=100.0, use_ema=True, ema_momentum=0.999
     )
     model.compile(adam)
-    best = KeepBest(options.out / "best.keras")
-    budget = CosineInTime(options.minutes, options.learning_rate, options.clock)
-    wall, cpu = time.monotonic(), clock(CPU)
-    history = model.fit(
+    chosen, training = train(
+        model,
+        options,
         data["train"],
         validation_data=data["valid"],
         batch_size=options.batch_size,
-        epochs=100_000,
-        # The averaged weights are validated, and are what KeepBest sees.
-        callbacks=[keras.callbacks.SwapEMAWeights(swap_on_epoch=True), budget, best],
-        verbose=0,
-    ).history
-    wall, cpu = (time.monotonic() - wall) / 60, clock(CPU) - cpu
-
-    chosen = kerasar.load(best.path)
+        # The averaged weights are validated, and are what is kept.
+        callbacks=[keras.callbacks.SwapEMAWeights(swap_on_epoch=True)],
+    )
     numbers = np.log(2) * np.prod(data["test"].shape[1:])
     result = {
         "model": "NICE" if options.model == "nice" else "MultiscaleRealNVP",
         "data": "random images" if options.tiny else "MNIST, uniform dequantisation",
-        "parameters": model.count_params(),
-        **{name: getattr(options, name) for name in ("seed", "batch_size", "learning_rate")},
         **({"hidden": options.hidden} if options.model == "nice" else
            {"filters": options.filters, "blocks": options.blocks}),
-        "minutes": options.minutes,
-        "clock": options.clock,
-        "wall_minutes": round(wall, 2),
-        "processor_minutes_per_core": round(cpu, 2),
-        "epochs": len(best.history),
-        "chosen_epoch": best.best_epoch,
-        "valid_bits_per_dim": round(min(history["val_bits_per_dim"]), 4),
-        "machine": machine(),
-        "history": best.history,
+        "valid_bits_per_dim": round(-float(chosen.log_prob(data["valid"]).mean() / numbers), 4),
+        **training,
     }  # fmt: skip
     if not options.no_test:
         nats = -chosen.log_prob(data["test"]).astype("float64")
@@ -132,8 +101,7 @@ def main() -> None:
         result[f"test_bits_per_dim_first_{len(few)}_{DRAWS}_draws"] = round(
             float(tighter.mean() / numbers), 4
         )
-    (options.out / "result.json").write_text(json.dumps(result, indent=1) + "\n")
-    print({name: value for name, value in result.items() if name != "history"})
+    write_result(options, result)
 
 
 if __name__ == "__main__":

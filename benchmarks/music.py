@@ -10,15 +10,10 @@ Settings and the epoch are chosen by the valid part; the test part is looked at 
     python benchmarks/music.py --tiny                # seconds, on random keys, to see that it runs
 """
 
-import argparse
-import json
-import os
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import keras
@@ -27,8 +22,7 @@ import tensorflow as tf
 from keras import layers as L
 from keras import ops
 
-from benchmarks.report import machine
-from benchmarks.time_budget import CPU, WALL, CosineInTime, KeepBest, clock
+from benchmarks.trial import train, trial_parser, write_result
 
 
 def network(
@@ -113,12 +107,9 @@ def random_keys() -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser = trial_parser(__doc__, "results/music", 10.0, batch_size=16, learning_rate=3e-3)
     parser.add_argument("data", type=Path, nargs="?", help="from prepare_music.py")
-    parser.add_argument("--out", type=Path, default=Path("results/music"))
     parser.add_argument("--joint", action="store_true", help="NADE over the keys of a step")
-    parser.add_argument("--minutes", type=float, default=10.0)
-    parser.add_argument("--clock", choices=[WALL, CPU], default=WALL, help="what minutes count")
     parser.add_argument("--width", type=int, default=200, help="channels of the convolutions")
     parser.add_argument("--kernel-size", type=int, default=3)
     parser.add_argument("--dilations", type=int, nargs="+", default=[1, 2, 4, 8])
@@ -127,13 +118,8 @@ def main() -> None:
     parser.add_argument("--input-dropout", type=float, default=0.2)
     parser.add_argument("--semitones", type=int, default=5, help="how far pieces are moved")
     parser.add_argument("--longest", type=int, default=100, help="steps of a piece in training")
-    parser.add_argument("--batch-size", type=int, default=16)
-    parser.add_argument("--learning-rate", type=float, default=3e-3)
     parser.add_argument("--weight-decay", type=float, default=1e-2)
     parser.add_argument("--steps", type=int, default=100, help="steps of an epoch")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--no-test", action="store_true", help="for trials: leave the test alone")
-    parser.add_argument("--tiny", action="store_true", help="random keys, seconds, no data needed")
     options = parser.parse_args()
 
     import kerasar
@@ -166,27 +152,21 @@ def main() -> None:
         ),
         likelihood,
     )
-    options.out.mkdir(parents=True, exist_ok=True)
     model.compile(
         keras.optimizers.AdamW(
             options.learning_rate, weight_decay=options.weight_decay, clipnorm=1.0
         ),
         jit_compile=False,  # XLA's random numbers for dropout: 0.8 s a step instead of 0.07 s
     )
-    best = KeepBest(options.out / "best.keras")
-    budget = CosineInTime(options.minutes, options.learning_rate, options.clock)
-    pieces = cut(data["train"], options.longest)
-    wall, cpu = time.monotonic(), clock(CPU)
-    model.fit(
-        batches(pieces, options.batch_size, options.semitones, options.seed),
+    chosen, training = train(
+        model,
+        options,
+        batches(
+            cut(data["train"], options.longest), options.batch_size, options.semitones, options.seed
+        ),
         validation_data=cut(data["valid"], 2 * options.longest),
         steps_per_epoch=options.steps,
-        epochs=100_000,
-        callbacks=[budget, best],
-        verbose=0,
     )
-    wall, cpu = (time.monotonic() - wall) / 60, clock(CPU) - cpu
-    chosen = kerasar.load(best.path)
     result = {
         "data": "random keys" if options.tiny else options.data.stem,
         "keys": "NADE" if options.joint else "independent",
@@ -195,19 +175,12 @@ def main() -> None:
             for name, value in vars(options).items()
             if name not in ("data", "out", "joint", "tiny", "no_test")
         },
-        "parameters": model.count_params(),
-        "epochs": len(best.history),
-        "chosen_epoch": best.best_epoch,
-        "wall_minutes": round(wall, 2),
-        "processor_minutes_per_core": round(cpu, 2),
         "valid_nats_a_step": nats_a_step(chosen, data["valid"]),
-        "machine": machine(),
-        "history": best.history,
+        **training,
     }
     if not options.no_test:
         result["test_nats_a_step"] = nats_a_step(chosen, data["test"])
-    (options.out / "result.json").write_text(json.dumps(result, indent=1) + "\n")
-    print({name: value for name, value in result.items() if name != "history"})
+    write_result(options, result)
 
 
 if __name__ == "__main__":

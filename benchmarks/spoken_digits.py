@@ -8,26 +8,20 @@ to 9 choose the epoch; takes 0 to 4, the published test set, are looked at once.
     python benchmarks/spoken_digits.py --tiny       # seconds, on noise, to see that it runs
 """
 
-import argparse
-import json
 import math
-import os
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import keras
 import numpy as np
 
-from benchmarks.report import machine
 from benchmarks.spoken_digits_folder import FILE, unpack
-from benchmarks.time_budget import CPU, WALL, CosineInTime, KeepBest, clock
+from benchmarks.trial import train, trial_parser, write_result
 
 
 def load(data_dir: Path) -> Any:
@@ -102,22 +96,14 @@ def bits_per_sample(model: Any, data: Any) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser = trial_parser(__doc__, "results/speech", 45.0, batch_size=2, learning_rate=2e-3)
     parser.add_argument("--data-dir", type=Path, default=Path("../shared/data"))
-    parser.add_argument("--out", type=Path, default=Path("results/speech"))
-    parser.add_argument("--minutes", type=float, default=45.0)
-    parser.add_argument("--clock", choices=[WALL, CPU], default=WALL, help="what minutes count")
-    parser.add_argument("--filters", type=int, default=32)
+    parser.add_argument("--filters", type=int, default=48)
     parser.add_argument("--skip-filters", type=int, default=128)
     parser.add_argument("--cycles", type=int, default=2)
     parser.add_argument("--cycle-length", type=int, default=9)
     parser.add_argument("--inputs", default="embedding")
     parser.add_argument("--piece", type=int, default=4096, help="samples of a training piece")
-    parser.add_argument("--batch-size", type=int, default=4)
-    parser.add_argument("--learning-rate", type=float, default=2e-3)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--no-test", action="store_true", help="for trials: leave the test alone")
-    parser.add_argument("--tiny", action="store_true", help="noise, seconds, no data needed")
     options = parser.parse_args()
 
     import kerasar
@@ -130,7 +116,6 @@ def main() -> None:
     data = noise() if options.tiny else load(options.data_dir)
     parts = split(data)
 
-    options.out.mkdir(parents=True, exist_ok=True)
     model = kerasar.models.WaveNet(
         None,
         data.levels,
@@ -142,45 +127,29 @@ def main() -> None:
         classes=len(data.classes),
     )
     model.compile(keras.optimizers.Adam(options.learning_rate))
-    best = KeepBest(options.out / "best.keras")
-    budget = CosineInTime(options.minutes, options.learning_rate, options.clock)
     valid = next(pieces(parts["valid"], options.piece, 10 if options.tiny else 60, seed=1))
-    wall, cpu = time.monotonic(), clock(CPU)
-    model.fit(
+    chosen, training = train(
+        model,
+        options,
         dataset(parts["train"], options.piece, options.batch_size, options.seed),
         validation_data=valid,
         validation_batch_size=10,
         batch_size=10,
         steps_per_epoch=steps,
-        epochs=100_000,
-        callbacks=[budget, best],
-        verbose=0,
     )
-    wall, cpu = (time.monotonic() - wall) / 60, clock(CPU) - cpu
-    chosen = kerasar.load(best.path)
     result = {
         "model": "WaveNet",
         "data": "noise" if options.tiny else "spoken digits, 8 kHz, 8-bit µ-law",
         **{name: getattr(options, name) for name in ("filters", "skip_filters", "cycles")},
         **{name: getattr(options, name) for name in ("cycle_length", "inputs", "piece")},
         "receptive_field": kerasar.receptive_field(chosen.network).reach,
-        "parameters": chosen.count_params(),
-        "seed": options.seed,
-        "batch_size": options.batch_size,
-        "learning_rate": options.learning_rate,
-        "steps": int(model.optimizer.iterations),
-        "epochs_of_500_steps": len(best.history),
-        "chosen_epoch": best.best_epoch,
-        "wall_minutes": round(wall, 2),
-        "processor_minutes_per_core": round(cpu, 2),
+        "steps_of_an_epoch": steps,
         "valid_bits_per_sample": round(bits_per_sample(chosen, parts["valid"]), 4),
-        "machine": machine(),
-        "history": best.history,
+        **training,
     }
     if not options.no_test:
         result["test_bits_per_sample"] = round(bits_per_sample(chosen, parts["test"]), 4)
-    (options.out / "result.json").write_text(json.dumps(result, indent=1) + "\n")
-    print({name: value for name, value in result.items() if name != "history"})
+    write_result(options, result)
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from kerasar import serving as serving
     from kerasar import testing as testing
     from kerasar import training as training
+    from kerasar.autoencoder import AutoencoderModel as AutoencoderModel
     from kerasar.autoregressive import AutoregressiveModel as AutoregressiveModel
     from kerasar.causality import check_causal as check_causal
     from kerasar.causality import receptive_field as receptive_field
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from kerasar.forecasting import forecast as forecast
     from kerasar.loading import load as load
     from kerasar.masked_input import MaskedInputModel as MaskedInputModel
+    from kerasar.vae import VAEModel as VAEModel
 
 _ROOMS = (
     "causality",
@@ -50,6 +52,7 @@ _ROOMS = (
     "training",
 )
 _NAMES = {
+    "AutoencoderModel": "kerasar.autoencoder",
     "AutoregressiveModel": "kerasar.autoregressive",
     "MaskedInputModel": "kerasar.masked_input",
     "FlowModel": "kerasar.flow",
@@ -59,6 +62,7 @@ _NAMES = {
     "convolutionalize": "kerasar.causality.convolutionalize",
     "load": "kerasar.loading",
     "receptive_field": "kerasar.causality",
+    "VAEModel": "kerasar.vae",
     "windowed": "kerasar.causality.convolutionalize",
 }
 

@@ -19,6 +19,7 @@ from kerasar.training.batches import Batch, unpack
 from kerasar.training.checks import check_count, check_numbers, check_seed
 from kerasar.training.dequantization import Dequantization
 from kerasar.training.flow_density import FlowDensity
+from kerasar.training.log_mean_exp import log_mean_exp
 from kerasar.typing import Tensor
 
 #: How many numbers go through the bijections at once where the user does not say.
@@ -120,7 +121,7 @@ class FlowModel(FlowDensity):
                 graph(part, tf.constant(seed), examples, tf.constant(k)).numpy()
                 for k in range(num_samples)
             ]
-            found.append(draws[0] if num_samples == 1 else _log_mean_exp(np.stack(draws)))
+            found.append(draws[0] if num_samples == 1 else log_mean_exp(np.stack(draws)))
         return np.concatenate(found)
 
     def log_prob_map(self, x: Any, condition: Any = None) -> NoReturn:
@@ -327,10 +328,3 @@ def _plain(function: Any) -> Any:
 def _rows(batch: Batch, rows: slice) -> Batch:
     condition = None if batch.condition is None else tf.constant(batch.condition[rows])
     return Batch(tf.constant(batch.x[rows]), condition)
-
-
-def _log_mean_exp(draws: np.ndarray) -> np.ndarray:
-    """log of the mean over the first axis of exp(draws), in float64 inside."""
-    most = draws.max(axis=0)
-    mean = np.mean(np.exp(draws.astype("float64") - most), axis=0)
-    return (most + np.log(mean)).astype(draws.dtype)

@@ -54,3 +54,14 @@ def test_piano_rolls_become_sequences(tmp_path):
     data = load_sequences(tmp_path / "nottingham.npz")
     np.testing.assert_array_equal(data.valid["length"], [3, 5])
     np.testing.assert_array_equal(data.test["x"][0, :3], rolls[0])
+
+
+@pytest.mark.parametrize("model", ["gated", "diagonal_bilstm"])
+def test_images(tmp_path, model):
+    run("images", model, "--tiny", "--jit", "no", "--out", tmp_path)
+    found = result(tmp_path)
+    # 36 random bits are 25 nats, a bit each.
+    assert 24 < found["test_nats"] < 30
+    assert found["test_bits_per_dim"] == pytest.approx(
+        found["test_nats"] / np.log(2) / 36, rel=1e-3
+    )

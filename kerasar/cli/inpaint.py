@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
+from kerasar.cli.abilities import can, is_conditional
 from kerasar.cli.hiding import Hide, known_pixels
 from kerasar.cli.numbers import whole
 from kerasar.cli.options import (
@@ -65,13 +66,19 @@ def inpaint(
     from kerasar.pictures import inpainting_figure, save
 
     model = folder.load_model()
+    if not can(model, "inpaint"):
+        raise ValueError(
+            f"kerasar inpaint draws pixels one after the other given those before, which a "
+            f"{type(model).__name__} cannot. Take a run of an autoregressive model, as "
+            "gated-pixelcnn."
+        )
     loaded = load_for(model, *folder.data_source(data, data_dir))
     original = loaded.test[:images]
     known = known_pixels(hide, original.shape, seed)
     given = np.where(known, original, 0).astype(original.dtype)
     wishes = {"top_k": top_k, "top_p": top_p, "method": method}
     options: dict[str, Any] = {name: wish for name, wish in wishes.items() if wish is not None}
-    if getattr(model, "condition_shapes", None) and loaded.test_labels is not None:
+    if is_conditional(model) and loaded.test_labels is not None:
         options["condition"] = loaded.test_labels[:images]
     completed = model.inpaint(
         given,

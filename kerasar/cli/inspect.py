@@ -52,6 +52,7 @@ def inspect(
     model = _model(what, path, is_path)
     import kerasar
 
+    model = getattr(model, "decoder", model)  # of an autoencoder
     if not isinstance(model, kerasar.AutoregressiveModel):
         raise ValueError(
             "kerasar inspect shows what the positions of an autoregressive network see, but "

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kerasar.cli.abilities import is_conditional
 from kerasar.cli.run_folder import RunFolder
 
 
@@ -29,7 +30,7 @@ def quick_samples(
         options.update(soon(model))
     if length is not None and model.data_shape[0] is None:
         options["length"] = length
-    if getattr(model, "condition_shapes", None):
+    if is_conditional(model):
         options["condition"] = np.arange(num) % len(run.config["classes"])
     samples: NDArray[Any] = model.sample(num, seed=0, verbose=False, **options)
     return samples

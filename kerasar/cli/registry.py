@@ -87,6 +87,16 @@ MODELS: Mapping[str, ModelEntry] = MappingProxyType(
             about="grey or colour images; Row LSTM (van den Oord et al. 2016a)",
             training={"": Training(epochs=20, batch_size=32, learning_rate=1e-3)},
         ),
+        "pixelcnn-autoencoder": ModelEntry(
+            builder="kerasar.models:PixelCNNAutoencoder",
+            about="images; a latent, and Gated PixelCNN given it (van den Oord et al. 2016b)",
+            training={"": Training(epochs=20, batch_size=32, learning_rate=1e-3)},
+        ),
+        "pixelvae": ModelEntry(
+            builder="kerasar.models:PixelVAE",
+            about="images; a normal latent, and Gated PixelCNN given it (Gulrajani et al. 2017)",
+            training={"": Training(epochs=20, batch_size=32, learning_rate=1e-3)},
+        ),
         "masked-input-lenet": ModelEntry(
             builder="kerasar.models:MaskedInputLeNet",
             about="grey images of 28×28; each pixel from mask and values (Fleuret, lecture 10.1)",

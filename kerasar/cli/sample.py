@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from kerasar.cli.abilities import is_conditional
 from kerasar.cli.numbers import above_zero, whole
 from kerasar.cli.options import Method, Run, Seed, Temperature, TopK, TopP
 from kerasar.cli.outputs import check_ending, check_new, written
@@ -59,6 +60,7 @@ def sample(
 
         kerasar sample runs/shifted-pixelcnn-digits --num 64 --seed 1
         kerasar sample runs/shifted-pixelcnn-digits --num 1000 --out drawn.npz
+        kerasar sample runs/gated-pixelcnn-mnist --classes 0-9 --num 8
         kerasar sample runs/wavenet-speech --classes 0-9 --num 1
         kerasar sample runs/wavenet-tide --prompt tide.csv --length 48 --num 200
 
@@ -78,13 +80,16 @@ def sample(
     given = {"top_k": top_k, "top_p": top_p, "method": method}
     options |= {name: value for name, value in given.items() if value is not None}
     count = kind.num if num is None else num
-    chosen = folder.classes(classes, conditional=bool(getattr(model, "condition_shapes", None)))
+    chosen = folder.classes(classes, is_conditional(model))
     if chosen is not None:
         import numpy as np
 
         options["condition"] = np.repeat(chosen, count) if classes else np.resize(chosen, count)
         count = len(options["condition"])
     drawn = kind.draw(folder, model, count, length, prompt, options)
+    if chosen is not None:
+        known = folder.config["classes"]
+        drawn = drawn._replace(labels=[known[number] for number in options["condition"]])
     for file in files:
         with written(file) as path:
             kind.write(path, drawn, folder, model)

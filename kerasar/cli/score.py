@@ -80,8 +80,8 @@ def score(
     model = folder.load_model()
     if map_ is not None and not hasattr(model, "likelihood"):
         raise ValueError(
-            "--map shows what each pixel or step adds, but this model is a flow, whose density is "
-            "of the whole example. Leave it out."
+            f"--map shows what each pixel or step adds, but a {type(model).__name__} scores whole "
+            "examples only. Leave it out."
         )
     batch, names = folder.kind.named(folder, model, data, data_dir, part.value)
     x = batch["x"] if isinstance(batch, dict) else batch
@@ -110,7 +110,7 @@ def score(
 
 
 def _log_prob(model: Any, batch: Any) -> tuple[NDArray[Any] | None, NDArray[Any]]:
-    """What each event adds, None for flows, and -ln p of each example."""
+    """What each event adds (None if the model does not say), and -ln p of each example."""
     if not hasattr(model, "likelihood"):
         return None, -model.log_prob(batch).astype("float64")
     terms = model.log_prob_map(batch)

@@ -1,9 +1,10 @@
-"""The two pictures of a run: what the model makes up, and what it makes of half-hidden images."""
+"""The pictures of a run: what the model makes up, and what it makes of half-hidden images."""
 
 from typing import Any
 
 import numpy as np
 
+from kerasar.cli.abilities import can, is_conditional
 from kerasar.cli.hiding import Hide, known_pixels
 from kerasar.cli.outputs import written
 from kerasar.cli.quick import quick_samples, soon
@@ -15,7 +16,16 @@ _HIDDEN = (Hide.bottom, Hide.bottom, Hide.right, Hide.top, Hide.center, Hide.ran
 
 
 def draw_pictures(run: RunFolder, model: Any, data: ImageData, result: str) -> None:
-    """Writes `samples.png` and, if the model fills in, `inpainting.png`."""
+    """Writes `samples.png`, `inpainting.png` and `reconstructions.png`: what the model can do."""
+    if can(model, "sample"):
+        _draw_samples(run, model, data, result)
+    if can(model, "inpaint"):
+        _draw_inpainting(run, model, data)
+    if can(model, "reconstruct"):
+        _draw_reconstructions(run, model, data)
+
+
+def _draw_samples(run: RunFolder, model: Any, data: ImageData, result: str) -> None:
     samples = quick_samples(run, model, 40)
     figure = image_grid(
         samples,
@@ -27,8 +37,8 @@ def draw_pictures(run: RunFolder, model: Any, data: ImageData, result: str) -> N
     with written(run.path / "samples.png") as file:
         save(figure, file)
 
-    if not hasattr(model, "inpaint"):
-        return
+
+def _draw_inpainting(run: RunFolder, model: Any, data: ImageData) -> None:
     images = data.test[: len(_HIDDEN)]
     masks = [
         known_pixels(hide, (1, *images.shape[1:])) for hide, _ in zip(_HIDDEN, images, strict=False)
@@ -36,7 +46,7 @@ def draw_pictures(run: RunFolder, model: Any, data: ImageData, result: str) -> N
     known = np.concatenate(masks)
     # Several completions of each differ as much as the model is in doubt.
     options = soon(model)
-    if getattr(model, "condition_shapes", None) and data.test_labels is not None:
+    if is_conditional(model) and data.test_labels is not None:
         options["condition"] = data.test_labels[: len(images)]
     completed = model.inpaint(images, known, num=3, **options)
     figure = inpainting_figure(
@@ -49,4 +59,19 @@ def draw_pictures(run: RunFolder, model: Any, data: ImageData, result: str) -> N
         heading=f"{run.title}: test images, what is hidden, three completions each",
     )
     with written(run.path / "inpainting.png") as file:
+        save(figure, file)
+
+
+def _draw_reconstructions(run: RunFolder, model: Any, data: ImageData) -> None:
+    images = data.test[:8]
+    rows = [images, *(model.reconstruct(images, seed) for seed in range(3))]
+    labels = ["test image", "reconstruction", "another", "another"]
+    figure = image_grid(
+        np.concatenate(rows),
+        data.levels,
+        titles=[label for label in labels for _ in images],
+        columns=len(images),
+        heading=f"{run.title}: test images, and what is drawn given their latents",
+    )
+    with written(run.path / "reconstructions.png") as file:
         save(figure, file)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import kerasar
+from kerasar.cli.abilities import can, is_conditional
 from kerasar.cli.numbers import above_zero, whole
 from kerasar.cli.options import DataDir, Seed
 from kerasar.cli.outputs import check_new, next_free
@@ -112,7 +113,7 @@ def train(
     loaded = kind.load(data, data_dir, levels, wishes)
     keras.utils.set_random_seed(seed)
     built = entry.build(loaded.name, kind.name, **loaded.arguments)
-    if conditional and not getattr(built, "condition_shapes", None):
+    if conditional and not is_conditional(built):
         raise ValueError(
             f"--conditional is for models that take a class, but '{model}' takes none. Leave it "
             "out, or see kerasar models."
@@ -157,7 +158,7 @@ def train(
             shutil.rmtree(folder)  # without a model a run is of no use
             for parent in made:
                 parent.rmdir()
-    _tell_what_next(run, kind, data, console)
+    _tell_what_next(run, built, kind, data, console)
     if isinstance(stopped, FloatingPointError):
         raise stopped
 
@@ -273,13 +274,14 @@ def _a(noun: str) -> str:
     return f"{'an' if one[0] in 'aeiou' else 'a'} {one}"
 
 
-def _tell_what_next(run: RunFolder, kind: Kind, data: str, console: Console) -> None:
+def _tell_what_next(run: RunFolder, model: Any, kind: Kind, data: str, console: Console) -> None:
     path, command = run.path, _called_as()
     shown = " and ".join(name for name in kind.pictures if (path / name).exists())
     console.print(f"\nAll of it is in [bold]{path}[/bold]: look at {shown}.")
     console.print("Next:", style="dim")
+    possible = (step for step in kind.next if can(model, step[0].split()[0]))
     for arguments, what in (
-        *kind.next,
+        *possible,
         ("score {run} {data} --out scores.csv", "how likely is each"),
     ):
         line = f"{command} {arguments.format(run=path, data=data)}"

@@ -46,6 +46,11 @@ class DensityModel(keras.Model):
         """Negative log-likelihood of each example in nats, float32 `(batch,)`; what is trained."""
         raise NotImplementedError(f"{type(self).__name__} must define nats()")
 
+    def objective(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """What a training step minimises, and the nats of each example for the metrics."""
+        nats = self.nats(batch, training=True)
+        return tf.reduce_mean(nats), nats
+
     def dimensions(self, batch: Batch) -> Tensor:
         """How many numbers each example holds, `(batch,)`: what bits per dimension divide by."""
         raise NotImplementedError(f"{type(self).__name__} must define dimensions()")
@@ -180,8 +185,7 @@ class DensityModel(keras.Model):
                 weight.assign(value)
 
         with tf.GradientTape() as tape:
-            nats = self.nats(batch, training=True)
-            loss = tf.reduce_mean(nats)
+            loss, nats = self.objective(batch)
             for penalty in self.losses:
                 loss += tf.cast(penalty, loss.dtype)
             scaled = self.optimizer.scale_loss(loss)
@@ -196,6 +200,14 @@ class DensityModel(keras.Model):
         batch = unpack(data)
         nats = self.nats(batch, training=False)
         return self._update_metrics(tf.reduce_mean(nats), nats, batch)
+
+    def evaluated(self, batch: Batch) -> Tensor:
+        """The numbers of a batch's examples in an evaluation, int32 `(batch,)`.
+
+        Noise that they number is that of `log_prob`, whatever the batches.
+        """
+        first = tf.cast(self.loss_tracker.count, tf.int32)
+        return first + tf.range(tf.shape(batch.x)[0])
 
     def _update_metrics(self, loss: Tensor, nats: Tensor, batch: Batch) -> dict[str, Tensor]:
         self.loss_tracker.update_state(loss, sample_weight=tf.shape(nats)[0])

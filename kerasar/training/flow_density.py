@@ -160,15 +160,12 @@ class FlowDensity(DensityModel):
     def nats(self, batch: Batch, training: bool) -> Tensor:
         uniforms = None
         if self.dequantization is not None:
-            count = tf.shape(batch.x)[0]
             if training:
-                uniforms = keras.random.uniform((count, self.dim), seed=self.training_noise)
+                shape = (tf.shape(batch.x)[0], self.dim)
+                uniforms = keras.random.uniform(shape, seed=self.training_noise)
                 uniforms = tf.maximum(uniforms, 2.0**-24)  # it may be 0
             else:
-                # The examples so far number the noise, so that `evaluate` gives what `log_prob`
-                # gives, whatever the batches.
-                first = tf.cast(self.loss_tracker.count, tf.int32)
-                uniforms = self.uniforms(0, first + tf.range(count), 0, self.dim)
+                uniforms = self.uniforms(0, self.evaluated(batch), 0, self.dim)
         return -self.log_prob_of(batch, uniforms, training)
 
     def dimensions(self, batch: Batch) -> Tensor:

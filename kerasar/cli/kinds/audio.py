@@ -4,6 +4,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from kerasar.cli.abilities import is_conditional
 from kerasar.cli.kinds.kind import Batch, Drawn, Kind, Loaded, Named, how
 from kerasar.cli.run_folder import RunFolder
 
@@ -65,7 +66,7 @@ class Audio(Kind):
         data = _read(spec, model.data_levels, run.config)
         if part in ("train", "test"):
             data = data.divide()[("train", "test").index(part)]
-        return Named(data.batch(bool(model.condition_shapes)), list(data.names))
+        return Named(data.batch(is_conditional(model)), list(data.names))
 
     def showcase(self, run: RunFolder, model: Any, loaded: Loaded, heading: str) -> None:
         from kerasar.cli.outputs import written

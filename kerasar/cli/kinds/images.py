@@ -1,9 +1,11 @@
 """Images: data sets by name, array files, folders of PNGs."""
 
+from collections import Counter
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from kerasar.cli.abilities import can, is_conditional
 from kerasar.cli.kinds.kind import Drawn, Kind, Loaded, Named, hold_out
 from kerasar.cli.run_folder import RunFolder
 
@@ -14,7 +16,7 @@ class Images(Kind):
     name = "images"
     noun = "images"
     endings = (".png", ".npz")
-    pictures = ("samples.png", "inpainting.png")
+    pictures = ("samples.png", "inpainting.png", "reconstructions.png")
     example = MappingProxyType({"image_shape": (28, 28, 1), "levels": 256})
     next = (
         ("sample {run} --num 64", "draw new images"),
@@ -59,8 +61,7 @@ class Images(Kind):
     ) -> Named:
         from kerasar.cli.run_data import load_for, named
 
-        conditional = bool(getattr(model, "condition_shapes", None))
-        return named(load_for(model, spec, data_dir), spec, part, conditional)
+        return named(load_for(model, spec, data_dir), spec, part, is_conditional(model))
 
     def showcase(self, run: RunFolder, model: Any, loaded: Loaded, heading: str) -> None:
         from kerasar.cli.showcase import draw_pictures
@@ -70,6 +71,8 @@ class Images(Kind):
     def callbacks(self, run: RunFolder, model: Any, epochs: int) -> list[Any]:
         from kerasar.cli.callbacks import SampleImages
 
+        if not can(model, "sample"):
+            return []
         return [SampleImages(run, model.data_levels, every=max(1, epochs // 10))]
 
     def write(self, path: Path, drawn: Drawn, run: RunFolder, model: Any) -> None:
@@ -81,7 +84,15 @@ class Images(Kind):
 
             np.savez_compressed(path, samples=samples)
             return
-        # Beyond a hundred nobody reads them, and they take longer than the images.
-        titles = [f"sample {i}" for i in range(len(samples))] if len(samples) <= 100 else None
+        titles = drawn.labels or [f"sample {i}" for i in range(len(samples))]
         heading = f"{run.title}: samples ({drawn.how})"
-        save(image_grid(samples, model.data_levels, titles, heading=heading), path)
+        # Beyond a hundred nobody reads them, and they take longer than the images.
+        shown = titles if len(samples) <= 100 else None
+        save(image_grid(samples, model.data_levels, shown, _columns(titles), heading), path)
+
+
+def _columns(titles: list[str]) -> int | None:
+    """How many images stand in a row: all of a class, if there are equally many of each."""
+    counts = Counter(titles)
+    same = len(set(counts.values())) == 1
+    return counts[titles[0]] if same and 1 < counts[titles[0]] <= 20 else None

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from numpy.typing import NDArray
 
+from kerasar.cli.abilities import is_conditional
 from kerasar.cli.run_folder import RunFolder
 
 #: Examples as `fit` takes them: an array, or a dict of arrays.
@@ -54,11 +55,13 @@ class Drawn(NamedTuple):
         samples: `(num, …)`.
         how: the settings in words, for a heading.
         source: the data of the run, where the kind needs them to write.
+        labels: the class of each sample, if classes were asked for.
     """
 
     samples: NDArray[Any]
     how: str
     source: Any = None
+    labels: list[str] | None = None
 
 
 class Kind(ABC):
@@ -184,7 +187,7 @@ def take(batch: Batch, rows: Any) -> Batch:
 
 def for_model(batch: Batch, model: Any) -> Batch:
     """The examples without a condition, if the model takes none."""
-    if not isinstance(batch, dict) or getattr(model, "condition_shapes", None):
+    if not isinstance(batch, dict) or is_conditional(model):
         return batch
     kept = {name: part for name, part in batch.items() if name != "condition"}
     return kept["x"] if set(kept) == {"x"} else kept

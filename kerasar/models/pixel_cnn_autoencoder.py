@@ -1,0 +1,47 @@
+"""PixelCNN as the decoder of an autoencoder."""
+
+from kerasar.autoencoder import AutoencoderModel
+from kerasar.models.latent_ends import LatentEnds
+from kerasar.training.likelihoods import Likelihood
+
+
+def PixelCNNAutoencoder(
+    image_shape: tuple[int, int, int],
+    levels: int = 256,
+    latent_shape: tuple[int, ...] = (32,),
+    filters: int = 32,
+    blocks: int = 4,
+    kernel_size: int = 3,
+    first_kernel_size: int = 3,
+    encoder_filters: int = 32,
+    likelihood: Likelihood | None = None,
+) -> AutoencoderModel:
+    """An autoencoder whose decoder is a Gated PixelCNN, ready to compile and fit.
+
+    The encoder is a stack of convolutions with strides of 2. The decoder is conditioned on the
+    latent by a map, which convolutions make of it. A decoder of few blocks sees few pixels and
+    leaves the rest to the latent.
+
+    Args:
+        image_shape: `(height, width, channels)`.
+        levels: int. Number of values of a channel; the images hold integers in `[0, levels)`.
+        latent_shape: `(size,)` for a vector; `(height, width, channels)` for a map of the image's
+            size, halved any number of times (and rounded up).
+        filters, blocks, kernel_size, first_kernel_size: of the decoder, as for `GatedPixelCNN`;
+            `filters` are those of its skip outputs and head too.
+        encoder_filters: channels of the encoder, and of the map that conditions the decoder.
+        likelihood: of a value or a pixel; `Categorical()` if None.
+
+    Returns:
+        An `AutoencoderModel`.
+
+    Raises:
+        ValueError, TypeError: for sizes that do not fit.
+
+    References:
+        Van den Oord, Kalchbrenner, Vinyals, Espeholt, Graves & Kavukcuoglu. Conditional Image
+        Generation with PixelCNN Decoders. NIPS 2016, section 2.4. https://arxiv.org/abs/1606.05328
+    """
+    ends = LatentEnds("PixelCNNAutoencoder", image_shape, levels, latent_shape, encoder_filters)
+    decoder = ends.decoder(likelihood, filters, blocks, kernel_size, first_kernel_size)
+    return AutoencoderModel(ends.encoder(), decoder, name="pixel_cnn_autoencoder")

@@ -1,0 +1,48 @@
+"""PixelVAE: a variational autoencoder with PixelCNN as its decoder."""
+
+from kerasar.models.latent_ends import LatentEnds
+from kerasar.training.likelihoods import Likelihood
+from kerasar.vae import VAEModel
+
+
+def PixelVAE(
+    image_shape: tuple[int, int, int],
+    levels: int = 256,
+    latent_shape: tuple[int, ...] = (32,),
+    filters: int = 32,
+    blocks: int = 4,
+    kernel_size: int = 3,
+    first_kernel_size: int = 3,
+    encoder_filters: int = 32,
+    warm_up: int = 1000,
+    likelihood: Likelihood | None = None,
+) -> VAEModel:
+    """A variational autoencoder whose decoder is a Gated PixelCNN, ready to compile and fit.
+
+    Encoder and decoder are those of `PixelCNNAutoencoder`. A decoder of few blocks sees few pixels
+    and leaves the rest to the latent; the paper takes one PixelCNN layer or a few.
+
+    Args:
+        image_shape: `(height, width, channels)`.
+        levels: int. Number of values of a channel; the images hold integers in `[0, levels)`.
+        latent_shape: `(size,)` for a vector; `(height, width, channels)` for a map of the image's
+            size, halved any number of times (and rounded up).
+        filters, blocks, kernel_size, first_kernel_size: of the decoder, as for `GatedPixelCNN`;
+            `filters` are those of its skip outputs and head too.
+        encoder_filters: channels of the encoder, and of the map that conditions the decoder.
+        warm_up: training steps in which the weight of the KL term rises from 0 to 1.
+        likelihood: of a value or a pixel; `Categorical()` if None.
+
+    Returns:
+        A `VAEModel`.
+
+    Raises:
+        ValueError, TypeError: for sizes that do not fit.
+
+    References:
+        Gulrajani, Kumar, Ahmed, Taiga, Visin, Vazquez & Courville. PixelVAE: A Latent Variable
+        Model for Natural Images. ICLR 2017, section 3. https://arxiv.org/abs/1611.05013
+    """
+    ends = LatentEnds("PixelVAE", image_shape, levels, latent_shape, encoder_filters)
+    decoder = ends.decoder(likelihood, filters, blocks, kernel_size, first_kernel_size)
+    return VAEModel(ends.encoder(numbers=2), decoder, warm_up, name="pixel_vae")

@@ -1,0 +1,69 @@
+"""Writes an autoencoder as one SavedModel: its decoder's sampler, behind an encoder."""
+
+import os
+from typing import Any
+
+import tensorflow as tf
+
+from kerasar.sampling.generate import check_method
+from kerasar.serving.archive import Endpoint, write_archive
+from kerasar.serving.export import Signatures
+from kerasar.training.density_model import value_assertions
+from kerasar.typing import Tensor
+
+
+def export_encoded(model: Any, filepath: str | os.PathLike[str], verbose: bool = False) -> None:
+    """Writes `log_prob` (= `serving_default`), `encode`, `decode`, `reconstruct` and `sample`.
+
+    Raises:
+        FileExistsError: if `filepath` exists; nothing is overwritten.
+    """
+    check_method(model.decoder, None)  # builds and checks the sampler, which a graph could not
+    write_archive(_Signatures(model).all, filepath, verbose)
+
+
+class _Signatures:
+    """The functions that are exported, on tensors named as in the signature."""
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+        self.decoder = Signatures(model.decoder)
+
+    def all(self) -> dict[str, Endpoint]:
+        x, options = self.decoder.x, self.decoder.options
+        latent = tf.TensorSpec((None, *self.model.latent_shape), tf.float32, name="latent")
+        found: dict[str, Endpoint] = {
+            "log_prob": (self.log_prob, [x]),
+            "encode": (self.encode, [x]),
+            "decode": (self.decode, [latent, *options]),
+            "reconstruct": (self.reconstruct, [x, *options]),
+        }
+        if self.model.prior is not None:
+            count = tf.TensorSpec((), tf.int32, name="num_samples")
+            found["sample"] = (self.sample, [count, *options])
+        return found
+
+    def log_prob(self, x: Tensor) -> dict[str, Tensor]:
+        return {"log_prob": self.model.served_log_prob(self._checked(x))}
+
+    def encode(self, x: Tensor) -> dict[str, Tensor]:
+        return {"latent": self.model.latent_of(self._checked(x))}
+
+    def decode(self, latent: Tensor, *options: Tensor) -> dict[str, Tensor]:
+        count = tf.shape(latent)[0]
+        return self.decoder.sample(count, *options, latent)
+
+    def reconstruct(self, x: Tensor, *options: Tensor) -> dict[str, Tensor]:
+        return self.decode(self.encode(x)["latent"], *options)
+
+    def sample(self, num_samples: Tensor, seed: Tensor, *options: Tensor) -> dict[str, Tensor]:
+        least = tf.debugging.Assert(
+            num_samples > 0, ["num_samples must be at least 1, but is", num_samples]
+        )
+        with tf.control_dependencies([least]):
+            latent = self.model.prior(tf.identity(seed), tf.range(num_samples))
+        return self.decode(latent, seed, *options)
+
+    def _checked(self, x: Tensor) -> Tensor:
+        with tf.control_dependencies(value_assertions(x, self.model.data_levels)):
+            return tf.identity(x)
