@@ -161,7 +161,7 @@ def test_nice_scales_at_its_end_only_and_takes_integers():
     [
         (lambda: RealNVP(1), "dim must be at least 2"),
         (lambda: NeuralSplineFlow(1), "dim must be at least 2"),
-        (lambda: NICE(1), "dim must be at least 2"),
+        (lambda: NICE(1), "dim must be at least 2.*For single numbers take MAF"),
         (lambda: MAF(0), "dim must be at least 1"),
         (lambda: RealNVP(2, depth=0), "depth must be at least 1"),
         (lambda: MultiscaleRealNVP((30, 28, 1)), "multiples of 4, but image_shape is"),

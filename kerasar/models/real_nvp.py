@@ -5,6 +5,7 @@ from typing import Any
 
 from kerasar.flow import FlowModel
 from kerasar.layers import AffineCoupling, Bijection, Permute, StandardizeBijection
+from kerasar.models.check_dim import check_dim
 from kerasar.training.checks import check_count
 
 
@@ -49,7 +50,7 @@ def RealNVP(
         https://arxiv.org/abs/1605.08803
         Fleuret. Deep Learning course, lecture on normalizing flows. https://fleuret.org/dlc/
     """
-    check_count(dim, "dim", least=2)
+    check_dim(dim)
     check_count(depth, "depth")
     flow: list[Bijection] = [StandardizeBijection(name="standardize")] if standardize else []
     for i in range(depth):
