@@ -199,10 +199,11 @@ def test_a_network_of_the_wrong_output_size_is_named(layer, message):
 
 
 def test_a_network_that_takes_another_input():
-    with pytest.raises(ValueError, match="expected axis -1 of input shape to have value 4"):
-        layer = keras.layers.Dense(6)
-        layer.build((None, 4))
-        AffineCoupling(network=layer).build((None, 5))
+    message = r"(?s)'mine' of layer 'step' must take \(None, 2\).*to have value 4.*Change the shape"
+    layer = keras.layers.Dense(6, name="mine")
+    layer.build((None, 4))
+    with pytest.raises(ValueError, match=message):
+        AffineCoupling(network=layer, name="step").build((None, 5))
 
 
 def test_a_network_that_is_no_layer():

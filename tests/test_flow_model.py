@@ -273,6 +273,20 @@ def test_data_outside_a_bounded_domain_are_refused():
         model.log_prob([[0.5, 1.5]])
 
 
+def test_numbers_that_leave_a_domain_inside_the_flow_are_refused():
+    model = kerasar.FlowModel([*couplings(), Logit(name="late")], (2,))
+    assert np.isfinite(model.log_prob([[0.5, 0.5]])).all()
+    with pytest.raises(ValueError, match=r"x\[1\] is not a number. Layer 'late' is the first"):
+        model.log_prob([[0.5, 0.5], [0.5, 7.0]])
+
+
+def test_weights_that_are_not_finite_give_no_density():
+    model = plane()
+    model.trainable_weights[0].assign(np.nan * model.trainable_weights[0])
+    with pytest.raises(ValueError, match="not a number. Weight '.*kernel' is not finite"):
+        model.log_prob(POINTS)
+
+
 def test_a_temperature_beyond_a_bounded_base_is_refused():
     model = kerasar.FlowModel(couplings(), (2,), Uniform())
     assert np.isfinite(model.sample(3, temperature=1.0)).all()
