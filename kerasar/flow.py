@@ -102,7 +102,7 @@ class FlowModel(FlowDensity):
             float32 (float64 for a model of float64), `(batch,)`, in nats.
 
         Raises:
-            ValueError, TypeError: if the data do not fit the model.
+            ValueError, TypeError: if the data do not fit the model, or a log-probability is NaN.
         """
         check_count(num_samples, "num_samples")
         seed = check_seed(seed)
@@ -122,7 +122,16 @@ class FlowModel(FlowDensity):
                 for k in range(num_samples)
             ]
             found.append(draws[0] if num_samples == 1 else log_mean_exp(np.stack(draws)))
-        return np.concatenate(found)
+        log_prob = np.concatenate(found)
+        if np.isnan(log_prob).any():
+            k = int(np.argmax(np.isnan(log_prob)))
+            cause = self.locate_non_finite(_rows(batch, slice(k, k + 1)))
+            raise ValueError(
+                f"The log-probability of x[{k}] is not a number. {cause} Numbers outside of a "
+                "bounded layer's domain do that: put such a layer first, or an Inverse(Logit()) in "
+                "front of it; or mend the weights."
+            )
+        return log_prob
 
     def log_prob_map(self, x: Any, condition: Any = None) -> NoReturn:
         """Raises: a flow gives one density for the whole example, not one for each event."""

@@ -199,10 +199,11 @@ def test_a_network_of_the_wrong_output_size_is_named(layer, message):
 
 
 def test_a_network_that_takes_another_input():
-    with pytest.raises(ValueError, match="expected axis -1 of input shape to have value 4"):
-        layer = keras.layers.Dense(6)
-        layer.build((None, 4))
-        AffineCoupling(network=layer).build((None, 5))
+    message = r"(?s)'mine' of layer 'step' must take \(None, 2\).*to have value 4.*Change the shape"
+    layer = keras.layers.Dense(6, name="mine")
+    layer.build((None, 4))
+    with pytest.raises(ValueError, match=message):
+        AffineCoupling(network=layer, name="step").build((None, 5))
 
 
 def test_a_network_that_is_no_layer():
@@ -411,3 +412,14 @@ def test_hidden_layers_of_no_size(units):
         MaskedAutoregressive(units, name="step")
     with pytest.raises(ValueError, match="'step' needs a whole number .* as hidden_units"):
         AffineCoupling(hidden_units=units, name="step")
+
+
+def test_the_hidden_units_of_a_new_network_bend_at_different_places():
+    for layer in (AffineCoupling(), MaskedAutoregressive((64,))):
+        layer.build((None, 2))
+        first = layer.network.hidden[0] if isinstance(layer, AffineCoupling) else layer.made[0]
+        kernel, bias = first.get_weights()
+        bends = -bias / kernel[0]
+        assert np.quantile(bends, 0.75) - np.quantile(bends, 0.25) > 0.5
+        x = np.array([[0.3, -0.2]], "float32")
+        np.testing.assert_array_equal(layer(x)[0], x)  # and yet it is the identity

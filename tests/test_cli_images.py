@@ -92,6 +92,14 @@ def test_latents_are_scored_and_inspected(trained):
     assert "Proven causal" in done.output
 
 
+def test_a_latent_model_takes_the_options_of_its_decoder(trained):
+    out = trained / "sure.npz"
+    succeed("sample", trained / "pixelvae", "--num", 3, "--top-k", 1, "--out", out)
+    with np.load(out) as arrays:
+        drawn = arrays["samples"]
+    np.testing.assert_array_equal(drawn, kerasar.load(trained / "pixelvae").sample(3, top_k=1))
+
+
 def test_what_a_model_cannot_do_is_said(trained):
     assert "PixelVAE" in refuse("sample", trained / "pixelcnn-autoencoder")
     assert "autoregressive model" in refuse("inpaint", trained / "pixelvae")

@@ -151,6 +151,36 @@ def test_points_are_drawn_and_scored_in_their_own_units(trained):
     assert "FlowModel scores whole examples" in said
 
 
+def test_points_that_were_drawn_are_shown_in_the_picture(trained, monkeypatch):
+    shown = []
+    monkeypatch.setattr(
+        "kerasar.pictures.save", lambda figure, path: shown.append(figure) or path.touch()
+    )
+    files = (trained / "shown.csv", trained / "shown.png")
+    both = (part for file in files for part in ("--out", file))
+    succeed("sample", trained / "vectors", "--num", 9, "--seed", 4, "--temperature", 0.5, *both)
+    _, samples = shown[0].axes
+    drawn = np.loadtxt(files[0], delimiter=",", skiprows=1)
+    np.testing.assert_allclose(samples.lines[0].get_xydata(), drawn, rtol=1e-6)
+
+
+def test_a_map_of_the_line_is_drawn(trained):
+    run, out = trained / "line", trained / "line.png"
+    options = ("--epochs", 1, "--batch-size", 1000)
+    succeed("train", "piecewise-linear-flow", "--data", "mixture", "--out", run, *options)
+    succeed("sample", run, "--num", 20, "--out", out)
+    assert (run / "density.png").exists() and out.exists()
+
+
+def test_points_of_many_numbers_have_no_picture(trained):
+    points = np.random.default_rng(0).normal(size=(40, 3))
+    np.savetxt(trained / "space.csv", points, delimiter=",", header="a,b,c", comments="")
+    run = trained / "space"
+    succeed("train", "maf", "--data", trained / "space.csv", "--out", run, "--epochs", 1)
+    assert not (run / "density.png").exists()
+    assert "have 3 numbers. Write a .csv" in refuse("sample", run, "--out", trained / "space.png")
+
+
 def test_what_data_look_like_says_their_kind(trained):
     kinds = ("audio", "sequences", "series")
     for data, name in (("voices", "audio"), ("rolls.npz", "sequences"), ("tide.csv", "series")):
@@ -170,6 +200,14 @@ def test_what_data_look_like_says_their_kind(trained):
         (("sample", "audio", "--prompt", "missing.wav"), "there is no 'missing.wav'"),
         (("sample", "sequences", "--length", "2.5"), "whole number of steps"),
         (("score", "audio", "voices", "--map", "maps"), "draws pictures of images"),
+        (("sample", "vectors", "--method", "cached"), "--method is for models that draw one value"),
+        (("sample", "vectors", "--top-k", "3"), "this is a FlowModel. Leave it out"),
+        (("sample", "vectors", "--prompt", "tide.csv"), "--prompt is for sequences"),
+        (("inspect", "vectors"), "FlowModel"),
+        (("score", "vectors", "mixture"), "shape (batch, 2), but"),
+        (("train", "realnvp", "--data", "digits"), "toy density by its name, or a .csv file"),
+        (("train", "realnvp", "--data", "mixture"), "take MAF or PiecewiseLinearFlow"),
+        (("train", "piecewise-linear-flow", "--data", "moons"), "those of 'moons' have 2. Choose"),
     ],
 )
 def test_what_does_not_suit_the_kind_is_refused(trained, monkeypatch, arguments, part):

@@ -1,5 +1,6 @@
 """What the README says is true: its Python runs, its commands and pictures exist."""
 
+import json
 import re
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import keras
 import numpy as np
 import pytest
 from matplotlib.image import imread
+from test_export import serve
 from typer.testing import CliRunner
 
 import kerasar
@@ -89,7 +91,7 @@ def test_each_file_that_is_linked_exists(target):
     assert (ROOT / target).is_file()
 
 
-@pytest.mark.parametrize("name", ["samples.png", "inpainting.png"])
+@pytest.mark.parametrize("name", ["samples.png", "inpainting.png", "moons.png", "map.png"])
 def test_the_pictures_are_small_files_and_large_enough_to_see(name):
     file = ROOT / "docs" / "images" / name
     assert file.stat().st_size < 100_000 and imread(file).shape[1] > 500
@@ -100,13 +102,23 @@ def test_the_result_in_the_readme_is_that_of_the_results_page():
     assert reached in DOCS["results.md"]
 
 
-def test_the_signatures_on_the_serving_page_are_those_of_an_export(tmp_path):
+FLOWS = DOCS["serving.md"].index("\n## Flows")
+
+
+@pytest.mark.parametrize(
+    ("model", "page"),
+    [
+        (kerasar.models.ShiftedPixelCNN((3, 3, 1), levels=2), DOCS["serving.md"][:FLOWS]),
+        (kerasar.models.RealNVP(2, 4, 2), DOCS["serving.md"][FLOWS:]),
+    ],
+    ids=["images", "flows"],
+)
+def test_the_signatures_on_the_serving_page_are_those_of_an_export(model, page, tmp_path):
     import tensorflow as tf
 
-    model = kerasar.models.ShiftedPixelCNN((3, 3, 1), levels=2)
     model.export(str(tmp_path / "1"))
     signatures = tf.saved_model.load(str(tmp_path / "1")).signatures
-    rows = re.findall(r"^\| (`.*?) \| (.*?) \| (.*?) \|$", DOCS["serving.md"], re.MULTILINE)
+    rows = re.findall(r"^\| (`.*?) \| (.*?) \| (.*?) \|$", page, re.MULTILINE)
     described = {
         name: set(re.findall(r"`(\w+)`", inputs))
         for names, inputs, _ in rows
@@ -117,3 +129,16 @@ def test_the_signatures_on_the_serving_page_are_those_of_an_export(tmp_path):
         name: set(signature.structured_input_signature[1]) for name, signature in signatures.items()
     }
     assert described == actual
+
+
+def test_the_requests_to_a_flow_on_the_serving_page_are_answered(tmp_path):
+    model = kerasar.models.RealNVP(2, 4, 2)
+    model.export(str(tmp_path / "1"))
+    found = re.findall(r"-d '(\{.*?\})'\n", DOCS["serving.md"][FLOWS:], re.DOTALL)
+    requests = [json.loads(request) for request in found]
+    points = np.array(requests[1]["inputs"]["x"], "float32")
+    requests[1]["inputs"]["x"] = points
+    sent = [(request["signature_name"], request["inputs"]) for request in requests]
+    drawn, scored = serve(tmp_path / "1", sent)
+    np.testing.assert_allclose(drawn["samples"], model.sample(3, seed=0), atol=1e-5)
+    np.testing.assert_allclose(scored["log_prob"], model.log_prob(points), rtol=1e-5)

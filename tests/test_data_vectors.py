@@ -41,6 +41,11 @@ def test_columns_are_chosen_by_name_and_others_may_hold_anything(tmp_path):
     np.testing.assert_allclose(data.train[:, 0], data.train[:, 1] ** 2)
 
 
+def test_columns_of_text_are_left_out(tmp_path):
+    data = load_vectors(write(tmp_path, "name,a\n" + "".join(f"n{i},{i}\n" for i in range(9))))
+    assert data.columns == ("a",) and data.train.shape == (8, 1)
+
+
 def test_marks_of_spreadsheets_do_no_harm(tmp_path):
     path = write(tmp_path, '"a" , b\r\n1, 2\r\n3, 5\r\n\r\n', encoding="utf-8-sig")
     data = load_vectors(path)
@@ -48,11 +53,11 @@ def test_marks_of_spreadsheets_do_no_harm(tmp_path):
 
 
 BAD = {
-    "word": ("a,b\n1,2\n3,x\n", "line 3, column 'b' is 'x'"),
-    "missing": ("a,b\n1,2\n,4\n", "line 3, column 'a' is ''"),
-    "nan": ("1,2\n3,nan\n", "line 2, column '1' is 'nan'"),
-    "infinite": ("1,2\n3,inf\n", "line 2, column '1' is 'inf'"),
-    "ragged": ("a,b\n1,2\n3\n", "2 fields, but line 3 has 1"),
+    "word": ("a,b\n1,2\n3,x\n", "column 'b' is 'x' in line 3"),
+    "missing": ("a,b\n1,2\n,4\n", "column 'a' is missing in line 3"),
+    "nan": ("1,2\n3,nan\n", r"column '1' is missing in line 2 \('nan'\)"),
+    "infinite": ("1,2\n3,inf\n", "column '1' is 'inf' in line 2"),
+    "ragged": ("a,b\n1,2\n3\n", "as the first, 2, but line 3 .* has 1"),
     "empty": ("", "is empty"),
     "one row": ("a,b\n1,2\n", "at least 2, but .* holds 1"),
     "constant": ("a,b\n1,2\n3,2\n4,2\n", r"Column 'b' .* is 2 in every row.*columns=\['a'\]"),
@@ -71,10 +76,10 @@ def test_a_missing_file_and_wrong_columns_are_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match="There is no file"):
         load_vectors(tmp_path / "none.csv")
     path = write(tmp_path, table())
-    with pytest.raises(ValueError, match=r"some of \['acid', 'sugar'\]"):
+    with pytest.raises(ValueError, match=r"one of \['acid', 'sugar'\]"):
         load_vectors(path, columns=["salt"])
     with pytest.raises(TypeError, match="a list of names"):
         load_vectors(path, columns="acid")
     (tmp_path / "bytes.csv").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(ValueError, match="no text in UTF-8"):
+    with pytest.raises(ValueError, match="Save it as CSV in UTF-8"):
         load_vectors(tmp_path / "bytes.csv")

@@ -136,6 +136,17 @@ def test_real_nvp_alternates_random_halves_with_their_complements():
     assert len(set(kept[::2])) > 1
 
 
+def test_real_nvp_takes_the_lectures_activation_or_another():
+    def activations(model):
+        return {part.activation.__name__ for part in model._flatten_layers() if is_hidden(part)}
+
+    def is_hidden(part):
+        return isinstance(part, keras.layers.Dense) and part.activation.__name__ != "linear"
+
+    assert activations(RealNVP(2, 4, 2)) == {"tanh"}
+    assert activations(RealNVP(2, 4, 2, activation="relu")) == {"relu"}
+
+
 def test_nice_scales_at_its_end_only_and_takes_integers():
     model = NICE(6, SMALL, 2, levels=4)
     x = np.random.default_rng(0).integers(0, 4, (5, 6))
@@ -150,7 +161,7 @@ def test_nice_scales_at_its_end_only_and_takes_integers():
     [
         (lambda: RealNVP(1), "dim must be at least 2"),
         (lambda: NeuralSplineFlow(1), "dim must be at least 2"),
-        (lambda: NICE(1), "dim must be at least 2"),
+        (lambda: NICE(1), "dim must be at least 2.*For single numbers take MAF"),
         (lambda: MAF(0), "dim must be at least 1"),
         (lambda: RealNVP(2, depth=0), "depth must be at least 1"),
         (lambda: MultiscaleRealNVP((30, 28, 1)), "multiples of 4, but image_shape is"),

@@ -8,6 +8,7 @@ from flows import IMAGES, LABELS, POINTS, couplings, integers, pictures, plane
 
 import kerasar
 from kerasar.layers import AffineCoupling, Inverse, Logit, PiecewiseLinear
+from kerasar.sampling.flow_sampler import _shares
 from kerasar.testing import randomise
 from kerasar.training import BaseDistribution, Logistic, StandardNormal, Uniform
 
@@ -98,6 +99,24 @@ def test_a_sample_does_not_depend_on_how_many_are_drawn():
     ):
         np.testing.assert_allclose(other, drawn[: len(other)], atol=1e-5)
     assert np.abs(model.sample(20, seed=4) - drawn).min() > 1e-6
+
+
+@pytest.mark.parametrize("cores", [1, 3, None], ids=["one core", "three", "unknown"])
+def test_cores_share_the_work_and_draw_the_same_samples(cores, monkeypatch):
+    monkeypatch.setattr("os.cpu_count", lambda: cores)
+    model = plane(condition_shape=(3,))
+    labels = np.tile(LABELS, (30, 1))
+    drawn = model.sample(1200, seed=3, condition=labels)
+    shared = model.sample(1100, seed=3, condition=labels[:1100], jit_compile=True)
+    np.testing.assert_allclose(shared, drawn[:1100], atol=1e-5)
+
+
+def test_few_sizes_are_ever_compiled_and_little_is_drawn_in_vain(monkeypatch):
+    monkeypatch.setattr("os.cpu_count", lambda: 3)
+    counts = np.arange(1, 10_001)
+    rooms = np.array([np.prod(_shares(int(count))) for count in counts])
+    assert len(set(rooms)) < 80
+    assert (counts <= rooms).all() and (rooms <= counts * 9 / 8 + 3 * 16).all()
 
 
 def test_temperature_spreads_the_latents():
@@ -252,6 +271,20 @@ def test_data_outside_a_bounded_domain_are_refused():
     model = kerasar.FlowModel([Logit(name="pixels"), *couplings()], (2,))
     with pytest.raises(ValueError, match=r"\[0, 1\], the domain of layer 'pixels'.*is 1.5"):
         model.log_prob([[0.5, 1.5]])
+
+
+def test_numbers_that_leave_a_domain_inside_the_flow_are_refused():
+    model = kerasar.FlowModel([*couplings(), Logit(name="late")], (2,))
+    assert np.isfinite(model.log_prob([[0.5, 0.5]])).all()
+    with pytest.raises(ValueError, match=r"x\[1\] is not a number. Layer 'late' is the first"):
+        model.log_prob([[0.5, 0.5], [0.5, 7.0]])
+
+
+def test_weights_that_are_not_finite_give_no_density():
+    model = plane()
+    model.trainable_weights[0].assign(np.nan * model.trainable_weights[0])
+    with pytest.raises(ValueError, match="not a number. Weight '.*kernel' is not finite"):
+        model.log_prob(POINTS)
 
 
 def test_a_temperature_beyond_a_bounded_base_is_refused():

@@ -43,13 +43,22 @@ def test_a_condition_is_repeated():
 def test_the_map_shows_latents_over_data(tmp_path):
     model = line()
     figure = map_figure(model, -1.5, 1.5, target=mixture_log_prob)
-    left, main, below = figure.axes
+    _, main, _, below = figure.axes
     x, z = main.lines[0].get_xydata().T
     assert (x[0], x[-1]) == (-1.5, 1.5)
     np.testing.assert_allclose(model.latent(x[:, None])[:, 0], z, atol=1e-5)
     true = below.lines[0].get_xydata().T[1]
     np.testing.assert_allclose(true, np.exp(mixture_log_prob(x[:, None])), rtol=1e-5)
     save(figure, tmp_path / "map.png")
+
+
+def test_samples_that_were_drawn_are_shown_as_they_are():
+    points = np.linspace(-1, 2, 12).reshape(6, 2)
+    _, samples = density_figure(plane(), samples=points, resolution=5).axes
+    np.testing.assert_array_equal(samples.lines[0].get_xydata(), points)
+    below = map_figure(line(), -1.5, 1.5, samples=np.full((7, 1), 1.4)).axes[3]
+    heights = below.patches[0].get_xy()  # the outline of the histogram
+    assert heights[heights[:, 1] > 0, 0].min() > 1.3
 
 
 def test_the_manifold_has_the_given_images_in_its_corners():

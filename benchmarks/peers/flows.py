@@ -22,7 +22,7 @@ class Zuko(nn.Module):
         super().__init__()
         if kind == "real_nvp":
             self.flow = zuko.flows.RealNVP(
-                2, transforms=couplings, hidden_features=(hidden,), activation=nn.Tanh
+                2, transforms=couplings, hidden_features=(hidden,), activation=nn.ReLU
             )
         else:
             self.flow = zuko.flows.NICE(

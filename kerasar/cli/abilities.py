@@ -1,5 +1,7 @@
 """What a model can do: the commands offer and try nothing else."""
 
+import inspect
+from collections.abc import Iterable
 from typing import Any
 
 
@@ -13,3 +15,15 @@ def can(model: Any, command: str) -> bool:
     if command == "sample" and can(model, "reconstruct"):
         return model.prior is not None  # an autoencoder draws nothing without a latent
     return hasattr(model, command)
+
+
+def check_options(model: Any, options: Iterable[str]) -> None:
+    """Raises a ValueError if `model.sample` does not take one of these options."""
+    known = inspect.signature(model.sample).parameters
+    passes_on = any(part.kind is part.VAR_KEYWORD for part in known.values())
+    for name in options:
+        if name not in known and not passes_on:
+            raise ValueError(
+                f"--{name.replace('_', '-')} is for models that draw one value after the other, "
+                f"but this is a {type(model).__name__}. Leave it out."
+            )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kerasar.cli.abilities import is_conditional
+from kerasar.cli.abilities import check_options, is_conditional
 from kerasar.cli.numbers import above_zero, whole
 from kerasar.cli.options import Method, Run, Seed, Temperature, TopK, TopP
 from kerasar.cli.outputs import check_ending, check_new, written
@@ -25,7 +25,7 @@ def sample(
         typer.Option(
             callback=whole(1),
             help="How many; with --classes, of each.",
-            show_default="64; 4 recordings; 200 forecasts",
+            show_default="64; 4 recordings; 200 forecasts; 1000 points",
         ),
     ] = None,
     seed: Seed = 0,
@@ -66,7 +66,8 @@ def sample(
 
     A .png shows them; an .npz holds the numbers, as the array "samples"; a .wav has recordings one
     after the other. A series is forecast: a .csv holds the paths, or their quantiles if its name
-    ends in "quantiles", and the .png a fan chart.
+    ends in "quantiles", and the .png a fan chart. Points are a .csv with a row for each; the .png
+    shows them beside the density.
     """
     folder = RunFolder.open(run)
     kind = folder.kind
@@ -78,7 +79,9 @@ def sample(
     model = folder.load_model()
     options: dict[str, Any] = dict(seed=seed, temperature=temperature)
     given = {"top_k": top_k, "top_p": top_p, "method": method}
-    options |= {name: value for name, value in given.items() if value is not None}
+    given = {name: value for name, value in given.items() if value is not None}
+    check_options(model, given)
+    options |= given
     count = kind.num if num is None else num
     chosen = folder.classes(classes, is_conditional(model))
     if chosen is not None:

@@ -118,6 +118,7 @@ def train(
             f"--conditional is for models that take a class, but '{model}' takes none. Leave it "
             "out, or see kerasar models."
         )
+    _check_dim(model, built, data, loaded.arguments.get("dim"))
     divided = {"train": loaded.learn, "validation": loaded.choose, "test": loaded.test}
     parts = {name: for_model(part, built) for name, part in divided.items()}
     counts = {name: sizes(part) for name, part in parts.items()}
@@ -161,6 +162,16 @@ def train(
     _tell_what_next(run, built, kind, data, console)
     if isinstance(stopped, FloatingPointError):
         raise stopped
+
+
+def _check_dim(model: str, built: Any, data: str, dim: int | None) -> None:
+    """Raises a ValueError if a model of points is for points of another dimension."""
+    if dim is not None and built.data_shape != (dim,):
+        raise ValueError(
+            f"Model '{model}' takes points of {built.data_shape[0]} number(s), but those of "
+            f"'{data}' have {dim}. Choose columns of your own data with --column, or another "
+            "model: see kerasar models."
+        )
 
 
 def _run_path(out: Path | None, model: str, data: str) -> Path:

@@ -38,7 +38,7 @@ def read_csv_columns(
     names = rows.pop(0) if header else [str(i) for i in range(len(rows[0]))]
     lines = lines[1:] if header else lines
     if not rows:
-        raise ValueError(f"'{path}' holds a header and nothing else: a series needs rows below it.")
+        raise ValueError(f"'{path}' holds a header and nothing else: give it rows of numbers.")
     names = [name.strip() for name in names]
     if columns is None:
         chosen = [i for i, cell in enumerate(rows[0]) if not _is_text(cell)]
@@ -76,7 +76,7 @@ def _read_rows(path: Path) -> tuple[list[list[str]], list[int]]:
         rows.pop()
         lines.pop()
     if not rows:
-        raise ValueError(f"'{path}' is empty. A series is a column of numbers, one in each row.")
+        raise ValueError(f"'{path}' is empty: give it rows of numbers.")
     for cells, line in zip(rows, lines, strict=True):
         if len(cells) != len(rows[0]):
             raise ValueError(
@@ -122,16 +122,15 @@ def _find(path: Path, column: Column, names: list[str]) -> int:
 def _number(path: Path, cell: str, line: int, name: str) -> float:
     if cell.strip().lower() in _MISSING:
         raise ValueError(
-            f"A series has no gaps, but in '{path}' the value of column '{name}' is missing in "
-            f"line {line} ({cell.strip()!r}). Fill it in, by interpolation say, or cut the series "
-            "there."
+            f"In '{path}' the value of column '{name}' is missing in line {line} "
+            f"({cell.strip()!r}), but models need all of them. Fill it in, by interpolation say; "
+            "or leave out the row, of a series also those before or behind; or the column."
         )
     value = _parsed(cell)
     if value is None or not math.isfinite(value):
         raise ValueError(
-            f"A series holds finite numbers, written like -1.5 or 2e3, but in '{path}' column "
-            f"'{name}' is {cell.strip()!r} in line {line}. Mend that line, or choose another "
-            "column."
+            f"Data are finite numbers, written like -1.5 or 2e3, but in '{path}' column '{name}' "
+            f"is {cell.strip()!r} in line {line}. Mend that line, or choose another column."
         )
     return value
 

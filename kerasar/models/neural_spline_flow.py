@@ -9,6 +9,7 @@ from kerasar.layers import (
     RationalQuadraticSplineCoupling,
     StandardizeBijection,
 )
+from kerasar.models.check_dim import check_dim
 from kerasar.training.checks import check_count
 
 
@@ -50,7 +51,7 @@ def NeuralSplineFlow(
         Durkan, Bekasov, Murray & Papamakarios. Neural Spline Flows. NeurIPS 2019.
         https://arxiv.org/abs/1906.04032
     """
-    check_count(dim, "dim", least=2)
+    check_dim(dim)
     check_count(depth, "depth")
     flow: list[Bijection] = [StandardizeBijection(name="standardize")] if standardize else []
     for i in range(depth):

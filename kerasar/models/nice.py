@@ -5,6 +5,7 @@ from typing import Any
 
 from kerasar.flow import FlowModel
 from kerasar.layers import ActNorm, AdditiveCoupling, Bijection, Permute, StandardizeBijection
+from kerasar.models.check_dim import check_dim
 from kerasar.training import BaseDistribution, Logistic
 from kerasar.training.checks import check_count
 
@@ -42,7 +43,7 @@ def NICE(
         Dinh, Krueger & Bengio. NICE: Non-linear Independent Components Estimation. 2014.
         https://arxiv.org/abs/1410.8516
     """
-    check_count(dim, "dim", least=2)
+    check_dim(dim)
     check_count(depth, "depth")
     flow: list[Bijection] = [StandardizeBijection(name="standardize")] if standardize else []
     # Even places first: then halves are slices.

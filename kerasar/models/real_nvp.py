@@ -5,6 +5,7 @@ from typing import Any
 
 from kerasar.flow import FlowModel
 from kerasar.layers import AffineCoupling, Bijection, Permute, StandardizeBijection
+from kerasar.models.check_dim import check_dim
 from kerasar.training.checks import check_count
 
 
@@ -12,6 +13,7 @@ def RealNVP(
     dim: int,
     hidden: int = 64,
     depth: int = 8,
+    activation: Any = "tanh",
     separate: bool = True,
     scale_bound: float | None = 3.0,
     standardize: bool = False,
@@ -23,12 +25,14 @@ def RealNVP(
 
     Couplings come in pairs: the first of a pair keeps a random half of the numbers, the second
     the other half. Each has two networks, one for the scales and one for the shifts, with one
-    hidden layer of tanh units.
+    hidden layer each.
 
     Args:
         dim: int, at least 2. Numbers in a vector.
         hidden: int. Width of the hidden layers.
         depth: int. How many couplings.
+        activation: of the hidden layers, as for `keras.layers.Dense`; tanh, as in the lecture, if
+            not given.
         separate: bool. Two networks in each coupling; False computes both in one, which is faster.
         scale_bound: float, the largest log scale. None leaves scales unbounded, as in the lecture:
             they may then overflow.
@@ -46,14 +50,16 @@ def RealNVP(
         https://arxiv.org/abs/1605.08803
         Fleuret. Deep Learning course, lecture on normalizing flows. https://fleuret.org/dlc/
     """
-    check_count(dim, "dim", least=2)
+    check_dim(dim)
     check_count(depth, "depth")
     flow: list[Bijection] = [StandardizeBijection(name="standardize")] if standardize else []
     for i in range(depth):
         if i % 2 == 0:
             # A shuffle and halves are a random mask whose networks see no zeros.
             flow.append(Permute("random", seed=seed + i // 2, name=f"shuffle_{i // 2}"))
-        both: dict[str, Any] = dict(hidden_units=(hidden,), activation="tanh", separate=separate)
+        both: dict[str, Any] = dict(
+            hidden_units=(hidden,), activation=activation, separate=separate
+        )
         coupling = AffineCoupling(
             "half", invert=i % 2 == 1, scale_bound=scale_bound, name=f"coupling_{i}", **both
         )

@@ -20,17 +20,19 @@ def density_figure(
     resolution: int = 200,
     condition: Any = None,
     heading: str | None = None,
+    samples: Any = None,
 ) -> Figure:
     """Draws the density of a model of points in the plane, its samples and, where given, data.
 
     Args:
         model: a `FlowModel` of event shape `(2,)`, of real numbers.
         data: points, `(n, 2)`, for a third panel.
-        num_samples: int. How many samples are drawn.
-        seed: int. Of the samples.
+        num_samples: int. How many samples are drawn, where none are given.
+        seed: int. Of these samples.
         resolution: int. Points on each side of the grid that the density is computed on.
         condition: `(1, features)`, for a conditional model.
         heading: text above everything.
+        samples: points that the model has drawn already, `(n, 2)`.
 
     Returns:
         A figure, for `save` or a notebook.
@@ -50,8 +52,9 @@ def density_figure(
     def repeated(count: int) -> Any:
         return None if condition is None else np.repeat(np.asarray(condition), count, axis=0)
 
-    samples = model.sample(num_samples, seed=seed, condition=repeated(num_samples))
-    panels = [("samples", samples)]
+    if samples is None:
+        samples = model.sample(num_samples, seed=seed, condition=repeated(num_samples))
+    panels = [("samples", np.asarray(samples))]
     if data is not None:
         panels.append(("data", np.asarray(data)))
     low, high = _extent(panels[-1][1])

@@ -19,6 +19,7 @@ def map_figure(
     high: float = 4.0,
     target: Callable[[Any], Any] | None = None,
     heading: str | None = None,
+    samples: Any = None,
 ) -> Figure:
     """Draws z = f(x): the data's density below, the latents' to the left, the map between them.
 
@@ -28,6 +29,7 @@ def map_figure(
         target: the true log density, a function of `(n, 1)` that gives `(n,)`, such as
             `kerasar.data.mixture_log_prob`.
         heading: text above everything.
+        samples: numbers that the model has drawn, `(n, 1)`, for a histogram over its density.
 
     Returns:
         A figure, for `save` or a notebook.
@@ -53,23 +55,31 @@ def map_figure(
     shown = np.linspace(max(z.min(), -8), min(z.max(), 8), 1000, dtype="float32")
     base = np.exp(np.asarray(model.base.log_prob(shown[:, None])))
 
-    figure = Figure(figsize=(5.2, 5.2), layout="constrained")
-    left, main, _, below = figure.subplots(
+    figure = Figure(figsize=(5.6, 5.2), layout="constrained")
+    left, main, corner, below = figure.subplots(
         2, 2, width_ratios=(1, 3), height_ratios=(3, 1), sharex="col", sharey="row"
     ).flat
-    figure.delaxes(_)
     main.plot(x[:, 0], z, color=_MODEL)
+    main.set_title("z = f(x)", fontsize=10)
     left.fill_betweenx(shown, base, color=_MODEL, alpha=0.35, linewidth=0)
-    left.invert_xaxis()
     left.set_ylabel("z")
     below.fill_between(x[:, 0], density, color=_MODEL, alpha=0.35, linewidth=0, label="model")
+    if samples is not None:
+        counts = dict(range=(low, high), density=True, label="samples")
+        below.hist(np.ravel(samples), 40, histtype="step", color=_MODEL, **counts)
     if target is not None:
         below.plot(x[:, 0], np.exp(target(x)), color=_TARGET, linewidth=1, label="true")
-        below.legend(frameon=False, fontsize=8)
+    if samples is not None or target is not None:
+        corner.legend(*below.get_legend_handles_labels(), loc="center", frameon=False, fontsize=9)
+    corner.axis("off")
+    # Both densities grow away from the map; the hidden corner would keep their numbers.
+    left.invert_xaxis()
+    left.tick_params(labelbottom=True)
+    left.set_xlabel("density of z")
     below.invert_yaxis()
-    below.set_xlabel("x")
-    main.set_ylim(shown[0], shown[-1])
-    main.set_xlim(low, high)
+    below.tick_params(labelleft=True)
+    below.set(xlabel="x", ylabel="density of x")
+    main.set(xlim=(low, high), ylim=(shown[0], shown[-1]))
     if heading:
         figure.suptitle(heading, fontsize=11)
     return figure

@@ -4,6 +4,7 @@ Unlike autoregressive samplers this is one pass for all dimensions at once, unle
 loops inside.
 """
 
+import os
 import time
 from typing import Any
 
@@ -16,6 +17,10 @@ from kerasar.typing import Tensor
 
 #: How many numbers are drawn at once where the user does not say: about 16 MB an activation.
 _CHUNK_NUMBERS = 2**18
+#: Fewer examples than this are not worth a core of their own.
+_LEAST_SHARE = 256
+#: A compiled loop draws a multiple of this many.
+_LEAST_UNIT = 16
 
 
 class FlowSampler:
@@ -29,11 +34,9 @@ class FlowSampler:
         self.model = model
         self.patience = 1.0 + 0.05 * len(model.weights)
         self.spent = 0.0
-        self._graphs = {
-            compiled: tf.function(self._draw, jit_compile=compiled, autograph=False,
-                                  reduce_retracing=not compiled)
-            for compiled in (False, True)
-        }  # fmt: skip
+        self._plain = tf.function(self._draw, reduce_retracing=True, autograph=False)
+        self._loop = tf.function(self._draw, jit_compile=True, autograph=False)
+        self._loops = tf.function(self._on_cores, autograph=False)
 
     def run(
         self,
@@ -69,13 +72,13 @@ class FlowSampler:
         compiled = self.spent > self.patience if jit_compile is None else jit_compile
         size = len(examples)
         if compiled:
-            # Sizes in powers of two: few of them are ever compiled.
-            room = 1 << (size - 1).bit_length()
-            examples = np.arange(examples[0], examples[0] + room, dtype="int32")
+            shares = _shares(size)
+            room = shares[0] * shares[1]
+            examples = np.arange(examples[0], examples[0] + room, dtype="int32").reshape(shares)
             if condition is not None:
-                condition = np.resize(condition, (room, *condition.shape[1:]))
+                condition = np.resize(condition, (*shares, *condition.shape[1:]))
         started = time.monotonic()
-        drawn = self._graphs[compiled](
+        drawn = (self._loops if compiled else self._plain)(
             tf.constant(examples),
             tf.constant(seed, tf.int32),
             tf.constant(temperature, self.model.bijection.flow_dtype),
@@ -89,6 +92,27 @@ class FlowSampler:
         self, examples: Tensor, seed: Tensor, temperature: Tensor, condition: Tensor | None
     ) -> Tensor:
         return samples_of(self.model, examples, seed, temperature, condition)
+
+    def _on_cores(
+        self, examples: Tensor, seed: Tensor, temperature: Tensor, condition: Tensor | None
+    ) -> Tensor:
+        """Compiled, a row of the examples on each core: a compiled loop runs on one."""
+        drawn = [
+            self._loop(row, seed, temperature, None if condition is None else condition[i])
+            for i, row in enumerate(tf.unstack(examples))
+        ]
+        return tf.concat(drawn, axis=0)
+
+
+def _shares(count: int) -> tuple[int, int]:
+    """How many cores draw, and how many examples each.
+
+    Each draws up to an eighth more than its share, or up to 16: so few sizes are ever compiled.
+    """
+    cores = max(min(os.cpu_count() or 1, count // _LEAST_SHARE), 1)
+    share = -(-count // cores)
+    unit = max(1 << max((share - 1).bit_length() - 4, 0), _LEAST_UNIT)
+    return cores, -(-share // unit) * unit
 
 
 def samples_of(

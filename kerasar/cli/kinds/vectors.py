@@ -8,6 +8,8 @@ from kerasar.cli.kinds.kind import Drawn, Kind, Loaded, Named, hold_out
 from kerasar.cli.run_folder import RunFolder
 
 _TOY_TRAIN, _TOY_TEST = 10_000, 5_000
+#: Points of so many numbers can be drawn: on a line, in the plane.
+_MOST_SHOWN = 2
 
 
 class Vectors(Kind):
@@ -43,7 +45,7 @@ class Vectors(Kind):
         if dim == 1:
             low, high = float(data.train.min()), float(data.train.max())
             arguments |= {"xmin": low, "xmax": high}
-        about = f"{dim} numbers each: {', '.join(data.columns)}"
+        about = f"{dim} number{'s' * (dim > 1)} each: {', '.join(data.columns)}"
         kept = {"column": list(data.columns)}
         return Loaded(data.name, learn, choose, data.test, arguments, about, kept, data)
 
@@ -60,21 +62,13 @@ class Vectors(Kind):
 
     def showcase(self, run: RunFolder, model: Any, loaded: Loaded, heading: str) -> None:
         from kerasar.cli.outputs import written
-        from kerasar.pictures import density_figure, map_figure, save
 
         data = loaded.source
         with written(run.path / "samples.csv") as file:
             self.write(file, Drawn(model.sample(self.num, seed=0), ""), run, model)
-        title = f"{run.title}: {heading} on test points"
-        if model.data_shape == (1,):
-            low, high = float(data.train.min()), float(data.train.max())
-            figure = map_figure(model, low, high, heading=title)
-        elif model.data_shape == (2,):
-            figure = density_figure(model, data.test[:2000], heading=title)
-        else:
-            return
-        with written(run.path / "density.png") as file:
-            save(figure, file)
+        if data.train.shape[1] <= _MOST_SHOWN:
+            with written(run.path / "density.png") as file:
+                _draw(file, run, model, f"{heading} on test points", data.test[:2000])
 
     def write(self, path: Path, drawn: Drawn, run: RunFolder, model: Any) -> None:
         import numpy as np
@@ -84,15 +78,43 @@ class Vectors(Kind):
         elif path.suffix.lower() == ".csv":
             header = ",".join(run.config["column"])
             np.savetxt(path, drawn.samples, "%.9g", ",", header=header, comments="")
+        elif drawn.samples.shape[1] <= _MOST_SHOWN:
+            _draw(path, run, model, drawn.how, samples=drawn.samples)
         else:
-            from kerasar.pictures import density_figure, save
+            raise ValueError(
+                f"A .png shows points on a line or in the plane, but those of '{run.path}' have "
+                f"{drawn.samples.shape[1]} numbers. Write a .csv or an .npz."
+            )
 
-            save(density_figure(model, heading=f"{run.title}: {drawn.how}"), path)
+
+def _draw(
+    path: Path, run: RunFolder, model: Any, heading: str, data: Any = None, samples: Any = None
+) -> None:
+    """Writes the map of the line, or the density in the plane with samples and data beside it."""
+    import numpy as np
+
+    from kerasar.data import mixture_log_prob
+    from kerasar.pictures import density_figure, map_figure, save
+
+    heading = f"{run.title}: {heading}"
+    if model.data_shape == (1,):
+        low, high = np.quantile(samples if data is None else data, [0.002, 0.998])
+        room = 0.15 * (high - low)
+        target = mixture_log_prob if run.config["data"] == "mixture" else None
+        figure = map_figure(model, low - room, high + room, target, heading, samples)
+    else:
+        figure = density_figure(model, data, heading=heading, samples=samples)
+    save(figure, path)
 
 
 def _read(spec: str, columns: Any) -> Any:
     from kerasar.data import TOY_DENSITIES, VectorData, load_vectors, toy_density
 
+    if not Vectors().claims(spec):
+        raise ValueError(
+            f"Models of points are trained on {Vectors.wanted}, but got '{spec}'. The names are "
+            f"{', '.join(TOY_DENSITIES)}."
+        )
     if spec not in TOY_DENSITIES:
         return load_vectors(spec, [columns] if isinstance(columns, str) else columns)
     points = toy_density(spec, _TOY_TRAIN + _TOY_TEST, seed=0)

@@ -179,7 +179,14 @@ class Coupling(Bijection):
         if not network.built:
             network.build(shape)
         # Symbolic: a functional model then looks at its input's shape too.
-        found = network(keras.KerasTensor(shape, dtype=self.flow_dtype))
+        try:
+            found = network(keras.KerasTensor(shape, dtype=self.flow_dtype))
+        except ValueError as error:
+            raise ValueError(
+                f"The network '{network.name}' of layer '{self.name}' must take {shape}, the "
+                f"numbers that are kept and the condition, but refuses it: {error} Change the "
+                "shape of its input."
+            ) from error
         if not hasattr(found, "shape") or tuple(found.shape[1:]) != (*shape[1:-1], outputs):
             raise ValueError(
                 f"The network '{network.name}' of layer '{self.name}' gets {shape} and must give "

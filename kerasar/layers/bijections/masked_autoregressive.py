@@ -13,6 +13,7 @@ from kerasar.layers.bijections.affine import bounded, check_bound, check_gain, g
 from kerasar.layers.bijections.base import Bijection, check_whole, sum_event
 from kerasar.layers.bijections.condition import join, joined_shape
 from kerasar.layers.bijections.masked_dense import MaskedDense
+from kerasar.layers.bijections.spread_weights import spread_weights
 from kerasar.typing import Config, Shape, Tensor
 
 
@@ -81,7 +82,10 @@ class MaskedAutoregressive(Bijection):
         self.made: list[MaskedDense] = []
         for i, units in enumerate(self.hidden_units):
             hidden = least + np.arange(units) * (features - least) // units
-            self._add(f"hidden_{i}", degrees[:, None] <= hidden, activation=self.activation)
+            start = spread_weights(len(degrees))
+            self._add(
+                f"hidden_{i}", degrees[:, None] <= hidden, activation=self.activation, **start
+            )
             degrees = hidden
         outputs = np.tile(np.arange(1, features + 1), 2)
         self._add("last", degrees[:, None] < outputs, kernel_initializer="zeros")

@@ -16,7 +16,7 @@ class MaskedDense(keras.layers.Layer):
     Args:
         mask: array of 0 and 1, `(inputs, outputs)`.
         activation: as for `keras.layers.Dense`.
-        kernel_initializer: as for `keras.layers.Dense`.
+        kernel_initializer, bias_initializer: as for `keras.layers.Dense`.
         **kwargs: `name` and `dtype`, as for `keras.layers.Layer`.
 
     Input shape:
@@ -35,18 +35,22 @@ class MaskedDense(keras.layers.Layer):
         mask: NDArray[Any],
         activation: Any = None,
         kernel_initializer: Any = "glorot_uniform",
+        bias_initializer: Any = "zeros",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.mask = np.asarray(mask)
         self.activation = keras.activations.get(activation)
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.bias_initializer = keras.initializers.get(bias_initializer)
 
     def build(self, input_shape: Shape) -> None:
         self.kernel = self.add_weight(
             name="kernel", shape=self.mask.shape, initializer=self.kernel_initializer
         )
-        self.bias = self.add_weight(name="bias", shape=self.mask.shape[1:], initializer="zeros")
+        self.bias = self.add_weight(
+            name="bias", shape=self.mask.shape[1:], initializer=self.bias_initializer
+        )
 
     def call(self, inputs: Tensor) -> Tensor:
         # The mask is applied here, never to the weights: the optimizer moves whole kernels.
