@@ -10,7 +10,9 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.mark.parametrize("name", ["sampling", "training", "length", "convolutionalize", "flows"])
+@pytest.mark.parametrize(
+    "name", ["sampling", "training", "length", "convolutionalize", "flows", "image_sampling"]
+)
 def test_it_runs_and_writes_its_table(tmp_path, name):
     script = str(ROOT / "benchmarks" / f"{name}.py")
     command = [sys.executable, script, "--tiny", "--repeat", "1", "--out", str(tmp_path)]

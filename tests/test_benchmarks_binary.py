@@ -65,3 +65,11 @@ def test_images(tmp_path, model):
     assert found["test_bits_per_dim"] == pytest.approx(
         found["test_nats"] / np.log(2) / 36, rel=1e-3
     )
+
+
+def test_pixel_vae(tmp_path):
+    run("pixel_vae", "--tiny", "--out", tmp_path)
+    found = result(tmp_path)
+    assert found["classifier_on_test"] > 0.9
+    assert found["test_elbo"] < 0
+    assert (tmp_path / "reconstructions.png").exists() and (tmp_path / "samples.png").exists()

@@ -147,7 +147,8 @@ def test_points_are_drawn_and_scored_in_their_own_units(trained):
     test = kerasar.data.load_vectors(trained / "points.csv").test
     nats = -kerasar.load(run_folder).log_prob(test)
     np.testing.assert_allclose([float(r["nats"]) for r in rows], nats, atol=1e-3)
-    assert "FlowModel" in refuse("score", run_folder, trained / "points.csv", "--map", "map.npz")
+    said = refuse("score", run_folder, trained / "points.csv", "--map", "map.npz")
+    assert "FlowModel scores whole examples" in said
 
 
 def test_points_that_were_drawn_are_shown_in_the_picture(trained, monkeypatch):

@@ -1,0 +1,101 @@
+"""The command on images: classes, latents, and what a model cannot do."""
+
+import dataclasses
+import json
+from types import MappingProxyType
+
+import numpy as np
+import pytest
+from test_cli_kinds import refuse, succeed
+
+import kerasar
+from kerasar.cli import registry
+from kerasar.cli.kinds.images import _columns
+
+SMALL = dict(filters=4, blocks=1)
+SIZES = {
+    "gated-pixelcnn": {**SMALL, "skip_filters": 4, "head_filters": 4},
+    "pixelvae": {**SMALL, "latent_shape": (2,), "encoder_filters": 4},
+    "pixelcnn-autoencoder": {**SMALL, "latent_shape": (2,), "encoder_filters": 4},
+}
+PICTURES = ("samples.png", "inpainting.png", "reconstructions.png")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A run of one epoch for each model, on small images of two classes."""
+    home = tmp_path_factory.mktemp("images")
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 3, (40, 4, 4, 1)).astype("uint8")
+    labels = np.arange(40) % 2
+    np.savez(
+        home / "data.npz",
+        x_train=images[:30],
+        y_train=labels[:30],
+        x_test=images[30:],
+        y_test=labels[30:],
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        small = {
+            name: dataclasses.replace(registry.MODELS[name], settings={"images": sizes})
+            for name, sizes in SIZES.items()
+        }
+        patch.setattr(registry, "MODELS", MappingProxyType({**registry.MODELS, **small}))
+        for kind in (kerasar.AutoregressiveModel, kerasar.VAEModel, kerasar.AutoencoderModel):
+            patch.setattr(kind, "export", lambda model, path: None)
+        for model in SIZES:
+            options = ("--conditional",) if model == "gated-pixelcnn" else ()
+            common = ("--data", home / "data.npz", "--levels", 3, "--epochs", 1)
+            done = succeed("train", model, *common, "--out", home / model, *options)
+            (home / f"{model}.txt").write_text(done.output)
+    return home
+
+
+def test_each_class_has_its_row(trained):
+    run = trained / "gated-pixelcnn"
+    out = trained / "grid.npz"
+    succeed("sample", run, "--classes", "1,0", "--num", 3, "--out", out)
+    with np.load(out) as arrays:
+        drawn = arrays["samples"]
+    model = kerasar.load(run)
+    np.testing.assert_array_equal(drawn, model.sample(6, condition=[1, 1, 1, 0, 0, 0]))
+    succeed("sample", run, "--classes", "0-1", "--num", 3, "--out", trained / "grid.png")
+    assert (trained / "grid.png").stat().st_size > 1000
+
+
+def test_columns_are_the_samples_of_a_class():
+    assert _columns(["a", "a", "a", "b", "b", "b"]) == 3
+    assert _columns(["a", "b", "b"]) is None
+    assert _columns(["sample 0", "sample 1"]) is None
+
+
+def test_an_autoencoder_shows_reconstructions_and_a_vae_samples_too(trained):
+    for model, shown in (
+        ("pixelvae", {"samples.png", "reconstructions.png"}),
+        ("pixelcnn-autoencoder", {"reconstructions.png"}),
+        ("gated-pixelcnn", {"samples.png", "inpainting.png"}),
+    ):
+        assert {name for name in PICTURES if (trained / model / name).exists()} == shown
+        told = (trained / f"{model}.txt").read_text()
+        assert all((name in told) == (name in shown) for name in PICTURES)
+        assert ("sample " in told.split("Next:")[1]) == ("samples.png" in shown)
+        assert ("inpaint " in told.split("Next:")[1]) == ("inpainting.png" in shown)
+        bits = json.loads((trained / model / "config.json").read_text())["test"]["bits_per_dim"]
+        assert 1.4 < bits < 2.2  # noise of three levels is 1.58 bits
+
+
+def test_latents_are_scored_and_inspected(trained):
+    run = trained / "pixelvae"
+    done = succeed("score", run, trained / "data.npz", "--out", trained / "scores.csv")
+    assert "bits/dim" in done.output
+    done = succeed("inspect", run, "--out", trained / "field.png")
+    assert "Proven causal" in done.output
+
+
+def test_what_a_model_cannot_do_is_said(trained):
+    assert "PixelVAE" in refuse("sample", trained / "pixelcnn-autoencoder")
+    assert "autoregressive model" in refuse("inpaint", trained / "pixelvae")
+    said = refuse("score", trained / "pixelvae", trained / "data.npz", "--map", "map.npz")
+    assert "VAEModel scores whole examples" in said
+    said = refuse("sample", trained / "gated-pixelcnn", "--classes", "7")
+    assert "must name classes of the model, 0, 1" in said
