@@ -107,7 +107,7 @@ def random_keys() -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = trial_parser(__doc__, "results/music", 10.0, batch_size=16, learning_rate=3e-3)
+    parser = trial_parser(__doc__, "results/music", 10.0, batch_size=16, learning_rate=2e-3)
     parser.add_argument("data", type=Path, nargs="?", help="from prepare_music.py")
     parser.add_argument("--joint", action="store_true", help="NADE over the keys of a step")
     parser.add_argument("--width", type=int, default=200, help="channels of the convolutions")
@@ -116,7 +116,7 @@ def main() -> None:
     parser.add_argument("--hidden", type=int, default=150, help="hidden units of the NADE")
     parser.add_argument("--dropout", type=float, default=0.5)
     parser.add_argument("--input-dropout", type=float, default=0.2)
-    parser.add_argument("--semitones", type=int, default=5, help="how far pieces are moved")
+    parser.add_argument("--semitones", type=int, default=0, help="how far pieces are moved")
     parser.add_argument("--longest", type=int, default=100, help="steps of a piece in training")
     parser.add_argument("--weight-decay", type=float, default=1e-2)
     parser.add_argument("--steps", type=int, default=100, help="steps of an epoch")

@@ -17,6 +17,13 @@ def can(model: Any, command: str) -> bool:
     return hasattr(model, command)
 
 
+def told(model: Any, result: str) -> str:
+    """A result in words that say what it is: the truth, a bound, or of data given their latents."""
+    if model.exact:
+        return result
+    return f"at most {result}" if can(model, "sample") else f"{result} given their latents"
+
+
 def check_options(model: Any, options: Iterable[str]) -> None:
     """Raises a ValueError if `model.sample` does not take one of these options."""
     known = inspect.signature(model.sample).parameters

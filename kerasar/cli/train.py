@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import kerasar
-from kerasar.cli.abilities import can, is_conditional
+from kerasar.cli.abilities import can, is_conditional, told
 from kerasar.cli.numbers import above_zero, whole
 from kerasar.cli.options import DataDir, Seed
 from kerasar.cli.outputs import check_new, next_free
@@ -268,7 +268,7 @@ def _finish(
         judged = model.evaluate(test, batch_size=batch, verbose=0, return_dict=True)
     run.config["test"] = {"nats": judged["loss"], "bits_per_dim": judged["bits_per_dim"]}
     run.save_config()
-    result = f"{judged['bits_per_dim']:.3f} bits/{kind.unit}"
+    result = told(model, f"{judged['bits_per_dim']:.3f} bits/{kind.unit}")
     console.print(
         f"Held-out test {kind.noun} ({sizes(test):,}): [bold]{result}[/bold], "
         f"{judged['loss']:.2f} nats {_a(kind.noun)}."
