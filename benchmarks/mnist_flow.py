@@ -52,10 +52,10 @@ def build(options: argparse.Namespace, shape: tuple[int, ...]) -> Any:
 
 
 def main() -> None:
-    parser = trial_parser(__doc__, "results/mnist_flow", 60.0, batch_size=64, learning_rate=1e-3)
+    parser = trial_parser(__doc__, "results/mnist_flow", 60.0, batch_size=64, learning_rate=2e-3)
     parser.add_argument("--model", choices=["multiscale", "nice"], default="multiscale")
     parser.add_argument("--data-dir", help="where TensorFlow Datasets keeps MNIST")
-    parser.add_argument("--filters", type=int, default=32)
+    parser.add_argument("--filters", type=int, default=16)
     parser.add_argument("--blocks", type=int, default=2)
     parser.add_argument("--hidden", type=int, default=1000, help="width of NICE's networks")
     options = parser.parse_args()

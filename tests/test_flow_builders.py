@@ -114,8 +114,9 @@ def test_the_multiscale_flow_has_the_papers_parts():
         for part in flow.bijections:
             kinds.append(getattr(part, "mask", type(part).__name__))
         flow = flow.bijections[-1].rest
-    stage = ["checkerboard"] * 3 + ["Squeeze2D"] + ["channelwise"] * 3 + ["FactorOut"]
-    assert kinds == ["Logit", *stage, *stage, *["checkerboard"] * 4, "FactorOut"]
+    on_pixels, on_channels = ["ActNorm", "checkerboard"], ["ActNorm", "channelwise"]
+    stage = on_pixels * 3 + ["Squeeze2D"] + on_channels * 3 + ["FactorOut"]
+    assert kinds == ["Logit", *stage, *stage, *on_pixels * 4, "FactorOut"]
 
 
 def test_real_nvp_alternates_random_halves_with_their_complements():

@@ -1,10 +1,10 @@
 """Multi-scale Real NVP: couplings on pixels, then on channels, and half leaves early."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from kerasar.flow import FlowModel
 from kerasar.layers import (
+    ActNorm,
     AffineCoupling,
     Bijection,
     FactorOut,
@@ -29,8 +29,11 @@ def MultiscaleRealNVP(
 
     A stage is three couplings with checkerboard masks, a squeeze, three couplings with channel
     masks, and a factor-out. A last stage of four checkerboard couplings follows. A factor-out
-    closes each stage, the last too, so the latent is one flat vector. Checkerboard networks work
-    at half the resolution where the size is even (`ResidualConvNet`), which the paper's do not.
+    closes each stage, the last too, so the latent is one flat vector.
+
+    Differs from the paper in two ways. Before each coupling stands an `ActNorm`, where the paper
+    has batch normalisation: it does the same for training, and does not depend on the batch.
+    Checkerboard networks work at half the resolution where the size is even (`ResidualConvNet`).
 
     Args:
         image_shape: `(height, width, channels)`. Each stage halves height and width.
@@ -86,17 +89,20 @@ def _flow(
 ) -> list[Bijection]:
     """The bijections from one stage on."""
 
-    def coupling(kind: str, i: int, channels: int, moved: int) -> AffineCoupling:
+    def couplings(kind: str, count: int, moved: int) -> list[Bijection]:
         even = kind == "checkerboard" and height % 2 == 0 and width % 2 == 0
-        network = ResidualConvNet(2 * moved, filters, blocks, 2 if even else 1, name="network")
-        name = f"{kind}_{stage}_{i}"
-        return AffineCoupling(kind, invert=i % 2 == 1, network=network, name=name)
+        steps: list[Bijection] = []
+        for i in range(count):
+            name = f"{kind}_{stage}_{i}"
+            network = ResidualConvNet(2 * moved, filters, blocks, 2 if even else 1, name="network")
+            coupling = AffineCoupling(kind, invert=i % 2 == 1, network=network, name=name)
+            steps += [ActNorm(name=f"norm_{name}"), coupling]
+        return steps
 
     if stages == 0:
-        last: list[Any] = [coupling("checkerboard", i, channels, channels) for i in range(4)]
-        return [*last, FactorOut(name=f"factor_out_{stage}")]
-    on_pixels = [coupling("checkerboard", i, channels, channels) for i in range(3)]
-    on_channels = [coupling("channelwise", i, 4 * channels, 2 * channels) for i in range(3)]
+        return [*couplings("checkerboard", 4, channels), FactorOut(name=f"factor_out_{stage}")]
+    on_pixels = couplings("checkerboard", 3, channels)
+    on_channels = couplings("channelwise", 3, 2 * channels)
     rest = _flow(height // 2, width // 2, 2 * channels, stages - 1, 2 * filters, blocks, stage + 1)
     return [
         *on_pixels,
