@@ -7,6 +7,7 @@ from test_export import serve
 
 import kerasar
 from kerasar.models import PixelCNNAutoencoder, PixelVAE
+from kerasar.sampling.noise import uniforms
 from kerasar.testing import check_causal_by_probe, check_normalized, check_samples, randomise
 from kerasar.testing.normalized import every_example
 from kerasar.training import Bernoulli
@@ -162,6 +163,14 @@ def test_samples_of_the_vae_follow_its_marginal():
     drawn = model.sample(4000, seed=0)
     found = (drawn[:, None] == x[None]).all((2, 3, 4)).mean(0)
     np.testing.assert_allclose(found, expected, atol=4 * 0.5 / np.sqrt(4000))
+
+
+def test_the_noise_of_latents_is_not_that_of_pixels():
+    latent = build(PixelVAE).prior(7, np.arange(4000)).numpy()
+    for position in range(35):
+        noise = uniforms(np.int32(7), np.arange(4000), np.int32(position), 3).numpy()
+        between = np.corrcoef(latent.T, noise.T)[:2, 2:]
+        assert np.abs(between).max() < 0.1
 
 
 @pytest.mark.parametrize("builder", BUILDERS)
