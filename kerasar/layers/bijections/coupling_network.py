@@ -13,8 +13,9 @@ from kerasar.typing import Config, Shape, Tensor
 class CouplingNetwork(keras.layers.Layer):
     """Dense layers for vectors; for images convolutions, 3×3, then 1×1, then 3×3 again.
 
-    The hidden layers of vectors start as `spread_weights` says. The last layer starts at zero, so that a new coupling is the identity and a deep stack of them
-    starts stable (Kingma and Dhariwal 2018, section 3.3, who also take this shape for images).
+    The hidden layers of vectors start as `spread_weights` says. The last layer starts at zero, so
+    that a new coupling is the identity and a deep stack of them starts stable (Kingma and Dhariwal
+    2018, section 3.3, who also take this shape for images).
 
     Args:
         outputs: int. Units of the last layer.
