@@ -53,10 +53,16 @@ def write_bars(
     figure.savefig(folder / f"{name}.png", dpi=110)
 
 
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def machine() -> str:
     """The machine and the day, for the head of a report."""
     model = ""
     if os.path.exists("/proc/cpuinfo"):
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         model = next((line.split(": ")[1] for line in lines if line.startswith("model name")), "")
-    return f"{os.cpu_count()} cores, {model or platform.machine()}, {time.strftime('%Y-%m-%d')}"
+    used = f"{cores()} core{'s' if cores() > 1 else ''}"
+    return f"{used}, {model or platform.machine()}, {time.strftime('%Y-%m-%d')}"

@@ -1,21 +1,22 @@
 """Training for a stretch of time: a learning rate that falls along a cosine until time is up."""
 
 import math
-import os
 import time
 from typing import Any
 
 import keras
 
+from benchmarks.report import cores
+
 WALL, CPU = "wall", "cpu"
 
 
 def clock(kind: str) -> float:
-    """Minutes on a clock: the one on the wall, or processor time shared out over all cores.
+    """Minutes on a clock: the one on the wall, or processor time shared out over the cores in use.
 
     Beside other work the second says how long the same takes on a quiet machine, at the most.
     """
-    return (time.monotonic() if kind == WALL else time.process_time() / (os.cpu_count() or 1)) / 60
+    return (time.monotonic() if kind == WALL else time.process_time() / cores()) / 60
 
 
 class CosineInTime(keras.callbacks.Callback):

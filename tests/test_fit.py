@@ -81,6 +81,13 @@ def test_images_are_not_compiled_by_xla_unless_asked(pixels):
     assert pixels.jit_compile and pixels.steps_per_execution == 3
 
 
+@pytest.mark.parametrize("cell", ["row_lstm", "diagonal_bilstm"])
+def test_lstms_over_images_are_compiled_by_xla(cell):
+    model = kerasar.models.PixelRNN((2, 2, 1), 2, cell=cell, units=2, layers=1)
+    model.compile()
+    assert model.jit_compile
+
+
 def test_networks_with_dropout_are_not_compiled_by_xla_unless_asked():
     x = keras.Input((4,), dtype="int32", name="x")
     h = kerasar.layers.CausalShift()(keras.layers.Embedding(3, 6)(x))

@@ -3,7 +3,6 @@
 The chain rule makes it exact; one forward pass gives all terms at once.
 """
 
-import math
 from typing import Any
 
 import keras
@@ -297,14 +296,13 @@ class AutoregressiveDensity(DensityModel):
     # Training.
 
     def default_compilation(self) -> Config:
-        # Measured (docs/results.md): XLA pays for sequences and for images of MNIST's size; small
-        # images train as fast without, and start sooner. Random numbers of dropout and the like
-        # cost XLA more on a CPU than all it saves.
-        pixels = math.prod(size or 1 for size in self.data_shape[:2])
-        small = len(self.data_shape) == 3 and pixels < 400
+        # Measured (docs/results.md): XLA pays for sequences and for LSTMs over images. Convolutions
+        # of images train as fast or faster without, and start sooner. Random numbers of dropout
+        # and the like cost XLA more on a CPU than all it saves.
         layers = self.network._flatten_layers(include_self=False)
         random = any(getattr(layer, "seed_generator", None) is not None for layer in layers)
-        return {"jit_compile": not (small or random), "steps_per_execution": 20}
+        sequential = len(self.data_shape) < 3 or any(hasattr(x, "initial_rows") for x in layers)
+        return {"jit_compile": sequential and not random, "steps_per_execution": 20}
 
     def locate_non_finite(self, batch: Batch) -> str:
         for name, variable in ((w.path, w) for w in self.weights):
