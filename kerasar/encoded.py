@@ -1,6 +1,7 @@
 """What autoencoders share: an encoder, and an autoregressive model of data given a latent."""
 
 import os
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -8,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasar.autoregressive import AutoregressiveModel
+from kerasar.sampling.generate import Graphs
 from kerasar.serving.export_encoded import export_encoded
 from kerasar.training.batches import Batch, unpack
 from kerasar.training.checks import check_count, check_data, check_numbers, check_shape
@@ -59,7 +61,7 @@ class EncodedModel(DensityModel):
         self.latent_shape = tuple(size or 0 for size in shape)  # none is open: see below
         self._check_fit(shape)
         self.built = True
-        self._encode_graph: Any = None
+        self._graphs = Graphs()
 
     def _check_fit(self, latent_shape: Shape) -> None:
         if None in latent_shape or None in self.data_shape:
@@ -121,11 +123,15 @@ class EncodedModel(DensityModel):
         """
         check_count(batch_size, "batch_size")
         x = self.check_batch(unpack(x)).x
-        if self._encode_graph is None:
-            self._encode_graph = tf.function(self.latent_of, reduce_retracing=True, autograph=False)
-        starts = range(0, len(x), batch_size)
-        parts = [self._encode_graph(tf.constant(x[i : i + batch_size])) for i in starts]
+        graph = self._graph("encode", self.latent_of)
+        parts = [graph(tf.constant(x[i : i + batch_size])) for i in range(0, len(x), batch_size)]
         return np.concatenate([part.numpy() for part in parts])
+
+    def _graph(self, name: str, function: Callable[..., Any]) -> Any:
+        """`function` traced, once for each name."""
+        if name not in self._graphs:
+            self._graphs[name] = tf.function(function, reduce_retracing=True, autograph=False)
+        return self._graphs[name]
 
     def decode(self, latent: Any, seed: int = 0, **options: Any) -> np.ndarray:
         """Draws one example given each latent.

@@ -8,7 +8,6 @@ import tensorflow as tf
 
 from kerasar.autoregressive import AutoregressiveModel
 from kerasar.encoded import EncodedModel
-from kerasar.sampling.generate import Graphs
 from kerasar.sampling.noise import uniforms
 from kerasar.training.base_distributions import StandardNormal
 from kerasar.training.batches import Batch, unpack
@@ -68,7 +67,6 @@ class VAEModel(EncodedModel):
         self.warm_up = warm_up
         self.training_noise = keras.random.SeedGenerator()
         self.kl_tracker = keras.metrics.Mean(name="kl")
-        self._bound_graphs = Graphs()
 
     # On tensors, without checks.
 
@@ -96,22 +94,20 @@ class VAEModel(EncodedModel):
         return int(np.prod(self.latent_shape))
 
     def bound_parts(
-        self, x: Tensor, noise: Tensor, training: bool = False
+        self, x: Tensor, mean: Tensor, scale: Tensor, noise: Tensor, training: bool = False
     ) -> tuple[Tensor, Tensor]:
         """log p(x | z) for z = mean + scale · noise, and KL(q(z | x) ‖ p(z)); both `(batch,)`."""
-        mean, scale = self.posterior_of(x, training)
         log_prob = self.decoded_log_prob(x, mean + scale * noise, training)
         kl = 0.5 * (tf.square(mean) + tf.square(scale) - 1) - tf.math.log(scale)
         return log_prob, tf.reduce_sum(kl, axis=list(range(1, len(kl.shape))))
 
-    def elbo_of(self, x: Tensor, noise: Tensor) -> Tensor:
-        """`elbo` on tensors."""
-        log_prob, kl = self.bound_parts(x, noise)
+    def elbo_of(self, x: Tensor, mean: Tensor, scale: Tensor, noise: Tensor) -> Tensor:
+        """log p(x | z) - KL(q(z | x) ‖ p(z)), `(batch,)`."""
+        log_prob, kl = self.bound_parts(x, mean, scale, noise)
         return log_prob - kl
 
-    def log_weight_of(self, x: Tensor, noise: Tensor) -> Tensor:
+    def log_weight_of(self, x: Tensor, mean: Tensor, scale: Tensor, noise: Tensor) -> Tensor:
         """log p(x | z) p(z) / q(z | x), `(batch,)`: what the importance-weighted bound averages."""
-        mean, scale = self.posterior_of(x)
         z = mean + scale * noise
         flat_z, flat_noise = (tf.reshape(part, (-1, self._latent_size)) for part in (z, noise))
         log_scale = tf.reduce_sum(tf.reshape(tf.math.log(scale), (-1, self._latent_size)), axis=-1)
@@ -120,21 +116,24 @@ class VAEModel(EncodedModel):
 
     def served_log_prob(self, x: Tensor) -> Tensor:
         """What the signature `log_prob` gives: `elbo` with seed 0."""
-        return self.elbo_of(x, self._noise(0, tf.range(tf.shape(x)[0]), 0))
+        return self.elbo_of(x, *self.posterior_of(x), self._noise(0, tf.range(tf.shape(x)[0]), 0))
 
     # Training.
 
     def objective(self, batch: Batch) -> tuple[Tensor, Tensor]:
         shape = (tf.shape(batch.x)[0], *self.latent_shape)
         noise = keras.random.normal(shape, seed=self.training_noise)
-        log_prob, kl = self.bound_parts(batch.x, noise, training=True)
+        log_prob, kl = self.bound_parts(
+            batch.x, *self.posterior_of(batch.x, training=True), noise, training=True
+        )
         self.kl_tracker.update_state(kl)
         steps = tf.cast(self.optimizer.iterations, kl.dtype)
         weight = tf.minimum(steps / max(self.warm_up, 1), 1.0) if self.warm_up else 1.0
         return tf.reduce_mean(weight * kl - log_prob), kl - log_prob
 
     def nats(self, batch: Batch, training: bool) -> Tensor:
-        log_prob, kl = self.bound_parts(batch.x, self._noise(0, self.evaluated(batch), 0))
+        noise = self._noise(0, self.evaluated(batch), 0)
+        log_prob, kl = self.bound_parts(batch.x, *self.posterior_of(batch.x), noise)
         self.kl_tracker.update_state(kl)
         return kl - log_prob
 
@@ -213,18 +212,18 @@ class VAEModel(EncodedModel):
         seed = check_seed(seed)
         check_count(batch_size, "batch_size")
         x = self.check_batch(unpack(x)).x
-        if name not in self._bound_graphs:
 
-            def drawn(part: Tensor, seed: Tensor, examples: Tensor, draw: Tensor) -> Tensor:
-                return function(part, self._noise(seed, examples, draw))
+        def drawn(x: Tensor, posterior: Any, seed: Tensor, examples: Any, k: Tensor) -> Tensor:
+            return function(x, *posterior, self._noise(seed, examples, k))
 
-            self._bound_graphs[name] = tf.function(drawn, reduce_retracing=True, autograph=False)
-        graph, found = self._bound_graphs[name], []
+        encoded, graph = self._graph("posterior", self.posterior_of), self._graph(name, drawn)
+        found = []
         for start in range(0, len(x), batch_size):
             part = tf.constant(x[start : start + batch_size])
             examples = tf.range(start, start + len(part))
+            posterior = encoded(part)
             terms = [
-                graph(part, tf.constant(seed), examples, tf.constant(k)).numpy()
+                graph(part, posterior, tf.constant(seed), examples, tf.constant(k)).numpy()
                 for k in range(draws)
             ]
             found.append(log_mean_exp(np.stack(terms)))

@@ -166,7 +166,8 @@ def test_the_mean_over_all_positions_is_exact(monkeypatch):
 
 @pytest.mark.parametrize("training", [True, False])
 def test_what_is_known_and_asked_for_is_spread_evenly(training):
-    known, position = masked("random")._draw(tf.constant(24_000), training)
+    model = masked("random")
+    known, position = model._draw(model._uniforms(tf.range(24_000), training))
     known, position = known.numpy(), position.numpy()
     assert not known[np.arange(24_000), position].any()
     # How many are known, and which place is asked for, are independent and uniform.

@@ -61,7 +61,6 @@ class MaskedInputDensity(AutoregressiveDensity):
                 "Add keras.Input((), dtype='int32', name='position'), as mask_and_values takes it."
             )
         self._draws = keras.random.SeedGenerator()
-        self._evaluated = _ExamplesSeen(name="evaluated")
 
     def _find_inputs(self) -> None:
         super()._find_inputs()
@@ -139,7 +138,7 @@ class MaskedInputDensity(AutoregressiveDensity):
     def network_inputs(self, x: Tensor, condition: Any = None) -> list[Tensor]:
         """The network's inputs for one step of training, at positions drawn anew."""
         x = self._flat(x)
-        known, position = self._draw(tf.shape(x)[0], training=True)
+        known, position = self._draw(self._uniforms(tf.range(tf.shape(x)[0]), training=True))
         return self._network_inputs(x, known, position, condition)
 
     def _flat(self, x: Tensor) -> Tensor:
@@ -202,7 +201,7 @@ class MaskedInputDensity(AutoregressiveDensity):
         takes for the k-th example always the same, whatever the size of the batches.
         """
         x = self._flat(batch.x)
-        known, position = self._draw(tf.shape(x)[0], training)
+        known, position = self._draw(self._uniforms(self.evaluated(batch), training))
         if batch.length is not None:
             real = self._real(batch)
             known &= real
@@ -214,22 +213,23 @@ class MaskedInputDensity(AutoregressiveDensity):
             nats = tf.where(asked, nats, tf.zeros_like(nats))
         return nats
 
-    def _draw(self, examples: Tensor, training: bool) -> tuple[Tensor, Tensor]:
+    def _uniforms(self, examples: Tensor, training: bool) -> Tensor:
+        """Random numbers for the examples with these numbers: for its turn, and for its order."""
+        numbers = 1 + self.places if self.order == "random" else 1
+        if not training:
+            return _spread(examples, numbers)
+        # Without autocast: bfloat16 has only 128 numbers between ½ and 1.
+        return keras.random.uniform((tf.size(examples), numbers), dtype="float32", seed=self._draws)
+
+    def _draw(self, uniforms: Tensor) -> tuple[Tensor, Tensor]:
         """What is known of each example, `(examples, places)`, and which value is asked for."""
-        is_random = self.order == "random"
-        numbers = 1 + self.places if is_random else 1
-        if training:
-            # Without autocast: bfloat16 has only 128 numbers between ½ and 1.
-            uniform = keras.random.uniform((examples, numbers), dtype="float32", seed=self._draws)
-        else:
-            uniform = self._evaluated.numbers(examples, numbers)
-        turn = tf.cast(uniform[:, 0] * self.places, tf.int32)
+        turn = tf.cast(uniforms[:, 0] * self.places, tf.int32)
         turn = tf.minimum(turn, self.places - 1)[:, None]
-        if is_random:
-            visits = tf.argsort(uniform[:, 1:], axis=1, stable=True)
+        if self.order == "random":
+            visits = tf.argsort(uniforms[:, 1:], axis=1, stable=True)
             turns = tf.argsort(visits, axis=1)
         else:
-            visits = tf.broadcast_to(self.visits(), (examples, self.places))
+            visits = tf.broadcast_to(self.visits(), (tf.shape(uniforms)[0], self.places))
             turns = tf.constant(np.argsort(self.visits())[None], tf.int32)
         position = tf.gather(visits, turn, axis=1, batch_dims=1)[:, 0]
         return turns < turn, position
@@ -246,10 +246,6 @@ class MaskedInputDensity(AutoregressiveDensity):
                 "length out."
             )
         return super()._check_length(length, x)
-
-    def reset_metrics(self) -> None:
-        super().reset_metrics()
-        self._evaluated.reset_state()
 
     def default_compilation(self) -> Config:
         # Measured: XLA takes 1.3 to 1.9 times as long for images, and gains little for sequences.
@@ -268,27 +264,15 @@ class MaskedInputDensity(AutoregressiveDensity):
         return cls(**{**config, "network": network})
 
 
-class _ExamplesSeen(keras.metrics.Metric):
-    """Counts the examples of an evaluation, to give each of them numbers of its own.
+def _spread(examples: Tensor, numbers: int) -> Tensor:
+    """Numbers in [0, 1) of the examples with these numbers, float32 `(examples, numbers)`.
 
     Number j of example k is the fraction of (k · a[j] + b[j]) / 2³²: a Weyl sequence, which fills
     (0, 1) evenly, needs no generator and does not depend on how examples are batched.
     """
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(dtype="int32", **kwargs)
-        self.count = self.add_variable((), "zeros", dtype="int32", name="count")
-
-    def numbers(self, examples: Tensor, numbers: int) -> Tensor:
-        """Numbers in [0, 1) of the next examples, float32 `(examples, numbers)`."""
-        random = np.random.default_rng(0).integers(2**32, size=(2, numbers), dtype="uint32")
-        index = tf.range(self.count.value, self.count.value + examples)
-        self.count.assign_add(examples)
-        words = tf.cast(index, tf.uint32)[:, None] * (random[0] | 1) + random[1]
-        return tf.cast(tf.bitwise.right_shift(words, tf.constant(8, tf.uint32)), tf.float32) / 2**24
-
-    def result(self) -> Tensor:
-        return self.count.value
+    random = np.random.default_rng(0).integers(2**32, size=(2, numbers), dtype="uint32")
+    words = tf.cast(examples, tf.uint32)[:, None] * (random[0] | 1) + random[1]
+    return tf.cast(tf.bitwise.right_shift(words, tf.constant(8, tf.uint32)), tf.float32) / 2**24
 
 
 def check_order(order: Any, places: int) -> str | tuple[int, ...]:
