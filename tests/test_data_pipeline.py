@@ -1,5 +1,6 @@
 """The training pipeline gives every example once a pass, in an order that a seed repeats."""
 
+import keras
 import numpy as np
 import pytest
 
@@ -26,6 +27,20 @@ def test_a_seed_repeats_its_orders_and_another_does_not():
     x = np.arange(100)
     assert passes(pipeline(x, 7, seed=3)) == passes(pipeline(x, 7, seed=3))
     assert passes(pipeline(x, 7, seed=3)) != passes(pipeline(x, 7, seed=4))
+
+
+def test_without_a_seed_each_pipeline_has_orders_of_its_own_which_keras_seed_repeats():
+    x = np.arange(100)
+    found = []
+    for _ in range(2):
+        keras.utils.set_random_seed(5)
+        found.append([passes(pipeline(x, 7, seed=None)) for _ in range(2)])
+    assert found[0] == found[1] and found[0][0] != found[0][1]
+
+
+def test_tensorflow_does_not_tune_it():
+    """Its tuner sleeps for up to a minute at the end of a pass, and the pass waits for it."""
+    assert pipeline(np.arange(10), 3).options().autotune.enabled is False
 
 
 def test_the_order_does_not_depend_on_the_batch_size():

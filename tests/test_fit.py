@@ -125,8 +125,16 @@ def test_validation_data_are_scored_after_each_epoch(sequences, kind):
 
 
 def test_a_part_can_be_held_out(sequences):
-    history = compiled(sequences()).fit(X, validation_split=0.25, verbose=0).history
-    assert "val_bits_per_dim" in history
+    model, other = compiled(sequences()), compiled(sequences())
+    found = model.fit({"x": X}, validation_split=0.25, shuffle=False, verbose=0).history
+    wanted = other.fit(X[:15], validation_data=X[15:], shuffle=False, verbose=0).history
+    assert found == wanted and "val_bits_per_dim" in found
+
+
+@pytest.mark.parametrize("share", [0.99, 1.0, -0.5])
+def test_a_part_that_leaves_nothing_is_refused(sequences, share):
+    with pytest.raises(ValueError, match=f"validation_split={share} of 20 examples leaves none"):
+        compiled(sequences()).fit(X, validation_split=share, verbose=0)
 
 
 def test_penalties_of_the_network_are_trained_but_not_scored(sequences):

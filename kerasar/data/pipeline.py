@@ -14,7 +14,7 @@ def pipeline(
     x: ArrayLike | Mapping[str, Any],
     batch_size: int,
     shuffle: bool = True,
-    seed: int = 0,
+    seed: int | None = 0,
     condition: ArrayLike | Mapping[str, ArrayLike] | None = None,
 ) -> Tensor:
     """Makes a `tf.data.Dataset` of batches for `fit`, `evaluate` or a loop of your own.
@@ -28,7 +28,8 @@ def pipeline(
             `x` and perhaps `condition` and `length`.
         batch_size: int, at least 1.
         shuffle: bool. False keeps the order of `x`.
-        seed: int. Another seed shuffles otherwise.
+        seed: int. Another seed shuffles otherwise. None follows `tf.random.set_seed` alone: every
+            pipeline has orders of its own.
         condition: array, `(n, ...)`, or a dict of such arrays by input name; row i belongs to
             example i.
 
@@ -79,7 +80,11 @@ def pipeline(
     def gather(batch: Tensor) -> Tensor:
         return tf.nest.map_structure(lambda part: tf.gather(part, batch), whole)
 
-    return indices.batch(batch_size).map(gather).prefetch(tf.data.AUTOTUNE)
+    # Nothing here is worth tuning, and TensorFlow 2.21 often waits for its tuner at the end of a
+    # pass: until that wakes by itself, up to a minute later.
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return indices.batch(batch_size).map(gather).prefetch(2).with_options(options)
 
 
 def _count(x: np.ndarray[Any, Any]) -> int:

@@ -5,6 +5,7 @@ own negative log-likelihood (or an unbiased estimate or bound of it).
 """
 
 import contextlib
+import math
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -14,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 from keras import tree
 
+from kerasar.data.pipeline import pipeline
 from kerasar.training.batches import Batch, unpack
 from kerasar.training.finite_guard import FiniteGuard, StopWhenNotFinite
 from kerasar.training.metrics import BitsPerDim, Perplexity
@@ -134,17 +136,19 @@ class DensityModel(keras.Model):
         """
         self._assert_compile_called("fit")
         _refuse_labels(y, kwargs)
-        x, example, size = self._prepare(x, kwargs.get("batch_size"), "x")
-        if kwargs.get("validation_data") is not None:
-            held_out, _, _ = self._prepare(
-                kwargs["validation_data"], kwargs.get("batch_size"), "validation_data"
-            )
-            kwargs["validation_data"] = (held_out,)
-            if isinstance(held_out, tf.data.Dataset):
-                kwargs["validation_data"] = held_out
-        if isinstance(x, tf.data.Dataset):
-            kwargs.setdefault("shuffle", False)  # Keras would warn that it cannot
+        batch_size = kwargs.get("batch_size")
+        x, example, size = self._prepare(x, batch_size, "x")
+        held_out = kwargs.pop("validation_data", None)
+        if held_out is not None:
+            held_out, _, _ = self._prepare(held_out, batch_size, "validation_data")
+        elif kwargs.get("validation_split") and not isinstance(x, tf.data.Dataset):
+            x, held_out = _split(x, kwargs.pop("validation_split"))
         self.begin(x)
+        if held_out is not None:
+            held_out_size = kwargs.get("validation_batch_size") or batch_size
+            kwargs["validation_data"] = _batches(held_out, held_out_size, shuffle=False)
+        x = _batches(x, batch_size, kwargs.pop("shuffle", True))
+        kwargs["shuffle"] = False  # that is done
         self._watch(example, size)
         callbacks = kwargs.pop("callbacks", None) or []
         if not isinstance(callbacks, (list, tuple)):
@@ -161,6 +165,7 @@ class DensityModel(keras.Model):
         if not kwargs.get("_use_cached_eval_dataset"):
             _refuse_labels(y, kwargs)
             x, _, _ = self._prepare(x, kwargs.get("batch_size"), "x")
+            x = _batches(x, kwargs.get("batch_size"), shuffle=False)
         with _plain_errors():
             return super().evaluate(x, **kwargs)
 
@@ -237,8 +242,8 @@ class DensityModel(keras.Model):
             checked = x.map(self._check_in_pipeline)
             return checked, batch, int(batch.x.shape[0])
         batch = self.check_batch(unpack(x), name)
-        parts = batch.present()
-        example = Batch(**tree.map_structure(tf.convert_to_tensor, _head(parts)))
+        parts = tree.map_structure(_as_keras_has_it, batch.present())
+        example = Batch(**tree.map_structure(lambda part: tf.convert_to_tensor(part[:1]), parts))
         data = parts["x"] if set(parts) == {"x"} else parts
         return data, example, min(batch_size or 32, len(batch.x))
 
@@ -297,12 +302,31 @@ def _given(kwargs: Config) -> Config:
     return {key: value for key, value in kwargs.items() if value is not None}
 
 
-def _head(parts: Config) -> Config:
-    """The first example, in the types that Keras turns arrays into."""
+def _as_keras_has_it(part: Any) -> np.ndarray:
+    """An array, real numbers in Keras' usual type."""
+    part = np.asarray(part)
+    if np.issubdtype(part.dtype, np.floating):
+        return part.astype(keras.config.floatx(), copy=False)
+    return part
 
-    def head(part: Any) -> np.ndarray:
-        part = np.asarray(part[:1])
-        floating = np.issubdtype(part.dtype, np.floating)
-        return part.astype(keras.config.floatx()) if floating else part
 
-    return tree.map_structure(head, parts)
+def _batches(x: Any, batch_size: int | None, shuffle: bool) -> tf.data.Dataset:
+    """Arrays as batches; a dataset as it is."""
+    if isinstance(x, tf.data.Dataset):
+        return x
+    return pipeline(x, batch_size or 32, shuffle, seed=None)
+
+
+def _split(x: Any, share: float) -> tuple[Any, Any]:
+    """Arrays without their last part, and that part."""
+    count = len(tree.flatten(x)[0])
+    kept = math.floor(count * (1 - share))
+    if not 0 < kept < count:
+        raise ValueError(
+            f"validation_split={share} of {count} examples leaves none to learn from or to "
+            "validate on. Take a number between 0 and 1, or give more data."
+        )
+    return tuple(
+        tree.map_structure(lambda part, rows=rows: part[rows], x)
+        for rows in (slice(kept), slice(kept, None))
+    )
