@@ -22,6 +22,7 @@ def receptive_field_figure(field: Any, heading: str | None = None) -> Figure:
     """
     from matplotlib.figure import Figure
     from matplotlib.patches import Patch, Rectangle
+    from matplotlib.ticker import MaxNLocator
 
     marks = {**dict.fromkeys(field.offsets, _SEEN), **dict.fromkeys(field.blind_spot, _BLIND)}
     if marks and len(next(iter(marks))) == 1:
@@ -46,6 +47,7 @@ def receptive_field_figure(field: Any, heading: str | None = None) -> Figure:
     axes.set_ylim(bottom + 0.5, top - 0.5)
     axes.set_aspect("equal" if tall > 1 else "auto")
     axes.set_xlabel("columns from the pixel" if tall > 1 else "steps from the present")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_yticks(range(top, bottom + 1) if tall > 1 else [])
     if tall > 1:
         axes.set_ylabel("rows")
