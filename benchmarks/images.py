@@ -24,7 +24,7 @@ from benchmarks.trial import train, trial_parser, write_result
 
 #: For each model its builder and a size that suits the budget.
 MODELS: dict[str, tuple[str, dict[str, Any]]] = {
-    "gated": ("GatedPixelCNN", dict(filters=32, blocks=7, skip_filters=64, head_filters=64)),
+    "gated": ("GatedPixelCNN", dict(filters=32, blocks=6, skip_filters=64, head_filters=64)),
     "pixelcnn": ("PixelCNN", dict(filters=32, blocks=8, head_filters=64)),
     "row_lstm": ("PixelRNN", dict(cell="row_lstm", units=24, layers=4, head_filters=64)),
     "diagonal_bilstm": ("PixelRNN", dict(cell="diagonal_bilstm", units=16, layers=3)),
@@ -70,12 +70,11 @@ def build(
 
 
 def main() -> None:
-    parser = trial_parser(__doc__, "results/images", 60.0, batch_size=32, learning_rate=2e-3)
+    parser = trial_parser(__doc__, "results/images", 60.0, batch_size=16, learning_rate=2e-3)
     parser.add_argument("model", nargs="?", choices=list(MODELS), default="gated")
     parser.add_argument("--data", choices=DATA, default=DATA[0])
     parser.add_argument("--data-dir", type=Path, default=Path("../shared/data"))
     parser.add_argument("--precision", choices=["float32", "mixed_bfloat16"], default="float32")
-    parser.add_argument("--jit", choices=["auto", "yes", "no"], default="auto", help="XLA or not")
     parser.add_argument("--filters", type=int, help="of the convolutions")
     parser.add_argument("--blocks", type=int, help="of PixelCNNs")
     parser.add_argument("--units", type=int, help="of LSTMs")
@@ -89,8 +88,7 @@ def main() -> None:
         options.minutes, options.filters, options.blocks, options.units = 0.01, 4, 2, 4
         options.layers, options.batch_size = 2, 20
     model, size = build(options, images["train"].shape[1:], levels)
-    jit_compile = None if options.jit == "auto" else options.jit == "yes"
-    model.compile(keras.optimizers.Adam(options.learning_rate), jit_compile=jit_compile)
+    model.compile(keras.optimizers.Adam(options.learning_rate))
     best, training = train(
         model,
         options,

@@ -102,7 +102,7 @@ def main() -> None:
         warm_up=options.warm_up,
         likelihood=Bernoulli(),
     )
-    model.compile(keras.optimizers.Adam(options.learning_rate), jit_compile=False)
+    model.compile(keras.optimizers.Adam(options.learning_rate))
     best, training = train(
         model,
         options,
