@@ -58,7 +58,7 @@ def test_piano_rolls_become_sequences(tmp_path):
 
 @pytest.mark.parametrize("model", ["gated", "diagonal_bilstm"])
 def test_images(tmp_path, model):
-    run("images", model, "--tiny", "--jit", "no", "--out", tmp_path)
+    run("images", model, "--tiny", "--out", tmp_path)
     found = result(tmp_path)
     # 36 random bits are 25 nats, a bit each.
     assert 24 < found["test_nats"] < 30

@@ -47,7 +47,7 @@ def pipeline(
     >>> [batch.tolist() for batch in batches.as_numpy_iterator()]
     [[10, 11], [12]]
     """
-    import tensorflow as tf
+    from kerasar.training.array_batches import array_batches
 
     try:
         batch_size = operator.index(batch_size)
@@ -69,22 +69,7 @@ def pipeline(
     examples: Any = {name: _rows(part, count, name) for name, part in x.items()}
     if set(examples) == {"x"}:
         examples = examples["x"]
-
-    # Only indices are shuffled: a buffer of whole examples would double the memory.
-    indices = tf.data.Dataset.range(count)
-    if shuffle:
-        indices = indices.shuffle(count, seed=seed, reshuffle_each_iteration=True)
-    with tf.device("CPU:0"):  # the whole set need not fit on a GPU
-        whole = tf.nest.map_structure(tf.constant, examples)
-
-    def gather(batch: Tensor) -> Tensor:
-        return tf.nest.map_structure(lambda part: tf.gather(part, batch), whole)
-
-    # Nothing here is worth tuning, and TensorFlow 2.21 often waits for its tuner at the end of a
-    # pass: until that wakes by itself, up to a minute later.
-    options = tf.data.Options()
-    options.autotune.enabled = False
-    return indices.batch(batch_size).map(gather).prefetch(2).with_options(options)
+    return array_batches(examples, batch_size, shuffle, seed)
 
 
 def _count(x: np.ndarray[Any, Any]) -> int:

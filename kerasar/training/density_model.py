@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 from keras import tree
 
-from kerasar.data.pipeline import pipeline
+from kerasar.training.array_batches import array_batches
 from kerasar.training.batches import Batch, unpack
 from kerasar.training.finite_guard import FiniteGuard, StopWhenNotFinite
 from kerasar.training.metrics import BitsPerDim, Perplexity
@@ -314,7 +314,7 @@ def _batches(x: Any, batch_size: int | None, shuffle: bool) -> tf.data.Dataset:
     """Arrays as batches; a dataset as it is."""
     if isinstance(x, tf.data.Dataset):
         return x
-    return pipeline(x, batch_size or 32, shuffle, seed=None)
+    return array_batches(x, batch_size or 32, shuffle)
 
 
 def _split(x: Any, share: float) -> tuple[Any, Any]:
