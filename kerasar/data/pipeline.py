@@ -47,7 +47,7 @@ def pipeline(
     >>> [batch.tolist() for batch in batches.as_numpy_iterator()]
     [[10, 11], [12]]
     """
-    from kerasar.training.array_batches import array_batches
+    import tensorflow as tf
 
     try:
         batch_size = operator.index(batch_size)
@@ -69,7 +69,20 @@ def pipeline(
     examples: Any = {name: _rows(part, count, name) for name, part in x.items()}
     if set(examples) == {"x"}:
         examples = examples["x"]
-    return array_batches(examples, batch_size, shuffle, seed)
+
+    # As `kerasar.training.array_batches`, which this room may not import.
+    indices = tf.data.Dataset.range(count)
+    if shuffle:
+        indices = indices.shuffle(count, seed=seed, reshuffle_each_iteration=True)
+    with tf.device("CPU:0"):
+        whole = tf.nest.map_structure(tf.constant, examples)
+
+    def gather(batch: Tensor) -> Tensor:
+        return tf.nest.map_structure(lambda part: tf.gather(part, batch), whole)
+
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return indices.batch(batch_size).map(gather).prefetch(2).with_options(options)
 
 
 def _count(x: np.ndarray[Any, Any]) -> int:
