@@ -24,11 +24,16 @@ from benchmarks.trial import train, trial_parser, write_result
 
 #: For each model its builder and a size that suits the budget.
 MODELS: dict[str, tuple[str, dict[str, Any]]] = {
-    "gated": ("GatedPixelCNN", dict(filters=32, blocks=6, skip_filters=64, head_filters=64)),
+    "gated": (
+        "GatedPixelCNN",
+        dict(filters=32, blocks=6, first_kernel_size=21, skip_filters=64, head_filters=64),
+    ),
     "pixelcnn": ("PixelCNN", dict(filters=32, blocks=8, head_filters=64)),
     "row_lstm": ("PixelRNN", dict(cell="row_lstm", units=24, layers=4, head_filters=64)),
     "diagonal_bilstm": ("PixelRNN", dict(cell="diagonal_bilstm", units=16, layers=3)),
 }
+#: What else suits colours: channels in groups of three, more of them, and sight that costs less.
+COLOUR = {"gated": dict(filters=48, first_kernel_size=7, skip_filters=48, head_filters=48)}
 DATA = ("binarized_mnist", "mnist", "cifar10")
 _PARTS = ("train", "valid", "test")
 
@@ -64,6 +69,8 @@ def build(
     builder, size = MODELS[options.model]
     names = ("units", "layers") if builder == "PixelRNN" else ("filters", "blocks")
     given = {name: getattr(options, name) for name in names}
+    if shape[-1] > 1:
+        size = {**size, **COLOUR.get(options.model, {})}
     size = {**size, **{name: value for name, value in given.items() if value is not None}}
     likelihood = Bernoulli() if levels == 2 else None
     return getattr(kerasar.models, builder)(shape, levels, likelihood=likelihood, **size), size

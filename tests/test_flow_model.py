@@ -106,15 +106,24 @@ def test_cores_share_the_work_and_draw_the_same_samples(cores, monkeypatch):
     monkeypatch.setattr("os.cpu_count", lambda: cores)
     model = plane(condition_shape=(3,))
     labels = np.tile(LABELS, (30, 1))
-    drawn = model.sample(1200, seed=3, condition=labels)
-    shared = model.sample(1100, seed=3, condition=labels[:1100], jit_compile=True)
-    np.testing.assert_allclose(shared, drawn[:1100], atol=1e-5)
+    for seed, given in ((3, labels[:1100]), (4, labels[1100:0:-1])):
+        drawn = model.sample(1200, seed=seed, condition=np.resize(given, (1200, 3)))
+        shared = model.sample(1100, seed=seed, condition=given, jit_compile=True)
+        np.testing.assert_allclose(shared, drawn[:1100], atol=1e-5)
 
 
-def test_few_sizes_are_ever_compiled_and_little_is_drawn_in_vain(monkeypatch):
-    monkeypatch.setattr("os.cpu_count", lambda: 3)
+def test_what_is_compiled_draws_from_the_weights_of_the_day():
+    model = plane()
+    before = model.sample(20, seed=3, jit_compile=True)
+    randomise(model, seed=5)
+    after = model.sample(20, seed=3, jit_compile=True)
+    np.testing.assert_allclose(after, model.sample(20, seed=3), atol=1e-5)
+    assert np.abs(after - before).max() > 0.01
+
+
+def test_few_sizes_are_ever_compiled_and_little_is_drawn_in_vain():
     counts = np.arange(1, 10_001)
-    rooms = np.array([np.prod(_shares(int(count))) for count in counts])
+    rooms = np.array([np.prod(_shares(int(count), cores=3)) for count in counts])
     assert len(set(rooms)) < 80
     assert (counts <= rooms).all() and (rooms <= counts * 9 / 8 + 3 * 16).all()
 
