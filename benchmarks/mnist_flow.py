@@ -47,15 +47,17 @@ def build(options: argparse.Namespace, shape: tuple[int, ...]) -> Any:
     if options.model == "nice":
         width = 8 if options.tiny else options.hidden
         return kerasar.models.NICE(shape[0], hidden_units=(width,) * 5, levels=256)
-    filters = 4 if options.tiny else options.filters
+    filters = [4, 4, 4] if options.tiny else options.filters
     return kerasar.models.MultiscaleRealNVP(shape, filters=filters, blocks=options.blocks)
 
 
 def main() -> None:
-    parser = trial_parser(__doc__, "results/mnist_flow", 60.0, batch_size=64, learning_rate=2e-3)
+    parser = trial_parser(__doc__, "results/mnist_flow", 60.0, batch_size=32, learning_rate=3e-3)
     parser.add_argument("--model", choices=["multiscale", "nice"], default="multiscale")
     parser.add_argument("--data-dir", help="where TensorFlow Datasets keeps MNIST")
-    parser.add_argument("--filters", type=int, default=16)
+    parser.add_argument(
+        "--filters", type=int, nargs=3, default=[32, 32, 32], help="of each stage and the last"
+    )
     parser.add_argument("--blocks", type=int, default=2)
     parser.add_argument("--hidden", type=int, default=1000, help="width of NICE's networks")
     options = parser.parse_args()

@@ -119,6 +119,15 @@ def test_the_multiscale_flow_has_the_papers_parts():
     assert kinds == ["Logit", *stage, *stage, *on_pixels * 4, "FactorOut"]
 
 
+@pytest.mark.parametrize(("filters", "used"), [(2, [2, 4, 8]), ([3, 5, 2], [3, 5, 2])])
+def test_each_stage_has_its_own_number_of_filters(filters, used):
+    flow = kerasar.models.MultiscaleRealNVP((28, 28, 1), filters=filters, blocks=1).bijection
+    for count in used:
+        networks = [part.network for part in flow.bijections if hasattr(part, "network")]
+        assert {network.filters for network in networks} == {count}
+        flow = flow.bijections[-1].rest
+
+
 def test_real_nvp_alternates_random_halves_with_their_complements():
     flow = RealNVP(6, 4, 6, seed=3).bijection
     randomise(flow)
@@ -167,6 +176,8 @@ def test_nice_scales_at_its_end_only_and_takes_integers():
         (lambda: RealNVP(2, depth=0), "depth must be at least 1"),
         (lambda: MultiscaleRealNVP((30, 28, 1)), "multiples of 4, but image_shape is"),
         (lambda: Glow((28, 28, 1), stages=3), "multiples of 8"),
+        (lambda: MultiscaleRealNVP((28, 28, 1), filters=[8, 8]), "3 in all, but got"),
+        (lambda: MultiscaleRealNVP((28, 28, 1), filters=[8, 0, 8]), "each of filters must be"),
         (lambda: MultiscaleRealNVP((28, 28)), r"\(height, width, channels\), but got"),
         (lambda: Glow((28, 28, 1), alpha=0.7), "alpha between 0 and"),
     ],

@@ -19,7 +19,7 @@ def MultiscaleRealNVP(
     image_shape: Sequence[int],
     levels: int | None = 256,
     stages: int = 2,
-    filters: int = 32,
+    filters: int | Sequence[int] = 32,
     blocks: int = 2,
     alpha: float = 0.05,
     condition_shape: Sequence[int] | None = None,
@@ -39,7 +39,9 @@ def MultiscaleRealNVP(
         image_shape: `(height, width, channels)`. Each stage halves height and width.
         levels: int. The images hold integers in `[0, levels)`. None for real numbers in [0, 1].
         stages: int. How many stages come before the last: 28×28 images take 2.
-        filters: int. Channels of the networks in the first stage; doubled by each stage.
+        filters: int. Channels of the networks in the first stage; doubled by each stage. Or a
+            sequence, one number for each stage and one for the last, which costs less: doubling
+            spends most of the time on the smallest images.
         blocks: int. Residual blocks of each network.
         alpha: float in (0, ½). How far the logit keeps pixels off black and white.
         condition_shape: `(features,)`, or `(height, width, channels)`; None without condition.
@@ -49,7 +51,8 @@ def MultiscaleRealNVP(
         A `FlowModel`.
 
     Raises:
-        ValueError: if height or width cannot be halved `stages` times.
+        ValueError: if height or width cannot be halved `stages` times, or if `filters` has
+            another number of them.
 
     References:
         Dinh, Sohl-Dickstein & Bengio. Density estimation using Real NVP. ICLR 2017, section 4.1.
@@ -57,7 +60,7 @@ def MultiscaleRealNVP(
     """
     check_count(stages, "stages", least=0)
     height, width, channels = check_image_shape(image_shape, stages)
-    flow = _flow(height, width, channels, stages, filters, blocks)
+    flow = _flow(height, width, channels, stages, _each_stage(filters, stages), blocks)
     return FlowModel(
         [Logit(alpha=alpha, name="logit"), *flow],
         (height, width, channels),
@@ -84,8 +87,26 @@ def check_image_shape(image_shape: Sequence[int], halvings: int) -> tuple[int, i
     return height, width, channels
 
 
+def _each_stage(filters: int | Sequence[int], stages: int) -> list[int]:
+    """Channels of the networks in each stage, and in the last."""
+    if not isinstance(filters, Sequence):
+        return [check_count(filters, "filters") * 2**stage for stage in range(stages + 1)]
+    if len(filters) != stages + 1:
+        raise ValueError(
+            f"filters needs a number for each of the {stages} stages and one for the last, "
+            f"{stages + 1} in all, but got {tuple(filters)}."
+        )
+    return [check_count(count, "each of filters") for count in filters]
+
+
 def _flow(
-    height: int, width: int, channels: int, stages: int, filters: int, blocks: int, stage: int = 0
+    height: int,
+    width: int,
+    channels: int,
+    stages: int,
+    filters: list[int],
+    blocks: int,
+    stage: int = 0,
 ) -> list[Bijection]:
     """The bijections from one stage on."""
 
@@ -94,7 +115,9 @@ def _flow(
         steps: list[Bijection] = []
         for i in range(count):
             name = f"{kind}_{stage}_{i}"
-            network = ResidualConvNet(2 * moved, filters, blocks, 2 if even else 1, name="network")
+            network = ResidualConvNet(
+                2 * moved, filters[stage], blocks, 2 if even else 1, name="network"
+            )
             coupling = AffineCoupling(kind, invert=i % 2 == 1, network=network, name=name)
             steps += [ActNorm(name=f"norm_{name}"), coupling]
         return steps
@@ -103,7 +126,7 @@ def _flow(
         return [*couplings("checkerboard", 4, channels), FactorOut(name=f"factor_out_{stage}")]
     on_pixels = couplings("checkerboard", 3, channels)
     on_channels = couplings("channelwise", 3, 2 * channels)
-    rest = _flow(height // 2, width // 2, 2 * channels, stages - 1, 2 * filters, blocks, stage + 1)
+    rest = _flow(height // 2, width // 2, 2 * channels, stages - 1, filters, blocks, stage + 1)
     return [
         *on_pixels,
         Squeeze2D(name=f"squeeze_{stage}"),
