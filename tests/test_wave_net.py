@@ -225,7 +225,7 @@ def test_in_low_precision_it_is_nearly_the_same():
         (dict(hop=4), "hop=4.*got none.*local_features"),
         (dict(local_features=2, hop=3), "multiple of 3, but WaveNet got length=16. Take length=15"),
         (dict(cycles=0), "cycles must be at least 1, but got 0"),
-        (dict(classes=0), "classes must be at least 1, but got 0"),
+        (dict(classes=0), "classes must be at least 2, but got 0"),
         (dict(inputs="bits"), "inputs='bits'"),
     ],
 )

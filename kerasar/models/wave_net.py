@@ -5,27 +5,19 @@ splits into a filter and a gate, tanh ⊙ σ; its result goes on as a residual a
 layers, to the head. What the sequence is conditioned on enters both halves of every gate.
 """
 
-from typing import NamedTuple
-
 import keras
 from keras import layers as L
 from keras import ops
 
 from kerasar.autoregressive import AutoregressiveModel
 from kerasar.layers import CausalShift
+from kerasar.models.conditions import global_condition
 from kerasar.models.sequence_ends import SequenceEnds
 from kerasar.training.checks import check_count
 from kerasar.training.likelihoods import Categorical, Likelihood
 from kerasar.typing import Tensor
 
 _UPSAMPLING = ("repeat", "learned")
-
-
-class _Conditions(NamedTuple):
-    """Inputs of the network, and what they put into every gate: `(batch, 1 or time, channels)`."""
-
-    inputs: list[Tensor]
-    parts: dict[str, Tensor]
 
 
 def wave_net(
@@ -53,16 +45,13 @@ def wave_net(
         `(batch, time, parameters)`.
     """
     sizes = {"filters": filters, "skip_filters": skip_filters, "cycles": cycles, "hop": hop}
-    sizes |= {
-        "cycle_length": cycle_length,
-        "kernel_size": kernel_size,
-        "classes": 1 if classes is None else classes,
-    }
+    sizes |= {"cycle_length": cycle_length, "kernel_size": kernel_size}
     for name, size in sizes.items():
         check_count(size, name)
     likelihood = Categorical() if likelihood is None else likelihood
     ends = SequenceEnds("WaveNet", length, levels, likelihood, variables)
-    given = _conditions(length, filters, classes, global_features, local_features, hop, upsampling)
+    given = global_condition("WaveNet", classes, global_features, filters, places=1)
+    given |= _local_condition(length, filters, local_features, hop, upsampling)
 
     h = ends.encoded(inputs, filters)
     h = CausalShift(name="shift")(h)  # from here on, step t knows only steps < t
@@ -77,7 +66,7 @@ def wave_net(
             dilation_rate=2 ** (i % cycle_length),
             name=f"conv{i}",
         )(h)
-        for name, part in given.parts.items():  # V·h of the paper, for filter and gate at once
+        for name, (_, part) in given.items():  # V·h of the paper, for filter and gate at once
             part = L.Dense(2 * filters, use_bias=False, name=f"{name}{i}")(part)
             both = L.Add(name=f"with_{name}{i}")([both, part])
         signal, gate = ops.split(both, 2, axis=-1)
@@ -91,24 +80,14 @@ def wave_net(
     h = L.Dense(skip_filters, activation="relu", name="skips")(h)
     h = L.Dense(skip_filters, activation="relu", name="head")(h)
     h = L.Dense(ends.parameters, name="parameters")(h)
-    inputs_of_all = [ends.x, *given.inputs] if given.inputs else ends.x
-    return keras.Model(inputs_of_all, h, name="wave_net")
+    conditions = [tensor for tensor, _ in given.values()]
+    return keras.Model([ends.x, *conditions] if conditions else ends.x, h, name="wave_net")
 
 
-def _conditions(
-    length: int | None,
-    filters: int,
-    classes: int | None,
-    global_features: int | None,
-    local_features: int | None,
-    hop: int,
-    upsampling: str,
-) -> _Conditions:
-    if classes is not None and global_features is not None:
-        raise ValueError(
-            "The global condition is either a class or a vector, but WaveNet got both "
-            f"classes={classes} and global_features={global_features}. Leave one out."
-        )
+def _local_condition(
+    length: int | None, filters: int, local_features: int | None, hop: int, upsampling: str
+) -> dict[str, tuple[Tensor, Tensor]]:
+    """The input `local` and what it puts into every gate, `(batch, time, channels)`, if any."""
     if upsampling not in _UPSAMPLING:
         raise ValueError(
             f"WaveNet takes upsampling {' or '.join(map(repr, _UPSAMPLING))}, but got "
@@ -125,19 +104,11 @@ def _conditions(
             f"must be a multiple of {hop}, but WaveNet got length={length}. Take "
             f"length={length // hop * hop or hop}."
         )
-    inputs, parts = [], {}
-    if classes is not None:
-        inputs.append(keras.Input((), dtype="int32", name="global"))
-        h = L.Embedding(classes, filters, name="class")(inputs[-1])
-        parts["global"] = ops.expand_dims(h, 1)
-    elif global_features is not None:
-        inputs.append(keras.Input((global_features,), name="global"))
-        parts["global"] = ops.expand_dims(inputs[-1], 1)
-    if local_features is not None:
-        steps = None if length is None else length // hop
-        inputs.append(keras.Input((steps, local_features), name="local"))
-        parts["local"] = _upsampled(inputs[-1], filters, hop, upsampling)
-    return _Conditions(inputs, parts)
+    if local_features is None:
+        return {}
+    check_count(local_features, "local_features")
+    series = keras.Input((None if length is None else length // hop, local_features), name="local")
+    return {"local": (series, _upsampled(series, filters, hop, upsampling))}
 
 
 def _upsampled(series: Tensor, filters: int, hop: int, upsampling: str) -> Tensor:
