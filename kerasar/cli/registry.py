@@ -170,7 +170,8 @@ MODELS: Mapping[str, ModelEntry] = MappingProxyType(
         "multiscale-realnvp": ModelEntry(
             builder="kerasar.models:MultiscaleRealNVP",
             about="images; couplings at several scales (Dinh et al. 2017)",
-            training={"": Training(epochs=10, batch_size=64, learning_rate=1e-3)},
+            training={"": Training(epochs=10, batch_size=32, learning_rate=3e-3)},
+            settings={"images": {"filters": (32, 32, 32)}},
         ),
         "glow": ModelEntry(
             builder="kerasar.models:Glow",
