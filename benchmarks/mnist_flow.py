@@ -52,7 +52,7 @@ def build(options: argparse.Namespace, shape: tuple[int, ...]) -> Any:
 
 
 def main() -> None:
-    parser = trial_parser(__doc__, "results/mnist_flow", 60.0, batch_size=32, learning_rate=3e-3)
+    parser = trial_parser(__doc__, "results/mnist_flow", 60.0, batch_size=16, learning_rate=2e-3)
     parser.add_argument("--model", choices=["multiscale", "nice"], default="multiscale")
     parser.add_argument("--data-dir", help="where TensorFlow Datasets keeps MNIST")
     parser.add_argument(

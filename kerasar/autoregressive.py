@@ -109,7 +109,7 @@ class AutoregressiveModel(AutoregressiveDensity):
         options = check_options(self, temperature, top_k, top_p)
         seed, method = check_seed(seed), check_method(self, method)
         shape = self._sampled_shape(length, image_shape)
-        condition = self.check_condition(condition, num_samples, shape[0])
+        condition = self.check_condition(condition, num_samples, shape)
         values = np.zeros((num_samples, *shape), "int32" if self.discrete else "float32")
         known = np.zeros(values.shape, bool)
         if prompt is not None:
@@ -172,7 +172,7 @@ class AutoregressiveModel(AutoregressiveDensity):
         seed, method = check_seed(seed), check_method(self, method)
         values, known = check_given(images, known, self.data_shape, self.data_levels, "images")
         values = values.astype("int32" if self.discrete else "float32")
-        condition = self.check_condition(condition, len(values), values.shape[1])
+        condition = self.check_condition(condition, len(values), values.shape[1:])
         drawn = generate(
             self,
             values,

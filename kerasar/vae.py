@@ -97,6 +97,7 @@ class VAEModel(EncodedModel):
         self, x: Tensor, mean: Tensor, scale: Tensor, noise: Tensor, training: bool = False
     ) -> tuple[Tensor, Tensor]:
         """log p(x | z) for z = mean + scale · noise, and KL(q(z | x) ‖ p(z)); both `(batch,)`."""
+        noise = tf.cast(noise, scale.dtype)
         log_prob = self.decoded_log_prob(x, mean + scale * noise, training)
         kl = 0.5 * (tf.square(mean) + tf.square(scale) - 1) - tf.math.log(scale)
         return log_prob, tf.reduce_sum(kl, axis=list(range(1, len(kl.shape))))
@@ -108,6 +109,7 @@ class VAEModel(EncodedModel):
 
     def log_weight_of(self, x: Tensor, mean: Tensor, scale: Tensor, noise: Tensor) -> Tensor:
         """log p(x | z) p(z) / q(z | x), `(batch,)`: what the importance-weighted bound averages."""
+        noise = tf.cast(noise, scale.dtype)
         z = mean + scale * noise
         flat_z, flat_noise = (tf.reshape(part, (-1, self._latent_size)) for part in (z, noise))
         log_scale = tf.reduce_sum(tf.reshape(tf.math.log(scale), (-1, self._latent_size)), axis=-1)

@@ -109,3 +109,11 @@ def test_what_a_model_cannot_do_is_said(trained):
     assert "VAEModel scores whole examples" in said
     said = refuse("sample", trained / "gated-pixelcnn", "--classes", "7")
     assert "must name classes of the model, 0, 1" in said
+
+
+def test_images_that_no_picture_can_show_are_refused_before_training(tmp_path):
+    np.savez(tmp_path / "rgba.npz", x_train=np.zeros((20, 4, 4, 4), "uint8"))
+    out = tmp_path / "run"
+    said = refuse("train", "pixelcnn", "--data", tmp_path / "rgba.npz", "--out", out)
+    assert "1 or 3 channels, but those of" in said and "have 4" in said
+    assert not out.exists()

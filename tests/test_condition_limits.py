@@ -73,3 +73,20 @@ def test_an_open_length_that_is_probed_or_checked_holds_whole_steps():
     drawn = model.sample(1, length=14, condition=np.zeros((1, 2, 2)))
     assert drawn.shape == (1, 14)
     assert open_length(model.condition_limits, 64) == 70
+
+
+@pytest.mark.parametrize(
+    ("together", "axes"),
+    [
+        (lambda h, c: L.Add()([h, L.Dense(6)(c)]), (0,)),
+        (lambda h, c: L.Concatenate()([h, c]), (0,)),
+        (lambda h, c: L.Add()([h, L.Dense(6)(L.GlobalAveragePooling1D(keepdims=True)(c))]), None),
+    ],
+    ids=["added", "joined", "summed up first"],
+)
+def test_what_lies_beside_data_of_any_length_is_found_by_trial(together, axes):
+    x = keras.Input((None,), dtype="int32", name="x")
+    beside = keras.Input((None, 2), name="beside")
+    h = together(CausalShift()(L.Embedding(4, 6)(x)), beside)
+    found = condition_limits(keras.Model([x, beside], L.Dense(4)(h)), x_index=0)
+    assert found.get("beside") == (None if axes is None else ConditionLimits(beside=axes))

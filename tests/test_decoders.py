@@ -65,6 +65,30 @@ def test_given_a_latent_probabilities_sum_to_one(builder, shape, likelihood):
 
 
 @pytest.mark.parametrize("builder", BUILDERS)
+def test_colours_are_drawn_as_full_passes_draw_them(builder):
+    model = build(builder, (3, 4, 3))
+    check_samples(model.decoder, num_samples=4, condition=RNG.normal(size=(4, 2)))
+
+
+@pytest.mark.parametrize("builder", BUILDERS)
+def test_the_sizes_it_has_of_itself_suit_grey_and_colour(builder):
+    for shape in ((8, 8, 1), (8, 8, 3)):
+        assert builder(shape).data_shape == shape
+
+
+def test_bounds_in_float64():
+    keras.config.set_dtype_policy("float64")
+    try:
+        model = build(PixelVAE)
+        model.compile()
+        model.fit(GREY, verbose=0)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert np.isfinite(model.elbo(GREY)).all()
+    assert np.isfinite(model.log_prob(GREY, 2)).all()
+
+
+@pytest.mark.parametrize("builder", BUILDERS)
 @pytest.mark.parametrize("latent_shape", [(2,), (3, 4, 2), (5, 7, 1), (1, 1, 3)], ids=str)
 def test_samplers_agree_given_latents(builder, latent_shape):
     model = build(builder, latent_shape=latent_shape)

@@ -225,3 +225,18 @@ def test_a_dataset_is_checked_as_it_streams(sequences, value, dtype, jit_compile
 def test_fit_asks_for_compile_first(sequences):
     with pytest.raises(ValueError, match="compile"):
         sequences().fit(X)
+
+
+def test_a_dataset_of_booleans_is_one_of_zeros_and_ones(sequences):
+    model = compiled(sequences())
+    bits = X > 1
+    expected = model.evaluate(bits, verbose=0)
+    dataset = tf.data.Dataset.from_tensor_slices(bits).batch(6)
+    np.testing.assert_allclose(model.evaluate(dataset, verbose=0), expected, rtol=1e-5)
+    model.fit(dataset, verbose=0)
+
+
+def test_a_value_out_of_range_in_a_dataset_is_told_in_plain_words(sequences):
+    dataset = tf.data.Dataset.from_tensor_slices(X + 1).batch(6)
+    with pytest.raises(ValueError, match=r"smallest and largest values are 1 3\.$"):
+        compiled(sequences()).fit(dataset, verbose=0)

@@ -12,7 +12,7 @@ from kerasar.testing import (
     check_samples,
     randomise,
 )
-from kerasar.training import Bernoulli
+from kerasar.training import Bernoulli, DiscretizedLogisticMixture
 
 GREY = np.random.default_rng(0).integers(0, 3, (6, 9, 9, 1)).astype("int32")
 COLOUR = np.random.default_rng(0).integers(0, 3, (6, 4, 5, 3)).astype("int32")
@@ -104,6 +104,15 @@ def test_samplers_agree(name):
         check_samples(model, num_samples=8)
 
 
+def test_samplers_agree_on_colours_of_a_class_and_beside_a_map():
+    rng = np.random.default_rng(0)
+    condition = {"global": np.arange(3), "local": rng.normal(size=(3, 3, 4, 2))}
+    for likelihood in (None, DiscretizedLogisticMixture(3, variables=3)):
+        model = gated((3, 4, 3), classes=3, local_features=2, likelihood=likelihood)
+        randomise(model.network)
+        check_samples(model, num_samples=3, condition=condition)
+
+
 @pytest.mark.parametrize("name", BUILDERS)
 def test_an_open_size_is_trained_and_sampled_at_any(name):
     model = BUILDERS[name]((None, None, 1))
@@ -142,6 +151,25 @@ def test_samplers_agree_on_conditions(options):
     np.testing.assert_array_equal(drawn[0], drawn[2])
 
 
+def test_a_map_beside_an_image_of_any_size_has_its_size():
+    model = gated((None, None, 1), local_features=2)
+    drawn = model.sample(1, image_shape=(4, 5), condition=np.zeros((1, 4, 5, 2)))
+    assert drawn.shape == (1, 4, 5, 1)
+    for size in ((6, 7), (2, 2), (1, 1), (4, 6)):
+        local = np.zeros((1, *size, 2))
+        with pytest.raises(ValueError, match=r"'local' lies beside.*example is \(4, 5, 1\)"):
+            model.sample(1, image_shape=(4, 5), condition=local)
+        with pytest.raises(ValueError, match="'local' lies beside the data"):
+            model.log_prob(GREY[:1, :4, :5], local)
+
+
+def test_a_class_out_of_range_is_refused_before_training():
+    model = gated((9, 9, 1), classes=4)
+    model.compile("adam")
+    with pytest.raises(ValueError, match=r"'global' must lie in \[0, 4\).*holds 5"):
+        model.fit({"x": GREY, "condition": np.arange(6)}, verbose=0)
+
+
 def test_the_mask_orders_colours():
     """Each colour's outputs depend on the colours that the mask allows, and on all of those."""
     for kind, least in (("A", 1), ("B", 0)):
@@ -170,3 +198,29 @@ def test_what_does_not_fit_is_refused():
         gated((4, 4, 1), classes=3, global_features=2)
     with pytest.raises(ValueError, match=r"image.*\(batch, 4, 4, 1\)|shape \(batch, 4, 4, 1\)"):
         gated((4, 4, 1)).log_prob(COLOUR[:, :4, :4])
+    with pytest.raises(ValueError, match="These are colour images, and the model is for grey"):
+        gated((4, 5, 1)).log_prob(COLOUR)
+    with pytest.raises(ValueError, match="These are grey images, and the model is for colour"):
+        gated((9, 9, 3)).log_prob(GREY)
+    with pytest.raises(ValueError, match="needs? .*channel axis"):
+        gated((9, 9, 1)).log_prob(GREY[..., 0])
+    with pytest.raises(ValueError, match=r"\(batch, 4, 5, 1\), but its shape is \(3, 5, 1\)\.$"):
+        gated((4, 5, 1)).log_prob(GREY[0, :3, :5])
+
+
+@pytest.mark.parametrize("name", BUILDERS)
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        (dict(filters=32), ValueError, "3 colours.*filters=32.*multiple of 3, for example 33"),
+        (dict(head_filters=4), ValueError, "3 colours.*head_filters=4"),
+        (dict(filters=4.5), TypeError, "filters must be"),
+        (dict(blocks=0), ValueError, "blocks must be at least 1"),
+        (dict(likelihood=Bernoulli), TypeError, "such as Bernoulli.*<class"),
+        (dict(likelihood="bernoulli"), TypeError, "such as Bernoulli.*'bernoulli'"),
+    ],
+    ids=str,
+)
+def test_sizes_that_do_not_fit_are_named_as_they_were_given(name, options, error, message):
+    with pytest.raises(error, match=message):
+        BUILDERS[name]((4, 4, 3), **options)

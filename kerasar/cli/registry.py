@@ -87,6 +87,12 @@ MODELS: Mapping[str, ModelEntry] = MappingProxyType(
             about="grey or colour images; Row LSTM (van den Oord et al. 2016a)",
             training={"": Training(epochs=20, batch_size=32, learning_rate=1e-3)},
         ),
+        "pixelrnn-diagonal": ModelEntry(
+            builder="kerasar.models:PixelRNN",
+            about="grey or colour images; Diagonal BiLSTM (van den Oord et al. 2016a)",
+            training={"": Training(epochs=20, batch_size=32, learning_rate=2e-3)},
+            settings={"images": {"cell": "diagonal_bilstm", "units": 18, "layers": 3}},
+        ),
         "pixelcnn-autoencoder": ModelEntry(
             builder="kerasar.models:PixelCNNAutoencoder",
             about="images; a latent, and Gated PixelCNN given it (van den Oord et al. 2016b)",
@@ -96,6 +102,8 @@ MODELS: Mapping[str, ModelEntry] = MappingProxyType(
             builder="kerasar.models:PixelVAE",
             about="images; a normal latent, and Gated PixelCNN given it (Gulrajani et al. 2017)",
             training={"": Training(epochs=20, batch_size=32, learning_rate=1e-3)},
+            # Fewer steps than 1,000 are made on it: the KL term must have its whole weight before.
+            settings={"digits": {"warm_up": 300}},
         ),
         "masked-input-lenet": ModelEntry(
             builder="kerasar.models:MaskedInputLeNet",

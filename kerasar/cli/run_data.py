@@ -48,7 +48,8 @@ def named(data: ImageData, spec: str, part: str, conditional: bool = False) -> N
     Raises:
         ValueError: if classes are wanted and the data have none.
     """
-    train, test = _examples(data, conditional)
+    why = "The model was trained with the class of each image"
+    train, test = examples(data, why if conditional else None)
     if part == "auto":
         part = "test" if _has_own_test(spec) else "all"
     if part == "all" and not _has_own_test(spec):
@@ -62,13 +63,22 @@ def named(data: ImageData, spec: str, part: str, conditional: bool = False) -> N
     return Named(_joined(train, test), train_names + test_names)
 
 
-def _examples(data: ImageData, conditional: bool) -> tuple[Batch, Batch]:
-    if not conditional:
+def examples(data: ImageData, why_classes: str | None) -> tuple[Batch, Batch]:
+    """Images to train on and to test on, with their classes as conditions if those are wanted.
+
+    Args:
+        data: from `load_images`.
+        why_classes: what wants them, for the message; None where nothing does.
+
+    Raises:
+        ValueError: if classes are wanted and the data have none.
+    """
+    if why_classes is None:
         return data.train, data.test
     if data.train_labels is None or data.test_labels is None:
         raise ValueError(
-            "The model was trained with the class of each image, but DATA has none. Add labels: "
-            "arrays y_train and y_test, or a subfolder for each class."
+            f"{why_classes}, but DATA has none. Add labels: arrays y_train and y_test, or a "
+            "subfolder for each class."
         )
     return (
         {"x": data.train, "condition": data.train_labels},

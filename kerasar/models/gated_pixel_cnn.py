@@ -41,6 +41,8 @@ def gated_pixel_cnn(
     """
     likelihood = Categorical() if likelihood is None else likelihood
     ends = ImageEnds("GatedPixelCNN", image_shape, levels, likelihood)
+    ends.check_widths(filters=filters, skip_filters=skip_filters, head_filters=head_filters)
+    check_count(blocks, "blocks")
     given = global_condition("GatedPixelCNN", classes, global_features, filters, places=2)
     if local_features is not None:
         check_count(local_features, "local_features")

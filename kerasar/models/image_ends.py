@@ -41,7 +41,12 @@ class ImageEnds:
             if size is not None:
                 check_count(size, f"image_shape's {name}")
         check_count(levels, "levels", least=2)
-        self.channels: int = image_shape[-1]
+        if not isinstance(likelihood, Likelihood):
+            raise TypeError(
+                f"{builder} takes a likelihood of kerasar.training, such as Bernoulli(), but got "
+                f"{likelihood!r}."
+            )
+        self.builder, self.channels = builder, int(image_shape[-1])
         if likelihood.event_size not in (None, self.channels):
             raise ValueError(
                 f"{builder} got image_shape={tuple(image_shape)}, but its likelihood "
@@ -55,6 +60,16 @@ class ImageEnds:
         #: The input of the network, `(batch, height, width, channels)`.
         self.x = keras.Input(tuple(image_shape), dtype="int32", name="x")
         self._levels = levels
+
+    def check_widths(self, **widths: int) -> None:
+        """Raises a ValueError or TypeError unless these numbers of channels suit all colours."""
+        for name, width in widths.items():
+            if check_count(width, name) % self.colours:
+                raise ValueError(
+                    f"{self.builder} draws the {self.colours} colours of a pixel in turn and gives "
+                    f"each the same share of its channels, but got {name}={width}. Take a multiple "
+                    f"of {self.colours}, for example {width + -width % self.colours}."
+                )
 
     def encoded(self) -> Tensor:
         """The pixels in [-1, 1], not shifted yet."""

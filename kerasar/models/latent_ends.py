@@ -1,6 +1,7 @@
 """The two sides of an autoencoder of images: from pixels to a latent, and from it to a map."""
 
 import math
+from collections.abc import Sequence
 
 import keras
 from keras import layers as L
@@ -43,6 +44,11 @@ class LatentEnds:
             raise ValueError(
                 f"{builder} needs image_shape=(height, width, channels), all of them known, but "
                 f"got {tuple(image_shape)}."
+            )
+        if not isinstance(latent_shape, Sequence):
+            raise TypeError(
+                f"latent_shape of {builder} must be a shape such as (32,) or (7, 7, 4), but got "
+                f"{latent_shape!r}."
             )
         for size in (*image_shape, *latent_shape):
             check_count(size, "a size in image_shape or latent_shape")

@@ -11,6 +11,7 @@ from keras import layers as L
 from kerasar.autoregressive import AutoregressiveModel
 from kerasar.layers import MaskedConv2D
 from kerasar.models.image_ends import ImageEnds, ImageShape
+from kerasar.training.checks import check_count
 from kerasar.training.likelihoods import Categorical, Likelihood
 
 
@@ -32,6 +33,8 @@ def pixel_cnn(
     """
     likelihood = Categorical() if likelihood is None else likelihood
     ends = ImageEnds("PixelCNN", image_shape, levels, likelihood)
+    ends.check_widths(filters=filters, head_filters=head_filters)
+    check_count(blocks, "blocks")
     h = MaskedConv2D(2 * filters, first_kernel_size, mask="A", colours=ends.colours, name="first")(
         ends.encoded()
     )
@@ -70,7 +73,7 @@ def PixelCNN(
         blocks: residual blocks.
         kernel_size: of the convolution in a block, odd.
         first_kernel_size: of the first convolution, odd.
-        head_filters: width of the two 1×1 layers at the end.
+        head_filters: width of the 1×1 layer before the last one.
         likelihood: of a value or a pixel; `Categorical()` if None.
 
     Returns:

@@ -9,7 +9,7 @@ def PixelCNNAutoencoder(
     image_shape: tuple[int, int, int],
     levels: int = 256,
     latent_shape: tuple[int, ...] = (32,),
-    filters: int = 32,
+    filters: int = 36,
     blocks: int = 4,
     kernel_size: int = 3,
     first_kernel_size: int = 3,

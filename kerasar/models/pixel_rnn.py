@@ -45,16 +45,10 @@ def pixel_rnn(
         near = difflib.get_close_matches(str(cell).lower(), _CELLS, n=1, cutoff=0.3)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         raise ValueError(f"cell must be one of {list(_CELLS)}, but got {cell!r}.{hint}")
-    check_count(units, "units")
     check_count(layers, "layers")
     likelihood = Categorical() if likelihood is None else likelihood
     ends = ImageEnds("PixelRNN", image_shape, levels, likelihood)
-    if units % ends.colours:
-        raise ValueError(
-            f"PixelRNN draws the {ends.colours} colours of a pixel in turn and gives each the same "
-            f"share of its units, but got units={units}. Take a multiple of {ends.colours}, for "
-            f"example {units + -units % ends.colours}."
-        )
+    ends.check_widths(units=units, head_filters=head_filters)
     lstm, width = _CELLS[cell]
     parts = 4 * lstm.directions  # three gates and the content
 

@@ -200,7 +200,7 @@ class Signatures:
                 finite = tf.reduce_all(tf.math.is_finite(part))
                 checks.append(tf.debugging.Assert(finite, [f"{name} must be finite"]))
             if name in self.model.condition_limits:
-                checks += self.model.condition_limits[name].assertions(part, shape[1], name)
+                checks += self.model.condition_limits[name].assertions(part, shape[1:], name)
             with tf.control_dependencies(checks):
                 named[name] = tf.identity(part)
         return named

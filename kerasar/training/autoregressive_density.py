@@ -75,7 +75,7 @@ class AutoregressiveDensity(DensityModel):
             t.name: t.dtype for i, t in enumerate(self.network.inputs) if i != self._x_index
         }
         #: What conditions must be like beyond their shapes, by input name.
-        self.condition_limits = condition_limits(self.network)
+        self.condition_limits = condition_limits(self.network, self._x_index)
         #: Shape of one example; None where a size is open.
         self.data_shape: Shape = tuple(self.network.inputs[self._x_index].shape[1:])
 
@@ -199,35 +199,35 @@ class AutoregressiveDensity(DensityModel):
 
     def check_batch(self, batch: Batch, name: str = "x") -> Batch:
         x = check_data(batch.x, self.data_shape, self.data_levels, name)
-        condition = self.check_condition(batch.condition, len(x), x.shape[1])
+        condition = self.check_condition(batch.condition, len(x), x.shape[1:])
         return Batch(x, condition, self._check_length(batch.length, x))
 
     def check_signature(self, batch: Batch, name: str = "x") -> None:
         check_shape(tuple(batch.x.shape), self.data_shape, name)
-        self.check_condition(batch.condition, int(batch.x.shape[0]), batch.x.shape[1])
+        self.check_condition(batch.condition, int(batch.x.shape[0]), tuple(batch.x.shape[1:]))
 
     def condition_assertions(self, batch: Batch) -> list[Any]:
         if batch.condition is None:
             return []
-        length = tf.shape(batch.x)[1]
+        sizes = tf.shape(batch.x)[1:]
         parts = self.condition_tensors(batch.condition)
         return [
             assertion
             for name, part in zip(self.condition_shapes, parts, strict=True)
             if name in self.condition_limits
-            for assertion in self.condition_limits[name].assertions(part, length, name)
+            for assertion in self.condition_limits[name].assertions(part, sizes, name)
         ]
 
-    def check_condition(self, condition: Any, examples: int, length: int | None = None) -> Any:
+    def check_condition(self, condition: Any, examples: int, sizes: Shape | None = None) -> Any:
         """The condition by name, as arrays with one row for each example.
 
         Args:
             condition: what a user passes.
             examples: how many the data hold.
-            length: steps of the data, if they are sequences.
+            sizes: shape of one example of the data, where it matters.
 
         Raises:
-            ValueError: if it is missing, superfluous, misnamed, of another shape or length, or
+            ValueError: if it is missing, superfluous, misnamed, of another shape or size, or
                 a class that the network does not know.
         """
         if not self.condition_shapes:
@@ -254,7 +254,7 @@ class AutoregressiveDensity(DensityModel):
         for name, shape in self.condition_shapes.items():
             array = check_kind(condition[name], f"condition '{name}'")
             limits = self.condition_limits.get(name, ConditionLimits())
-            limits.check_steps(array.shape, length, name)
+            limits.check_sizes(array.shape, sizes, name)
             array = check_numbers(array, shape, f"condition '{name}'")
             if keras.backend.is_int_dtype(self._condition_dtypes[name]):
                 check_whole(array, f"condition '{name}'")

@@ -89,23 +89,28 @@ def check_whole(array: np.ndarray, name: str, where: str = "") -> None:
 
 def check_shape(actual: tuple[int, ...], shape: Shape, name: str) -> None:
     """Raises a ValueError unless `actual` is `(batch, *shape)`."""
-    fits = len(actual) == len(shape) + 1 and all(
-        want is None or want == have for want, have in zip(shape, actual[1:], strict=True)
-    )
-    if not fits:
+    if not actual or not _fits(actual[1:], shape):
         wanted = ", ".join("any" if size is None else str(size) for size in shape)
         hint = ""
-        if len(actual) == len(shape) and _fits(actual, shape):
+        if shape and _fits(actual, shape):
             hint = f" For one example, pass {name}[None]."
-        elif len(actual) == len(shape) and shape[-1] == 1:
+        elif len(shape) == 3 and shape[-1] == 1 and _fits(actual[1:], shape[:-1]):
             hint = f" Grey images need a channel axis: pass {name}[..., None]."
-        raise ValueError(
-            f"{name} must have shape (batch, {wanted}), but its shape is {actual}.{hint}"
-        )
+        elif len(actual) == len(shape) + 1 == 4 and {actual[-1], shape[-1]} == {1, 3}:
+            kinds = ("colour", "grey") if shape[-1] == 1 else ("grey", "colour")
+            hint = (
+                f" These are {kinds[0]} images, and the model is for {kinds[1]} ones. Convert them, "
+                f"or build the model with {actual[-1]} for the last size of image_shape."
+            )
+        wanted = f"(batch, {wanted})" if shape else "(batch,)"
+        raise ValueError(f"{name} must have shape {wanted}, but its shape is {actual}.{hint}")
 
 
 def _fits(actual: tuple[int, ...], shape: Shape) -> bool:
-    return all(want is None or want == have for want, have in zip(shape, actual, strict=True))
+    """Whether a shape is the one wanted, where open sizes fit all."""
+    return len(actual) == len(shape) and all(
+        want is None or want == have for want, have in zip(shape, actual, strict=True)
+    )
 
 
 def check_given(

@@ -237,7 +237,7 @@ class DensityModel(keras.Model):
             example = next(iter(x.take(1)), None)
             if example is None:
                 raise ValueError(f"{name} is an empty dataset. Give at least one batch.")
-            batch = unpack(example)
+            batch = _counted(unpack(example))
             self.check_signature(batch, name)
             checked = x.map(self._check_in_pipeline)
             return checked, batch, int(batch.x.shape[0])
@@ -248,12 +248,17 @@ class DensityModel(keras.Model):
         return data, example, min(batch_size or 32, len(batch.x))
 
     def _check_in_pipeline(self, *data: Any) -> Any:
-        batch = unpack(data)
+        batch = _counted(unpack(data))
         levels = getattr(self, "data_levels", None)
         found = value_assertions(batch.x, levels) + self.condition_assertions(batch)
         with tf.control_dependencies(found):
             parts = tree.map_structure(tf.identity, batch.present())
         return parts["x"] if set(parts) == {"x"} else parts
+
+
+def _counted(batch: Batch) -> Batch:
+    """Tensors that hold False and True, as 0 and 1: as arrays are taken."""
+    return batch._replace(x=tf.cast(batch.x, tf.uint8)) if batch.x.dtype == tf.bool else batch
 
 
 def value_assertions(x: Tensor, levels: int | None) -> list[Any]:
@@ -285,7 +290,7 @@ def _plain_errors() -> Iterator[None]:
         found = re.search(r"x must[^\n]*", str(error))
         if found is None:
             raise
-        text = found.group().split("[[")[0].strip()
+        text = found.group().split("[[")[0].strip().replace("] [", " ").rstrip("]")
         raise ValueError(f"A batch of the dataset does not fit the model: {text}.") from error
 
 

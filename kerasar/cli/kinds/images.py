@@ -30,28 +30,29 @@ class Images(Kind):
     def load(
         self, spec: str, data_dir: Path | None, levels: int | None, settings: dict[str, Any]
     ) -> Loaded:
+        from kerasar.cli.run_data import examples
         from kerasar.data import load_images
 
         images = load_images(spec, data_dir, levels)
-        train: Any = images.train
-        test: Any = images.test
+        channels = images.train.shape[-1]
+        if channels not in (1, 3):
+            raise ValueError(
+                "The command draws what a model makes, so images must be grey or RGB, with 1 or 3 "
+                f"channels, but those of '{spec}' have {channels}. Leave out the others (the last "
+                "one of RGBA is how opaque a pixel is), or train in Python."
+            )
+        conditional = settings.get("conditional")
+        why = "--conditional needs the class of each image" if conditional else None
+        train, test = examples(images, why)
         arguments: dict[str, Any] = {
             "image_shape": images.train.shape[1:],
             "levels": images.levels,
         }
-        if settings.get("conditional"):
-            if images.train_labels is None or images.test_labels is None:
-                raise ValueError(
-                    "--conditional needs the class of each image, but DATA has none. Add labels: "
-                    "arrays y_train and y_test, or a subfolder for each class."
-                )
-            train = {"x": train, "condition": images.train_labels}
-            test = {"x": test, "condition": images.test_labels}
         learn, choose = hold_out(train, self.noun)
         height, width = images.train.shape[1:3]
         about = f"{height}×{width}, {images.levels} levels"
         kept: dict[str, Any] = {"image_shape": list(images.train.shape[1:])}
-        if settings.get("conditional"):
+        if conditional:
             count = int(max(train["condition"].max(), test["condition"].max())) + 1
             arguments["classes"], kept["classes"] = count, [str(i) for i in range(count)]
         return Loaded(images.name, learn, choose, test, arguments, about, kept, images)
