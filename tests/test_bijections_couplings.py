@@ -324,6 +324,18 @@ def test_a_spline_bends_within_a_bin_as_the_paper_has_it():
             np.testing.assert_allclose(layer(np.array([[0.3, x]]))[0][0, 1], y, atol=1e-12)
 
 
+@pytest.mark.parametrize("kept", [0.3, 3.0, 10.0, 1e4])
+def test_in_the_box_a_spline_is_finite_and_stays_there_however_steep_it_is(kept):
+    """Rounding carries numbers near a knot over the edges of their bins."""
+    layer = built(RationalQuadraticSplineCoupling(hidden_units=(6,), bound=3.0), VECTORS[:, :2])
+    inside = np.linspace(-3, 3, 20_001, dtype="float32")
+    x = np.stack([np.full_like(inside, kept), inside], axis=-1)
+    for way in (layer, layer.inverse):
+        z, log_det = way(x)
+        assert np.isfinite(log_det).all()
+        assert np.abs(np.asarray(z)[:, 1]).max() <= 3.0 + 1e-5
+
+
 @pytest.mark.parametrize("value", [-1e4, -3.0, 3.0, 3.5, 1e4])
 def test_outside_of_the_box_a_number_stays_as_it_is(value):
     layer = built(RationalQuadraticSplineCoupling(**SPLINE), VECTORS[:, :2])
@@ -372,6 +384,15 @@ def test_a_number_depends_on_all_numbers_before_it_and_no_other(hidden, conditio
     expected = np.tril(np.ones((6, 6), bool))
     np.testing.assert_array_equal(seen(lambda x: layer(x, **given), x), expected)
     np.testing.assert_array_equal(seen(lambda z: layer.inverse(z, **given), x), expected)
+
+
+def test_few_hidden_units_are_spread_over_all_numbers():
+    x = np.random.default_rng(0).normal(size=(8, 20)).astype("float32")
+    layer = built(MaskedAutoregressive((8,), activation="tanh"), x)
+    found = seen(layer, x)
+    assert not np.triu(found, 1).any()
+    np.fill_diagonal(found, False)
+    assert found[:, :-1].any(axis=0).all()  # all but the last one tell others something
 
 
 def test_unbounded_garbage_in_later_places_does_not_reach_earlier_ones():

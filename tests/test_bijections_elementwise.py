@@ -87,8 +87,10 @@ def test_logit_by_its_formula():
     np.testing.assert_allclose(log_det, np.log(0.08 / (p * (1 - p))).sum(axis=1), rtol=1e-12)
 
 
-def test_a_little_outside_of_its_domain_the_logit_goes_on_and_further_out_it_is_nan():
+def test_a_little_outside_of_its_interval_the_logit_goes_on_and_further_out_it_is_nan():
     layer = Logit(alpha=0.05)  # p reaches 1 at x = 1 + 0.05 / 0.9
+    ends, log_det = layer(np.array([[end] for end in layer.domain], "float32"))
+    assert np.isfinite(ends).all() and np.isfinite(log_det).all()
     near, _ = layer(np.array([[-0.05], [1.05]], "float32"))
     assert np.isfinite(near).all()
     for x in (-0.06, 1.06, 1e4, -1e4):
@@ -105,7 +107,10 @@ def test_the_latents_of_a_logit_reach_a_little_beyond_its_interval():
 
 
 def test_a_logit_says_its_domain():
-    assert Logit(-1.0, 2.0).domain == (-1.0, 2.0)
+    low, high = Logit(-1.0, 2.0, alpha=0.05).domain
+    beyond = 3 * 0.05 / 0.9  # where p reaches 0 and 1
+    np.testing.assert_allclose([low, high], [-1 - beyond, 2 + beyond], rtol=1e-5)
+    assert -1 - beyond < low and high < 2 + beyond
 
 
 @pytest.mark.parametrize(

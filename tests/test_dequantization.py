@@ -12,6 +12,7 @@ import kerasar
 from kerasar.layers import AffineCoupling, Logit, Squeeze2D
 from kerasar.testing import randomise
 from kerasar.training import Dequantization, VariationalDequantization
+from kerasar.training.log_mean_exp import log_mean_exp
 
 PAIRS = np.array(list(itertools.product(range(3), repeat=2)))
 
@@ -97,10 +98,10 @@ def test_numbers_outside_go_to_the_first_or_last_level():
     np.testing.assert_array_equal(found, [0, 0, 3, 3])
 
 
-def variational():
-    noise = [AffineCoupling(invert=bool(i), **TINY) for i in range(2)]
-    dequantize = VariationalDequantization(3, noise)
-    flow = [Logit(), AffineCoupling(**TINY)]
+def variational(dtype="float32"):
+    noise = [AffineCoupling(invert=bool(i), dtype=dtype, **TINY) for i in range(2)]
+    dequantize = VariationalDequantization(3, noise, dtype=dtype)
+    flow = [Logit(dtype=dtype), AffineCoupling(dtype=dtype, **TINY)]
     model = kerasar.FlowModel(flow, (2,), dequantize=dequantize)
     randomise(model.bijection)
     randomise(model.dequantization)
@@ -139,6 +140,11 @@ def test_learned_noise_is_trained_and_saved(tmp_path):
     np.testing.assert_allclose(loaded.log_prob(PAIRS), model.log_prob(PAIRS), rtol=1e-6)
 
 
+def test_learned_noise_in_float64():
+    model = variational(dtype="float64")
+    assert model.log_prob(PAIRS).dtype == "float64"
+
+
 def test_learned_noise_serves_images():
     noise = [AffineCoupling("checkerboard", **TINY)]
     flow = [Logit(), AffineCoupling("checkerboard", **TINY)]
@@ -150,3 +156,8 @@ def test_bijections_of_noise_must_keep_the_shape():
     dequantize = VariationalDequantization(4, [Squeeze2D()])
     with pytest.raises(ValueError, match="one number of noise for each integer"):
         kerasar.FlowModel([Logit()], (4, 4, 1), dequantize=dequantize)
+
+
+def test_all_draws_without_probability_have_none():
+    draws = np.array([[-np.inf, -1.0], [-np.inf, -np.inf]], "float32")
+    np.testing.assert_allclose(log_mean_exp(draws), [-np.inf, -1 - np.log(2)], rtol=1e-6)

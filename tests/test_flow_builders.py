@@ -56,6 +56,30 @@ def test_a_fitted_density_integrates_to_one(name):
     assert total_probability(model, points.shape[1]) == pytest.approx(1, abs=1e-3)
 
 
+def test_a_fitted_density_of_images_integrates_to_one_over_its_domain():
+    keras.utils.set_random_seed(0)
+    model = MultiscaleRealNVP((1, 2, 1), levels=None, stages=0, filters=4, blocks=1)
+    points = 1 / (1 + np.exp(-toy_density("moons", 640)))
+    model.compile(keras.optimizers.Adam(0.01), jit_compile=False)
+    history = model.fit(points.reshape(-1, 1, 2, 1), epochs=10, batch_size=64, verbose=0).history
+    assert history["loss"][-1] < history["loss"][0]
+    low, high = model.domain
+    side = low + (np.arange(800) + 0.5) * (high - low) / 800
+    x = np.stack(np.meshgrid(side, side), axis=-1).reshape(-1, 1, 2, 1)
+    total = np.exp(model.log_prob(x).astype("float64")).sum() * ((high - low) / 800) ** 2
+    assert total == pytest.approx(1, abs=1e-3)
+    assert np.isfinite(model.log_prob(model.sample(200))).all()
+
+
+def test_numbers_of_any_scale_are_learned_on_the_line():
+    incomes = 50_000 + 10_000 * np.random.default_rng(0).normal(size=(600, 1))
+    model = PiecewiseLinearFlow(20, standardize=True)
+    model.compile(keras.optimizers.Adam(0.02), jit_compile=False)
+    model.fit(incomes, epochs=10, verbose=0)
+    true = np.log(10_000 * np.sqrt(2 * np.pi * np.e))
+    assert -model.log_prob(incomes).mean() == pytest.approx(true, abs=0.1)
+
+
 @pytest.mark.parametrize("name", FLOWS)
 def test_the_way_back_is_that_of_the_model(name):
     build, data = FLOWS[name]

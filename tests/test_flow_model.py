@@ -278,15 +278,34 @@ def test_a_missing_or_wrong_condition_is_refused():
 
 def test_data_outside_a_bounded_domain_are_refused():
     model = kerasar.FlowModel([Logit(name="pixels"), *couplings()], (2,))
-    with pytest.raises(ValueError, match=r"\[0, 1\], the domain of layer 'pixels'.*is 1.5"):
+    with pytest.raises(ValueError, match=r"1.05.*\], the domain of layer 'pixels'.*is 1.5"):
         model.log_prob([[0.5, 1.5]])
 
 
 def test_numbers_that_leave_a_domain_inside_the_flow_are_refused():
     model = kerasar.FlowModel([*couplings(), Logit(name="late")], (2,))
     assert np.isfinite(model.log_prob([[0.5, 0.5]])).all()
-    with pytest.raises(ValueError, match=r"x\[1\] is not a number. Layer 'late' is the first"):
-        model.log_prob([[0.5, 0.5], [0.5, 7.0]])
+    for what, ask in (("log-probability", model.log_prob), ("latent", model.latent)):
+        message = rf"{what} of x\[1\] is not a number. Layer 'late' is the first"
+        with pytest.raises(ValueError, match=message):
+            ask([[0.5, 0.5], [0.5, 7.0]])
+
+
+def test_latents_that_a_bounded_layer_does_not_reach_are_refused():
+    model = kerasar.FlowModel([Inverse(Logit(name="pixels"))], (2,))
+    assert np.isfinite(model.from_latent([[0.5, 0.5]])).all()
+    with pytest.raises(ValueError, match=r"latent z\[1\] of model.*are not numbers.*Uniform"):
+        model.from_latent([[0.5, 0.5], [0.5, 7.0]])
+    with pytest.raises(ValueError, match="sample [0-9]+ of model.*are not numbers"):
+        model.sample(100)
+
+
+def test_a_circle_is_no_way_between_latents_of_a_bounded_base():
+    model = kerasar.FlowModel([Inverse(Logit(alpha=1e-6))], (2,), Uniform())
+    ends = np.zeros(2), np.ones(2)
+    assert np.isfinite(model.interpolate(*ends, path="line")).all()
+    with pytest.raises(ValueError, match="base of Uniform. Pass path='line'"):
+        model.interpolate(*ends)
 
 
 def test_weights_that_are_not_finite_give_no_density():

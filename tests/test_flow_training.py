@@ -7,7 +7,7 @@ import tensorflow as tf
 from flows import IMAGES, LABELS, POINTS, TINY, couplings, integers, pictures, plane
 
 import kerasar
-from kerasar.layers import ActNorm, AffineCoupling, StandardizeBijection
+from kerasar.layers import ActNorm, AffineCoupling, Logit, StandardizeBijection
 
 FAST = dict(jit_compile=False, steps_per_execution=1)
 
@@ -174,18 +174,91 @@ def test_an_optimizer_of_ones_own_is_left_alone():
 def test_averaged_weights_are_validated_and_kept():
     adam = keras.optimizers.SGD(0.05, use_ema=True, ema_momentum=0.5)
     model = compiled(plane(), adam)
-    names = []
+    raw = []
 
     class Look(keras.callbacks.Callback):
-        def on_epoch_end(self, epoch, logs=None):
-            names.append((logs["val_loss"], [w.numpy() for w in self.model.trainable_weights]))
+        def on_train_batch_end(self, batch, logs=None):
+            raw[:] = self.model.get_weights()
 
-    model.fit(POINTS, validation_data=POINTS, epochs=1, verbose=0, callbacks=[Look()])
-    validated, raw = names[-1]
+    history = model.fit(POINTS, validation_data=POINTS, verbose=0, callbacks=[Look()]).history
+    validated = history["val_loss"][0]
     kept = -model.log_prob(POINTS).mean()
     assert validated == pytest.approx(kept, rel=1e-5)
     model.set_weights(raw)
     assert abs(-model.log_prob(POINTS).mean() - kept) > 1e-4
+
+
+def test_callbacks_at_the_end_of_an_epoch_see_averaged_weights_wherever_training_ends(tmp_path):
+    adam = keras.optimizers.SGD(0.05, use_ema=True, ema_momentum=0.9)
+    model = compiled(plane(), adam)
+    best = keras.callbacks.ModelCheckpoint(tmp_path / "best.weights.h5", save_weights_only=True)
+    stop = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: setattr(model, "stop_training", epoch == 1)
+    )
+    history = model.fit(
+        POINTS, validation_data=POINTS, epochs=5, batch_size=2, verbose=0, callbacks=[best, stop]
+    ).history
+    assert len(history["val_loss"]) == 2
+    assert -model.log_prob(POINTS).mean() == pytest.approx(history["val_loss"][-1], rel=1e-5)
+    model.load_weights(tmp_path / "best.weights.h5")
+    assert -model.log_prob(POINTS).mean() == pytest.approx(history["val_loss"][-1], rel=1e-5)
+
+
+def test_averages_do_not_disturb_training():
+    def trained(**average):
+        keras.utils.set_random_seed(0)
+        model = compiled(plane(), keras.optimizers.SGD(0.05, **average))
+        seen = []
+        look = keras.callbacks.LambdaCallback(
+            on_train_batch_begin=lambda batch, logs=None: seen.append(model.get_weights())
+        )
+        model.fit(POINTS, epochs=2, batch_size=4, shuffle=False, verbose=0, callbacks=[look])
+        return seen
+
+    for plain, averaged in zip(trained(), trained(use_ema=True), strict=True):
+        for a, b in zip(plain, averaged, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-6)
+
+
+def test_a_layer_that_takes_statistics_is_the_first():
+    flow = [AffineCoupling(hidden_units=(4,)), StandardizeBijection(name="late")]
+    with pytest.raises(ValueError, match="'late' takes its statistics.*must be the first"):
+        compiled(kerasar.FlowModel(flow, (2,))).fit(POINTS, verbose=0)
+
+
+def test_statistics_of_data_without_end_are_not_waited_for():
+    model = compiled(kerasar.FlowModel([StandardizeBijection(name="first")], (2,)))
+    endless = tf.data.Dataset.from_tensor_slices(POINTS).batch(4).repeat()
+    with pytest.raises(ValueError, match="'first'.*no end.*adapt"):
+        model.fit(endless, steps_per_epoch=2, verbose=0)
+
+
+@pytest.mark.parametrize("bad", [1.2, -0.2, np.nan])
+def test_a_dataset_outside_of_a_bounded_domain_is_refused(bad):
+    model = compiled(kerasar.FlowModel([Logit()], (2,)))
+    x = np.full((8, 2), 0.5, "float32")
+    x[5, 1] = bad
+    dataset = tf.data.Dataset.from_tensor_slices(x).batch(4)
+    with pytest.raises(ValueError, match="x must"):
+        model.evaluate(dataset, verbose=0)
+
+
+def test_a_condition_that_is_not_finite_is_refused_in_a_dataset():
+    model = compiled(
+        kerasar.FlowModel([AffineCoupling(hidden_units=(4,))], (2,), condition_shape=(1,))
+    )
+    condition = np.zeros((len(POINTS), 1), "float32")
+    condition[3] = np.nan
+    dataset = tf.data.Dataset.from_tensor_slices({"x": POINTS, "condition": condition}).batch(4)
+    with pytest.raises(ValueError, match="x must have a finite condition"):
+        model.fit(dataset, verbose=0)
+
+
+def test_nan_in_a_dataset_is_told_before_statistics_are_taken():
+    model = compiled(kerasar.FlowModel([StandardizeBijection()], (2,)))
+    dataset = tf.data.Dataset.from_tensor_slices(np.full((8, 2), np.nan, "float32")).batch(4)
+    with pytest.raises(ValueError, match="x must be finite"):
+        model.fit(dataset, verbose=0)
 
 
 # What is not finite.

@@ -215,7 +215,7 @@ def _fit(
     learn = parts["train"]
     batches = math.ceil(sizes(learn) / settings.batch_size)
     rate = keras.optimizers.schedules.CosineDecay(settings.learning_rate, batches * settings.epochs)
-    model.compile(optimizer=keras.optimizers.Adam(rate))
+    model.compile(optimizer=keras.optimizers.Adam(rate, global_clipnorm=model.clip_norm))
     best = KeepBest(run)
     best.set_model(model)
     progress = TrainingProgress(console, settings.epochs, batches, kind.unit)

@@ -69,6 +69,15 @@ def load_vectors(
             "One tenth of the rows, and at least 1, is held out for testing, so there must be at "
             f"least 2, but '{path}' holds {len(values)}. Add rows."
         )
+    with np.errstate(over="ignore"):  # that is told below
+        vectors = values.astype(np.float32)
+    huge = np.flatnonzero(~np.isfinite(vectors).all(axis=0))
+    if len(huge):
+        i = int(huge[0])
+        raise ValueError(
+            f"Column '{used[i]}' of '{path}' holds {np.abs(values[:, i]).max():g}, which is more "
+            "than float32 can hold. Put the column in other units."
+        )
     constant = np.flatnonzero(values.min(axis=0) == values.max(axis=0))
     if len(constant):
         i = int(constant[0])
@@ -79,5 +88,4 @@ def load_vectors(
     # NumPy promises that this stream of numbers never changes; not so for default_rng.
     order = np.random.RandomState(0).permutation(len(values))
     tested, kept = np.split(order, [max(1, len(values) // 10)])
-    vectors = values.astype(np.float32)
     return VectorData(path.stem, vectors[np.sort(kept)], vectors[np.sort(tested)], used)

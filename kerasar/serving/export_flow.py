@@ -81,11 +81,7 @@ class _Signatures:
         return {"samples": drawn if drawn.dtype.is_integer else tf.cast(drawn, tf.float32)}
 
     def _checked(self, x: Tensor, conditions: tuple[Tensor, ...]) -> tuple[Tensor, Tensor | None]:
-        checks = value_assertions(x, self.model.data_levels)
-        low, high = self.model.domain
-        if self.model.data_levels is None and (low, high) != (-float("inf"), float("inf")):
-            inside = tf.reduce_all((x >= low) & (x <= high))
-            checks.append(tf.debugging.Assert(inside, [f"x must lie in [{low:g}, {high:g}]"]))
+        checks = value_assertions(x, self.model.data_levels) + self.model.domain_assertions(x)
         with tf.control_dependencies(checks):
             x = tf.identity(x)
         return x, self._condition(conditions, tf.shape(x)[0])

@@ -19,7 +19,7 @@ from kerasar.training.checks import (
     check_whole,
 )
 from kerasar.training.condition_limits import ConditionLimits, condition_limits
-from kerasar.training.density_model import DensityModel
+from kerasar.training.density_model import DensityModel, finite_condition
 from kerasar.training.finite_guard import first_non_finite
 from kerasar.training.intermediates import functional_graph, intermediates
 from kerasar.training.likelihoods import Categorical, Likelihood
@@ -206,7 +206,7 @@ class AutoregressiveDensity(DensityModel):
         check_shape(tuple(batch.x.shape), self.data_shape, name)
         self.check_condition(batch.condition, int(batch.x.shape[0]), tuple(batch.x.shape[1:]))
 
-    def condition_assertions(self, batch: Batch) -> list[Any]:
+    def batch_assertions(self, batch: Batch) -> list[Any]:
         if batch.condition is None:
             return []
         sizes = tf.shape(batch.x)[1:]
@@ -216,7 +216,7 @@ class AutoregressiveDensity(DensityModel):
             for name, part in zip(self.condition_shapes, parts, strict=True)
             if name in self.condition_limits
             for assertion in self.condition_limits[name].assertions(part, sizes, name)
-        ]
+        ] + [finite_condition(part) for part in parts if part.dtype.is_floating]
 
     def check_condition(self, condition: Any, examples: int, sizes: Shape | None = None) -> Any:
         """The condition by name, as arrays with one row for each example.

@@ -33,6 +33,8 @@ class DensityModel(keras.Model):
     exact = True
     #: Whether the data are integers, so that a perplexity makes sense.
     discrete = True
+    #: The global norm that gradients are best clipped to; None: they are left as they are.
+    clip_norm: float | None = None
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -65,8 +67,9 @@ class DensityModel(keras.Model):
         """The same from shapes alone, for data that stream in."""
         raise NotImplementedError(f"{type(self).__name__} must define check_signature()")
 
-    def condition_assertions(self, batch: Batch) -> list[Any]:
-        """Graph assertions that fail where conditions that stream in do not fit."""
+    def batch_assertions(self, batch: Batch) -> list[Any]:
+        """Graph assertions that fail where data or conditions that stream in do not fit, beyond
+        what holds for data of all models."""
         return []
 
     def locate_non_finite(self, batch: Batch) -> str:
@@ -143,7 +146,8 @@ class DensityModel(keras.Model):
             held_out, _, _ = self._prepare(held_out, batch_size, "validation_data")
         elif kwargs.get("validation_split") and not isinstance(x, tf.data.Dataset):
             x, held_out = _split(x, kwargs.pop("validation_split"))
-        self.begin(x)
+        with _plain_errors():
+            self.begin(x)
         if held_out is not None:
             held_out_size = kwargs.get("validation_batch_size") or batch_size
             kwargs["validation_data"] = _batches(held_out, held_out_size, shuffle=False)
@@ -250,7 +254,7 @@ class DensityModel(keras.Model):
     def _check_in_pipeline(self, *data: Any) -> Any:
         batch = _counted(unpack(data))
         levels = getattr(self, "data_levels", None)
-        found = value_assertions(batch.x, levels) + self.condition_assertions(batch)
+        found = value_assertions(batch.x, levels) + self.batch_assertions(batch)
         with tf.control_dependencies(found):
             parts = tree.map_structure(tf.identity, batch.present())
         return parts["x"] if set(parts) == {"x"} else parts
@@ -259,6 +263,12 @@ class DensityModel(keras.Model):
 def _counted(batch: Batch) -> Batch:
     """Tensors that hold False and True, as 0 and 1: as arrays are taken."""
     return batch._replace(x=tf.cast(batch.x, tf.uint8)) if batch.x.dtype == tf.bool else batch
+
+
+def finite_condition(condition: Tensor) -> Any:
+    """A graph assertion that fails where a condition that streams in is not finite."""
+    finite = tf.reduce_all(tf.math.is_finite(condition))
+    return tf.debugging.Assert(finite, ["x must have a finite condition"])
 
 
 def value_assertions(x: Tensor, levels: int | None) -> list[Any]:

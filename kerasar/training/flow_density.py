@@ -19,22 +19,21 @@ import tensorflow as tf
 
 from kerasar.layers.bijections.base import Bijection
 from kerasar.layers.bijections.chain import Chain
+from kerasar.training.averaged_weights import AveragedWeights
 from kerasar.training.base_distributions import BaseDistribution, StandardNormal
 from kerasar.training.batches import Batch, unpack
 from kerasar.training.checks import check_count, check_data, check_numbers, check_shape
-from kerasar.training.density_model import DensityModel
+from kerasar.training.density_model import DensityModel, finite_condition
 from kerasar.training.dequantization import Dequantization
 from kerasar.training.finite_guard import first_non_finite
 from kerasar.typing import Config, Shape, Tensor
-
-#: The global norm that gradients are clipped to, unless the optimizer says otherwise.
-_CLIP_NORM = 100.0
 
 
 class FlowDensity(DensityModel):
     """Bijections and a base distribution; everything but sampling and export.
 
-    A subclass defines `uniforms`, the noise of an evaluation.
+    A subclass defines `uniforms`, the noise of an evaluation. An optimizer given by name clips
+    gradients to `clip_norm`.
 
     Args:
         bijections: a `Bijection`, or a sequence of them, from data to latents.
@@ -49,6 +48,8 @@ class FlowDensity(DensityModel):
         TypeError: for bijections, base or dequantize of another kind.
         ValueError: if a shape is open, or does not fit the bijections.
     """
+
+    clip_norm = 100.0
 
     def __init__(
         self,
@@ -215,6 +216,21 @@ class FlowDensity(DensityModel):
             )
         return array.astype(self.bijection.flow_dtype)
 
+    def domain_assertions(self, x: Tensor) -> list[Any]:
+        """Graph assertions that fail where real numbers lie outside of the domain."""
+        low, high = self.domain
+        if self.data_levels is not None or (low, high) == (-math.inf, math.inf):
+            return []
+        inside = tf.reduce_all((x >= low) & (x <= high))
+        words = f"x must lie in [{low:g}, {high:g}], but its smallest and largest values are"
+        return [tf.debugging.Assert(inside, [words, tf.reduce_min(x), tf.reduce_max(x)])]
+
+    def batch_assertions(self, batch: Batch) -> list[Any]:
+        found = self.domain_assertions(batch.x)
+        if batch.condition is not None:
+            found.append(finite_condition(batch.condition))
+        return found
+
     def _check_domain(self, x: np.ndarray, name: str) -> None:
         low, high = self.domain
         outside = (x < low) | (x > high)
@@ -235,12 +251,13 @@ class FlowDensity(DensityModel):
             optimizer: an optimizer is taken as it is. One given by name clips the global norm of
                 its gradients, as `keras.optimizers.Adam(global_clipnorm=100.0)` does. With
                 `use_ema=True` an optimizer averages the weights over the steps: `fit` then
-                validates with the averages, and leaves them in the model at its end.
+                validates with the averages, shows them to callbacks at the end of an epoch
+                (`ModelCheckpoint` saves them), and leaves them in the model at its end.
             **kwargs: as for `DensityModel.compile`.
         """
         if isinstance(optimizer, str):
             optimizer = keras.optimizers.get(optimizer)
-            optimizer.global_clipnorm = _CLIP_NORM
+            optimizer.global_clipnorm = self.clip_norm
         super().compile(optimizer, **kwargs)
 
     def fit(self, x: Any = None, y: Any = None, **kwargs: Any) -> keras.callbacks.History:
@@ -253,12 +270,18 @@ class FlowDensity(DensityModel):
             callbacks = kwargs.get("callbacks") or []
             callbacks = list(callbacks) if isinstance(callbacks, (list, tuple)) else [callbacks]
             if not any(isinstance(c, keras.callbacks.SwapEMAWeights) for c in callbacks):
-                callbacks.append(keras.callbacks.SwapEMAWeights())
+                callbacks.insert(0, AveragedWeights())  # before those that keep or judge weights
             kwargs["callbacks"] = callbacks
         return super().fit(x, y, **kwargs)
 
     def begin(self, x: Any) -> None:
         first = _first(self.bijection)
+        for part in self.bijection._flatten_layers():
+            if hasattr(part, "adapt") and part is not first and not part.is_adapted:
+                raise ValueError(
+                    f"Layer '{part.name}' takes its statistics from the data, so it must be the "
+                    f"first bijection, but that is '{first.name}'. Put it there, or call its adapt()."
+                )
         if not hasattr(first, "adapt") or first.is_adapted:
             return
         if self.dequantization is not None:
@@ -268,6 +291,11 @@ class FlowDensity(DensityModel):
                 "the layer out."
             )
         if isinstance(x, tf.data.Dataset):
+            if x.cardinality() == tf.data.INFINITE_CARDINALITY:
+                raise ValueError(
+                    f"Layer '{first.name}' takes its statistics from the data, which have no end. "
+                    "Call its adapt() on some of them before fit."
+                )
             first.adapt(x.map(lambda *data: unpack(data).x))
         else:
             first.adapt(unpack(x).x)

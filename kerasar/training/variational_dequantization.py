@@ -39,7 +39,7 @@ class VariationalDequantization(Dequantization):
 
     def __init__(self, levels: int, bijections: Sequence[Bijection], **kwargs: Any) -> None:
         super().__init__(levels, **kwargs)
-        self.flow = Chain(bijections, name="noise_flow")
+        self.flow = Chain(bijections, name="noise_flow", dtype=self.dtype_policy)
 
     def build(self, x_shape: Shape) -> None:
         self.flow.build(x_shape, x_shape)

@@ -39,12 +39,15 @@ class Vectors(Kind):
                 "it out."
             )
         data = _read(spec, settings.get("column"))
+        if settings.get("column") and data.name == spec:
+            raise ValueError(f"--column names one of a file, but '{spec}' is none. Leave it out.")
         learn, choose = hold_out(data.train, self.noun)
         dim = data.train.shape[1]
         arguments: dict[str, Any] = {"dim": dim, "standardize": True}
         if dim == 1:
-            low, high = float(data.train.min()), float(data.train.max())
-            arguments |= {"xmin": low, "xmax": high}
+            mean, deviation = data.train.mean(), data.train.std()  # what the model will keep
+            ends = (data.train.min() - mean) / deviation, (data.train.max() - mean) / deviation
+            arguments |= {"xmin": float(ends[0]), "xmax": float(ends[1])}
         about = f"{dim} number{'s' * (dim > 1)} each: {', '.join(data.columns)}"
         kept = {"column": list(data.columns)}
         return Loaded(data.name, learn, choose, data.test, arguments, about, kept, data)

@@ -14,10 +14,11 @@ from kerasar.typing import Config, Tensor
 class Logit(Bijection):
     """z = log(p) - log(1 - p), with p = alpha + (1 - 2 alpha) (x - low) / (high - low).
 
-    Alpha keeps p off 0 and 1, so that the ends of [low, high] have finite latents. Data must lie
-    in [low, high] (`domain` says so; `FlowModel` refuses others). The map itself goes on a little
-    further, to where p reaches 0 and 1; beyond that it gives NaN, never a wrong number. So samples
-    can lie outside [low, high] by up to alpha / (1 - 2 alpha) of its width.
+    Alpha keeps p off 0 and 1, so that the ends of [low, high] have finite latents. The map goes on
+    a little further, by alpha / (1 - 2 alpha) of the interval's width on either side, to where p
+    reaches 0 and 1: samples can lie there, and a density has some of its mass there. That is the
+    `domain`; `FlowModel` refuses data outside of it, for which the map gives NaN, never a wrong
+    number.
 
     Args:
         low, high: floats. The ends of the interval that data lie in.
@@ -25,7 +26,7 @@ class Logit(Bijection):
         **kwargs: `name`, `dtype` and `trainable`, as for `keras.layers.Layer`.
 
     Input shape:
-        Any, numbers in [low, high].
+        Any, numbers in [low, high], or a little outside.
 
     Output shape:
         A pair: the input shape, and `(batch,)`.
@@ -59,7 +60,8 @@ class Logit(Bijection):
 
     @property
     def domain(self) -> tuple[float, float]:  # type: ignore[override]
-        return self.low, self.high
+        beyond = self.alpha / self._slope * (1 - 1e-6)  # its very end has no finite latent
+        return self.low - beyond, self.high + beyond
 
     def call(self, x: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
         x = self.as_data(x)

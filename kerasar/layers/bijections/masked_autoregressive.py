@@ -27,7 +27,8 @@ class MaskedAutoregressive(Bijection):
     of them. A new layer is the identity. (The paper writes (x - μ) · exp(-α), the same family.)
 
     Args:
-        hidden_units: sequence of ints. Hidden layers of the network.
+        hidden_units: sequence of ints. Hidden layers of the network. One of fewer than features - 1
+            units hides some numbers from those that come soon after them.
         activation: of the hidden layers, as for `keras.layers.Dense`.
         scale_bound: float, the largest |s|; `None` leaves scales unbounded.
         gain: float, as for `Coupling`.
@@ -81,7 +82,8 @@ class MaskedAutoregressive(Bijection):
         least = 0 if extra or features == 1 else 1
         self.made: list[MaskedDense] = []
         for i, units in enumerate(self.hidden_units):
-            hidden = least + np.arange(units) * (features - least) // units
+            # Evenly from the least degree to the last but one number's: it must be seen too.
+            hidden = np.linspace(least, max(features - 1, least), units).round().astype(int)
             start = spread_weights(len(degrees))
             self._add(
                 f"hidden_{i}", degrees[:, None] <= hidden, activation=self.activation, **start

@@ -80,7 +80,7 @@ class RationalQuadraticSplineCoupling(Coupling):
     def move(self, values: Tensor, outputs: list[Tensor]) -> tuple[Tensor, Tensor]:
         inside, value = self._clipped(values)
         x_knot, width, y_knot, height, left, right = self._bin(value, outputs[0], by_height=False)
-        u, secant = (value - x_knot) / width, height / width
+        u, secant = _share((value - x_knot) / width), height / width
         bend = secant + (left + right - 2 * secant) * u * (1 - u)
         new = y_knot + height * (secant * u**2 + left * u * (1 - u)) / bend
         log_slope = _log_slope(u, left, right, secant, bend)
@@ -96,7 +96,7 @@ class RationalQuadraticSplineCoupling(Coupling):
         c = -secant * (value - y_knot)
         # Rounding can push the discriminant, which is positive, below zero.
         root = ops.sqrt(ops.maximum(b**2 - 4 * a * c, 1e-30))
-        u = 2 * c / (-b - root)
+        u = _share(2 * c / (-b - root))
         bend = secant + (left + right - 2 * secant) * u * (1 - u)
         log_slope = _log_slope(u, left, right, secant, bend)
         new = x_knot + u * width
@@ -137,6 +137,11 @@ class RationalQuadraticSplineCoupling(Coupling):
 
 #: softplus of this is 1 - _LEAST.
 _SLOPE_1 = math.log(math.expm1(1 - _LEAST))
+
+
+def _share(u: Tensor) -> Tensor:
+    """How far into its bin a number lies: rounding can carry it over the edge, where logs end."""
+    return ops.clip(u, 0.0, 1.0)
 
 
 def _log_slope(u: Tensor, left: Tensor, right: Tensor, secant: Tensor, bend: Tensor) -> Tensor:

@@ -1,0 +1,46 @@
+"""Averages of weights that an optimizer keeps, shown where weights are judged or kept.
+
+Keras' own `SwapEMAWeights` shows them to evaluations only, or, if told to swap at an epoch's end,
+loses them where training ends before its last epoch (Keras 3.15).
+"""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+
+class AveragedWeights(keras.callbacks.Callback):
+    """Puts the averages of an optimizer with `use_ema=True` into the model, and takes them out.
+
+    They are there while the model is evaluated, and from the end of an epoch, for callbacks that
+    come later, to the next one's beginning.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._trained: list[Any] | None = None
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self._hide()
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self._show()
+
+    def on_test_begin(self, logs: Any = None) -> None:
+        self._show()
+
+    def on_test_end(self, logs: Any = None) -> None:
+        self._hide()
+
+    def _show(self) -> None:
+        if self._trained is None:
+            weights = self.model.trainable_weights
+            self._trained = [tf.identity(weight.value) for weight in weights]
+            self.model.optimizer.finalize_variable_values(weights)
+
+    def _hide(self) -> None:
+        if self._trained is not None:
+            for weight, value in zip(self.model.trainable_weights, self._trained, strict=True):
+                weight.assign(value)
+            self._trained = None
