@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import kerasar
 from kerasar.layers import MaskedConv2D
 from kerasar.models import GatedPixelCNN, PixelCNN
+from kerasar.serving.export import Signatures
 from kerasar.testing import (
     check_causal_by_probe,
     check_normalized,
@@ -161,6 +163,11 @@ def test_a_map_beside_an_image_of_any_size_has_its_size():
             model.sample(1, image_shape=(4, 5), condition=local)
         with pytest.raises(ValueError, match="'local' lies beside the data"):
             model.log_prob(GREY[:1, :4, :5], local)
+    served = Signatures(model)
+    x = tf.constant(GREY[:1, :4, :5])
+    assert served.log_prob(x, tf.zeros((1, 4, 5, 2)))["log_prob"].shape == (1,)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="the sizes of condition local"):
+        served.log_prob(x, tf.zeros((1, 4, 6, 2)))
 
 
 def test_a_class_out_of_range_is_refused_before_training():
