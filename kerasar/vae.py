@@ -100,7 +100,8 @@ class VAEModel(EncodedModel):
         noise = tf.cast(noise, scale.dtype)
         log_prob = self.decoded_log_prob(x, mean + scale * noise, training)
         kl = 0.5 * (tf.square(mean) + tf.square(scale) - 1) - tf.math.log(scale)
-        return log_prob, tf.reduce_sum(kl, axis=list(range(1, len(kl.shape))))
+        kl = tf.reduce_sum(kl, axis=list(range(1, len(kl.shape))))
+        return log_prob, tf.cast(kl, log_prob.dtype)
 
     def elbo_of(self, x: Tensor, mean: Tensor, scale: Tensor, noise: Tensor) -> Tensor:
         """log p(x | z) - KL(q(z | x) ‖ p(z)), `(batch,)`."""
@@ -114,7 +115,8 @@ class VAEModel(EncodedModel):
         flat_z, flat_noise = (tf.reshape(part, (-1, self._latent_size)) for part in (z, noise))
         log_scale = tf.reduce_sum(tf.reshape(tf.math.log(scale), (-1, self._latent_size)), axis=-1)
         log_q = _NORMAL.log_prob(flat_noise) - log_scale
-        return self.decoded_log_prob(x, z) + _NORMAL.log_prob(flat_z) - log_q
+        log_prob = self.decoded_log_prob(x, z)
+        return log_prob + tf.cast(_NORMAL.log_prob(flat_z) - log_q, log_prob.dtype)
 
     def served_log_prob(self, x: Tensor) -> Tensor:
         """What the signature `log_prob` gives: `elbo` with seed 0."""

@@ -108,9 +108,9 @@ def test_samplers_agree(name):
 
 def test_samplers_agree_on_colours_of_a_class_and_beside_a_map():
     rng = np.random.default_rng(0)
-    condition = {"global": np.arange(3), "local": rng.normal(size=(3, 3, 4, 2))}
+    condition = {"global": np.arange(3), "local": rng.normal(size=(3, 2, 3, 2))}
     for likelihood in (None, DiscretizedLogisticMixture(3, variables=3)):
-        model = gated((3, 4, 3), classes=3, local_features=2, likelihood=likelihood)
+        model = gated((2, 3, 3), classes=3, local_features=2, likelihood=likelihood)
         randomise(model.network)
         check_samples(model, num_samples=3, condition=condition)
 

@@ -360,7 +360,10 @@ ERRORS = {
         lambda: PixelRNN((4, 4, 3), units=32),
         "3 colours.*units=32.*multiple of 3, for example 33",
     ),
-    "head for colours": (lambda: PixelRNN((4, 4, 3), head_filters=32), "head1.*multiple of 3"),
+    "head for colours": (
+        lambda: PixelRNN((4, 4, 3), head_filters=32),
+        "head_filters=32.*multiple of 3",
+    ),
     "no layers": (lambda: PixelRNN((4, 4, 1), layers=0), "layers must be at least 1"),
     "no units": (lambda: PixelRNN((4, 4, 1), units=0), "units must be at least 1"),
     "wrong likelihood": (lambda: PixelRNN((4, 4, 1), 3, likelihood=Bernoulli()), "2 levels"),
