@@ -82,8 +82,10 @@ class MaskedAutoregressive(Bijection):
         least = 0 if extra or features == 1 else 1
         self.made: list[MaskedDense] = []
         for i, units in enumerate(self.hidden_units):
-            # Evenly from the least degree to the last but one number's: it must be seen too.
-            hidden = np.linspace(least, max(features - 1, least), units).round().astype(int)
+            rises, over = features - least, units
+            if units < rises:  # too few for every degree: the largest is the last unit's
+                rises, over = rises - 1, max(units - 1, 1)
+            hidden = least + np.arange(units) * rises // over
             start = spread_weights(len(degrees))
             self._add(
                 f"hidden_{i}", degrees[:, None] <= hidden, activation=self.activation, **start
