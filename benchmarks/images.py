@@ -32,6 +32,8 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     "row_lstm": ("PixelRNN", dict(cell="row_lstm", units=24, layers=4, head_filters=64)),
     "diagonal_bilstm": ("PixelRNN", dict(cell="diagonal_bilstm", units=16, layers=3)),
 }
+#: What else suits 256 levels, whose embedding makes a large first kernel dear.
+GREY = {"gated": dict(blocks=5, first_kernel_size=9)}
 #: What else suits colours: channels in groups of three, more of them, and sight that costs less.
 COLOUR = {"gated": dict(filters=48, first_kernel_size=7, skip_filters=48, head_filters=48)}
 DATA = ("binarized_mnist", "mnist", "cifar10")
@@ -69,8 +71,8 @@ def build(
     builder, size = MODELS[options.model]
     names = ("units", "layers") if builder == "PixelRNN" else ("filters", "blocks")
     given = {name: getattr(options, name) for name in names}
-    if shape[-1] > 1:
-        size = {**size, **COLOUR.get(options.model, {})}
+    if levels > 2:
+        size = {**size, **(COLOUR if shape[-1] > 1 else GREY).get(options.model, {})}
     size = {**size, **{name: value for name, value in given.items() if value is not None}}
     likelihood = Bernoulli() if levels == 2 else None
     return getattr(kerasar.models, builder)(shape, levels, likelihood=likelihood, **size), size

@@ -1,8 +1,8 @@
 """PixelVAE on binarised MNIST: do reconstructions keep the class, and are the bounds in order?
 
 Trained for a stretch of time on 55,000 images (white where a pixel is above 127); the other 5,000
-choose the epoch. A small classifier, trained on the same images, reads 1,000 test images and their
-reconstructions. Draws some of them as a picture.
+choose the epoch, and with --no-test stand for the test images. A small classifier, trained on the
+same images, reads 1,000 test images and their reconstructions. Draws some of them as a picture.
 
     python benchmarks/pixel_vae.py --data-dir ../shared/data --minutes 20
     python benchmarks/pixel_vae.py --tiny            # seconds, to see that it runs; no data needed
@@ -92,7 +92,10 @@ def main() -> None:
     if options.tiny:
         options.minutes, options.filters, options.blocks = 0.02, 4, 1
         options.latent, options.warm_up, options.batch_size = 2, 20, 20
-    x, x_test, y_test = data["x_train"], data["x_test"], data["y_test"]
+    x, y = data["x_train"][:-held_out], data["y_train"][:-held_out]
+    x_valid, y_valid = data["x_train"][-held_out:], data["y_train"][-held_out:]
+    part = "valid" if options.no_test else "test"
+    x_test, y_test = (x_valid, y_valid) if options.no_test else (data["x_test"], data["y_test"])
     model = kerasar.models.PixelVAE(
         x.shape[1:],
         levels=2,
@@ -106,11 +109,11 @@ def main() -> None:
     best, training = train(
         model,
         options,
-        x[:-held_out],
-        validation_data=x[-held_out:][:2000],
+        x,
+        validation_data=x_valid[:2000],
         batch_size=options.batch_size,
     )
-    reads = classifier(x, data["y_train"])
+    reads = classifier(x, y)
     few, labels = x_test[:RECONSTRUCTED], y_test[:RECONSTRUCTED]
     drawn = best.reconstruct(few)
     judged = best.evaluate(few, verbose=0, return_dict=True)
@@ -119,17 +122,17 @@ def main() -> None:
         "model": "PixelVAE",
         "data": "patterns" if options.tiny else "MNIST, white above 127",
         **{name: getattr(options, name) for name in ("latent", "filters", "blocks", "warm_up")},
-        "classifier_on_test": share(reads, x_test, y_test),
+        f"classifier_on_{part}": share(reads, x_test, y_test),
         "classifier_on_reconstructions": share(reads, drawn, labels),
-        "test_kl": round(judged["kl"], 3),
-        "test_elbo": round(float(best.elbo(bounded).mean()), 3),
-        "test_log_prob_64": round(float(best.log_prob(bounded, num_samples=64).mean()), 3),
+        f"{part}_kl": round(judged["kl"], 3),
+        f"{part}_elbo": round(float(best.elbo(bounded).mean()), 3),
+        f"{part}_log_prob_64": round(float(best.log_prob(bounded, num_samples=64).mean()), 3),
         "receptive_field": len(kerasar.receptive_field(best.decoder.network).offsets),
         **training,
     }
     rows = np.concatenate([few[:10], drawn[:10], best.reconstruct(few[:10], seed=1)])
-    titles = [name for name in ("test", "drawn", "again") for _ in few[:10]]
-    heading = f"PixelVAE: {len(titles) // 3} test images, each drawn again twice from its latent"
+    titles = [name for name in (part, "drawn", "again") for _ in few[:10]]
+    heading = f"PixelVAE: {len(titles) // 3} {part} images, each drawn again twice from its latent"
     save(image_grid(rows, 2, titles, 10, heading), options.out / "reconstructions.png")
     save(image_grid(best.sample(40, seed=0), 2, columns=10), options.out / "samples.png")
     write_result(options, result)

@@ -203,11 +203,19 @@ def test_nice_scales_at_its_end_only_and_takes_integers():
         (lambda: MultiscaleRealNVP((28, 28, 1), filters=[8, 8]), "3 in all, but got"),
         (lambda: MultiscaleRealNVP((28, 28, 1), filters=[8, 0, 8]), "each of filters must be"),
         (lambda: MultiscaleRealNVP((28, 28)), r"\(height, width, channels\), but got"),
+        (lambda: Glow(28), r"\(height, width, channels\), but got 28"),
+        (
+            lambda: MultiscaleRealNVP((28, 28, 1), blocks=-1),
+            "blocks must be at least 1, but got -1",
+        ),
+        (lambda: NICE(4, hidden_units=64), r"a width for each hidden layer, as \(64, 64\).*got 64"),
+        (lambda: MAF(4, hidden_units=64), "a width for each hidden layer"),
+        (lambda: MAF(4, hidden_units=(8, 0)), "at least 1 as hidden_units, but got 0"),
         (lambda: Glow((28, 28, 1), alpha=0.7), "alpha between 0 and"),
     ],
 )
 def test_bad_arguments_are_refused(build, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((ValueError, TypeError), match=message):
         build()
 
 

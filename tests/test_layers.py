@@ -11,6 +11,7 @@ from kerasar.layers import (
     CausalShift,
     DiagonalBiLSTM,
     DilatedPooling1D,
+    EmbedLevels,
     HorizontalConv2D,
     MaskedConv2D,
     PositionalEncoding2D,
@@ -53,6 +54,7 @@ LAYERS = {
     "position": (PositionalEncoding2D(), IMAGES, dict(open_axes=())),
     "position of integers": (PositionalEncoding2D(), IMAGES.astype("int32"), dict(open_axes=())),
     "scale": (ScaleLevels(5), INTEGERS, dict(open_axes=(1,))),
+    "embed": (EmbedLevels(5, 3), INTEGERS[..., None], dict(open_axes=(1,))),
     "standardize": (Standardize(0.5, 2.0), SERIES, {}),
     "split": (SplitChannels(2), IMAGES, {}),
     "residual network": (ResidualConvNet(3, 6, 1), IMAGES, {}),
@@ -190,6 +192,15 @@ def test_levels_keep_apart_in_low_precision():
         assert len(np.unique(np.asarray(layer(x)).astype("float32"))) == 3
 
 
+def test_each_channel_is_scaled_and_embedded_by_the_same_table():
+    layer = EmbedLevels(4, 2)
+    both = np.asarray(layer(np.array([[0, 3], [3, 1]])))
+    assert both.shape == (2, 6)
+    np.testing.assert_allclose(both[0, [0, 3]], [-1, 1])
+    np.testing.assert_array_equal(both[0, 3:], both[1, :3])  # level 3
+    np.testing.assert_array_equal(both[1, 4:], np.asarray(layer.table)[1])
+
+
 ERRORS = {
     "axis 0": (lambda: CausalShift(axis=0), "axis 1 .* axis=0"),
     "no steps": (lambda: CausalShift(steps=0), "steps=0"),
@@ -204,6 +215,8 @@ ERRORS = {
     ),
     "no image": (lambda: PositionalEncoding2D(name="p")(SERIES), r"'p'.*\(3, 6, 2\)"),
     "one level": (lambda: ScaleLevels(1), "at least 2 levels.*got 1"),
+    "one embedded level": (lambda: EmbedLevels(1, 4), "at least 2 levels.*got 1"),
+    "no features": (lambda: EmbedLevels(4, 0), "at least 1 feature.*got 0"),
     "no multiple": (lambda: SplitChannels(3, name="c")(IMAGES), r"3 channels.*'c'.*\(3, 6, 7, 2\)"),
     "no channels": (lambda: SplitChannels(0), "channels.*0"),
 }

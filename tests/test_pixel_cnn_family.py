@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 import kerasar
-from kerasar.layers import MaskedConv2D
+from kerasar.layers import EmbedLevels, MaskedConv2D
 from kerasar.models import GatedPixelCNN, PixelCNN
 from kerasar.serving.export import Signatures
 from kerasar.testing import (
@@ -70,9 +70,10 @@ def test_it_sees_exactly(name):
     check_causal_by_probe(model.network, GREY, next_level, SEES[name])
 
 
+@pytest.mark.parametrize("embedding", [0, 1])
 @pytest.mark.parametrize("name", BUILDERS)
-def test_colours_see_pixels_before_and_colours_before(name):
-    model = BUILDERS[name]((4, 5, 3))
+def test_colours_see_pixels_before_and_colours_before(name, embedding):
+    model = BUILDERS[name]((4, 5, 3), embedding=embedding)
     randomise(model.network)
 
     def sees(output, seen):
@@ -113,6 +114,26 @@ def test_samplers_agree_on_colours_of_a_class_and_beside_a_map():
         model = gated((2, 3, 3), classes=3, local_features=2, likelihood=likelihood)
         randomise(model.network)
         check_samples(model, num_samples=3, condition=condition)
+
+
+def test_embedded_levels_are_drawn_as_they_are_judged():
+    for shape in ((2, 2, 1), (1, 1, 3)):
+        model = gated(shape, 3, embedding=4, filters=3, skip_filters=3)
+        randomise(model.network)
+        check_normalized(model)
+        check_samples(model, num_samples=8)
+
+
+def test_many_levels_are_embedded_unless_the_user_says_otherwise():
+    def embedded(levels, **options):
+        network = gated((4, 4, 1), levels, blocks=1, **options).network
+        return [layer.features for layer in network.layers if isinstance(layer, EmbedLevels)]
+
+    assert embedded(256) == [15]
+    assert embedded(17) == embedded(256, embedding=0) == []
+    assert embedded(17, embedding=3) == [3]
+    with pytest.raises(ValueError, match="embedding must be at least 0.*-1"):
+        embedded(17, embedding=-1)
 
 
 @pytest.mark.parametrize("name", BUILDERS)

@@ -97,7 +97,7 @@ def toy_density(name: str, n: int, noise: float | None = None, seed: int = 0) ->
         noise: standard deviation of the normal noise about the shape; None takes the shape's own:
             0.05 (moons, circles, pinwheel), 0.1 (spirals), 0 (checkerboard), 0.2 (mixture, whose
             known density holds for 0.2 only).
-        seed: int. The same seed gives the same points.
+        seed: int, at least 0. The same seed gives the same points.
 
     Returns:
         float32, `(n, 1)` or `(n, 2)`.
@@ -113,6 +113,8 @@ def toy_density(name: str, n: int, noise: float | None = None, seed: int = 0) ->
         )
     if n < 1:
         raise ValueError(f"n, the number of points, must be at least 1, but got {n}.")
+    if seed < 0:
+        raise ValueError(f"seed must be at least 0, but got {seed}.")
     draw, own_noise = _SHAPES[name]
     noise = own_noise if noise is None else noise
     if not 0 <= noise < np.inf:

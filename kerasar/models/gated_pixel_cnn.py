@@ -31,6 +31,7 @@ def gated_pixel_cnn(
     global_features: int | None = None,
     local_features: int | None = None,
     likelihood: Likelihood | None = None,
+    embedding: int | None = None,
 ) -> keras.Model:
     """Builds the network; see `GatedPixelCNN` for the arguments.
 
@@ -58,7 +59,7 @@ def gated_pixel_cnn(
         terms = [conv, *others, *parts]
         return L.Add(name=f"{name}_sum")(terms) if len(terms) > 1 else conv
 
-    vertical = horizontal = ends.encoded()
+    vertical = horizontal = ends.encoded(embedding)
     skips = []
     for i in range(blocks):
         size, mask = (kernel_size, "B") if i else (first_kernel_size, "A")
@@ -120,6 +121,7 @@ def GatedPixelCNN(
     global_features: int | None = None,
     local_features: int | None = None,
     likelihood: Likelihood | None = None,
+    embedding: int | None = None,
 ) -> AutoregressiveModel:
     """Gated PixelCNN for grey and colour images, ready to compile and fit.
 
@@ -146,6 +148,8 @@ def GatedPixelCNN(
         local_features: channels of a condition `local` that is a map of the image's size,
             `(batch, height, width, local_features)`.
         likelihood: of a value or a pixel; `Categorical()` if None.
+        embedding: numbers learned for each level, beside its value scaled to [-1, 1]; None takes
+            15 for 64 levels or more, none for fewer.
 
     Returns:
         An `AutoregressiveModel`.
@@ -171,5 +175,6 @@ def GatedPixelCNN(
         global_features,
         local_features,
         likelihood,
+        embedding,
     )
     return AutoregressiveModel(network, likelihood, name="gated_pixel_cnn")

@@ -4,12 +4,17 @@ from typing import Any
 
 import keras
 
-from kerasar.layers import MaskedConv2D, ScaleLevels, SplitChannels
+from kerasar.layers import EmbedLevels, MaskedConv2D, ScaleLevels, SplitChannels
 from kerasar.training.checks import check_count
 from kerasar.training.likelihoods import Likelihood
 from kerasar.typing import Tensor
 
 ImageShape = tuple[int | None, int | None, int]
+
+
+#: From how many levels on they are embedded unless the user says otherwise, and in how many
+#: numbers (measured: docs/results.md). Few levels gain nothing, and few images overfit.
+_MANY, _EMBEDDING = 64, 15
 
 
 class ImageEnds:
@@ -71,8 +76,12 @@ class ImageEnds:
                     f"of {self.colours}, for example {width + -width % self.colours}."
                 )
 
-    def encoded(self) -> Tensor:
-        """The pixels in [-1, 1], not shifted yet."""
+    def encoded(self, embedding: int | None) -> Tensor:
+        """The pixels, not shifted yet: in [-1, 1], and `embedding` numbers learned for a level."""
+        if embedding is None:
+            embedding = _EMBEDDING if self._levels >= _MANY else 0
+        if check_count(embedding, "embedding", least=0):
+            return EmbedLevels(self._levels, embedding, name="embed")(self.x)
         return ScaleLevels(self._levels, name="scale")(self.x)
 
     def pointwise(self, filters: int, name: str, **kwargs: Any) -> MaskedConv2D:

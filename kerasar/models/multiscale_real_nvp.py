@@ -60,6 +60,7 @@ def MultiscaleRealNVP(
     """
     check_count(stages, "stages", least=0)
     height, width, channels = check_image_shape(image_shape, stages)
+    check_count(blocks, "blocks")
     flow = _flow(height, width, channels, stages, _each_stage(filters, stages), blocks)
     return FlowModel(
         [Logit(alpha=alpha, name="logit"), *flow],
@@ -72,10 +73,8 @@ def MultiscaleRealNVP(
 
 def check_image_shape(image_shape: Sequence[int], halvings: int) -> tuple[int, int, int]:
     """Height, width and channels, refused if they cannot be halved so many times."""
-    if len(image_shape) != 3:
-        raise ValueError(
-            f"image_shape must be (height, width, channels), but got {tuple(image_shape)}."
-        )
+    if not isinstance(image_shape, Sequence) or len(image_shape) != 3:
+        raise ValueError(f"image_shape must be (height, width, channels), but got {image_shape!r}.")
     height, width, channels = (
         check_count(size, "each size of image_shape") for size in image_shape
     )

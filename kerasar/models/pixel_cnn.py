@@ -24,6 +24,7 @@ def pixel_cnn(
     first_kernel_size: int = 7,
     head_filters: int = 96,
     likelihood: Likelihood | None = None,
+    embedding: int | None = None,
 ) -> keras.Model:
     """Builds the network; see `PixelCNN` for the arguments.
 
@@ -36,7 +37,7 @@ def pixel_cnn(
     ends.check_widths(filters=filters, head_filters=head_filters)
     check_count(blocks, "blocks")
     h = MaskedConv2D(2 * filters, first_kernel_size, mask="A", colours=ends.colours, name="first")(
-        ends.encoded()
+        ends.encoded(embedding)
     )
     for i in range(blocks):
         r = L.ReLU(name=f"relu{i}a")(h)
@@ -58,6 +59,7 @@ def PixelCNN(
     first_kernel_size: int = 7,
     head_filters: int = 96,
     likelihood: Likelihood | None = None,
+    embedding: int | None = None,
 ) -> AutoregressiveModel:
     """PixelCNN for grey and colour images, ready to compile and fit.
 
@@ -75,6 +77,8 @@ def PixelCNN(
         first_kernel_size: of the first convolution, odd.
         head_filters: width of the 1×1 layer before the last one.
         likelihood: of a value or a pixel; `Categorical()` if None.
+        embedding: numbers learned for each level, beside its value scaled to [-1, 1]; None takes
+            15 for 64 levels or more, none for fewer.
 
     Returns:
         An `AutoregressiveModel`.
@@ -95,5 +99,6 @@ def PixelCNN(
         first_kernel_size,
         head_filters,
         likelihood,
+        embedding,
     )
     return AutoregressiveModel(network, likelihood, name="pixel_cnn")

@@ -34,6 +34,7 @@ def pixel_rnn(
     first_kernel_size: int = 7,
     head_filters: int = 96,
     likelihood: Likelihood | None = None,
+    embedding: int | None = None,
 ) -> keras.Model:
     """Builds the network; see `PixelRNN` for the arguments.
 
@@ -53,7 +54,7 @@ def pixel_rnn(
     parts = 4 * lstm.directions  # three gates and the content
 
     h = MaskedConv2D(2 * units, first_kernel_size, mask="A", colours=ends.colours, name="first")(
-        ends.encoded()
+        ends.encoded(embedding)
     )
     for i in range(layers):
         r = MaskedConv2D(
@@ -79,6 +80,7 @@ def PixelRNN(
     first_kernel_size: int = 7,
     head_filters: int = 96,
     likelihood: Likelihood | None = None,
+    embedding: int | None = None,
 ) -> AutoregressiveModel:
     """PixelRNN for grey and colour images, ready to compile and fit.
 
@@ -98,6 +100,8 @@ def PixelRNN(
         head_filters: width of the 1×1 layer before the last one.
         likelihood: of a value or a pixel; `Categorical()` if None. `Bernoulli()` suits 2 levels,
             with one logit for each value.
+        embedding: numbers learned for each level, beside its value scaled to [-1, 1]; None takes
+            15 for 64 levels or more, none for fewer.
 
     Returns:
         An `AutoregressiveModel`.
@@ -110,6 +114,14 @@ def PixelRNN(
         sections 3.1 to 3.4 and table 1. https://arxiv.org/abs/1601.06759
     """
     network = pixel_rnn(
-        image_shape, levels, cell, units, layers, first_kernel_size, head_filters, likelihood
+        image_shape,
+        levels,
+        cell,
+        units,
+        layers,
+        first_kernel_size,
+        head_filters,
+        likelihood,
+        embedding,
     )
     return AutoregressiveModel(network, likelihood, name="pixel_rnn")

@@ -6,6 +6,7 @@ latents times the volume change |det ∂z/∂x| (Dinh et al. 2017, section 3.1).
 
 import math
 import random
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -216,6 +217,23 @@ def check_whole(name: str, **arguments: Any) -> None:
                 f"Layer '{name}' needs a whole number of at least 1 as {argument}, but got "
                 f"{value!r}."
             )
+
+
+def check_hidden_units(name: str, hidden_units: Any) -> tuple[int, ...]:
+    """The widths of a network's hidden layers.
+
+    Raises:
+        TypeError: if they are no sequence.
+        ValueError: if one is not an int of at least 1, with the layer's name in the message.
+    """
+    if not isinstance(hidden_units, Sequence):
+        raise TypeError(
+            f"hidden_units of layer '{name}' must hold a width for each hidden layer, as (64, 64), "
+            f"but got {hidden_units!r}."
+        )
+    for units in hidden_units:
+        check_whole(name, hidden_units=units)
+    return tuple(hidden_units)
 
 
 def known_sizes(name: str, sizes: Shape) -> tuple[int, ...]:

@@ -11,7 +11,7 @@ import keras
 from keras import ops
 
 from kerasar.layers.bijections.affine import check_gain, gain_for
-from kerasar.layers.bijections.base import Bijection, check_whole, seed_or_drawn, sum_event
+from kerasar.layers.bijections.base import Bijection, check_hidden_units, seed_or_drawn, sum_event
 from kerasar.layers.bijections.condition import join, joined_shape
 from kerasar.layers.bijections.coupling_network import CouplingNetwork
 from kerasar.layers.bijections.masks import SPLITS, check_mask, check_parts, mask_values
@@ -65,9 +65,7 @@ class Coupling(Bijection):
         self.invert = bool(invert)
         self.network = self._check_network(network)
         self.makes_network = network is None
-        for units in hidden_units:
-            check_whole(self.name, hidden_units=units)
-        self.hidden_units = tuple(hidden_units)
+        self.hidden_units = check_hidden_units(self.name, hidden_units)
         self.activation = keras.activations.get(activation)
         self.seed = seed_or_drawn(seed) if self.mask == "random" else seed
 

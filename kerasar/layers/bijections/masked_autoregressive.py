@@ -10,7 +10,7 @@ from keras import ops
 from numpy.typing import NDArray
 
 from kerasar.layers.bijections.affine import bounded, check_bound, check_gain, gain_for
-from kerasar.layers.bijections.base import Bijection, check_whole, sum_event
+from kerasar.layers.bijections.base import Bijection, check_hidden_units, sum_event
 from kerasar.layers.bijections.condition import join, joined_shape
 from kerasar.layers.bijections.masked_dense import MaskedDense
 from kerasar.layers.bijections.spread_weights import spread_weights
@@ -60,9 +60,7 @@ class MaskedAutoregressive(Bijection):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        for units in hidden_units:
-            check_whole(self.name, hidden_units=units)
-        self.hidden_units = tuple(hidden_units)
+        self.hidden_units = check_hidden_units(self.name, hidden_units)
         self.activation = keras.activations.get(activation)
         self.scale_bound = check_bound(self.name, scale_bound)
         self.gain = check_gain(self.name, gain)

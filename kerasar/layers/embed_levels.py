@@ -1,0 +1,74 @@
+"""Levels as a network likes them: a scaled value, and beside it numbers learned for each level.
+
+The scaled value tells near levels from far ones; the learned numbers tell each level from all
+others. Images whose levels repeat exactly (anti-aliased digits, palettes, drawings) need both.
+"""
+
+import keras
+import numpy as np
+from keras import ops
+
+from kerasar.layers.protocol import Taps
+from kerasar.layers.scale_levels import ScaleLevels
+from kerasar.typing import Config, Shape, Tensor
+
+
+@keras.saving.register_keras_serializable(package="kerasar")
+class EmbedLevels(keras.layers.Layer):
+    """Turns each channel into its value in [-1, 1] and some numbers learned for its level.
+
+    The channels stay apart and in their order, so that layers after it can draw the colours of a
+    pixel in turn; they share one table.
+
+    Args:
+        levels: int, at least 2. Number of distinct values.
+        features: int, at least 1. Numbers learned for each level.
+        **kwargs: `name`, `dtype` and `trainable`, as for `keras.layers.Layer`.
+
+    Input shape:
+        `(batch, …, channels)`; integers in `[0, levels)`, or floats that hold them.
+
+    Output shape:
+        `(batch, …, channels * (1 + features))`: the numbers of the first channel, then those of
+        the second …
+
+    Raises:
+        ValueError: if `levels` is below 2 or `features` below 1.
+    """
+
+    def __init__(self, levels: int, features: int, **kwargs: object) -> None:
+        super().__init__(autocast=False, **kwargs)  # see ScaleLevels
+        if features < 1:
+            raise ValueError(f"EmbedLevels needs at least 1 feature, but got {features}.")
+        self.levels, self.features = levels, features
+        self.scale = ScaleLevels(levels, dtype=self.dtype_policy)
+
+    def build(self, input_shape: Shape) -> None:
+        self.channels = input_shape[-1]
+        self.table = self.add_weight(
+            shape=(self.levels, self.features), initializer="uniform", name="table"
+        )
+
+    def call(self, inputs: Tensor) -> Tensor:
+        scaled = ops.expand_dims(self.scale(inputs), -1)
+        learned = ops.take(self.table, ops.cast(inputs, "int32"), axis=0)
+        both = ops.concatenate([scaled, ops.cast(learned, self.compute_dtype)], axis=-1)
+        width = inputs.shape[-1] * (1 + self.features)
+        return ops.reshape(both, (*ops.shape(inputs)[:-1], width))
+
+    def compute_output_spec(self, inputs: Tensor) -> keras.KerasTensor:
+        return keras.KerasTensor(self.compute_output_shape(inputs.shape), self.compute_dtype)
+
+    def taps(self, places: int) -> Taps:
+        channels = np.eye(self.channels, dtype=bool)
+        return Taps(
+            ((0,) * places,),
+            combine=lambda values, position: self(values[0]),
+            connects=np.repeat(channels, 1 + self.features, axis=1)[None],
+        )
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        return (*input_shape[:-1], input_shape[-1] * (1 + self.features))
+
+    def get_config(self) -> Config:
+        return {**super().get_config(), "levels": self.levels, "features": self.features}
