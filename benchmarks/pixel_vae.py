@@ -4,7 +4,7 @@ Trained for a stretch of time on 55,000 images (white where a pixel is above 127
 choose the epoch, and with --no-test stand for the test images. A small classifier, trained on the
 same images, reads 1,000 test images and their reconstructions. Draws some of them as a picture.
 
-    python benchmarks/pixel_vae.py --data-dir ../shared/data --minutes 20
+    python benchmarks/pixel_vae.py --data-dir ../shared/data
     python benchmarks/pixel_vae.py --tiny            # seconds, to see that it runs; no data needed
 """
 
@@ -74,12 +74,12 @@ def share(network: Any, x: np.ndarray, y: np.ndarray) -> float:
 
 
 def main() -> None:
-    parser = trial_parser(__doc__, "results/pixel_vae", 20.0, batch_size=50, learning_rate=1e-3)
+    parser = trial_parser(__doc__, "results/pixel_vae", 30.0, batch_size=16, learning_rate=3e-3)
     parser.add_argument("--data-dir", type=Path, default=Path("../shared/data"))
     parser.add_argument("--latent", type=int, default=32, help="size of the latent vector")
     parser.add_argument("--filters", type=int, default=24)
-    parser.add_argument("--blocks", type=int, default=3)
-    parser.add_argument("--warm-up", type=int, default=3000, help="steps")
+    parser.add_argument("--blocks", type=int, default=1)
+    parser.add_argument("--warm-up", type=int, default=1500, help="steps")
     options = parser.parse_args()
 
     import kerasar
