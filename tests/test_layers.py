@@ -216,6 +216,10 @@ ERRORS = {
     "no image": (lambda: PositionalEncoding2D(name="p")(SERIES), r"'p'.*\(3, 6, 2\)"),
     "one level": (lambda: ScaleLevels(1), "at least 2 levels.*got 1"),
     "one embedded level": (lambda: EmbedLevels(1, 4), "at least 2 levels.*got 1"),
+    "open channels": (
+        lambda: EmbedLevels(4, 2, name="e")(keras.Input((None,))),
+        r"known number of channels.*'e'.*\(None, None\)",
+    ),
     "no features": (lambda: EmbedLevels(4, 0), "at least 1 feature.*got 0"),
     "no multiple": (lambda: SplitChannels(3, name="c")(IMAGES), r"3 channels.*'c'.*\(3, 6, 7, 2\)"),
     "no channels": (lambda: SplitChannels(0), "channels.*0"),

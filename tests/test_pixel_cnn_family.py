@@ -70,6 +70,19 @@ def test_it_sees_exactly(name):
     check_causal_by_probe(model.network, GREY, next_level, SEES[name])
 
 
+def test_dilations_widen_what_it_sees():
+    model = gated((9, 9, 1), blocks=4, first_kernel_size=3, dilations=(2, 1))
+    randomise(model.network)
+    field = kerasar.receptive_field(model.network)
+    # Rows above: 1 of the first kernel, 2 + 1 + 2 of the others, 1 of the shift.
+    assert field.reach == (7, 6) and not field.blind_spot
+    check_causal_by_probe(model.network, GREY, next_level, field.offsets)
+    check_samples(model, num_samples=4)
+    for dilations in (0,), (), 2:
+        with pytest.raises((ValueError, TypeError), match="dilations must"):
+            gated((9, 9, 1), dilations=dilations)
+
+
 @pytest.mark.parametrize("embedding", [0, 1])
 @pytest.mark.parametrize("name", BUILDERS)
 def test_colours_see_pixels_before_and_colours_before(name, embedding):

@@ -92,6 +92,7 @@ MODELS: Mapping[str, ModelEntry] = MappingProxyType(
                     "filters": 32,
                     "blocks": 5,
                     "first_kernel_size": 9,
+                    "dilations": (2, 4, 8, 1),
                     "skip_filters": 64,
                     "head_filters": 64,
                 }

@@ -33,7 +33,8 @@ class EmbedLevels(keras.layers.Layer):
         the second …
 
     Raises:
-        ValueError: if `levels` is below 2 or `features` below 1.
+        ValueError: if `levels` is below 2 or `features` below 1, or (when built) if the number of
+            channels is open.
     """
 
     def __init__(self, levels: int, features: int, **kwargs: object) -> None:
@@ -44,6 +45,11 @@ class EmbedLevels(keras.layers.Layer):
         self.scale = ScaleLevels(levels, dtype=self.dtype_policy)
 
     def build(self, input_shape: Shape) -> None:
+        if input_shape[-1] is None:
+            raise ValueError(
+                f"EmbedLevels needs a known number of channels, but layer '{self.name}' got input "
+                f"shape {input_shape}."
+            )
         self.channels = input_shape[-1]
         self.table = self.add_weight(
             shape=(self.levels, self.features), initializer="uniform", name="table"
@@ -60,7 +66,7 @@ class EmbedLevels(keras.layers.Layer):
         return keras.KerasTensor(self.compute_output_shape(inputs.shape), self.compute_dtype)
 
     def taps(self, places: int) -> Taps:
-        channels = np.eye(self.channels, dtype=bool)
+        channels = np.eye(self.channels, dtype=np.bool_)
         return Taps(
             ((0,) * places,),
             combine=lambda values, position: self(values[0]),
@@ -68,7 +74,8 @@ class EmbedLevels(keras.layers.Layer):
         )
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        return (*input_shape[:-1], input_shape[-1] * (1 + self.features))
+        channels = input_shape[-1]
+        return (*input_shape[:-1], None if channels is None else channels * (1 + self.features))
 
     def get_config(self) -> Config:
         return {**super().get_config(), "levels": self.levels, "features": self.features}
