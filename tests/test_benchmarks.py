@@ -10,9 +10,11 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.mark.parametrize(
-    "name", ["sampling", "training", "length", "convolutionalize", "flows", "image_sampling"]
-)
+#: Half a minute each and more, for their peers are compiled too.
+LONG = [pytest.param(name, marks=pytest.mark.long) for name in ("training", "convolutionalize")]
+
+
+@pytest.mark.parametrize("name", ["sampling", "length", "flows", "image_sampling", *LONG])
 def test_it_runs_and_writes_its_table(tmp_path, name):
     script = str(ROOT / "benchmarks" / f"{name}.py")
     command = [sys.executable, script, "--tiny", "--repeat", "1", "--out", str(tmp_path)]

@@ -206,7 +206,7 @@ def test_nice_scales_at_its_end_only_and_takes_integers():
         (lambda: Glow(28), r"\(height, width, channels\), but got 28"),
         (
             lambda: MultiscaleRealNVP((28, 28, 1), blocks=-1),
-            "blocks must be at least 1, but got -1",
+            "blocks must be at least 0, but got -1",
         ),
         (lambda: NICE(4, hidden_units=64), r"a width for each hidden layer, as \(64, 64\).*got 64"),
         (lambda: MAF(4, hidden_units=64), "a width for each hidden layer"),

@@ -60,7 +60,7 @@ def MultiscaleRealNVP(
     """
     check_count(stages, "stages", least=0)
     height, width, channels = check_image_shape(image_shape, stages)
-    check_count(blocks, "blocks")
+    check_count(blocks, "blocks", least=0)
     flow = _flow(height, width, channels, stages, _each_stage(filters, stages), blocks)
     return FlowModel(
         [Logit(alpha=alpha, name="logit"), *flow],
