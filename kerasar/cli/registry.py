@@ -86,7 +86,7 @@ MODELS: Mapping[str, ModelEntry] = MappingProxyType(
                 "mnist": Training(epochs=2, batch_size=8, learning_rate=5e-3),
                 "": Training(epochs=10, batch_size=8, learning_rate=2e-3),
             },
-            # Ten minutes an epoch instead of forty.
+            # A smaller network: ten minutes an epoch on two cores (docs/results.md).
             settings={
                 "mnist": {
                     "filters": 32,

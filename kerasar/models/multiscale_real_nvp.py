@@ -1,6 +1,6 @@
 """Multi-scale Real NVP: couplings on pixels, then on channels, and half leaves early."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from kerasar.flow import FlowModel
 from kerasar.layers import (
@@ -73,11 +73,10 @@ def MultiscaleRealNVP(
 
 def check_image_shape(image_shape: Sequence[int], halvings: int) -> tuple[int, int, int]:
     """Height, width and channels, refused if they cannot be halved so many times."""
-    if not isinstance(image_shape, Sequence) or len(image_shape) != 3:
+    sizes = tuple(image_shape) if isinstance(image_shape, Iterable) else ()
+    if len(sizes) != 3:
         raise ValueError(f"image_shape must be (height, width, channels), but got {image_shape!r}.")
-    height, width, channels = (
-        check_count(size, "each size of image_shape") for size in image_shape
-    )
+    height, width, channels = (check_count(size, "each size of image_shape") for size in sizes)
     if height % 2**halvings or width % 2**halvings:
         raise ValueError(
             f"Each stage halves the image, so height and width must be multiples of {2**halvings}, "

@@ -6,7 +6,7 @@ latents times the volume change |det ∂z/∂x| (Dinh et al. 2017, section 3.1).
 
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import keras
@@ -226,7 +226,7 @@ def check_hidden_units(name: str, hidden_units: Any) -> tuple[int, ...]:
         TypeError: if they are no sequence.
         ValueError: if one is not an int of at least 1, with the layer's name in the message.
     """
-    if not isinstance(hidden_units, Sequence):
+    if not isinstance(hidden_units, Iterable):
         raise TypeError(
             f"hidden_units of layer '{name}' must hold a width for each hidden layer, as (64, 64), "
             f"but got {hidden_units!r}."
