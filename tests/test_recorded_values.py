@@ -1,0 +1,24 @@
+"""Moves, new names and shared pieces change no probability and no sample."""
+
+import numpy as np
+import pytest
+from recorded_values import FILE, cases, computed, machine
+
+RECORDED = np.load(FILE)
+
+
+@pytest.mark.parametrize("name", cases())
+def test_values_are_those_that_were_recorded(name):
+    found = computed(name)
+    expected = {key: RECORDED[key] for key in RECORDED.files if key.startswith(f"{name}: ")}
+    assert found.keys() == expected.keys()
+    same_machine = str(RECORDED["machine"]) == machine()
+    for key, value in found.items():
+        if same_machine or value.dtype == "int32":
+            np.testing.assert_array_equal(value, expected[key], key)
+        else:  # another processor adds in another order
+            np.testing.assert_allclose(value, expected[key], 1e-4, 1e-4, err_msg=key)
+
+
+def test_everything_recorded_is_computed():
+    assert {key.split(": ")[0] for key in RECORDED.files} == {"machine", *cases()}
