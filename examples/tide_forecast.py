@@ -25,7 +25,7 @@ def tides(hours: int, seed: int) -> np.ndarray:
 
 def main(epochs: int = 15) -> None:
     train, test = tides(8000, seed=0), tides(1500, seed=1)
-    likelihood = kerasar.training.GaussianMixture(3, mean=train.mean(), scale=train.std())
+    likelihood = kerasar.distributions.GaussianMixture(3, mean=train.mean(), scale=train.std())
     model = kerasar.models.CausalConvNet(
         None, None, dilations=(1, 2, 4, 8, 16), likelihood=likelihood
     )

@@ -20,6 +20,8 @@ if os.environ.setdefault("KERAS_BACKEND", "tensorflow") != "tensorflow":
 if TYPE_CHECKING:
     from kerasar import causality as causality
     from kerasar import data as data
+    from kerasar import density_models as density_models
+    from kerasar import distributions as distributions
     from kerasar import layers as layers
     from kerasar import models as models
     from kerasar import pictures as pictures
@@ -27,22 +29,24 @@ if TYPE_CHECKING:
     from kerasar import serving as serving
     from kerasar import testing as testing
     from kerasar import training as training
-    from kerasar.autoencoder import AutoencoderModel as AutoencoderModel
-    from kerasar.autoregressive import AutoregressiveModel as AutoregressiveModel
     from kerasar.causality import check_causal as check_causal
     from kerasar.causality import receptive_field as receptive_field
-    from kerasar.causality.convolutionalize import convolution_report as convolution_report
-    from kerasar.causality.convolutionalize import convolutionalize as convolutionalize
-    from kerasar.causality.convolutionalize import windowed as windowed
-    from kerasar.flow import FlowModel as FlowModel
+    from kerasar.convolutionalize import convolution_report as convolution_report
+    from kerasar.convolutionalize import convolutionalize as convolutionalize
+    from kerasar.convolutionalize import windowed as windowed
+    from kerasar.density_models.autoencoder import AutoencoderModel as AutoencoderModel
+    from kerasar.density_models.autoregressive import AutoregressiveModel as AutoregressiveModel
+    from kerasar.density_models.flow import FlowModel as FlowModel
+    from kerasar.density_models.masked_input import MaskedInputModel as MaskedInputModel
+    from kerasar.density_models.vae import VAEModel as VAEModel
     from kerasar.forecasting import forecast as forecast
     from kerasar.loading import load as load
-    from kerasar.masked_input import MaskedInputModel as MaskedInputModel
-    from kerasar.vae import VAEModel as VAEModel
 
 _ROOMS = (
     "causality",
     "data",
+    "density_models",
+    "distributions",
     "layers",
     "models",
     "pictures",
@@ -52,18 +56,18 @@ _ROOMS = (
     "training",
 )
 _NAMES = {
-    "AutoencoderModel": "kerasar.autoencoder",
-    "AutoregressiveModel": "kerasar.autoregressive",
-    "MaskedInputModel": "kerasar.masked_input",
-    "FlowModel": "kerasar.flow",
+    "AutoencoderModel": "kerasar.density_models.autoencoder",
+    "AutoregressiveModel": "kerasar.density_models.autoregressive",
+    "MaskedInputModel": "kerasar.density_models.masked_input",
+    "FlowModel": "kerasar.density_models.flow",
     "check_causal": "kerasar.causality",
     "forecast": "kerasar.forecasting",
-    "convolution_report": "kerasar.causality.convolutionalize",
-    "convolutionalize": "kerasar.causality.convolutionalize",
+    "convolution_report": "kerasar.convolutionalize",
+    "convolutionalize": "kerasar.convolutionalize",
     "load": "kerasar.loading",
     "receptive_field": "kerasar.causality",
-    "VAEModel": "kerasar.vae",
-    "windowed": "kerasar.causality.convolutionalize",
+    "VAEModel": "kerasar.density_models.vae",
+    "windowed": "kerasar.convolutionalize",
 }
 
 

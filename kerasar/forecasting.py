@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kerasar.causality import receptive_field
+from kerasar.checks import check_count, check_kind
 from kerasar.data import SeriesData
-from kerasar.pictures.fan_chart import quantiles
-from kerasar.training.checks import check_count, check_kind
+from kerasar.statistics import quantiles
 
 
 @dataclass(frozen=True, eq=False)  # eq=False: comparing arrays gives no single truth
@@ -100,7 +100,7 @@ def forecast(
 
     Example:
         >>> import keras, kerasar
-        >>> likelihood = kerasar.training.GaussianMixture()
+        >>> likelihood = kerasar.distributions.GaussianMixture()
         >>> model = kerasar.models.CausalConvNet(None, levels=None, likelihood=likelihood)
         >>> found = kerasar.forecast(model, past=[0.1, 0.4, 0.2], steps=4, num=100)
         >>> found.paths.shape, found.quantiles([0.05, 0.95]).shape

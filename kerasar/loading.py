@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-import kerasar.causality.convolutionalize  # noqa: F401  (registers what a file may hold)
+import kerasar.convolutionalize  # noqa: F401  (registers what a file may hold)
 import kerasar.models  # noqa: F401  (likewise)
 
 

@@ -19,8 +19,8 @@ import window_models
 
 import kerasar
 from kerasar import models
+from kerasar.distributions import DiscretizedLogisticMixture, GaussianMixture
 from kerasar.testing import randomise
-from kerasar.training import DiscretizedLogisticMixture, GaussianMixture
 
 FILE = Path(__file__).with_suffix(".npz")
 GREY, COLOUR = (4, 4, 1), (3, 4, 3)
@@ -32,17 +32,13 @@ AUTOREGRESSIVE = {
     "CausalConvNet mixture": lambda: models.CausalConvNet(
         8, None, 6, likelihood=GaussianMixture(2)
     ),
-    "WaveNet": lambda: models.WaveNet(
-        8, 4, filters=4, skip_filters=5, cycles=1, cycle_length=3
-    ),
+    "WaveNet": lambda: models.WaveNet(8, 4, filters=4, skip_filters=5, cycles=1, cycle_length=3),
     "WaveNet logistic": lambda: models.WaveNet(
         8, 16, filters=4, cycles=1, cycle_length=2, likelihood=DiscretizedLogisticMixture(16, 2)
     ),
     "NADE": lambda: models.NADE(6, 5),
     "NADE in order": lambda: models.NADE(6, 5, order=(3, 1, 5, 0, 2, 4)),
-    "ShiftedPixelCNN": lambda: models.ShiftedPixelCNN(
-        GREY, 4, filters=(5, 6), head_filters=8
-    ),
+    "ShiftedPixelCNN": lambda: models.ShiftedPixelCNN(GREY, 4, filters=(5, 6), head_filters=8),
     "PixelCNN": lambda: models.PixelCNN(
         GREY, 4, filters=6, blocks=1, first_kernel_size=3, head_filters=8
     ),
@@ -59,12 +55,8 @@ AUTOREGRESSIVE = {
     ),
 }
 MASKED_INPUT = {
-    "MaskedInputConvNet": lambda: models.MaskedInputConvNet(
-        10, 3, "raster", (4, 5), 3, 7
-    ),
-    "MaskedInputConvNet random": lambda: models.MaskedInputConvNet(
-        10, 3, "random", (4, 5), 3, 7
-    ),
+    "MaskedInputConvNet": lambda: models.MaskedInputConvNet(10, 3, "raster", (4, 5), 3, 7),
+    "MaskedInputConvNet random": lambda: models.MaskedInputConvNet(10, 3, "random", (4, 5), 3, 7),
     "MaskedInputLeNet": lambda: models.MaskedInputLeNet(
         (12, 12, 1), 3, "raster", (3, 4), (3, 3), 5
     ),
@@ -187,9 +179,7 @@ def machine():
         for line in Path("/proc/cpuinfo").read_text().splitlines()
         if line.startswith(("model name", "flags"))
     ]
-    return json.dumps(
-        [platform.machine(), sorted(set(flags)), tf.__version__, keras.__version__]
-    )
+    return json.dumps([platform.machine(), sorted(set(flags)), tf.__version__, keras.__version__])
 
 
 def record():

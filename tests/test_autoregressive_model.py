@@ -6,9 +6,9 @@ import pytest
 from keras import ops
 
 import kerasar
+from kerasar.distributions import Bernoulli
 from kerasar.layers import CausalShift, HorizontalConv2D, ScaleLevels, SplitChannels, VerticalConv2D
 from kerasar.testing import check_normalized, check_samples, randomise
-from kerasar.training import Bernoulli
 
 LAYERS = keras.layers
 

@@ -1,22 +1,12 @@
 """The benchmarks of binary data run in their tiny mode, and write what they found."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from run_benchmark import run_benchmark
 
 from kerasar.data import load_sequences
-
-ROOT = Path(__file__).parents[1]
-
-
-def run(name, *arguments):
-    command = [sys.executable, str(ROOT / "benchmarks" / f"{name}.py"), *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-2000:]
 
 
 def result(folder):
@@ -25,7 +15,7 @@ def result(folder):
 
 
 def test_nade_on_binary_images(tmp_path):
-    run("nade_mnist", "--tiny", "--out", tmp_path)
+    run_benchmark("quality.nade_mnist", "--tiny", "--out", tmp_path)
     found = result(tmp_path)
     # Twenty random bits are 20 ln 2 = 13.9 nats.
     assert 12 < found["test_nats"] < 17 and 12 < found["valid_nats"] < 17
@@ -34,7 +24,9 @@ def test_nade_on_binary_images(tmp_path):
 
 @pytest.mark.parametrize("keys", ["independent", "NADE"])
 def test_music(tmp_path, keys):
-    run("music", "--tiny", "--out", tmp_path, *(["--joint"] if keys == "NADE" else []))
+    run_benchmark(
+        "quality.music", "--tiny", "--out", tmp_path, *(["--joint"] if keys == "NADE" else [])
+    )
     found = result(tmp_path)
     assert found["keys"] == keys
     # Eight random keys are 8 ln 2 = 5.5 nats a step.
@@ -50,7 +42,7 @@ def test_piano_rolls_become_sequences(tmp_path):
     for name in ("JSB_Chorales", "Nottingham"):
         parts = {"traindata": pieces, "validdata": pieces, "testdata": pieces}
         scipy_io.savemat(tmp_path / f"{name}.mat", parts)
-    run("prepare_music", tmp_path, tmp_path)
+    run_benchmark("data.prepare_music", tmp_path, tmp_path)
     data = load_sequences(tmp_path / "nottingham.npz")
     np.testing.assert_array_equal(data.valid["length"], [3, 5])
     np.testing.assert_array_equal(data.test["x"][0, :3], rolls[0])
@@ -58,7 +50,7 @@ def test_piano_rolls_become_sequences(tmp_path):
 
 @pytest.mark.parametrize("model", ["gated", "diagonal_bilstm"])
 def test_images(tmp_path, model):
-    run("images", model, "--tiny", "--out", tmp_path)
+    run_benchmark("quality.images", model, "--tiny", "--out", tmp_path)
     found = result(tmp_path)
     # 36 random bits are 25 nats, a bit each.
     assert 24 < found["test_nats"] < 30
@@ -68,7 +60,7 @@ def test_images(tmp_path, model):
 
 
 def test_pixel_vae(tmp_path):
-    run("pixel_vae", "--tiny", "--out", tmp_path)
+    run_benchmark("quality.pixel_vae", "--tiny", "--out", tmp_path)
     found = result(tmp_path)
     assert found["classifier_on_test"] > 0.9
     assert found["test_elbo"] < 0

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 
 import kerasar
+from kerasar.distributions.likelihoods import BernoulliNADE, GaussianMixture
 from kerasar.models import CausalConvNet
 from kerasar.testing import check_causal_by_probe, check_normalized, check_samples, randomise
 from kerasar.testing.saved_model import run_in_fresh_process
-from kerasar.training.likelihoods import BernoulliNADE, GaussianMixture
 
 
 def fresh(*args, **kwargs):

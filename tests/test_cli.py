@@ -8,9 +8,9 @@ import typer
 from typer.testing import CliRunner
 
 from kerasar.cli import app
-from kerasar.cli.errors import ErrorsAsMessages
 from kerasar.cli.kinds import KINDS
 from kerasar.cli.registry import MODELS, find_model
+from kerasar.cli.support.errors import ErrorsAsMessages
 
 COMMANDS = ["train", "sample", "inpaint", "score", "export", "models", "data"]
 

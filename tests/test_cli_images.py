@@ -10,7 +10,7 @@ from test_cli_kinds import refuse, succeed
 
 import kerasar
 from kerasar.cli import registry
-from kerasar.cli.kinds.images import _columns
+from kerasar.cli.kinds.images.images import _columns
 
 SMALL = dict(filters=4, blocks=1)
 SIZES = {

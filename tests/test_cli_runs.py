@@ -14,11 +14,11 @@ import tensorflow as tf
 from matplotlib.image import imread
 from typer.testing import CliRunner
 
-from kerasar.autoregressive import AutoregressiveModel
 from kerasar.cli import app
-from kerasar.cli.hiding import Hide, known_pixels
+from kerasar.cli.kinds.images.hiding import Hide, known_pixels
 from kerasar.cli.registry import MODELS
-from kerasar.cli.run_folder import RunFolder
+from kerasar.cli.support.run_folder import RunFolder
+from kerasar.density_models.autoregressive import AutoregressiveModel
 
 LEVELS, SHAPE = 5, (4, 6, 1)
 

@@ -16,8 +16,8 @@ from typer.testing import CliRunner
 
 import kerasar
 from kerasar.cli import app
+from kerasar.cli.commands.train import _called_as, _run_path
 from kerasar.cli.kinds.kind import hold_out
-from kerasar.cli.train import _called_as, _run_path
 from kerasar.data import load_images
 
 SETTINGS = ["--epochs", "2", "--batch-size", "10", "--seed", "3"]
@@ -154,7 +154,9 @@ def stop_after(epoch, error, monkeypatch):
         if len(self.model.history.epoch) == epoch:
             raise error
 
-    monkeypatch.setattr(kerasar.cli.callbacks.TrainingProgress, "on_train_batch_end", raise_it)
+    monkeypatch.setattr(
+        kerasar.cli.support.callbacks.TrainingProgress, "on_train_batch_end", raise_it
+    )
 
 
 @pytest.fixture
@@ -166,7 +168,7 @@ def data(trained):
 def quick_finish(monkeypatch):
     """An empty picture and export, for the real ones take most of the time of a short run."""
     monkeypatch.setattr(
-        "kerasar.cli.showcase.draw_pictures",
+        "kerasar.cli.kinds.images.showcase.draw_pictures",
         lambda run, *arguments: (run.path / "samples.png").touch(),
     )
     monkeypatch.setattr(

@@ -7,8 +7,8 @@ from keras import layers as L
 from small_layers import Undeclared
 
 import kerasar
+from kerasar.causality.condition_limits import ConditionLimits, condition_limits, open_length
 from kerasar.layers import CausalShift
-from kerasar.training.condition_limits import ConditionLimits, condition_limits, open_length
 
 
 def network(condition, body):

@@ -11,7 +11,7 @@ from keras import ops
 from window_models import model_of, relative_error, series, windows_of
 
 import kerasar
-from kerasar.causality.convolutionalize import convolutionalize
+from kerasar.convolutionalize import convolutionalize
 
 SMALL, PADDING = st.integers(1, 3), st.sampled_from(["valid", "same", "causal"])
 BOTH = st.sampled_from(["valid", "same"])

@@ -87,7 +87,7 @@ def test_the_units_are_those_of_the_training_part(tmp_path):
     np.testing.assert_allclose(series.mean, x[:90].mean(0), rtol=1e-6)
     np.testing.assert_allclose(series.scale, x[:90].std(0), rtol=1e-6)
     # As the likelihood takes them.
-    likelihood = kerasar.training.GaussianMixture(1, 2, series.mean, series.scale)
+    likelihood = kerasar.distributions.GaussianMixture(1, 2, series.mean, series.scale)
     assert likelihood.mean == series.mean
 
 

@@ -6,11 +6,11 @@ import pytest
 from test_export import serve
 
 import kerasar
+from kerasar.distributions import Bernoulli
 from kerasar.models import PixelCNNAutoencoder, PixelVAE
-from kerasar.sampling.noise import uniforms
+from kerasar.noise import uniforms
 from kerasar.testing import check_causal_by_probe, check_normalized, check_samples, randomise
 from kerasar.testing.normalized import every_example
-from kerasar.training import Bernoulli
 
 RNG = np.random.default_rng(0)
 GREY = RNG.integers(0, 3, (6, 5, 7, 1)).astype("int32")

@@ -9,10 +9,10 @@ import tensorflow as tf
 from flows import IMAGES, TINY, integers
 
 import kerasar
+from kerasar.distributions import Dequantization, VariationalDequantization
 from kerasar.layers import AffineCoupling, Logit, Squeeze2D
+from kerasar.statistics import log_mean_exp
 from kerasar.testing import randomise
-from kerasar.training import Dequantization, VariationalDequantization
-from kerasar.training.log_mean_exp import log_mean_exp
 
 PAIRS = np.array(list(itertools.product(range(3), repeat=2)))
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasar.training import DiscretizedLogisticMixture
-from kerasar.training.likelihoods.bounds import bounded
+from kerasar.distributions import DiscretizedLogisticMixture
+from kerasar.distributions.likelihoods.bounds import bounded
 
 RNG = np.random.default_rng(0)
 

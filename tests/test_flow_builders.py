@@ -185,7 +185,7 @@ def test_real_nvp_takes_the_lectures_activation_or_another():
 def test_nice_scales_at_its_end_only_and_takes_integers():
     model = NICE(6, SMALL, 2, levels=4)
     x = np.random.default_rng(0).integers(0, 4, (5, 6))
-    assert isinstance(model.base, kerasar.training.Logistic) and not model.exact
+    assert isinstance(model.base, kerasar.distributions.Logistic) and not model.exact
     _, log_det = model.bijection(x.astype("float32"))
     np.testing.assert_array_equal(log_det, 0)
     np.testing.assert_array_equal(model.from_latent(model.latent(x)), x)

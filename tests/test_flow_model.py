@@ -7,10 +7,10 @@ import tensorflow as tf
 from flows import IMAGES, LABELS, POINTS, couplings, integers, pictures, plane
 
 import kerasar
+from kerasar.distributions import BaseDistribution, Logistic, StandardNormal, Uniform
 from kerasar.layers import AffineCoupling, Inverse, Logit, PiecewiseLinear
 from kerasar.sampling.flow_sampler import _shares
 from kerasar.testing import randomise
-from kerasar.training import BaseDistribution, Logistic, StandardNormal, Uniform
 
 
 def jacobian_log_det(model, x):

@@ -11,7 +11,7 @@ from flows import IMAGES, LABELS, POINTS, pictures, plane
 from test_export import serve
 
 import kerasar
-from kerasar.training import Logistic
+from kerasar.distributions import Logistic
 
 MODELS = {
     "plane": (lambda: plane(base=Logistic()), {"x": POINTS}),

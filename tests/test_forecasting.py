@@ -7,10 +7,10 @@ import pytest
 
 import kerasar
 from kerasar.data import SeriesData, load_series
+from kerasar.distributions import GaussianMixture
 from kerasar.forecasting import Forecast
 from kerasar.pictures import fan_chart, save
 from kerasar.testing import randomise
-from kerasar.training import GaussianMixture
 
 
 def model_of(length=None, variables=None, levels=None, likelihood=None):

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasar.training import GaussianMixture
-from kerasar.training.likelihoods.bounds import bounded, unbounded
+from kerasar.distributions import GaussianMixture
+from kerasar.distributions.likelihoods.bounds import bounded, unbounded
 
 RNG = np.random.default_rng(0)
 

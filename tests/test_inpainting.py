@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import kerasar
+from kerasar.noise import fold_in
 from kerasar.sampling import METHODS
-from kerasar.sampling.noise import fold_in
 from kerasar.testing import check_the_sample, randomise
 
 RNG = np.random.default_rng(0)

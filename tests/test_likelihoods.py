@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasar.training import Bernoulli, Categorical, Likelihood
+from kerasar.distributions import Bernoulli, Categorical, Likelihood
 
 RNG = np.random.default_rng(0)
 LOGITS = (3 * RNG.normal(size=(40, 6, 5))).astype("float32")

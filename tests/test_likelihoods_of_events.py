@@ -9,10 +9,16 @@ import tensorflow as tf
 from keras import layers as L
 
 import kerasar
+from kerasar.distributions import (
+    Bernoulli,
+    BernoulliNADE,
+    Categorical,
+    GaussianMixture,
+    Independent,
+)
 from kerasar.layers import CausalShift
 from kerasar.testing import check_normalized, check_samples, randomise
 from kerasar.testing.saved_model import run_in_fresh_process
-from kerasar.training import Bernoulli, BernoulliNADE, Categorical, GaussianMixture, Independent
 
 RNG = np.random.default_rng(0)
 STEPS, KEYS, HIDDEN = 3, 3, 4

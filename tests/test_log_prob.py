@@ -6,8 +6,8 @@ import pytest
 import tensorflow as tf
 
 import kerasar
+from kerasar.distributions import Bernoulli
 from kerasar.testing import check_normalized, randomise
-from kerasar.training import Bernoulli
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 3, (5, 2, 2, 1))

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 import kerasar
 from kerasar.layers import mask_and_values
-from kerasar.sampling.noise import uniforms
+from kerasar.noise import uniforms
 from kerasar.testing import check_frequencies, check_normalized, check_the_sample, randomise
 from kerasar.training.batches import Batch
 

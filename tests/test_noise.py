@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasar.sampling.noise import fold_in, threefry, uniforms
+from kerasar.noise import fold_in, threefry, uniforms
 
 # Random123's kat_vectors, Threefry-2x32 with 20 rounds: counter, key, answer.
 KNOWN_ANSWERS = [
@@ -68,7 +68,7 @@ def test_numbers_are_uniform_and_independent():
 
 
 def test_the_extreme_words_stay_inside_the_open_interval(monkeypatch):
-    from kerasar.sampling import noise
+    from kerasar import noise
 
     for word in (0, 2**32 - 1):
         extreme = tf.constant([word], tf.uint32)

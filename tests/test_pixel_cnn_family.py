@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 import kerasar
+from kerasar.distributions import Bernoulli, DiscretizedLogisticMixture
 from kerasar.layers import EmbedLevels, MaskedConv2D
 from kerasar.models import GatedPixelCNN, PixelCNN
 from kerasar.serving.export import Signatures
@@ -14,7 +15,6 @@ from kerasar.testing import (
     check_samples,
     randomise,
 )
-from kerasar.training import Bernoulli, DiscretizedLogisticMixture
 
 GREY = np.random.default_rng(0).integers(0, 3, (6, 9, 9, 1)).astype("int32")
 COLOUR = np.random.default_rng(0).integers(0, 3, (6, 4, 5, 3)).astype("int32")

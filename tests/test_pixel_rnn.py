@@ -6,12 +6,12 @@ import pytest
 import tensorflow as tf
 
 import kerasar
+from kerasar.distributions import Bernoulli, Categorical
 from kerasar.layers import DiagonalBiLSTM, MaskedConv2D, RowLSTM, ScaleLevels, SplitChannels
 from kerasar.layers import diagonal_bilstm as diagonal_module
 from kerasar.models import PixelRNN
 from kerasar.testing import check_causal_by_probe, check_normalized, check_samples, randomise
 from kerasar.testing.saved_model import run_in_fresh_process
-from kerasar.training import Bernoulli, Categorical
 
 RNG = np.random.default_rng(0)
 GREY = RNG.integers(0, 3, (6, 7, 7, 1)).astype("int32")

@@ -10,10 +10,10 @@ from keras import layers as L
 from test_export import serve
 
 import kerasar
+from kerasar.distributions import DiscretizedLogisticMixture, GaussianMixture
 from kerasar.layers import CausalShift, ScaleLevels, Standardize
 from kerasar.sampling import METHODS
 from kerasar.testing import check_normalized, check_samples, check_the_sample, randomise
-from kerasar.training import DiscretizedLogisticMixture, GaussianMixture
 
 LENGTH = 10
 FAR = dict(mean=(5.0, -300.0), scale=(0.1, 40.0))

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 import kerasar
+from kerasar.distributions import Bernoulli
 from kerasar.sampling import METHODS
 from kerasar.testing import check_samples, check_the_sample, randomise
-from kerasar.training import Bernoulli
 
 
 def test_samplers_agree_and_follow_log_prob(pixels, sequences):

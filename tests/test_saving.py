@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import kerasar
+from kerasar.distributions import Bernoulli
 from kerasar.testing import randomise
-from kerasar.training import Bernoulli
 
 X = np.random.default_rng(0).integers(0, 3, (12, 4))
 LABEL = np.random.default_rng(0).normal(size=(12, 2)).astype("float32")

@@ -5,8 +5,8 @@ import math
 import tensorflow as tf
 from networks import dilated, open_length, recurrent
 
-from kerasar.causality import step_form
-from kerasar.causality.rings import TensorRing
+from kerasar.stepwise import step_form
+from kerasar.stepwise.rings import TensorRing
 
 
 def state_size(network, batch=3):

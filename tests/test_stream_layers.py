@@ -5,11 +5,11 @@ import pytest
 import tensorflow as tf
 from keras import layers as L
 
-from kerasar.layers.per_step import PerStep
-from kerasar.layers.stream_join import StreamJoin
-from kerasar.layers.stream_layout import Layout, Run
-from kerasar.layers.stream_linear import StreamLinear
-from kerasar.layers.stream_pool import StreamPool
+from kerasar.convolutionalize.layers.per_step import PerStep
+from kerasar.convolutionalize.layers.stream_join import StreamJoin
+from kerasar.convolutionalize.layers.stream_layout import Layout, Run
+from kerasar.convolutionalize.layers.stream_linear import StreamLinear
+from kerasar.convolutionalize.layers.stream_pool import StreamPool
 from kerasar.testing import check_causal_by_probe, check_layer, randomise
 
 SERIES = np.random.default_rng(0).normal(size=(3, 9, 4)).astype("float32")

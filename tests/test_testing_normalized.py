@@ -5,8 +5,8 @@ import pytest
 import tensorflow as tf
 
 import kerasar
+from kerasar.distributions import Categorical
 from kerasar.testing import check_normalized
-from kerasar.training import Categorical
 
 
 class Fake:

@@ -1,19 +1,13 @@
 """The benchmark of the toy problem runs in its tiny mode, and does not train twice."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
-
-SCRIPT = Path(__file__).parents[1] / "benchmarks" / "toy.py"
+from run_benchmark import run_benchmark
 
 
 def run(out, *arguments):
-    command = [sys.executable, str(SCRIPT), "--tiny", "--out", str(out), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-2000:]
+    run_benchmark("quality.toy", "--tiny", "--out", out, *arguments)
     return json.loads((out / "toy.json").read_text())
 
 

@@ -8,10 +8,10 @@ import pytest
 import tensorflow as tf
 
 import kerasar
+from kerasar.distributions.likelihoods import DiscretizedLogisticMixture, GaussianMixture
 from kerasar.models import WaveNet
 from kerasar.testing import check_causal_by_probe, check_normalized, check_samples, randomise
 from kerasar.testing.saved_model import run_in_fresh_process
-from kerasar.training.likelihoods import DiscretizedLogisticMixture, GaussianMixture
 
 SMALL = dict(filters=4, skip_filters=6, cycles=2, cycle_length=3)
 TINY = dict(filters=4, skip_filters=4, cycles=1, cycle_length=2)

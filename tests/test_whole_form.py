@@ -9,8 +9,8 @@ from networks import SEQUENCES, dilated, gated_with_skips, open_length, shared_l
 
 import kerasar
 from kerasar.causality.randomise import randomise
-from kerasar.causality.whole import WholeForm
 from kerasar.layers import CausalShift
+from kerasar.training.short_convolutions import WholeForm
 
 
 @pytest.mark.parametrize("build", SEQUENCES, ids=lambda b: b.__name__)

@@ -2,11 +2,13 @@
 layer a node of its own."""
 
 import dataclasses
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import keras
 from keras import tree
 
+from kerasar.keras_internals import functional_graph, nodes_of, takes_training
 from kerasar.typing import Shape, Tensor
 
 
@@ -36,7 +38,7 @@ class Node:
         kwargs = dict(kwargs)
         if "mask" in kwargs and kwargs["mask"] is None:
             del kwargs["mask"]
-        if "training" in getattr(self.operation, "_call_context_args", {}):
+        if takes_training(self.operation):
             kwargs["training"] = training
         return tuple(tree.flatten(self.operation(*args, **kwargs)))
 
@@ -57,6 +59,24 @@ class Graph:
     output: Edge
     places: int  # axes of x that hold positions: 1 for sequences, 2 for images
 
+    def run(
+        self, values: dict[Edge, Tensor], training: bool = False
+    ) -> Iterator[tuple[Node, tuple[Tensor, ...]]]:
+        """Runs node after node, and yields each with its outputs.
+
+        Args:
+            values: of `x` and the conditions; the outputs of each node are added.
+            training: passed to the layers that take it.
+        """
+        for node in self.nodes:
+            made = node.run(values, training)
+            values.update(zip(node.outputs, made, strict=True))
+            yield node, made
+
+    def inputs(self, tensors: Mapping[str, Tensor]) -> dict[Edge, Tensor]:
+        """The values of `x` and the conditions, from tensors by input name."""
+        return {edge: tensors[edge.name] for edge in (self.x, *self.conditions)}
+
 
 def read_graph(network: keras.Model, event_rank: int | None = None) -> Graph:
     """Flattens a functional network.
@@ -69,7 +89,7 @@ def read_graph(network: keras.Model, event_rank: int | None = None) -> Graph:
     Raises:
         ValueError: if the network has no graph.
     """
-    functional = _functional(network)
+    functional = functional_graph(network)
     if functional is None:
         raise ValueError(
             f"Network '{network.name}' has no graph to read: it is a {type(network).__name__}. "
@@ -89,38 +109,21 @@ def read_graph(network: keras.Model, event_rank: int | None = None) -> Graph:
     return Graph(network.name, tuple(nodes), x, tuple(inputs), outputs[0], _places(x, event_rank))
 
 
-def _functional(model: Any) -> Any:
-    """The functional graph in a model, None if there is none."""
-    if isinstance(model, keras.Sequential):
-        model = model._functional if model.built else None
-    return model if hasattr(model, "_nodes_by_depth") else None
-
-
 def _read(functional: Any, inputs: list[Edge], nodes: list[Node]) -> list[Edge]:
     edges = {id(t): edge for t, edge in zip(functional.inputs, inputs, strict=True)}
-    for depth in sorted(functional._nodes_by_depth, reverse=True):
-        for node in functional._nodes_by_depth[depth]:
-            if node.is_input or all(id(t) in edges for t in node.outputs):
-                continue
-            sources = [edges[id(t)] for t in node.input_tensors]
-            inner = _functional(node.operation)
-            if inner is not None:
-                made = _read(inner, sources, nodes)
-            else:
-                made = [_edge(tensor) for tensor in node.outputs]
-                slots = tuple((id(t), edges[id(t)]) for t in node.input_tensors)
-                operation = node.operation
-                nodes.append(
-                    Node(
-                        operation,
-                        operation.name,
-                        tuple(sources),
-                        tuple(made),
-                        node.arguments,
-                        slots,
-                    )
-                )
-            edges.update({id(t): edge for t, edge in zip(node.outputs, made, strict=True)})
+    for node in nodes_of(functional):
+        if all(id(t) in edges for t in node.outputs):
+            continue
+        sources = [edges[id(t)] for t in node.input_tensors]
+        inner = functional_graph(node.operation)
+        if inner is not None:
+            made = _read(inner, sources, nodes)
+        else:
+            made = [_edge(tensor) for tensor in node.outputs]
+            slots = tuple((id(t), edges[id(t)]) for t in node.input_tensors)
+            operation, name = node.operation, node.operation.name
+            nodes.append(Node(operation, name, tuple(sources), tuple(made), node.arguments, slots))
+        edges.update({id(t): edge for t, edge in zip(node.outputs, made, strict=True)})
     return [edges[id(t)] for t in functional.outputs]
 
 

@@ -8,10 +8,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from kerasar.causality.condition_limits import ConditionLimits, condition_limits, open_length
 from kerasar.causality.explain import BEFORE, FUTURE, PRESENT, explain_leak
 from kerasar.causality.graph import Edge, Graph, read_graph
 from kerasar.causality.randomise import randomise
-from kerasar.training.condition_limits import ConditionLimits, condition_limits, open_length
 
 #: What an open size is taken to be.
 _OPEN_SEQUENCE, _OPEN_IMAGE = 24, 8

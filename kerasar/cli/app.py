@@ -7,15 +7,15 @@ from typing import Annotated
 import typer
 
 import kerasar
-from kerasar.cli.data import data
-from kerasar.cli.errors import ErrorsAsMessages
-from kerasar.cli.export import export
-from kerasar.cli.inpaint import inpaint
-from kerasar.cli.inspect import inspect as inspect_
-from kerasar.cli.models import models
-from kerasar.cli.sample import sample
-from kerasar.cli.score import score
-from kerasar.cli.train import train
+from kerasar.cli.commands.data import data
+from kerasar.cli.commands.export import export
+from kerasar.cli.commands.inpaint import inpaint
+from kerasar.cli.commands.inspect import inspect as inspect_
+from kerasar.cli.commands.models import models
+from kerasar.cli.commands.sample import sample
+from kerasar.cli.commands.score import score
+from kerasar.cli.commands.train import train
+from kerasar.cli.support.errors import ErrorsAsMessages
 
 
 def _help_of(function: Callable[..., None]) -> str:

@@ -38,8 +38,8 @@ from kerasar.layers.mask_and_values import mask_and_values as mask_and_values
 from kerasar.layers.masked_conv2d import MaskedConv2D as MaskedConv2D
 from kerasar.layers.nade import NADE as NADE
 from kerasar.layers.positional_encoding2d import PositionalEncoding2D as PositionalEncoding2D
-from kerasar.layers.row_lstm import RowLSTM as RowLSTM
 from kerasar.layers.residual_conv_net import ResidualConvNet as ResidualConvNet
+from kerasar.layers.row_lstm import RowLSTM as RowLSTM
 from kerasar.layers.scale_levels import ScaleLevels as ScaleLevels
 from kerasar.layers.split_channels import SplitChannels as SplitChannels
 from kerasar.layers.standardize import Standardize as Standardize

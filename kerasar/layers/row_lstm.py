@@ -12,7 +12,7 @@ import tensorflow as tf
 from kerasar.layers.image_lstm import ImageLSTM
 from kerasar.layers.lstm_scan import lstm_scan, lstm_update, neighbours, products, wide
 from kerasar.layers.protocol import Offset
-from kerasar.typing import Config, Shape, Tensor
+from kerasar.typing import Config, Tensor
 
 
 @keras.saving.register_keras_serializable(package="kerasar")

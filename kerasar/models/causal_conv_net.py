@@ -10,10 +10,10 @@ from collections.abc import Sequence
 
 import keras
 
-from kerasar.autoregressive import AutoregressiveModel
+from kerasar.density_models.autoregressive import AutoregressiveModel
+from kerasar.distributions.likelihoods import Categorical, Likelihood
 from kerasar.layers import CausalShift, StrictlyCausalConv1D
-from kerasar.models.sequence_ends import SequenceEnds
-from kerasar.training.likelihoods import Categorical, Likelihood
+from kerasar.models.parts.sequence_stem_and_head import SequenceEnds
 from kerasar.typing import Tensor
 
 _SKIPS = (None, "add", "concatenate")

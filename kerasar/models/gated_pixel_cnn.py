@@ -11,12 +11,12 @@ import keras
 from keras import layers as L
 from keras import ops
 
-from kerasar.autoregressive import AutoregressiveModel
+from kerasar.checks import check_count
+from kerasar.density_models.autoregressive import AutoregressiveModel
+from kerasar.distributions.likelihoods import Categorical, Likelihood
 from kerasar.layers import CausalShift, MaskedConv2D, VerticalConv2D
-from kerasar.models.conditions import global_condition
-from kerasar.models.image_ends import ImageEnds, ImageShape
-from kerasar.training.checks import check_count
-from kerasar.training.likelihoods import Categorical, Likelihood
+from kerasar.models.parts.conditions import global_condition
+from kerasar.models.parts.image_stem_and_head import ImageEnds, ImageShape
 from kerasar.typing import Tensor
 
 

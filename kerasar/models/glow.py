@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from kerasar.flow import FlowModel
+from kerasar.checks import check_count
+from kerasar.density_models.flow import FlowModel
 from kerasar.layers import (
     ActNorm,
     AffineCoupling,
@@ -13,7 +14,6 @@ from kerasar.layers import (
     Squeeze2D,
 )
 from kerasar.models.multiscale_real_nvp import check_image_shape
-from kerasar.training.checks import check_count
 
 
 def Glow(

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from kerasar.flow import FlowModel
+from kerasar.checks import check_count
+from kerasar.density_models.flow import FlowModel
 from kerasar.layers import (
     BatchNormBijection,
     Bijection,
@@ -10,7 +11,6 @@ from kerasar.layers import (
     Permute,
     StandardizeBijection,
 )
-from kerasar.training.checks import check_count
 
 
 def MAF(

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 
 import keras
 
+from kerasar.checks import check_count
+from kerasar.density_models.masked_input import MaskedInputModel
 from kerasar.layers import mask_and_values
-from kerasar.masked_input import MaskedInputModel
-from kerasar.models.masked_inputs import masked_inputs
-from kerasar.training.checks import check_count
+from kerasar.models.parts.masked_inputs import masked_inputs
 
 
 def masked_input_conv_net(

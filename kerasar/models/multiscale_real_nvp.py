@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 
-from kerasar.flow import FlowModel
+from kerasar.checks import check_count
+from kerasar.density_models.flow import FlowModel
 from kerasar.layers import (
     ActNorm,
     AffineCoupling,
@@ -12,7 +13,6 @@ from kerasar.layers import (
     ResidualConvNet,
     Squeeze2D,
 )
-from kerasar.training.checks import check_count
 
 
 def MultiscaleRealNVP(

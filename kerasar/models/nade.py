@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import keras
 from keras import ops
 
-from kerasar.autoregressive import AutoregressiveModel
+from kerasar.checks import check_count
+from kerasar.density_models.autoregressive import AutoregressiveModel
+from kerasar.density_models.ordered import OrderedModel
+from kerasar.distributions.likelihoods import Bernoulli
 from kerasar.layers import NADE as NADELayer
-from kerasar.ordered import OrderedModel
-from kerasar.training.checks import check_count
-from kerasar.training.likelihoods import Bernoulli
 
 
 def nade(dim: int, hidden: int = 500) -> keras.Model:

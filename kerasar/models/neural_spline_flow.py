@@ -2,15 +2,15 @@
 
 from collections.abc import Sequence
 
-from kerasar.flow import FlowModel
+from kerasar.checks import check_count
+from kerasar.density_models.flow import FlowModel
 from kerasar.layers import (
     Bijection,
     Invertible1x1Conv,
     RationalQuadraticSplineCoupling,
     StandardizeBijection,
 )
-from kerasar.models.check_dim import check_dim
-from kerasar.training.checks import check_count
+from kerasar.models.parts.checks import check_dim
 
 
 def NeuralSplineFlow(

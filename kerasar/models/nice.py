@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-from kerasar.flow import FlowModel
+from kerasar.checks import check_count
+from kerasar.density_models.flow import FlowModel
+from kerasar.distributions import BaseDistribution, Logistic
 from kerasar.layers import ActNorm, AdditiveCoupling, Bijection, Permute, StandardizeBijection
-from kerasar.models.check_dim import check_dim
-from kerasar.training import BaseDistribution, Logistic
-from kerasar.training.checks import check_count
+from kerasar.models.parts.checks import check_dim
 
 
 def NICE(

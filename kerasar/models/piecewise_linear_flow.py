@@ -1,6 +1,6 @@
 """The lecture's first flow: one rising, piecewise linear map of the line onto itself."""
 
-from kerasar.flow import FlowModel
+from kerasar.density_models.flow import FlowModel
 from kerasar.layers import Bijection, PiecewiseLinear, StandardizeBijection
 
 

@@ -8,11 +8,11 @@ has none.
 import keras
 from keras import layers as L
 
-from kerasar.autoregressive import AutoregressiveModel
+from kerasar.checks import check_count
+from kerasar.density_models.autoregressive import AutoregressiveModel
+from kerasar.distributions.likelihoods import Categorical, Likelihood
 from kerasar.layers import MaskedConv2D
-from kerasar.models.image_ends import ImageEnds, ImageShape
-from kerasar.training.checks import check_count
-from kerasar.training.likelihoods import Categorical, Likelihood
+from kerasar.models.parts.image_stem_and_head import ImageEnds, ImageShape
 
 
 def pixel_cnn(

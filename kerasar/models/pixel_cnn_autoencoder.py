@@ -1,8 +1,8 @@
 """PixelCNN as the decoder of an autoencoder."""
 
-from kerasar.autoencoder import AutoencoderModel
-from kerasar.models.latent_ends import LatentEnds
-from kerasar.training.likelihoods import Likelihood
+from kerasar.density_models.autoencoder import AutoencoderModel
+from kerasar.distributions.likelihoods import Likelihood
+from kerasar.models.parts.latent_encoder_decoder import LatentEnds
 
 
 def PixelCNNAutoencoder(

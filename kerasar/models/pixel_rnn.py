@@ -11,12 +11,12 @@ import difflib
 import keras
 from keras import layers as L
 
-from kerasar.autoregressive import AutoregressiveModel
+from kerasar.checks import check_count
+from kerasar.density_models.autoregressive import AutoregressiveModel
+from kerasar.distributions.likelihoods import Categorical, Likelihood
 from kerasar.layers import DiagonalBiLSTM, MaskedConv2D, RowLSTM
 from kerasar.layers.image_lstm import ImageLSTM
-from kerasar.models.image_ends import ImageEnds, ImageShape
-from kerasar.training.checks import check_count
-from kerasar.training.likelihoods import Categorical, Likelihood
+from kerasar.models.parts.image_stem_and_head import ImageEnds, ImageShape
 
 #: For each cell its layer, and the width of the convolution that brings the input to its state.
 _CELLS: dict[str, tuple[type[ImageLSTM], int]] = {

@@ -1,8 +1,8 @@
 """PixelVAE: a variational autoencoder with PixelCNN as its decoder."""
 
-from kerasar.models.latent_ends import LatentEnds
-from kerasar.training.likelihoods import Likelihood
-from kerasar.vae import VAEModel
+from kerasar.density_models.vae import VAEModel
+from kerasar.distributions.likelihoods import Likelihood
+from kerasar.models.parts.latent_encoder_decoder import LatentEnds
 
 
 def PixelVAE(

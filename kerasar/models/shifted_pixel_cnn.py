@@ -6,7 +6,7 @@ all pixels before the present one within their reach, and there is no blind spot
 
 import keras
 
-from kerasar.autoregressive import AutoregressiveModel
+from kerasar.density_models.autoregressive import AutoregressiveModel
 from kerasar.layers import (
     CausalShift,
     HorizontalConv2D,

@@ -9,12 +9,12 @@ import keras
 from keras import layers as L
 from keras import ops
 
-from kerasar.autoregressive import AutoregressiveModel
+from kerasar.checks import check_count
+from kerasar.density_models.autoregressive import AutoregressiveModel
+from kerasar.distributions.likelihoods import Categorical, Likelihood
 from kerasar.layers import CausalShift
-from kerasar.models.conditions import global_condition
-from kerasar.models.sequence_ends import SequenceEnds
-from kerasar.training.checks import check_count
-from kerasar.training.likelihoods import Categorical, Likelihood
+from kerasar.models.parts.conditions import global_condition
+from kerasar.models.parts.sequence_stem_and_head import SequenceEnds
 from kerasar.typing import Tensor
 
 _UPSAMPLING = ("repeat", "learned")

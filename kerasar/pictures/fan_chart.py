@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kerasar.statistics import quantiles
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -97,16 +99,3 @@ def fan_chart(
     if heading:
         figure.suptitle(heading, fontsize=11)
     return figure
-
-
-def quantiles(paths: Any, probabilities: Sequence[float]) -> Any:
-    """Quantiles over paths, `(probabilities, steps, …)`.
-
-    Weibull's rule: a further path falls below the quantile of p with a probability of exactly p,
-    whatever the distribution and the number of paths (as long as there are 1 / p of them).
-
-    References:
-        Hyndman & Fan. Sample Quantiles in Statistical Packages. The American Statistician 50,
-        1996, definition 6. https://doi.org/10.2307/2684934
-    """
-    return np.quantile(np.asarray(paths, "float64"), probabilities, axis=0, method="weibull")

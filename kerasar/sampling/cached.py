@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from kerasar.causality import NoStepForm, step_form
-from kerasar.causality.raster_steps import RasterSteps
+from kerasar.causality.condition_limits import open_length
 from kerasar.sampling.cached_image import cached_image
 from kerasar.sampling.cached_sequence import cached_sequence
 from kerasar.sampling.draft import Draft, Options, flat_parameters
-from kerasar.training.condition_limits import open_length
+from kerasar.stepwise import NoStepForm, step_form
+from kerasar.stepwise.raster_steps import RasterSteps
 from kerasar.typing import Shape, Tensor
 
 #: How far the check of a new sampler goes, in positions.

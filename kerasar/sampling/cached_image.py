@@ -4,10 +4,10 @@ from typing import Any
 
 import tensorflow as tf
 
-from kerasar.causality.raster_steps import RasterSteps
-from kerasar.causality.rings import ArrayRing, TensorRing
 from kerasar.sampling.draft import Draft, Options, noise_at
 from kerasar.sampling.loops import pick, while_loop
+from kerasar.stepwise.raster_steps import RasterSteps
+from kerasar.stepwise.rings import ArrayRing, TensorRing
 from kerasar.typing import Tensor
 
 

@@ -4,10 +4,10 @@ from typing import Any
 
 import tensorflow as tf
 
-from kerasar.causality.rings import ArrayRing, TensorRing
-from kerasar.causality.sequence_steps import SequenceSteps
 from kerasar.sampling.draft import Draft, Options, noise_at
 from kerasar.sampling.loops import by_place, pick, while_loop
+from kerasar.stepwise.rings import ArrayRing, TensorRing
+from kerasar.stepwise.sequence_steps import SequenceSteps
 from kerasar.typing import Tensor
 
 #: Noise is made for so many positions at once: long enough to be cheap, short enough to be small.

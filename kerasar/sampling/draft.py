@@ -4,8 +4,8 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from kerasar.sampling.noise import uniforms
-from kerasar.training.likelihoods import Likelihood
+from kerasar.distributions.likelihoods import Likelihood
+from kerasar.noise import uniforms
 from kerasar.typing import Tensor
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from kerasar.sampling.noise import uniforms
+from kerasar.noise import uniforms
 from kerasar.sampling.progress import Progress
 from kerasar.typing import Tensor
 

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from kerasar.checks import check_count
+from kerasar.noise import fold_in
 from kerasar.sampling.cached import CachedSampler, NoStepForm, cached
 from kerasar.sampling.draft import Draft, Options
-from kerasar.sampling.noise import fold_in
 from kerasar.sampling.parallel import parallel
 from kerasar.sampling.progress import Progress
 from kerasar.sampling.sequential import sequential
-from kerasar.training.checks import check_count
 from kerasar.typing import Tensor
 
 METHODS = ("sequential", "parallel", "cached")

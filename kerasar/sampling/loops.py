@@ -4,8 +4,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from kerasar.causality.loops import while_loop as while_loop
 from kerasar.sampling.draft import Options, bend
+from kerasar.stepwise.loops import while_loop as while_loop
 from kerasar.typing import Tensor
 
 

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from kerasar.noise import uniforms
 from kerasar.sampling.draft import Draft, Options, bend
-from kerasar.sampling.noise import uniforms
 from kerasar.typing import Tensor
 
 

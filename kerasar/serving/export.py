@@ -11,9 +11,9 @@ from typing import Any
 
 import tensorflow as tf
 
+from kerasar.noise import fold_in
 from kerasar.sampling.draft import Draft, Options
 from kerasar.sampling.generate import best_graph, check_method
-from kerasar.sampling.noise import fold_in
 from kerasar.serving.archive import Endpoint, write_archive
 from kerasar.training.batches import Batch
 from kerasar.training.density_model import value_assertions

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from kerasar.sampling.noise import uniforms
+from kerasar.noise import uniforms
 from kerasar.typing import Tensor
 
 #: Networks round differently in other shapes and compilations: closer calls than this may flip.
@@ -39,7 +39,7 @@ def check_the_sample(
     Args:
         model: an autoregressive model.
         samples: what `model.sample` or `model.inpaint` gave for that seed and these options.
-        seed: the seed; for version v of an in-painting `kerasar.sampling.noise.fold_in(seed, v)`.
+        seed: the seed; for version v of an in-painting `kerasar.noise.fold_in(seed, v)`.
         condition: the condition, one row for each sample.
         known: Boolean, True where values were given and not drawn. Events of which a part was
             given are left out.

@@ -7,6 +7,5 @@ probed, and sampled from without a cache.
 from kerasar.causality.rules import moving as _moving  # noqa: F401  (these register their rules)
 from kerasar.causality.rules import pointwise as _pointwise  # noqa: F401
 from kerasar.causality.rules import states as _states  # noqa: F401
-from kerasar.causality.rules import streams as _streams  # noqa: F401
 from kerasar.causality.rules import windows as _windows  # noqa: F401
 from kerasar.causality.rules.registry import declaration as declaration

@@ -6,7 +6,8 @@ import keras
 import numpy as np
 
 from kerasar.causality.graph import Node
-from kerasar.causality.rules.registry import operation_classes, rule
+from kerasar.causality.rules.registry import rule
+from kerasar.keras_internals import operation_classes
 from kerasar.layers.protocol import POINTWISE, Declaration, Mixing, Taps
 from kerasar.typing import Tensor
 

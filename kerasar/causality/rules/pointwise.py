@@ -8,7 +8,8 @@ import numpy as np
 import tensorflow as tf
 
 from kerasar.causality.graph import Node
-from kerasar.causality.rules.registry import operation_classes, rule
+from kerasar.causality.rules.registry import rule
+from kerasar.keras_internals import operation_classes
 from kerasar.layers.linear_taps import linear_taps
 from kerasar.layers.protocol import POINTWISE, Declaration, Mixing, Taps
 from kerasar.typing import Tensor

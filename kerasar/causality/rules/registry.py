@@ -55,11 +55,3 @@ def rule(*kinds: Any) -> Callable[[Rule], Rule]:
         return rule
 
     return register
-
-
-def operation_classes(*names: str) -> list[type]:
-    """The operation classes behind functions of `keras.ops`, which are not public by name."""
-    from keras.src.ops import core, math, nn, numpy
-
-    modules = (numpy, nn, core, math)
-    return [getattr(module, name) for name in names for module in modules if hasattr(module, name)]

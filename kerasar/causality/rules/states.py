@@ -5,7 +5,8 @@ from typing import Any
 import keras
 
 from kerasar.causality.graph import Node
-from kerasar.causality.rules.registry import operation_classes, rule
+from kerasar.causality.rules.registry import rule
+from kerasar.keras_internals import operation_classes
 from kerasar.layers.protocol import Declaration, Mixing, Recurrence
 from kerasar.typing import Tensor
 

@@ -4,9 +4,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from kerasar.cli.abilities import is_conditional
 from kerasar.cli.kinds.kind import Batch, Drawn, Kind, Loaded, Named, how
-from kerasar.cli.run_folder import RunFolder
+from kerasar.cli.support.abilities import is_conditional
+from kerasar.cli.support.run_folder import RunFolder
 
 #: Samples of a piece of a recording in training: half a second at 8 kHz.
 _PIECE = 4096
@@ -69,8 +69,8 @@ class Audio(Kind):
         return Named(data.batch(is_conditional(model)), list(data.names))
 
     def showcase(self, run: RunFolder, model: Any, loaded: Loaded, heading: str) -> None:
-        from kerasar.cli.outputs import written
-        from kerasar.cli.quick import quick_samples
+        from kerasar.cli.support.outputs import written
+        from kerasar.cli.support.quick import quick_samples
         from kerasar.data import mu_law_decode, write_wav
         from kerasar.pictures import save, spectrogram_figure
 

@@ -4,15 +4,21 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from kerasar.cli.kinds.audio import Audio
-from kerasar.cli.kinds.images import Images
+from kerasar.cli.kinds.images.images import Images
 from kerasar.cli.kinds.kind import Kind
 from kerasar.cli.kinds.sequences import Sequences
 from kerasar.cli.kinds.series import Series
 from kerasar.cli.kinds.vectors import Vectors
+from kerasar.cli.support.run_folder import RunFolder
 
 KINDS: Mapping[str, Kind] = MappingProxyType(
     {kind.name: kind for kind in (Images(), Sequences(), Audio(), Series(), Vectors())}
 )
+
+
+def kind_of_run(run: RunFolder) -> Kind:
+    """The kind of data that a run was trained on."""
+    return KINDS[run.config.get("kind", "images")]
 
 
 def kind_of(model: str, kinds: Sequence[str], spec: str) -> Kind:

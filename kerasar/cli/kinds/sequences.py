@@ -14,7 +14,7 @@ from kerasar.cli.kinds.kind import (
     how,
     whole_steps,
 )
-from kerasar.cli.run_folder import RunFolder
+from kerasar.cli.support.run_folder import RunFolder
 
 _TOY_LENGTH, _TOY_TRAIN, _TOY_TEST = 32, 25_000, 2_500
 
@@ -72,8 +72,8 @@ class Sequences(Kind):
         return Named(_plain(joined, joined["x"].shape[1]), names)
 
     def showcase(self, run: RunFolder, model: Any, loaded: Loaded, heading: str) -> None:
-        from kerasar.cli.outputs import written
-        from kerasar.cli.quick import quick_samples
+        from kerasar.cli.support.outputs import written
+        from kerasar.cli.support.quick import quick_samples
         from kerasar.pictures import save, sequence_grid
 
         samples = quick_samples(run, model, 16, length=run.config["length"])
@@ -147,7 +147,12 @@ def _plain(batch: Batch, longest: int) -> Batch:
 
 def _likelihood(levels: int | None, variables: int | None, x: Any) -> Any:
     from kerasar.data import mean_and_scale
-    from kerasar.training.likelihoods import Bernoulli, Categorical, GaussianMixture, Independent
+    from kerasar.distributions.likelihoods import (
+        Bernoulli,
+        Categorical,
+        GaussianMixture,
+        Independent,
+    )
 
     if levels is None:
         mean, scale = mean_and_scale(x, per_variable=variables is not None)

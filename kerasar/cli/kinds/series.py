@@ -5,7 +5,7 @@ from types import MappingProxyType
 from typing import Any
 
 from kerasar.cli.kinds.kind import Drawn, Kind, Loaded, Named, how, whole_steps
-from kerasar.cli.run_folder import RunFolder
+from kerasar.cli.support.run_folder import RunFolder
 
 #: Steps of a piece of the series in training, where there are as many.
 _PIECE = 128
@@ -32,7 +32,7 @@ class Series(Kind):
         self, spec: str, data_dir: Path | None, levels: int | None, settings: dict[str, Any]
     ) -> Loaded:
         from kerasar.data import load_series, windows
-        from kerasar.training.likelihoods import Categorical, GaussianMixture, Independent
+        from kerasar.distributions.likelihoods import Categorical, GaussianMixture, Independent
 
         data = load_series(spec, settings.get("column"), levels)
         size = min(_PIECE, max(2, len(data.train) // 10))
@@ -84,7 +84,7 @@ class Series(Kind):
         return Named(cut, [f"steps {first + i * size}…" for i in range(len(cut))])
 
     def showcase(self, run: RunFolder, model: Any, loaded: Loaded, heading: str) -> None:
-        from kerasar.cli.outputs import written
+        from kerasar.cli.support.outputs import written
         from kerasar.forecasting import forecast
         from kerasar.pictures import fan_chart, save
 

@@ -5,7 +5,7 @@ from types import MappingProxyType
 from typing import Any
 
 from kerasar.cli.kinds.kind import Drawn, Kind, Loaded, Named, hold_out
-from kerasar.cli.run_folder import RunFolder
+from kerasar.cli.support.run_folder import RunFolder
 
 _TOY_TRAIN, _TOY_TEST = 10_000, 5_000
 #: Points of so many numbers can be drawn: on a line, in the plane.
@@ -64,7 +64,7 @@ class Vectors(Kind):
         return Named(np.concatenate([parts[p] for p in chosen]), names)
 
     def showcase(self, run: RunFolder, model: Any, loaded: Loaded, heading: str) -> None:
-        from kerasar.cli.outputs import written
+        from kerasar.cli.support.outputs import written
 
         data = loaded.source
         with written(run.path / "samples.csv") as file:

@@ -9,8 +9,8 @@ import keras
 def spread_weights(inputs: int) -> dict[str, Any]:
     """Initializers of a dense layer: kernel and biases, uniform, of variance 1 / inputs.
 
-    A coupling's network may see a single number. With biases of zero all of its units bend at 0, and
-    the steps it takes to spread them out are most of the training: on moons a Real NVP of 4,000
+    A coupling's network may see a single element. With biases of zero all of its units bend at 0,
+    and the steps it takes to spread them out are most of the training: on moons a Real NVP of 4,000
     steps ends near 0.39 nats with these, near 1.05 without.
     """
     width = math.sqrt(3 / inputs)

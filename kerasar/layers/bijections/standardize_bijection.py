@@ -68,8 +68,8 @@ class StandardizeBijection(Bijection):
             place = int(np.argmax(bad))
             raise ValueError(
                 f"Layer '{self.name}' divides by the standard deviation of each feature, but that "
-                f"of feature {place} is {deviation[place]:g} about a mean of {mean[place]:g}. Leave "
-                "constant features out."
+                f"of feature {place} is {deviation[place]:g} about a mean of {mean[place]:g}. "
+                "Leave constant features out."
             )
         self.mean.assign(mean)
         self.log_scale.assign(np.log(deviation))

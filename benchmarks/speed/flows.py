@@ -1,0 +1,184 @@
+"""Flows beside zuko's and normflows': held-out nats on moons, training steps, sampling.
+
+Affine couplings (RealNVP) and spline couplings of the same kind, size and number of training
+steps, from the same 10,000 points; all sides alternate in one run. Then the lecture's piecewise
+linear map on its mixture, beside the true entropy.
+
+    python -m benchmarks.speed.flows  # needs the peers: benchmarks/peers/README.md
+    python -m benchmarks.speed.flows --tiny  # seconds, to see that it runs; no peers needed
+"""
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import numpy as np
+
+from benchmarks.common.report import median, write_bars, write_report
+from benchmarks.peers.client import Peer
+
+LIBRARIES = ("zuko", "normflows")
+POINTS, BATCH, DRAWN, NOISE = 10_000, 256, 10_000, 0.05
+
+#: kind -> couplings, hidden units, steps of the training
+KINDS = {"real_nvp": (8, 64, 4000), "spline": (4, 64, 4000)}
+
+
+def build(kind: str, couplings: int, hidden: int) -> Any:
+    """kerasar's flow of that kind, with networks as the peers have them."""
+    import kerasar
+
+    if kind == "real_nvp":
+        return kerasar.models.RealNVP(2, hidden, couplings, "relu", separate=False)
+    return kerasar.models.NeuralSplineFlow(2, (hidden, hidden), couplings, linear=False)
+
+
+def fit(model: Any, points: np.ndarray, steps: int) -> None:
+    """Adam, with a learning rate that falls from 1e-3 to 0 along half a cosine, as the peers'."""
+    rate = keras.optimizers.schedules.CosineDecay(1e-3, steps)
+    model.compile(keras.optimizers.Adam(rate, epsilon=1e-8))
+    whole = points[: len(points) // BATCH * BATCH]
+    epochs = -(-steps * BATCH // len(whole))
+    model.fit(whole, batch_size=BATCH, epochs=epochs, verbose=0)
+
+
+def seconds(work: Callable[[], Any], units: int) -> float:
+    """Seconds of one of `units`, while the other side is asleep."""
+    time.sleep(0.3)  # the other side's threads go on spinning for a while
+    start = time.perf_counter()
+    work()
+    return (time.perf_counter() - start) / units
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--repeat", type=int, default=5)
+    parser.add_argument("--tiny", action="store_true", help="small sizes, no peers")
+    parser.add_argument("--out", type=Path, default=Path("docs/benchmarks"))
+    parser.add_argument("--only", help="nats, speed or mixture")
+    options = parser.parse_args()
+
+    peer = None if options.tiny else Peer()
+    rows: list[list[str]] = []
+    ratios: list[tuple[str, float, float]] = []
+    for kind, (couplings, hidden, steps) in KINDS.items():
+        if options.tiny:
+            couplings, hidden, steps = 2, 4, 5
+        if options.only in (None, "nats"):
+            rows += nats(kind, couplings, hidden, steps, peer)
+        if options.only in (None, "speed"):
+            found, new = speed(kind, couplings, hidden, options, peer)
+            rows, ratios = rows + found, ratios + new
+    if options.only in (None, "mixture"):
+        rows.append(mixture(2 if options.tiny else 40))
+    write_report("flows", ["case", "kerasar", *LIBRARIES, "ratio", "target"], rows, options.out)
+    if ratios:
+        labels, times, targets = (list(column) for column in zip(*ratios, strict=True))
+        write_bars("flows", labels, times, targets, "Flows, medians of alternating runs",
+                   options.out)  # fmt: skip
+    if peer is not None:
+        peer.close()
+
+
+def nats(kind: str, couplings: int, hidden: int, steps: int, peer: Peer | None) -> list[list[str]]:
+    """Held-out nats on moons, and the numbers of weights."""
+    from kerasar.data import toy_density
+
+    # Points of seeds 0 and 1 chose how networks start (docs/results.md).
+    train, test = (toy_density("moons", POINTS, NOISE, seed) for seed in (2, 3))
+    keras.utils.set_random_seed(0)
+    model = build(kind, couplings, hidden)
+    fit(model, train, steps)
+    ours = -float(model.log_prob(test).astype("float64").mean())
+    theirs = []
+    if peer is not None:
+        with tempfile.TemporaryDirectory() as folder:
+            paths = {name: f"{folder}/{name}.npy" for name in ("train", "test")}
+            np.save(paths["train"], train)
+            np.save(paths["test"], test)
+            settings = dict(kind=kind, couplings=couplings, hidden=hidden, n=BATCH, **paths)
+            theirs = [
+                peer.request("flow/fit", library=name, steps=steps, **settings)["result"]
+                for name in LIBRARIES
+            ]
+    best = min((one["nats"] for one in theirs), default=float("nan"))
+    return [
+        [f"{kind}: held-out nats, {steps} steps", f"{ours:.4f}",
+         *(f"{one['nats']:.4f}" for one in theirs or [{"nats": best}] * 2),
+         f"{ours - best:+.4f}", "at most 0"],
+        [f"{kind}: weights", str(model.count_params()),
+         *(str(one["parameters"]) for one in theirs or [{"parameters": ""}] * 2), "", ""],
+    ]  # fmt: skip
+
+
+def speed(
+    kind: str, couplings: int, hidden: int, options: argparse.Namespace, peer: Peer | None
+) -> tuple[list[list[str]], list[tuple[str, float, float]]]:
+    """Milliseconds of a training step through `fit`, and of a draw, against the faster peer."""
+    steps, draws = (2, 1) if options.tiny else (200, 10)
+    model = build(kind, couplings, hidden)
+    model.compile(keras.optimizers.Adam(1e-3))
+    x = np.random.default_rng(0).normal(size=(steps * BATCH, 2)).astype("float32")
+
+    def train() -> None:
+        model.fit(x, batch_size=BATCH, epochs=1, verbose=0)
+
+    def sample() -> None:
+        for seed in range(draws):
+            model.sample(DRAWN, seed=seed, jit_compile=not options.tiny)
+
+    rows, ratios = [], []
+    for name, work, units, case, target in (
+        ("training step, ms", train, steps, "flow/train", 1.5),
+        (f"{DRAWN} samples, ms", sample, draws, "flow/sample", 2.0),
+    ):
+        work()
+        size = BATCH if case == "flow/train" else DRAWN
+        ours: list[float] = []
+        theirs: dict[str, list[float]] = {library: [] for library in LIBRARIES}
+        for _ in range(options.repeat):
+            ours.append(seconds(work, units) * 1e3)
+            for library in LIBRARIES if peer is not None else ():
+                settings = dict(kind=kind, couplings=couplings, hidden=hidden, n=size)
+                # Small networks can be faster on one thread: the peers get the better of both.
+                once = [
+                    peer.time(case, library=library, steps=units, threads=threads, **settings)
+                    for threads in (1, 2)
+                ]
+                theirs[library].append(min(once) * 1e3)
+        times = [median(theirs[library]) if peer else float("nan") for library in LIBRARIES]
+        ratio = min(times) / median(ours)
+        rows.append([f"{kind}: {name}", f"{median(ours):.2f}", *(f"{t:.2f}" for t in times),
+                     f"{ratio:.2f}", f"{target:g}"])  # fmt: skip
+        ratios.append((f"{kind}, {name.split(', ')[0]}", ratio, target))
+        print(f"  {kind}, {name}: {ratio:.2f}×", file=sys.stderr, flush=True)
+    return rows, ratios if peer is not None else []
+
+
+def mixture(epochs: int) -> list[str]:
+    """The lecture's map on its mixture: held-out nats above the true density's."""
+    import kerasar
+    from kerasar.data import mixture_entropy, mixture_log_prob, toy_density
+
+    keras.utils.set_random_seed(0)
+    model = kerasar.models.PiecewiseLinearFlow(100)
+    rate = keras.optimizers.schedules.CosineDecay(1e-2, 100 * epochs)
+    model.compile(keras.optimizers.Adam(rate))
+    model.fit(toy_density("mixture", 25_000), batch_size=250, epochs=epochs, verbose=0)
+    held_out = toy_density("mixture", 200_000, seed=1)
+    found = -model.log_prob(held_out).astype("float64")
+    above = float((found + mixture_log_prob(held_out)).mean())
+    name = f"piecewise linear: held-out nats (true entropy {mixture_entropy():.4f})"
+    return [name, f"{found.mean():.4f}", "", "", f"{above:+.4f}", "within 0.01"]
+
+
+if __name__ == "__main__":
+    main()

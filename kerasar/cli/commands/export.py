@@ -1,0 +1,34 @@
+"""`kerasar export`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kerasar.cli.support.options import Run
+from kerasar.cli.support.outputs import check_new, next_free
+from kerasar.cli.support.quiet import start_tensorflow
+from kerasar.cli.support.run_folder import RunFolder
+
+
+def export(
+    run: Run,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Where to, a new folder.", show_default="RUN/export/N, the next number"),
+    ] = None,
+) -> None:
+    """Write a trained model as a SavedModel for TensorFlow Serving.
+
+    Its signatures log_prob, sample and inpaint hold everything: a server needs neither Keras nor
+    kerasar. Servers pick the folder with the highest number; docs/serving.md says more.
+
+        kerasar export runs/shifted-pixelcnn-digits
+        kerasar export runs/shifted-pixelcnn-digits --out /srv/models/digits/1
+    """
+    folder = RunFolder.open(run)
+    target = next_free(folder.path / "export" / "{}", first=1) if out is None else out
+    check_new(target, "--out")
+    start_tensorflow()
+    folder.load_model().export(str(target))
+    typer.echo(str(target))

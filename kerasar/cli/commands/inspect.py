@@ -1,0 +1,88 @@
+"""`kerasar inspect`."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from kerasar.cli.kinds import KINDS
+from kerasar.cli.registry import MODELS, find_model
+from kerasar.cli.support.outputs import check_ending, check_new, next_free
+from kerasar.cli.support.quiet import start_tensorflow
+from kerasar.cli.support.run_folder import RunFolder
+from kerasar.cli.support.tables import print_table
+
+
+def inspect(
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="RUN_OR_MODEL", help="A run folder, a .keras file, or the name of a model."
+        ),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Where to draw the receptive field, .png.",
+            show_default="receptive_field.png in RUN, or here",
+        ),
+    ] = None,
+) -> None:
+    """Show what each layer of a model sees, and draw the receptive field.
+
+        kerasar inspect runs/shifted-pixelcnn-digits
+        kerasar inspect shifted-pixelcnn --out field.png
+
+    Positions are told relative to the one predicted. The proof of causality is read off the same
+    table: the output must see earlier positions only. Pixels that should be seen and are not (a
+    blind spot) are drawn in red.
+    """
+    path = Path(what)
+    is_path = path.exists() or "/" in what or path.suffix == ".keras"
+    if not is_path:
+        find_model(what)
+    home = path if path.is_dir() else Path()
+    target = out
+    if target is None:
+        target = home / "receptive_field.png"
+        target = target if not target.exists() else next_free(home / "receptive_field-{}.png")
+    check_ending(target, (".png",), "--out")
+    check_new(target, "--out")
+    start_tensorflow()
+    model = _model(what, path, is_path)
+    import kerasar
+
+    model = getattr(model, "decoder", model)  # of an autoencoder
+    if not isinstance(model, kerasar.AutoregressiveModel):
+        raise ValueError(
+            "kerasar inspect shows what the positions of an autoregressive network see, but "
+            f"'{what}' is a {type(model).__name__}. There is nothing to prove about it."
+        )
+
+    from kerasar.causality import check_causal, layer_sights, receptive_field
+    from kerasar.pictures import receptive_field_figure, save
+
+    rank = model.likelihood.event_rank
+    sights = layer_sights(model.network, rank)
+    print_table(("LAYER", "kind", "sees"), [(s.name, s.kind, s.text) for s in sights])
+    check_causal(model.network, rank)
+    if any(s.field is None and s.text.startswith("unknown") for s in sights):
+        typer.echo("Not proven: a layer is unknown, and was probed with numbers.")
+        return
+    field = receptive_field(model.network, rank)
+    blind = f", {len(field.blind_spot)} in blind spots" if field.blind_spot else ""
+    typer.echo(f"Proven causal. The output sees {len(field.offsets)} positions{blind}.")
+    save(receptive_field_figure(field, heading=model.name), target)
+    typer.echo(str(target))
+
+
+def _model(what: str, path: Path, is_path: bool) -> Any:
+    if not is_path:
+        entry = MODELS[what]
+        kind = KINDS[entry.kinds[0]]
+        return entry.build(kind.name, **kind.example)
+    if path.is_dir():
+        return RunFolder.open(path).load_model()
+    import kerasar
+
+    return kerasar.load(path)

@@ -1,0 +1,25 @@
+"""`kerasar models`."""
+
+from kerasar.cli.registry import MODELS, ModelEntry
+from kerasar.cli.support.tables import print_table
+
+
+def models() -> None:
+    """List the models that can be trained.
+
+        kerasar models
+
+    The settings shown are those of kerasar train; --epochs and the like change them.
+    """
+    rows = [(name, model.about, _settings(model)) for name, model in MODELS.items()]
+    print_table(("MODEL", "what it is", "trained, by default, with"), rows)
+
+
+def _settings(model: ModelEntry) -> str:
+    alone = len(model.training) == 1
+    return "\n".join(
+        ("" if alone else f"{data or 'other data'}: ")
+        + f"{usual.epochs} epochs, batches of {usual.batch_size}, learning rate "
+        f"{usual.learning_rate:g}"
+        for data, usual in model.training.items()
+    )

@@ -1,0 +1,151 @@
+"""`kerasar score`: one row of numbers for each image, and where the surprise lies."""
+
+from __future__ import annotations
+
+import csv
+import math
+import sys
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
+
+import typer
+
+from kerasar.cli.kinds import kind_of_run
+from kerasar.cli.support.options import DataDir, Run
+from kerasar.cli.support.outputs import check_new, written
+from kerasar.cli.support.quiet import start_tensorflow
+from kerasar.cli.support.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+class Part(Enum):
+    """Which examples are scored."""
+
+    auto = "auto"
+    test = "test"
+    train = "train"
+    all = "all"
+
+
+def score(
+    run: Run,
+    data: Annotated[
+        str, typer.Argument(metavar="DATA", help="Name, file or folder, as for train.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option(help="The CSV file, which must be new.", show_default="print it")
+    ] = None,
+    map_: Annotated[
+        Path | None,
+        typer.Option(
+            "--map", help="Also write what each pixel adds: NAME.npz for numbers, else a folder."
+        ),
+    ] = None,
+    part: Annotated[
+        Part,
+        typer.Option(help="Which examples. auto: test data if DATA has its own, else all."),
+    ] = Part.auto,
+    data_dir: DataDir = None,
+) -> None:
+    """Say how likely a trained model finds each example: a CSV of name, nats and bits_per_dim.
+
+    Nats are -ln p of the whole example, bits_per_dim the same in bits for each number in it (a
+    channel of a pixel, a sample of a recording): the higher, the stranger it is to the model.
+
+        kerasar score runs/shifted-pixelcnn-digits digits --out scores.csv
+        kerasar score runs/shifted-pixelcnn-digits photos/ --map surprises
+
+    --map NAME.npz holds "names" and "log_prob_map" in nats, for images (n, height, width,
+    channels). --map FOLDER is for images: a PNG for each, beside it the bits of each pixel.
+    """
+    folder = RunFolder.open(run)
+    kind = kind_of_run(folder)
+    if out is not None:
+        check_new(out, "--out")
+    if map_ is not None:
+        check_new(map_, "--map")
+        if map_ == out:
+            raise ValueError(
+                f"--map must name another file than --out, but both are '{out}'. Rename one."
+            )
+    if map_ is not None and map_.suffix.lower() != ".npz" and kind.name != "images":
+        raise ValueError(
+            f"--map draws pictures of images, but '{run}' was trained on {kind.noun}. Write "
+            f"the numbers: --map {map_.stem or 'map'}.npz."
+        )
+    start_tensorflow()
+    import numpy as np
+
+    model = folder.load_model()
+    if map_ is not None and not hasattr(model, "likelihood"):
+        raise ValueError(
+            f"--map shows what each pixel or step adds, but a {type(model).__name__} scores whole "
+            "examples only. Leave it out."
+        )
+    batch, names = kind.named(folder, model, data, data_dir, part.value)
+    x = batch["x"] if isinstance(batch, dict) else batch
+    shape = np.shape(x)
+    terms, nats = _log_prob(model, batch)
+    numbers = np.full(len(names), math.prod(shape[1:]), "float64")
+    if isinstance(batch, dict) and "length" in batch:
+        numbers = np.asarray(batch["length"], "float64") * math.prod(shape[2:])
+    bits = nats / math.log(2) / numbers
+
+    if out is None:
+        _write_rows(sys.stdout, names, nats, bits)
+    else:
+        with written(out) as path, path.open("w", newline="", encoding="utf-8") as file:
+            _write_rows(file, names, nats, bits)
+    if map_ is not None and terms is not None:
+        with written(map_) as path:
+            _write_map(path, x, names, terms, model.data_levels)
+    strangest = int(nats.argmax())
+    typer.echo(
+        f"{len(nats):,} {kind.noun}: {bits.mean():.3f} bits/{kind.unit} on average; "
+        "the strangest is "
+        f"{names[strangest]} with {bits[strangest]:.3f}.",
+        err=True,
+    )
+
+
+def _log_prob(model: Any, batch: Any) -> tuple[NDArray[Any] | None, NDArray[Any]]:
+    """What each event adds (None if the model does not say), and -ln p of each example."""
+    if not hasattr(model, "likelihood"):
+        return None, -model.log_prob(batch).astype("float64")
+    terms = model.log_prob_map(batch)
+    return terms, -terms.sum(axis=tuple(range(1, terms.ndim)), dtype="float64")
+
+
+def _write_rows(file: TextIO, names: list[str], nats: NDArray[Any], bits: NDArray[Any]) -> None:
+    rows = csv.writer(file, lineterminator="\n")
+    rows.writerow(["name", "nats", "bits_per_dim"])
+    for name, nat, bit in zip(names, nats, bits, strict=True):
+        rows.writerow([name, f"{nat:.4f}", f"{bit:.5f}"])
+
+
+def _write_map(
+    path: Path, images: NDArray[Any], names: list[str], terms: NDArray[Any], levels: int
+) -> None:
+    import numpy as np
+
+    if path.suffix.lower() == ".npz":
+        np.savez_compressed(path, names=np.array(names), log_prob_map=terms)
+        return
+    from matplotlib.image import imsave
+
+    from kerasar.pictures import surprise_image
+
+    # One scale for all, so that they can be compared; a rare outlier may not darken the rest.
+    most = max(float(np.quantile(-terms / math.log(2), 0.999)), 1e-3)
+    for image, name, term in zip(images, names, terms, strict=True):
+        file = path / (name if name.lower().endswith(".png") else f"{name}.png")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        imsave(file, surprise_image(image, term, levels, most))
+    (path / "README.txt").write_text(
+        "Left: the image. Right: the bits that each pixel costs the model, -log2 p(pixel | pixels "
+        f"before it),\nfrom black, 0, over violet and orange to yellow, {most:.1f} and more.\n",
+        encoding="utf-8",
+    )

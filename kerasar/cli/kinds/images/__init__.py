@@ -1,0 +1,1 @@
+"""Images: their data, their pictures, and what is hidden for in-painting."""

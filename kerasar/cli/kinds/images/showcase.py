@@ -1,0 +1,77 @@
+"""The pictures of a run: what the model makes up, and what it makes of half-hidden images."""
+
+from typing import Any
+
+import numpy as np
+
+from kerasar.cli.kinds.images.hiding import Hide, known_pixels
+from kerasar.cli.support.abilities import can, is_conditional
+from kerasar.cli.support.outputs import written
+from kerasar.cli.support.quick import quick_samples, soon
+from kerasar.cli.support.run_folder import RunFolder
+from kerasar.data import ImageData
+from kerasar.pictures import image_grid, inpainting_figure, save
+
+_HIDDEN = (Hide.bottom, Hide.bottom, Hide.right, Hide.top, Hide.center, Hide.random)
+
+
+def draw_pictures(run: RunFolder, model: Any, data: ImageData, result: str) -> None:
+    """Writes `samples.png`, `inpainting.png` and `reconstructions.png`: what the model can do."""
+    if can(model, "sample"):
+        _draw_samples(run, model, data, result)
+    if can(model, "inpaint"):
+        _draw_inpainting(run, model, data)
+    if can(model, "reconstruct"):
+        _draw_reconstructions(run, model, data)
+
+
+def _draw_samples(run: RunFolder, model: Any, data: ImageData, result: str) -> None:
+    samples = quick_samples(run, model, 40)
+    figure = image_grid(
+        samples,
+        data.levels,
+        titles=[f"sample {i}" for i in range(len(samples))],
+        columns=8,
+        heading=f"{run.title}: samples (seed 0; {result} on test images)",
+    )
+    with written(run.path / "samples.png") as file:
+        save(figure, file)
+
+
+def _draw_inpainting(run: RunFolder, model: Any, data: ImageData) -> None:
+    images = data.test[: len(_HIDDEN)]
+    masks = [
+        known_pixels(hide, (1, *images.shape[1:])) for hide, _ in zip(_HIDDEN, images, strict=False)
+    ]
+    known = np.concatenate(masks)
+    # Several completions of each differ as much as the model is in doubt.
+    options = soon(model)
+    if is_conditional(model) and data.test_labels is not None:
+        options["condition"] = data.test_labels[: len(images)]
+    completed = model.inpaint(images, known, num=3, **options)
+    figure = inpainting_figure(
+        known,
+        images,
+        completed,
+        data.levels,
+        original=images,
+        row_labels=[hide.value for hide in _HIDDEN[: len(images)]],
+        heading=f"{run.title}: test images, what is hidden, three completions each",
+    )
+    with written(run.path / "inpainting.png") as file:
+        save(figure, file)
+
+
+def _draw_reconstructions(run: RunFolder, model: Any, data: ImageData) -> None:
+    images = data.test[:8]
+    rows = [images, *(model.reconstruct(images, seed) for seed in range(3))]
+    labels = ["test image", "reconstruction", "another", "another"]
+    figure = image_grid(
+        np.concatenate(rows),
+        data.levels,
+        titles=[label for label in labels for _ in images],
+        columns=len(images),
+        heading=f"{run.title}: test images, and what is drawn given their latents",
+    )
+    with written(run.path / "reconstructions.png") as file:
+        save(figure, file)

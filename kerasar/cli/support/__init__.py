@@ -1,0 +1,1 @@
+"""What the commands share: run folders, options, messages, output files."""

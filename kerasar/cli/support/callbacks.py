@@ -1,0 +1,144 @@
+"""What happens after each epoch of `kerasar train`: the best model is kept, progress is logged."""
+
+import csv
+import time
+from typing import Any
+
+import keras
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from kerasar.cli.support.quick import quick_samples
+from kerasar.cli.support.run_folder import RunFolder
+from kerasar.cli.support.tensorboard import EventWriter
+from kerasar.pictures.pixels import enlarge, factor_for, mosaic, to_rgb
+
+CHOSEN_BY = "val_bits_per_dim"
+
+
+class KeepBest(keras.callbacks.Callback):
+    """Saves the model whenever the examples held out for it have become likelier than ever."""
+
+    def __init__(self, run: RunFolder) -> None:
+        super().__init__()
+        self.run = run
+        self.best = float("inf")
+        self.epoch = 0
+        self._weights: list[Any] | None = None
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        reached = float((logs or {})[CHOSEN_BY])
+        if reached < self.best:
+            self.best, self.epoch = reached, epoch + 1
+            self._weights = self.model.get_weights()
+            self.run.save_model(self.model)
+
+    def restore(self) -> None:
+        """Gives the model its best weights; before the first epoch has ended, saves it as it is."""
+        if self._weights is None:
+            self.run.save_model(self.model)
+        else:
+            self.model.set_weights(self._weights)
+
+
+class History(keras.callbacks.Callback):
+    """Writes `history.csv`, a row for each epoch, and the same curves for TensorBoard."""
+
+    def __init__(self, run: RunFolder) -> None:
+        super().__init__()
+        self.file = run.path / "history.csv"
+        self._folder = run.path / "tensorboard"
+        self._writers: dict[str, EventWriter] = {}
+        self._began = 0.0
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self._began = time.monotonic()
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        seconds = time.monotonic() - self._began
+        values = {name: float(value) for name, value in (logs or {}).items()}
+        row = {"epoch": epoch + 1, **values, "seconds": round(seconds, 3)}
+        is_new = not self.file.exists()
+        with self.file.open("a", newline="", encoding="utf-8") as file:
+            rows = csv.DictWriter(file, row)
+            if is_new:
+                rows.writeheader()
+            rows.writerow(row)
+        for name, value in values.items():
+            # TensorBoard lays curves of one name from two folders over each other.
+            part = "validation" if name.startswith("val_") else "train"
+            if part not in self._writers:
+                self._writers[part] = EventWriter(self._folder / part)
+            self._writers[part].scalar(name.removeprefix("val_"), value, epoch + 1)
+        for writer in self._writers.values():
+            writer.flush()
+
+    def on_train_end(self, logs: Any = None) -> None:
+        for writer in self._writers.values():
+            writer.close()
+
+
+class SampleImages(keras.callbacks.Callback):
+    """Draws the same 16 samples now and then, for TensorBoard to show how they come about."""
+
+    def __init__(self, run: RunFolder, levels: int, every: int) -> None:
+        super().__init__()
+        self.run, self.levels, self.every = run, levels, every
+        self._writer = EventWriter(run.path / "tensorboard" / "samples")
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        if (epoch + 1) % self.every:
+            return
+        samples = quick_samples(self.run, self.model, 16)
+        cells = to_rgb(samples, self.levels)
+        cells = enlarge(cells, factor_for(cells.shape[1], cells.shape[2], 64))
+        self._writer.image("samples", np.asarray(mosaic(cells, 4, 4)), epoch + 1)
+        self._writer.flush()
+
+    def on_train_end(self, logs: Any = None) -> None:
+        self._writer.close()
+
+
+class TrainingProgress(keras.callbacks.Callback):
+    """A moving line on a terminal; a printed line for each epoch elsewhere."""
+
+    def __init__(self, console: Console, epochs: int, batches: int, unit: str) -> None:
+        super().__init__()
+        self.console, self.epochs, self.batches, self.unit = console, epochs, batches, unit
+        self._best = float("inf")
+        self._bar = Progress(
+            TextColumn("epoch {task.fields[epoch]}/" + str(epochs)),
+            BarColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[news]}"),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._task = self._bar.add_task("", total=epochs * batches, epoch=1, news="")
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        self._bar.start()
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self._bar.update(self._task, epoch=epoch + 1)
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        done = self._bar.tasks[0].completed // self.batches * self.batches
+        self._bar.update(self._task, completed=done + min(batch + 1, self.batches - 1))
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        logs = logs or {}
+        self._best = min(self._best, float(logs[CHOSEN_BY]))
+        news = (
+            f"bits/{self.unit}: train {logs['bits_per_dim']:.3f}, validation {logs[CHOSEN_BY]:.3f} "
+            f"(best {self._best:.3f})"
+        )
+        self._bar.update(self._task, completed=(epoch + 1) * self.batches, news=news)
+        if not self.console.is_terminal:
+            self.console.print(f"epoch {epoch + 1}/{self.epochs}  {news}", highlight=False)
+
+    def stop(self) -> None:
+        """Takes the moving line away, also after an interruption."""
+        self._bar.stop()

@@ -1,0 +1,75 @@
+"""Options that several commands share, each said once."""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Check = Callable[[typer.CallbackParam, int | None], int | None]
+
+
+def whole(least: int, most: int | None = None) -> Check:
+    """A check that a whole number lies in `[least, most]`, where one is given."""
+
+    def check(option: typer.CallbackParam, value: int | None) -> int | None:
+        if value is None or (value >= least and (most is None or value <= most)):
+            return value
+        bounds = f"at least {least}" if most is None else f"from {least} to {most:,}"
+        raise ValueError(f"{option.opts[0]} must be {bounds}, but got {value}.")
+
+    return check
+
+
+def above_zero(option: typer.CallbackParam, value: float | None) -> float | None:
+    """A check that a number is above 0 and finite, where one is given."""
+    if value is None or 0 < value < math.inf:
+        return value
+    raise ValueError(f"{option.opts[0]} must be a finite number above 0, but got {value:g}.")
+
+
+def probability(option: typer.CallbackParam, value: float | None) -> float | None:
+    """A check that a number lies in (0, 1], where one is given."""
+    if value is None or 0 < value <= 1:
+        return value
+    raise ValueError(f"{option.opts[0]} must lie above 0 and at most at 1, but got {value:g}.")
+
+
+Run = Annotated[Path, typer.Argument(metavar="RUN", help="Folder that kerasar train made.")]
+Seed = Annotated[
+    int, typer.Option(callback=whole(0, 2**31 - 1), help="The same seed gives the same result.")
+]
+Temperature = Annotated[
+    float,
+    typer.Option(
+        callback=above_zero, help="Above 0. Below 1 likelier, above 1 more varied values."
+    ),
+]
+TopK = Annotated[
+    int | None, typer.Option(callback=whole(1), help="Draw among this many likeliest values only.")
+]
+TopP = Annotated[
+    float | None,
+    typer.Option(
+        callback=probability, help="Draw among the likeliest values of this total probability."
+    ),
+]
+DataDir = Annotated[
+    Path | None,
+    typer.Option(help="Where TensorFlow Datasets keeps its data.", show_default="$TFDS_DATA_DIR"),
+]
+Method = Annotated[
+    str | None,
+    typer.Option(
+        help="Sampler: cached, parallel or sequential; the same result at another speed.",
+        show_default="the fastest that the model has",
+    ),
+]
+PictureOrArrays = Annotated[
+    list[Path] | None,
+    typer.Option(
+        help="Where to write, .png or .npz; may be given twice.",
+        show_default="a new .png in RUN",
+    ),
+]

@@ -1,0 +1,278 @@
+"""Builds the network of a plan: one Keras tensor for each stream."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from kerasar.convolutionalize.layers.per_step import PerStep
+from kerasar.convolutionalize.layers.stream_join import ZEROS, Piece, StreamJoin
+from kerasar.convolutionalize.layers.stream_layout import Layout, Run
+from kerasar.convolutionalize.layers.stream_linear import StreamLinear
+from kerasar.convolutionalize.layers.stream_pool import StreamPool
+from kerasar.convolutionalize.plan import Plan
+from kerasar.convolutionalize.reuse import Reuse, call
+from kerasar.convolutionalize.streams import (
+    ZERO,
+    Call,
+    Join,
+    Lookup,
+    Pool,
+    Stream,
+    Weigh,
+)
+from kerasar.layers.causal_shift import CausalShift
+from kerasar.typing import Tensor
+
+L = keras.layers
+
+
+class Network:
+    """The streams of a plan as Keras tensors.
+
+    With `per_layer_padding` every stream is as long as the data, and what is read before its start
+    is zero. Else only the data are padded: a stream starts as late as what it reads makes it.
+
+    Args:
+        plan: of the window model.
+        padding: "causal" or "valid".
+        hide_present: whether the data are shifted by one step.
+        per_layer_padding: where the zeros enter.
+    """
+
+    def __init__(
+        self, plan: Plan, padding: str, hide_present: bool, per_layer_padding: bool
+    ) -> None:
+        self.plan, self.per_layer = plan, per_layer_padding
+        self.starts: dict[int, int] = {}
+        self.layouts: dict[int, Layout] = {}
+        for stream in plan.streams:
+            self.starts[stream.number] = self._start(stream)
+            if isinstance(stream.job, (Weigh, Pool)):
+                self.layouts[stream.number] = self._layout(stream, stream.job)
+        self.uses = self._uses()
+        self.layers: dict[Any, Any] = {}
+        self.views: dict[tuple[int, ...], Tensor] = {}
+        self.reuse = Reuse()
+        x = plan.graph.x
+        inputs = keras.Input((None, *x.shape[2:]), dtype=x.dtype, name=x.name)
+        self.tensors: dict[int, Tensor] = {}
+        self.tensors[0] = self._data(inputs, padding, hide_present)
+        for stream in plan.streams[1:]:
+            self.tensors[stream.number] = self._make(stream)
+        number, shift = plan.output
+        late = 0 if per_layer_padding else plan.window - 1
+        outputs = self._aligned(number, shift, late)
+        self.model = keras.Model(inputs, outputs, name=f"{plan.graph.name}_in_practice")
+
+    # Where things are.
+
+    def _start(self, stream: Stream) -> int:
+        """The first step at which all that a stream reads is there."""
+        if self.per_layer:
+            return 0
+        reads = [read for read in stream.reads if read[0] != ZERO]
+        return max((self.starts[source] + shift for source, shift in reads), default=0)
+
+    def _offset(self, reader: int, source: int, shift: int) -> int:
+        return self.starts[reader] - shift - self.starts[source]
+
+    def _sources(self, stream: Stream) -> list[int]:
+        return list(dict.fromkeys(source for source, _ in stream.reads if source != ZERO))
+
+    def _layout(self, stream: Stream, job: Weigh | Pool) -> Layout:
+        sources = self._sources(stream)
+        number = stream.number
+        taps = []
+        for tap, (source, shift) in enumerate(stream.reads):
+            row, width = (job.rows[tap], job.widths[tap]) if isinstance(job, Weigh) else (0, 1)
+            offset = self._offset(number, source, shift)
+            taps.append(Run(sources.index(source), offset, 1, 1, row, width, width))
+        shrinks = [self.starts[number] - self.starts[source] for source in sources]
+        if isinstance(job, Pool):
+            taps.sort()
+        order = job.order if isinstance(job, Weigh) else None
+        return Layout(tuple(shrinks), tuple(_runs(taps)), order)
+
+    # Making tensors.
+
+    def _data(self, x: Tensor, padding: str, hide_present: bool) -> Tensor:
+        if hide_present:
+            x = CausalShift(name=self.reuse.unique("hide_present"))(x)
+        front = self.plan.window - 1
+        if front and padding == "causal" and not self.per_layer:
+            x = ops.pad(x, ((0, 0), (front, 0), *[(0, 0)] * (len(x.shape) - 2)))
+        return x
+
+    def value(self, number: int) -> Tensor:
+        """A stream, `(batch, time, channels)`."""
+        tensor = self.tensors[number]
+        if len(tensor.shape) == 2:  # data without a channel axis
+            if (number,) not in self.views:
+                self.views[number,] = ops.expand_dims(tensor, -1)
+            return self.views[number,]
+        return tensor
+
+    def _aligned(self, number: int, shift: int, start: int) -> Tensor:
+        """A stream, `shift` steps later, from the step `start` on."""
+        key = (number, shift, start)
+        if key not in self.views:
+            self.views[key] = self._moved(number, shift, start)
+        return self.views[key]
+
+    def _moved(self, number: int, shift: int, start: int) -> Tensor:
+        value = self.value(number)
+        if self.per_layer:
+            if not shift:
+                return value
+            return CausalShift(steps=shift, name=self.reuse.unique("later"))(value)
+        front = start - shift - self.starts[number]
+        return value[:, front : -shift or None] if front or shift else value
+
+    def _make(self, stream: Stream) -> Tensor:
+        job = stream.job
+        if isinstance(job, Weigh):
+            return self._weigh(stream, job)
+        if isinstance(job, Pool):
+            return self._pool(stream, job)
+        if isinstance(job, Join):
+            return self._join(stream, job)
+        if isinstance(job, Lookup):
+            return self._lookup(stream, job)
+        if isinstance(job, Call):
+            return self._call(stream, job)
+        raise TypeError(f"stream {stream.number} has no job")
+
+    def _uses(self) -> dict[Any, list[int]]:
+        """The streams of each layer with weights that are met by taps."""
+        uses: dict[Any, list[int]] = {}
+        for stream in self.plan.streams:
+            if isinstance(stream.job, Weigh):
+                uses.setdefault(stream.job.use, []).append(stream.number)
+        return uses
+
+    def _weigh(self, stream: Stream, job: Weigh) -> Tensor:
+        inputs = [self.value(source) for source in self._sources(stream)]
+        numbers = self.uses[job.use]
+        layouts = [self.layouts[number] for number in numbers]
+        plain = all(as_it_is(job.use, layout) for layout in layouts)
+        if plain and self.reuse.owns_its_name(job.use):
+            return job.use(inputs[0])
+        if job.use not in self.layers:
+            self.layers[job.use] = StreamLinear(
+                job.use,
+                layouts,
+                job.node.inputs[0].shape,
+                name=self.reuse.name_for(job.use),
+                dtype=job.use.dtype_policy,
+            )
+        return self.layers[job.use](_single(inputs), stream=numbers.index(stream.number))
+
+    def _pool(self, stream: Stream, job: Pool) -> Tensor:
+        inputs = [self.value(source) for source in self._sources(stream)]
+        layout, name = self.layouts[stream.number], self.reuse.unique(job.node.name)
+        return StreamPool(job.pooling, layout, name=name, dtype=job.dtype)(_single(inputs))
+
+    def _join(self, stream: Stream, job: Join) -> Tensor:
+        sources = self._sources(stream)
+        pieces = []
+        for (source, shift), (start, stop) in zip(stream.reads, job.pieces, strict=True):
+            if source == ZERO:
+                pieces.append(Piece(ZEROS, 0, start, stop))
+            else:
+                offset = self._offset(stream.number, source, shift)
+                pieces.append(Piece(sources.index(source), offset, start, stop))
+        inputs = [self.value(source) for source in sources]
+        if not inputs:
+            inputs = [ops.cast(self.value(0), job.dtype)]
+        first = self.starts[stream.number]
+        shrinks = [first - self.starts[source] for source in sources] or [0]
+        name = self.reuse.unique("join")
+        return StreamJoin(pieces, shrinks, name=name, dtype=inputs[0].dtype)(_single(inputs))
+
+    def _lookup(self, stream: Stream, job: Lookup) -> Tensor:
+        ((source, _),) = stream.reads
+        tensor = self.tensors[source]
+        if len(tensor.shape) == 3:
+            tensor = tensor[..., job.channel]
+        operation = self.reuse.operation(job.node.operation)
+        if operation is None:
+            raise ValueError(
+                f"Two layers of window model '{self.plan.graph.name}' are called "
+                f"'{job.node.name}', in models inside of it. Rename one of them."
+            )
+        return call(job.node, operation, [tensor])
+
+    def _call(self, stream: Stream, job: Call) -> Tensor:
+        start = self.starts[stream.number]
+        inputs = [self._aligned(source, shift, start) for source, shift in stream.reads]
+        layer, shape = job.node.operation, job.node.inputs[0].shape
+        operation = None if needs_rank(layer, len(shape)) else self.reuse.operation(layer)
+        if operation is not None:
+            result = call(job.node, operation, inputs)
+        else:
+            if layer not in self.layers:
+                name, policy = self.reuse.name_for(layer), layer.dtype_policy
+                self.layers[layer] = PerStep(layer, shape, name=name, dtype=policy)
+            result = self.layers[layer](inputs[0])
+        if len(result.shape) != 3 or result.shape[-1] != stream.width:
+            raise ValueError(
+                f"Layer '{job.node.name}' of window model '{self.plan.graph.name}' gives "
+                f"{tuple(result.shape)} for a series (batch, time, {inputs[0].shape[-1]}), not "
+                f"(batch, time, {stream.width}). Let it count axes from the end: axis=-1."
+            )
+        return result
+
+
+def needs_rank(layer: Any, rank: int) -> bool:
+    """Whether a layer insists on tensors of the rank it was built for, which streams lack."""
+    if rank == 3 or not isinstance(layer, keras.layers.Layer):
+        return False
+    return type(layer) not in _ANY_RANK
+
+
+_ANY_RANK = frozenset(
+    (
+        L.Activation, L.ReLU, L.LeakyReLU, L.ELU, L.Dropout, L.GaussianNoise, L.GaussianDropout,
+        L.AlphaDropout, L.Identity, L.Rescaling, L.Add, L.Subtract, L.Multiply, L.Average,
+        L.Maximum, L.Minimum,
+    )
+)  # fmt: skip
+
+
+def as_it_is(layer: Any, layout: Layout) -> bool:
+    """Whether calling the original layer on the whole stream does what the layout says."""
+    if len(layout.runs) != 1 or layout.order is not None or layout.strides not in (None, (1,)):
+        return False
+    run = layout.runs[0]
+    if run.row != 0 or run.offset != 0:
+        return False
+    if isinstance(layer, L.Dense):
+        return run.taps == 1 and run.width == layer.kernel.shape[0]
+    if layer.strides[0] != 1 or run.taps != layer.kernel_size[0]:
+        return False
+    if run.taps == 1:
+        return layout.shrinks == (0,)
+    valid = layer.padding == "valid" and run.step == layer.dilation_rate[0]
+    return valid and layout.shrinks == (run.step * (run.taps - 1),)
+
+
+def _runs(taps: list[Run]) -> list[Run]:
+    """Taps that follow each other evenly as runs."""
+    runs: list[Run] = []
+    for tap in taps:
+        last = runs[-1] if runs else None
+        if last is not None and last.input == tap.input and last.width == tap.width:
+            step, rows = tap.offset - last.offsets[-1], tap.row - last.row
+            if last.taps == 1 and step > 0 and rows >= 0:
+                runs[-1] = last._replace(step=step, taps=2, row_step=rows)
+                continue
+            if step == last.step and rows == last.row_step * last.taps:
+                runs[-1] = last._replace(taps=last.taps + 1)
+                continue
+        runs.append(tap)
+    return runs
+
+
+def _single(inputs: list[Tensor]) -> Any:
+    return inputs[0] if len(inputs) == 1 else inputs

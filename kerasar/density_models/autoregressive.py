@@ -1,0 +1,251 @@
+"""`AutoregressiveModel`: any strictly causal network, trained, sampled from and served."""
+
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerasar.causality import check_causal
+from kerasar.checks import check_count, check_data, check_given, check_seed
+from kerasar.density_models.autoregressive_density import AutoregressiveDensity
+from kerasar.distributions.likelihoods import Likelihood
+from kerasar.sampling.generate import Graphs, check_method, check_options, generate
+from kerasar.serving.export import export_autoregressive
+from kerasar.training.short_convolutions import WholeForm
+from kerasar.typing import Shape, Tensor
+
+
+@keras.saving.register_keras_serializable(package="kerasar")
+class AutoregressiveModel(AutoregressiveDensity):
+    """An autoregressive model from any strictly causal functional network.
+
+    Output i of the network holds the parameters of event i and must depend on events before i
+    only: in time for sequences, in raster-scan order for images. This is checked here, once.
+
+    Args:
+        network: functional Keras model from data (its input named `x`, else its first) and
+            conditions (its other inputs) to the parameters of each event.
+        likelihood: a `kerasar.distributions.Likelihood`; `Categorical()` if None.
+        **kwargs: `name` and `trainable`, as for `keras.Model`.
+
+    Raises:
+        TypeError: if `network` is no Keras model.
+        ValueError: if the network has no graph, leaks (the layer is named), or has an output that
+            does not fit the data and the likelihood.
+
+    Example:
+        >>> import keras, kerasar
+        >>> x = keras.Input((8,), dtype="int32", name="x")
+        >>> h = keras.layers.Embedding(4, 16)(x)
+        >>> h = kerasar.layers.CausalShift()(h)
+        >>> h = keras.layers.Conv1D(16, 3, padding="causal", activation="relu")(h)
+        >>> model = kerasar.AutoregressiveModel(keras.Model(x, keras.layers.Dense(4)(h)))
+        >>> model.sample(3, seed=0).shape
+        (3, 8)
+    """
+
+    def __init__(
+        self, network: keras.Model, likelihood: Likelihood | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(network, likelihood, **kwargs)
+        check_causal(network, self.likelihood.event_rank)
+        self.sampling_graphs: Any = Graphs()
+        whole = WholeForm(network, self.likelihood.event_rank)
+        self._whole = whole if whole.products else None
+
+    def parameters_of(
+        self, x: Tensor, condition: Any = None, training: bool | None = None
+    ) -> Tensor:
+        if not training or self._whole is None or not self.jit_compile:
+            return super().parameters_of(x, condition, training)
+        return self._whole(self.network_inputs(x, condition), training=True)
+
+    def sample(
+        self,
+        num_samples: int = 1,
+        seed: int = 0,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        condition: Any = None,
+        method: str | None = None,
+        length: int | None = None,
+        image_shape: tuple[int, int] | None = None,
+        prompt: Any = None,
+        chunk_size: int = 256,
+        jit_compile: bool | None = None,
+        verbose: bool | str = "auto",
+    ) -> np.ndarray:
+        """Draws examples from the model.
+
+        Args:
+            num_samples: how many.
+            seed: integer from 0 to 2³¹ - 1. The k-th sample of a seed does not depend on
+                `num_samples`, `chunk_size` or `method`; real values, up to rounding.
+            temperature: above 0; divides the logits.
+            top_k: draw among this many likeliest values only.
+            top_p: draw among the likeliest values that together have this probability.
+            condition: what the network is conditioned on, one row for each sample.
+            method: "cached" computes nothing twice; "parallel" redraws everything from the full
+                network until nothing changes; "sequential" takes one full pass for each position.
+                All give the same samples; None takes the best the model has.
+            length: steps to draw where the network leaves its length open.
+            image_shape: (height, width) to draw where the network leaves its size open.
+            prompt: the beginning of each sequence, `(num_samples, steps, …)`, or one for all,
+                `(steps, …)`; the result contains it.
+            chunk_size: how many are drawn at once, which bounds the memory.
+            jit_compile: whether the cached loop is compiled by XLA, which takes seconds at first;
+                None compiles once enough has been sampled for that to pay.
+            verbose: whether long work is announced and shown on stderr; "auto": on a terminal.
+
+        Returns:
+            `(num_samples, *data shape)`, int32 for discrete data.
+
+        Raises:
+            ValueError, TypeError: for arguments out of range, before any work is done.
+        """
+        check_count(num_samples, "num_samples")
+        check_count(chunk_size, "chunk_size")
+        options = check_options(self, temperature, top_k, top_p)
+        seed, method = check_seed(seed), check_method(self, method)
+        shape = self._sampled_shape(length, image_shape)
+        condition = self.check_condition(condition, num_samples, shape)
+        values = np.zeros((num_samples, *shape), "int32" if self.discrete else "float32")
+        known = np.zeros(values.shape, bool)
+        if prompt is not None:
+            prompt = self._check_prompt(prompt, values.shape)
+            values[:, : prompt.shape[1]] = prompt
+            known[:, : prompt.shape[1]] = True
+        drawn = generate(
+            self,
+            values,
+            known,
+            seed,
+            options,
+            condition,
+            1,
+            method,
+            chunk_size,
+            jit_compile,
+            verbose,
+        )
+        return drawn[:, 0]
+
+    def inpaint(
+        self,
+        images: Any,
+        known: Any,
+        seed: int = 0,
+        num: int = 1,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        condition: Any = None,
+        method: str | None = None,
+        chunk_size: int = 256,
+        jit_compile: bool | None = None,
+        verbose: bool | str = "auto",
+    ) -> np.ndarray:
+        """Fills in what is not known, one position after the other.
+
+        Each value is drawn given all values *before* it in the autoregressive order. Known values
+        that come later in the order stay untouched but do not influence earlier draws. Where an
+        event is a vector (`likelihood.event_rank` 1), it is drawn whole: what is known of it stays,
+        but does not influence the rest of the same event.
+
+        Args:
+            images: `(batch, *data shape)`; whatever stands at unknown places is ignored.
+            known: Boolean, shape of `images`, True where the value is given.
+            num: how many completions of each example.
+            seed, temperature, top_k, top_p, condition, method, chunk_size, jit_compile, verbose:
+                as for `sample`.
+
+        Returns:
+            `(batch, *data shape)`; for `num` above 1 `(batch, num, *data shape)`.
+
+        Raises:
+            ValueError, TypeError: for arguments that do not fit, before any work is done.
+        """
+        check_count(num, "num")
+        check_count(chunk_size, "chunk_size")
+        options = check_options(self, temperature, top_k, top_p)
+        seed, method = check_seed(seed), check_method(self, method)
+        values, known = check_given(images, known, self.data_shape, self.data_levels, "images")
+        values = values.astype("int32" if self.discrete else "float32")
+        condition = self.check_condition(condition, len(values), values.shape[1:])
+        drawn = generate(
+            self,
+            values,
+            known,
+            seed,
+            options,
+            condition,
+            num,
+            method,
+            chunk_size,
+            jit_compile,
+            verbose,
+        )
+        return drawn if num > 1 else drawn[:, 0]
+
+    def export(self, filepath: str, **kwargs: Any) -> None:
+        """Writes a SavedModel that TensorFlow Serving runs.
+
+        Signatures: `serving_default` = `log_prob`, `sample`, `inpaint` and, for sequences,
+        `continuation`; the whole sampling loop runs inside. See docs/serving.md.
+
+        Args:
+            filepath: a folder that does not exist yet, for example `exported/1`.
+            **kwargs: `verbose`, as for `keras.Model.export`.
+
+        Raises:
+            FileExistsError: if something is there already.
+        """
+        export_autoregressive(self, filepath, **kwargs)
+
+    def _check_prompt(self, prompt: Any, shape: tuple[int, ...]) -> np.ndarray:
+        if len(self.data_shape) == 3:
+            raise ValueError(
+                "prompt is the beginning of a sequence, but this model draws images. Use inpaint() "
+                "to give parts of an image."
+            )
+        prompt = np.asarray(prompt)
+        if prompt.ndim == len(shape) - 1:
+            prompt = np.repeat(prompt[None], shape[0], axis=0)
+        prompt = check_data(prompt, (None, *shape[2:]), self.data_levels, "prompt")
+        if prompt.shape[1] > shape[1] or len(prompt) != shape[0]:
+            raise ValueError(
+                f"prompt must hold {shape[0]} sequences (num_samples) of at most {shape[1]} steps "
+                f"(the length), but its shape is {prompt.shape}."
+            )
+        return prompt
+
+    def _sampled_shape(
+        self, length: int | None, image_shape: tuple[int, int] | None
+    ) -> tuple[int, ...]:
+        is_image = len(self.data_shape) == 3
+        name, given = ("image_shape", image_shape) if is_image else ("length", length)
+        if (length if is_image else image_shape) is not None:
+            raise ValueError(
+                f"Model '{self.name}' draws {'images' if is_image else 'sequences'}: pass {name}, "
+                f"not {'length' if is_image else 'image_shape'}."
+            )
+        sizes: Shape = self.data_shape[: 2 if is_image else 1]
+        if given is None:
+            if None in sizes:
+                raise ValueError(
+                    f"Model '{self.name}' leaves its size open, {self.data_shape}: say {name}=…"
+                )
+            chosen = sizes
+        else:
+            chosen = tuple(given) if isinstance(given, (tuple, list)) else (given,)
+            if len(chosen) != len(sizes):
+                raise ValueError(f"{name} must give {len(sizes)} size(s), but is {given!r}.")
+            for size, own in zip(chosen, sizes, strict=True):
+                check_count(size, name)
+                if own is not None and own != size:
+                    raise ValueError(
+                        f"Model '{self.name}' is built for the size {sizes}, but got "
+                        f"{name}={given}. Leave {name} out."
+                    )
+        return (*chosen, *self.data_shape[len(chosen) :])  # type: ignore[arg-type]

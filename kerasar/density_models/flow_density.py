@@ -1,0 +1,395 @@
+"""The likelihood of a flow: log p(x) = log p_base(f(x)) + log |det ∂f/∂x|.
+
+The change of variables makes it exact for real numbers. Integers are dequantised first, which
+turns it into a lower bound (`dequantization.py`).
+
+References:
+    Dinh, Krueger & Bengio. NICE: Non-linear Independent Components Estimation. 2014, section 2.
+    https://arxiv.org/abs/1410.8516
+"""
+
+import contextlib
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kerasar.checks import check_count, check_data, check_numbers, check_shape
+from kerasar.distributions.base_distributions import BaseDistribution, StandardNormal
+from kerasar.distributions.dequantization import Dequantization
+from kerasar.keras_internals import nested_layers
+from kerasar.layers.bijections.base import Bijection
+from kerasar.layers.bijections.chain import Chain
+from kerasar.training.averaged_weights import AveragedWeights
+from kerasar.training.batches import Batch, unpack
+from kerasar.training.density_model import DensityModel, finite_condition
+from kerasar.training.finite_guard import first_non_finite
+from kerasar.typing import Config, Shape, Tensor
+
+
+class FlowDensity(DensityModel):
+    """Bijections and a base distribution; everything but sampling and export.
+
+    A subclass defines `uniforms`, the noise of an evaluation. An optimizer given by name clips
+    gradients to `clip_norm`.
+
+    Args:
+        bijections: a `Bijection`, or a sequence of them, from data to latents.
+        event_shape: the shape of one example: `(dim,)` or `(height, width, channels)`.
+        base: a `BaseDistribution`; `StandardNormal()` if None.
+        dequantize: None for real numbers; for integers in `[0, levels)` their number, levels, or
+            a `Dequantization`.
+        condition_shape: the shape of one condition, without the batch; None without condition.
+        **kwargs: `name` and `trainable`, as for `keras.Model`.
+
+    Raises:
+        TypeError: for bijections, base or dequantize of another kind.
+        ValueError: if a shape is open, or does not fit the bijections.
+    """
+
+    clip_norm = 100.0
+
+    def __init__(
+        self,
+        bijections: Bijection | Sequence[Bijection],
+        event_shape: Sequence[int],
+        base: BaseDistribution | None = None,
+        dequantize: int | Dequantization | None = None,
+        condition_shape: Sequence[int] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        self.discrete = dequantize is not None
+        super().__init__(autocast=False, **kwargs)
+        self.exact = not self.discrete
+        self.bijection = _as_bijection(bijections)
+        self.base = StandardNormal() if base is None else base
+        if not isinstance(self.base, BaseDistribution):
+            raise TypeError(
+                f"base must be a kerasar.distributions.BaseDistribution, but got {base!r}. Pass "
+                "StandardNormal(), Logistic() or Uniform()."
+            )
+        #: Shape of one example.
+        self.data_shape: Shape = _sizes(event_shape, "event_shape")
+        #: Shape of one condition, or None.
+        self.condition_shape: Shape | None = (
+            None if condition_shape is None else _sizes(condition_shape, "condition_shape")
+        )
+        self.dequantization = self._as_dequantization(dequantize)
+        #: Number of values that integers can take; None for real numbers.
+        self.data_levels = None if self.dequantization is None else self.dequantization.levels
+        self.training_noise = keras.random.SeedGenerator()
+        self._build_parts()
+        self.built = True
+
+    def _as_dequantization(self, dequantize: Any) -> Dequantization | None:
+        if dequantize is None or isinstance(dequantize, Dequantization):
+            return dequantize
+        if isinstance(dequantize, (int, np.integer)) and not isinstance(dequantize, bool):
+            return Dequantization(int(dequantize))
+        raise TypeError(
+            "dequantize must be the number of levels of integers, a Dequantization, or None for "
+            f"real numbers, but got {dequantize!r}."
+        )
+
+    def _build_parts(self) -> None:
+        batch = (None, *self.data_shape)
+        condition = None if self.condition_shape is None else (None, *self.condition_shape)
+        if not self.bijection.built:
+            self.bijection.build(batch, condition)
+        #: Shape of one latent as the bijections give it, before it is flattened.
+        self.latent_shape: Shape = tuple(self.bijection.transformed_shape(batch)[1:])
+        if self.dequantization is not None and not self.dequantization.built:
+            self.dequantization.build(batch)
+
+    @property
+    def dim(self) -> int:
+        """How many numbers an example holds, and a latent too."""
+        return math.prod(size for size in self.data_shape if size is not None)
+
+    @property
+    def domain(self) -> tuple[float, float]:
+        """The smallest and largest number that the bijections take."""
+        return self.bijection.domain
+
+    @property
+    def scales(self) -> tuple[int, ...]:
+        """How many latent numbers belong to each scale, finest first; one scale has them all."""
+        return tuple(self.bijection.latent_sizes((None, *self.data_shape)))
+
+    # Log-probability on tensors, without checks: what training and serving build on.
+
+    def call(self, x: Any, training: bool | None = None) -> Tensor:
+        """The latents, flat. `x` is what `fit` takes; integers stand for their cells' middles."""
+        batch = unpack(x)
+        return self.latent_of(self.centred(batch.x), batch.condition, training)[0]
+
+    def centred(self, x: Tensor) -> Tensor:
+        """The numbers that the bijections get for data, without noise."""
+        if self.dequantization is not None:
+            return self.dequantization.centre(x, self.bijection.flow_dtype)
+        return tf.cast(x, self.bijection.flow_dtype)
+
+    def latent_of(
+        self, y: Tensor, condition: Tensor | None = None, training: bool | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Latents, flat, of real numbers, and the log determinant."""
+        given = {} if condition is None else {"condition": condition}
+        z, log_det = self.bijection(y, training=training, **given)
+        return tf.reshape(z, (-1, self.dim)), log_det
+
+    def log_prob_of(
+        self, batch: Batch, uniforms: Tensor | None = None, training: bool | None = None
+    ) -> Tensor:
+        """`log_prob` on tensors, `(batch,)`; integers need `uniforms`, `(batch, dim)`."""
+        extra: Tensor = 0.0
+        if self.dequantization is None:
+            y = tf.cast(batch.x, self.bijection.flow_dtype)
+        else:
+            uniforms = tf.reshape(uniforms, (-1, *self.data_shape))
+            y, extra = self.dequantization(
+                batch.x, tf.cast(uniforms, self.bijection.flow_dtype), training=training
+            )
+        z, log_det = self.latent_of(y, batch.condition, training)
+        return self.base.log_prob(z) + log_det + extra
+
+    def uniforms(self, seed: Any, examples: Tensor, draw: Any, size: int) -> Tensor:
+        """Numbers in (0, 1), `(examples, size)`, a function of seed, example and draw alone."""
+        raise NotImplementedError(f"{type(self).__name__} must define uniforms()")
+
+    def nats(self, batch: Batch, training: bool) -> Tensor:
+        uniforms = None
+        if self.dequantization is not None:
+            if training:
+                shape = (tf.shape(batch.x)[0], self.dim)
+                uniforms = keras.random.uniform(shape, seed=self.training_noise)
+                uniforms = tf.maximum(uniforms, 2.0**-24)  # it may be 0
+            else:
+                uniforms = self.uniforms(0, self.evaluated(batch), 0, self.dim)
+        return -self.log_prob_of(batch, uniforms, training)
+
+    def dimensions(self, batch: Batch) -> Tensor:
+        return tf.fill(tf.shape(batch.x)[:1], self.dim)
+
+    # Checks.
+
+    def check_batch(self, batch: Batch, name: str = "x") -> Batch:
+        if batch.length is not None:
+            raise ValueError("length is for sequences, but a flow's data are vectors or images.")
+        x = check_data(batch.x, self.data_shape, self.data_levels, name)
+        if self.data_levels is None:
+            x = x.astype(self.bijection.flow_dtype)
+            self._check_domain(x, name)
+        return Batch(x, self.check_condition(batch.condition, len(x)))
+
+    def check_signature(self, batch: Batch, name: str = "x") -> None:
+        check_shape(tuple(batch.x.shape), self.data_shape, name)
+        if self.condition_shape is None or batch.condition is None:
+            self.check_condition(batch.condition, int(batch.x.shape[0]))
+        else:
+            check_shape(tuple(batch.condition.shape), self.condition_shape, "condition")
+
+    def check_condition(self, condition: Any, examples: int) -> np.ndarray | None:
+        """The condition as an array with one row for each example.
+
+        Raises:
+            ValueError: if it is missing, superfluous, or of another shape.
+        """
+        if self.condition_shape is None:
+            if condition is not None:
+                raise ValueError(
+                    f"Model '{self.name}' has no condition, but got one. Leave condition out, or "
+                    "build the model with condition_shape=…."
+                )
+            return None
+        if condition is None:
+            raise ValueError(
+                f"Model '{self.name}' needs a condition of shape {self.condition_shape}. Pass "
+                'condition=…, or train on {"x": x, "condition": …}.'
+            )
+        array = check_numbers(condition, self.condition_shape, "condition")
+        if len(array) != examples:
+            raise ValueError(
+                f"condition must have one row for each of the {examples} examples, but has "
+                f"{len(array)}."
+            )
+        return array.astype(self.bijection.flow_dtype)
+
+    def domain_assertions(self, x: Tensor) -> list[Any]:
+        """Graph assertions that fail where real numbers lie outside of the domain."""
+        low, high = self.domain
+        if self.data_levels is not None or (low, high) == (-math.inf, math.inf):
+            return []
+        inside = tf.reduce_all((x >= low) & (x <= high))
+        words = f"x must lie in [{low:g}, {high:g}], but its smallest and largest values are"
+        return [tf.debugging.Assert(inside, [words, tf.reduce_min(x), tf.reduce_max(x)])]
+
+    def batch_assertions(self, batch: Batch) -> list[Any]:
+        found = self.domain_assertions(batch.x)
+        if batch.condition is not None:
+            found.append(finite_condition(batch.condition))
+        return found
+
+    def _check_domain(self, x: np.ndarray, name: str) -> None:
+        low, high = self.domain
+        outside = (x < low) | (x > high)
+        if outside.any():
+            place = tuple(int(i) for i in np.argwhere(outside)[0])
+            raise ValueError(
+                f"{name} must lie in [{low:g}, {high:g}], the domain of layer "
+                f"'{_first(self.bijection).name}' of model '{self.name}', but "
+                f"{name}{list(place)} is {x[place]}. Scale the data first."
+            )
+
+    # Training.
+
+    def compile(self, optimizer: Any = "adam", **kwargs: Any) -> None:
+        """Configures training; as for `DensityModel`.
+
+        Args:
+            optimizer: an optimizer is taken as it is. One given by name clips the global norm of
+                its gradients, as `keras.optimizers.Adam(global_clipnorm=100.0)` does. With
+                `use_ema=True` an optimizer averages the weights over the steps: `fit` then
+                validates with the averages, shows them to callbacks at the end of an epoch
+                (`ModelCheckpoint` saves them), and leaves them in the model at its end.
+            **kwargs: as for `DensityModel.compile`.
+        """
+        if isinstance(optimizer, str):
+            optimizer = keras.optimizers.get(optimizer)
+            optimizer.global_clipnorm = self.clip_norm
+        super().compile(optimizer, **kwargs)
+
+    def fit(self, x: Any = None, y: Any = None, **kwargs: Any) -> keras.callbacks.History:
+        """Trains on `x`; as `DensityModel.fit`.
+
+        Before the first step, the statistics that a bijection takes from the data (as
+        `StandardizeBijection` does) are computed once; they are saved with the model.
+        """
+        if self.compiled and getattr(self.optimizer, "use_ema", False):
+            callbacks = kwargs.get("callbacks") or []
+            callbacks = list(callbacks) if isinstance(callbacks, (list, tuple)) else [callbacks]
+            if not any(isinstance(c, keras.callbacks.SwapEMAWeights) for c in callbacks):
+                callbacks.insert(0, AveragedWeights())  # before those that keep or judge weights
+            kwargs["callbacks"] = callbacks
+        return super().fit(x, y, **kwargs)
+
+    def begin(self, x: Any) -> None:
+        first = _first(self.bijection)
+        for part in nested_layers(self.bijection):
+            if hasattr(part, "adapt") and part is not first and not part.is_adapted:
+                raise ValueError(
+                    f"Layer '{part.name}' takes its statistics from the data, so it must be the "
+                    f"first bijection, but that is '{first.name}'. Put it there, or call its "
+                    "adapt()."
+                )
+        if not hasattr(first, "adapt") or first.is_adapted:
+            return
+        if self.dequantization is not None:
+            raise ValueError(
+                f"Layer '{first.name}' takes its statistics from real numbers, but model "
+                f"'{self.name}' dequantises integers, which are scaled to (0, 1) already. Leave "
+                "the layer out."
+            )
+        if isinstance(x, tf.data.Dataset):
+            if x.cardinality() == tf.data.INFINITE_CARDINALITY:
+                raise ValueError(
+                    f"Layer '{first.name}' takes its statistics from the data, which have no end. "
+                    "Call its adapt() on some of them before fit."
+                )
+            first.adapt(x.map(lambda *data: unpack(data).x))
+        else:
+            first.adapt(unpack(x).x)
+
+    def locate_non_finite(self, batch: Batch) -> str:
+        for weight in self.weights:
+            if first_non_finite([weight.path], [weight.value]):
+                return f"Weight '{weight.path}' is not finite."
+        before = self.get_weights()
+        with _watched(self.bijection) as bad:
+            z, _ = self.latent_of(self.centred(batch.x), batch.condition, training=True)
+        self.set_weights(before)  # moving statistics have moved
+        if bad:
+            return f"Layer '{bad[0]}' is the first whose output on that batch is not finite."
+        if first_non_finite(["base"], [self.base.log_prob(z)]):
+            return "All latents of that batch are finite, but the log density of some is not."
+        return "Every layer's output is finite on that batch: it arose in the gradient."
+
+    def default_compilation(self) -> Config:
+        # Measured (docs/results.md): XLA pays for vectors; convolutions train as fast without, and
+        # start much sooner.
+        return {"jit_compile": len(self.data_shape) == 1, "steps_per_execution": 20}
+
+    # Saving.
+
+    def get_config(self) -> Config:
+        serialize = keras.saving.serialize_keras_object
+        return {
+            "name": self.name,
+            "bijections": serialize(self.bijection),
+            "event_shape": list(self.data_shape),
+            "base": serialize(self.base),
+            "dequantize": serialize(self.dequantization),
+            "condition_shape": None if self.condition_shape is None else [*self.condition_shape],
+        }
+
+    @classmethod
+    def from_config(cls, config: Config, custom_objects: Any = None) -> "FlowDensity":
+        parts = {
+            key: keras.saving.deserialize_keras_object(config[key], custom_objects)
+            for key in ("bijections", "base", "dequantize")
+        }
+        return cls(**{**config, **parts})
+
+
+def _as_bijection(bijections: Any) -> Bijection:
+    """One bijection: the only one given, or a chain of several."""
+    if isinstance(bijections, Bijection):
+        return bijections
+    if not isinstance(bijections, Sequence) or not bijections:
+        raise TypeError(
+            f"bijections must be a Bijection or a list of them, but got {bijections!r}. See "
+            "kerasar.layers for those that there are."
+        )
+    dtype = getattr(bijections[0], "dtype_policy", None)
+    return Chain(list(bijections), name="chain", dtype=dtype)
+
+
+@contextlib.contextmanager
+def _watched(bijection: Bijection) -> Iterator[list[str]]:
+    """While it lasts, notes which bijections put out NaN or infinity, the first one first."""
+    bad: list[str] = []
+    layers = [part for part in nested_layers(bijection) if isinstance(part, Bijection)]
+
+    def watch(layer: Bijection) -> Callable[..., Any]:
+        call = layer.call
+
+        def watched(*args: Any, **kwargs: Any) -> Any:
+            outputs = call(*args, **kwargs)
+            if first_non_finite([layer.name] * 2, list(outputs)):
+                bad.append(layer.name)
+            return outputs
+
+        return watched
+
+    for layer in layers:
+        object.__setattr__(layer, "call", watch(layer))
+    try:
+        yield bad
+    finally:
+        for layer in layers:
+            object.__delattr__(layer, "call")
+
+
+def _first(bijection: Bijection) -> Any:
+    """The bijection that gets the data."""
+    while isinstance(bijection, Chain):
+        bijection = bijection.bijections[0]
+    return bijection
+
+
+def _sizes(shape: Any, name: str) -> tuple[int, ...]:
+    if isinstance(shape, (int, np.integer)) or shape is None or len(shape) == 0:
+        raise ValueError(f"{name} must be a shape such as (2,) or (28, 28, 1), but got {shape!r}.")
+    return tuple(check_count(size, f"each size in {name}") for size in shape)

@@ -1,0 +1,278 @@
+"""`MaskedInputModel`: any network that predicts a value from those that are known."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kerasar.checks import check_count, check_given, check_seed
+from kerasar.density_models.masked_input_density import MaskedInputDensity, check_order
+from kerasar.sampling.generate import Graphs, check_options, generate
+from kerasar.sampling.visiting import InOrder, SurestFirst
+from kerasar.serving.masked_input import export_masked_input
+
+
+@keras.saving.register_keras_serializable(package="kerasar")
+class MaskedInputModel(MaskedInputDensity):
+    """A density model from a network that is given values and a mask of what is known.
+
+    The network predicts one value in a pass, so it may be of any kind: strides, pooling, dense
+    layers. `log_prob` is exact, by the chain rule, and takes T passes for T values; so does
+    sampling. Training takes one pass: `fit` and `evaluate` report T × the cross-entropy at one
+    position of each example, an unbiased estimate of nats (`evaluate` always at the same).
+
+    With a fixed order, values are drawn, scored and trained in that order, and each prediction
+    sees the values before it. With random orders the network learns to predict any value from any
+    others. Sampling then visits first the values that it is surest of, and in-painting uses all
+    that is known. `log_prob` is that of one order, the raster order: it is what
+    `sample(order="raster")` draws from; another order gives another, similar distribution.
+
+    Args:
+        network: functional Keras model with the inputs `x` (integers) and `known` (Boolean, same
+            shape) and one output, `(batch, levels)`: the logits of the next value. It is given
+            zeros where `x` is not known. An input `position`, integers `(batch,)`, tells it which
+            value is asked for, as its place in raster order; random orders need it. All other
+            inputs are conditions. `kerasar.layers.mask_and_values` stacks the first three.
+        order: "raster" (in memory's order: rows, columns, channels), "random", or a permutation
+            of the places, a sequence of integers.
+        **kwargs: `name` and `trainable`, as for `keras.Model`.
+
+    Raises:
+        TypeError: if `network` is no Keras model, or `order` holds something else than integers.
+        ValueError: if the network has no graph or not these inputs and output, if `order` is no
+            permutation, or random for a network without `position`.
+
+    References:
+        Fleuret. Deep Learning course (EPFL / UNIGE), lecture 10.1, Auto-regression.
+        https://fleuret.org/dlc/
+
+    Example:
+        >>> import keras, kerasar
+        >>> x = keras.Input((6,), dtype="int32", name="x")
+        >>> known = keras.Input((6,), dtype="bool", name="known")
+        >>> h = keras.layers.Flatten()(kerasar.layers.mask_and_values(x, known, levels=4))
+        >>> h = keras.layers.Dense(16, activation="relu")(h)
+        >>> network = keras.Model([x, known], keras.layers.Dense(4)(h))
+        >>> model = kerasar.MaskedInputModel(network)
+        >>> model.sample(3, seed=0).shape
+        (3, 6)
+    """
+
+    def __init__(
+        self, network: keras.Model, order: str | Sequence[int] = "raster", **kwargs: Any
+    ) -> None:
+        super().__init__(network, order, **kwargs)
+        self.sampling_graphs: Any = Graphs()
+
+    def sample(
+        self,
+        num_samples: int = 1,
+        seed: int = 0,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        condition: Any = None,
+        order: str | Sequence[int] | None = None,
+        chunk_size: int = 256,
+        verbose: bool | str = "auto",
+    ) -> np.ndarray:
+        """Draws examples from the model, in T passes for each chunk.
+
+        Args:
+            num_samples: how many.
+            seed: integer from 0 to 2³¹ - 1. The k-th sample of a seed does not depend on
+                `num_samples` or `chunk_size`.
+            temperature: above 0; divides the logits.
+            top_k: draw among this many likeliest values only.
+            top_p: draw among the likeliest values that together have this probability.
+            condition: what the network is conditioned on, one row for each sample.
+            order: for a model of random orders: "adaptive" (also None) draws in each example the
+                value of the lowest entropy first, which takes T² / 2 passes; "raster" and
+                permutations take T. A model of a fixed order knows no other.
+            chunk_size: how many are drawn at once, which bounds the memory.
+            verbose: whether long work is announced and shown on stderr; "auto": on a terminal.
+
+        Returns:
+            int32, `(num_samples, *data shape)`.
+
+        Raises:
+            ValueError, TypeError: for arguments out of range, before any work is done.
+        """
+        check_count(num_samples, "num_samples")
+        values = np.zeros((num_samples, *self.sizes), "int32")
+        options = (temperature, top_k, top_p)
+        known = np.zeros(values.shape, bool)
+        drawn = self._complete(
+            values, known, seed, options, condition, 1, order, chunk_size, verbose
+        )
+        return drawn[:, 0]
+
+    def inpaint(
+        self,
+        images: Any,
+        known: Any,
+        seed: int = 0,
+        num: int = 1,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        condition: Any = None,
+        order: str | Sequence[int] | None = None,
+        chunk_size: int = 256,
+        verbose: bool | str = "auto",
+    ) -> np.ndarray:
+        """Fills in what is not known.
+
+        A model of random orders draws each value given *all* known values, wherever they are. A
+        model of a fixed order has learned to use the values before it in that order; known values
+        that come later stay untouched but do not influence it.
+
+        Args:
+            images: examples, `(batch, *data shape)`; whatever stands at unknown places is ignored.
+            known: Boolean, shape of `images`, True where the value is given.
+            num: how many completions of each example.
+            seed, temperature, top_k, top_p, condition, order, chunk_size, verbose: as for
+                `sample`.
+
+        Returns:
+            int32, `(batch, *data shape)`; for `num` above 1 `(batch, num, *data shape)`.
+
+        Raises:
+            ValueError, TypeError: for arguments that do not fit, before any work is done.
+        """
+        check_count(num, "num")
+        values, known = check_given(images, known, self.data_shape, self.data_levels, "images")
+        options = (temperature, top_k, top_p)
+        drawn = self._complete(
+            values.astype("int32"), known, seed, options, condition, num, order, chunk_size, verbose
+        )
+        return drawn if num > 1 else drawn[:, 0]
+
+    def conditional(
+        self, x: Any, known: Any, position: int | tuple[int, ...], condition: Any = None
+    ) -> np.ndarray:
+        """The logits of one value given what is known: the lecture's posterior figure.
+
+        Args:
+            x: `(batch, *data shape)`; whatever stands at unknown places is ignored.
+            known: Boolean, shape of `x`. With a fixed order all values before `position` must be
+                known, and later ones are not used; with random orders all are used. Whether the
+                value at `position` itself is known makes no difference.
+            position: which value: its place in raster order, or its index in an example,
+                `(row, column, channel)` for images.
+            condition: what the network is conditioned on, one row for each example.
+
+        Returns:
+            float32, `(batch, levels)`; `kerasar.pictures.posterior_figure` draws them.
+
+        Raises:
+            ValueError, TypeError: for arguments that do not fit.
+        """
+        values, known = check_given(x, known, self.data_shape, self.data_levels, "x")
+        place = self._check_position(position)
+        condition = self.check_condition(condition, len(values))
+        values, known = values.reshape(len(values), -1), known.reshape(len(values), -1).copy()
+        known[:, place] = False
+        if self.order != "random":
+            turns = np.argsort(self.visits())
+            before = turns < turns[place]
+            if not known[:, before].all():
+                example, missing = np.argwhere(before & ~known)[0]
+                raise ValueError(
+                    f"With a fixed order the value at place {place} is predicted from all those "
+                    f"before it, but known is False at place {missing} of example {example}. "
+                    "Train with order='random' to condition on any values."
+                )
+            known &= before
+        positions = tf.fill([len(values)], place)
+        logits = self.conditional_of(
+            tf.constant(values), tf.constant(known), positions, condition, training=False
+        )
+        return np.asarray(logits)
+
+    def export(self, filepath: str, **kwargs: Any) -> None:
+        """Writes a SavedModel that TensorFlow Serving runs.
+
+        Signatures: `serving_default` = `log_prob`, `sample` and `inpaint`; the whole loop runs
+        inside, in the model's own order (adaptive for a model of random orders).
+
+        Args:
+            filepath: a folder that does not exist yet, for example `exported/1`.
+            **kwargs: `verbose`, as for `keras.Model.export`.
+
+        Raises:
+            FileExistsError: if something is there already.
+        """
+        export_masked_input(self, filepath, **kwargs)
+
+    def sampler(self, order: str | Sequence[int] | None) -> InOrder | SurestFirst:
+        """The sampler of an order, from those that the model was trained for.
+
+        Raises:
+            ValueError, TypeError: if `order` is no order, or not one of these.
+        """
+        is_random = self.order == "random"
+        if order is None or (isinstance(order, str) and order == "adaptive"):
+            if is_random:
+                return SurestFirst()
+            if order is None:
+                return InOrder(tuple(self.visits().tolist()), use_all=False)
+            raise ValueError(
+                "order='adaptive' needs a network that predicts any value from any others, but "
+                "this model was trained in a fixed order. Build it with order='random'."
+            )
+        visits = check_order(order, self.places)
+        if visits == "random":
+            raise ValueError(
+                "order='random' is for training. Sample with order='adaptive', 'raster' or a "
+                "permutation, for example numpy.random.permutation."
+            )
+        visits = tuple(range(self.places)) if visits == "raster" else visits
+        if not is_random and visits != tuple(self.visits().tolist()):
+            raise ValueError(
+                "This model was trained in a fixed order and knows no other, but got another "
+                "order. Leave order out, or build the model with order='random'."
+            )
+        return InOrder(tuple(visits), use_all=is_random)  # type: ignore[arg-type]
+
+    def _complete(
+        self,
+        values: np.ndarray,
+        known: np.ndarray,
+        seed: int,
+        options: tuple[Any, Any, Any],
+        condition: Any,
+        num: int,
+        order: Any,
+        chunk_size: int,
+        verbose: bool | str,
+    ) -> np.ndarray:
+        check_count(chunk_size, "chunk_size")
+        return generate(
+            self,
+            values,
+            known,
+            check_seed(seed),
+            check_options(self, *options),
+            self.check_condition(condition, len(values)),
+            num,
+            self.sampler(order),
+            chunk_size,
+            verbose=verbose,
+        )
+
+    def _check_position(self, position: Any) -> int:
+        if isinstance(position, (tuple, list)):
+            index, sizes = tuple(position), self.sizes
+        else:
+            index, sizes = (position,), (self.places,)
+        for i in index:
+            check_count(i, "position", least=0)
+        if len(index) != len(sizes) or any(i >= n for i, n in zip(index, sizes, strict=True)):
+            raise ValueError(
+                f"position must be an integer below {self.places} or an index into an example of "
+                f"shape {self.sizes}, but got {position!r}."
+            )
+        return int(np.ravel_multi_index(index, sizes))

@@ -1,0 +1,11 @@
+"""Likelihoods: what the numbers that a network puts out say about the data."""
+
+from kerasar.distributions.likelihoods.base import Likelihood as Likelihood
+from kerasar.distributions.likelihoods.bernoulli import Bernoulli as Bernoulli
+from kerasar.distributions.likelihoods.bernoulli_nade import BernoulliNADE as BernoulliNADE
+from kerasar.distributions.likelihoods.categorical import Categorical as Categorical
+from kerasar.distributions.likelihoods.discretized_logistic_mixture import (
+    DiscretizedLogisticMixture as DiscretizedLogisticMixture,
+)
+from kerasar.distributions.likelihoods.gaussian_mixture import GaussianMixture as GaussianMixture
+from kerasar.distributions.likelihoods.independent import Independent as Independent

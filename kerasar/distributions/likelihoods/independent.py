@@ -1,0 +1,116 @@
+"""Events of several values that a network tells apart, but takes to be independent."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from kerasar.distributions.likelihoods.base import Likelihood
+from kerasar.typing import Config, Tensor
+
+
+@keras.saving.register_keras_serializable(package="kerasar")
+class Independent(Likelihood):
+    """Vectors whose values are independent of each other, given all events before.
+
+    The keys of a piano-roll at one time step, for example: `Independent(88, Bernoulli())`. A
+    network puts out the parameters of each value side by side, `(batch, *places, variables *
+    parameters of a value)`.
+
+    Args:
+        variables: int, at least 1. Number of values of an event.
+        likelihood: of a single value, such as `Bernoulli()`.
+
+    Raises:
+        ValueError: if `variables` is below 1, or `likelihood` is one of vectors itself.
+
+    References:
+        Bai, Kolter & Koltun. An Empirical Evaluation of Generic Convolutional and Recurrent
+        Networks for Sequence Modeling. 2018, table 1 (polyphonic music).
+        https://arxiv.org/abs/1803.01271
+    """
+
+    event_rank = 1
+    event_size: int
+
+    def __init__(self, variables: int, likelihood: Likelihood) -> None:
+        if variables < 1:
+            raise ValueError(
+                f"Independent needs events of at least 1 value, but got variables={variables}."
+            )
+        if likelihood.event_rank != 0:
+            raise ValueError(
+                "Independent joins likelihoods of single values, but "
+                f"{type(likelihood).__name__} is one of vectors. Use it by itself."
+            )
+        self.event_size = variables
+        self.likelihood = likelihood
+        self.discrete = likelihood.discrete
+        self.mean, self.scale = likelihood.mean, likelihood.scale
+
+    def parameters(self, levels: int | None = None) -> int:
+        return self.event_size * self.likelihood.parameters(levels)
+
+    def levels(self, parameters: int) -> int | None:
+        return self.likelihood.levels(self._each(parameters))
+
+    def log_prob(self, parameters: Tensor, x: Tensor) -> Tensor:
+        return tf.reduce_sum(self.likelihood.log_prob(self._split(parameters), x), axis=-1)
+
+    def draws(self, parameters: int) -> int:
+        return self.event_size * self.likelihood.draws(self._each(parameters))
+
+    def noise(self, uniforms: Tensor) -> Tensor:
+        return self._join(self.likelihood.noise(self._split(uniforms)))
+
+    def sample(self, parameters: Tensor, noise: Tensor) -> Tensor:
+        return self.likelihood.sample(self._split(parameters), self._split(noise))
+
+    def margin(self, parameters: Tensor, noise: Tensor, x: Tensor) -> Tensor:
+        each = self.likelihood.margin(self._split(parameters), self._split(noise), x)
+        return tf.reduce_max(each, axis=-1)
+
+    def temper(self, parameters: Tensor, temperature: Tensor) -> Tensor:
+        return self._join(self.likelihood.temper(self._split(parameters), temperature))
+
+    def truncate(self, parameters: Tensor, top_k: Tensor | None, top_p: Tensor | None) -> Tensor:
+        return self._join(self.likelihood.truncate(self._split(parameters), top_k, top_p))
+
+    @property
+    def truncates(self) -> bool:
+        return self.likelihood.truncates
+
+    def differs(self, x: Tensor, other: Tensor, tolerance: float = 0.0) -> Tensor:
+        return tf.reduce_any(self.likelihood.differs(x, other, tolerance), axis=-1)
+
+    def _each(self, parameters: int) -> int:
+        """Of that many parameters of an event, how many a value has."""
+        if parameters % self.event_size:
+            raise ValueError(
+                f"Independent({self.event_size}, {type(self.likelihood).__name__}()) takes the "
+                f"same number of parameters for each of {self.event_size} values, but the "
+                f"network's last axis is {parameters}, which is no multiple. End the network "
+                "with likelihood.parameters(levels) units."
+            )
+        return parameters // self.event_size
+
+    def _split(self, tensor: Tensor) -> Tensor:
+        """`(*places, variables * n)` as `(*places, variables, n)`."""
+        each = self._each(int(tensor.shape[-1]))
+        return tf.reshape(tensor, tf.concat([tf.shape(tensor)[:-1], [self.event_size, each]], 0))
+
+    def _join(self, tensor: Tensor) -> Tensor:
+        """`(*places, variables, n)` as `(*places, variables * n)`."""
+        size = tensor.shape[-2] * tensor.shape[-1]
+        return tf.reshape(tensor, tf.concat([tf.shape(tensor)[:-2], [size]], 0))
+
+    def get_config(self) -> Config:
+        return {
+            "variables": self.event_size,
+            "likelihood": keras.saving.serialize_keras_object(self.likelihood),
+        }
+
+    @classmethod
+    def from_config(cls, config: Config, custom_objects: Any = None) -> "Independent":
+        inner = keras.saving.deserialize_keras_object(config["likelihood"], custom_objects)
+        return cls(config["variables"], inner)

@@ -1,0 +1,214 @@
+"""What mixture likelihoods share: parameters, coupled variables, draws; a family adds its density.
+
+A component is chosen by Gumbel-argmax on its logits. Its variables are then drawn in turn, the
+mean of each moved by those before it (the coupling of colours in PixelCNN++, equation 3), so that
+one component alone holds what the variables of an event have in common.
+"""
+
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+from kerasar.checks import check_count
+from kerasar.distributions.likelihoods.base import Likelihood
+from kerasar.distributions.likelihoods.bounds import bounded, unbounded
+from kerasar.typing import Config, Tensor
+
+
+class Parts(NamedTuple):
+    """The parameters of events, by meaning; each axis of components may be gone."""
+
+    logits: Tensor
+    """`(…, components)`"""
+    means: Tensor
+    """`(…, components, variables)`"""
+    log_scales: Tensor
+    """`(…, components, variables)`, bounded"""
+    couplings: Tensor
+    """`(…, components, pairs)`: of variable 1 on 0, of 2 on 0 and 1, and so on"""
+
+
+class Mixture(Likelihood):
+    """Base of mixtures whose components have a mean and a scale for each variable.
+
+    The numbers that the network puts out for an event are, one after the other: the logits of the
+    components; their means, log scales and couplings, each `(components, …)` in row-major order.
+    All of them are in *units* of the family, in which data are of the size of 1.
+
+    A subclass defines `to_units`, `settle`, `from_units`, `log_densities`, `standard_noise` and
+    `shortfalls`.
+
+    Args:
+        components: how many distributions are mixed.
+        variables: None if a value is an event; else the size of a vector event.
+    """
+
+    #: Between what the log of a scale lies, in units.
+    log_scale_range = (-7.0, 5.0)
+    #: By which power of the temperature scales grow.
+    temperature_power = 1.0
+
+    def __init__(self, components: int, variables: int | None = None) -> None:
+        self.components = check_count(components, "components")
+        self.variables = None if variables is None else check_count(variables, "variables")
+        self.event_rank = 0 if variables is None else 1
+        self.event_size = self.variables
+        self._width = self.variables or 1
+
+    # What a family says. Tensors of data are `(…, variables)` here, for value events too.
+
+    def to_units(self, x: Tensor) -> Tensor:
+        """Data in units, float32."""
+        raise NotImplementedError
+
+    def from_units(self, values: Tensor) -> Tensor:
+        """Data again, in the dtype of samples."""
+        raise NotImplementedError
+
+    def settle(self, values: Tensor) -> Tensor:
+        """The values in units that data can take, next to those drawn."""
+        raise NotImplementedError
+
+    def log_densities(self, x: Tensor, means: Tensor, log_scales: Tensor) -> Tensor:
+        """Natural log of each component's density of each variable, in the data's own units."""
+        raise NotImplementedError
+
+    def standard_noise(self, uniforms: Tensor) -> Tensor:
+        """Draws of the family with mean 0 and scale 1."""
+        raise NotImplementedError
+
+    def shortfalls(self, x: Tensor, values: Tensor) -> Tensor:
+        """By how much drawn values would have to change to become `x`, in units; 0 if `x` it is."""
+        raise NotImplementedError
+
+    # What a likelihood promises.
+
+    def levels(self, parameters: int) -> int | None:
+        wanted = self.parameters(self._levels())
+        if parameters != wanted:
+            event = "value" if self.variables is None else f"event of {self.variables} variables"
+            raise ValueError(
+                f"{type(self).__name__} with components={self.components} takes {wanted} numbers "
+                f"for each {event}, but the network's last axis is {parameters}. End the network "
+                f"with {wanted} units: likelihood.parameters() says how many."
+            )
+        return self._levels()
+
+    def parameters(self, levels: int | None = None) -> int:
+        pairs = self._width * (self._width - 1) // 2
+        return self.components * (1 + 2 * self._width + pairs)
+
+    def log_prob(self, parameters: Tensor, x: Tensor) -> Tensor:
+        parts = self._parts(parameters)
+        x = self._vectors(x)
+        means = _coupled(parts, self.to_units(x))
+        terms = self.log_densities(x[..., None, :], means, parts.log_scales)
+        weights = tf.nn.log_softmax(parts.logits)
+        return tf.reduce_logsumexp(weights + tf.reduce_sum(terms, axis=-1), axis=-1)
+
+    def draws(self, parameters: int) -> int:
+        return self.components + self._width
+
+    def noise(self, uniforms: Tensor) -> Tensor:
+        gumbel = -tf.math.log(-tf.math.log(uniforms[..., : self.components]))
+        return tf.concat([gumbel, self.standard_noise(uniforms[..., self.components :])], axis=-1)
+
+    def sample(self, parameters: Tensor, noise: Tensor) -> Tensor:
+        scores, standard, parts = self._perturbed(parameters, noise)
+        chosen = _only(parts, _one_hot_of_largest(scores))
+        scales = tf.exp(chosen.log_scales)
+        values: list[Tensor] = []
+        for i in range(self._width):
+            mean = chosen.means[..., i]
+            for j, before in enumerate(values):
+                mean += chosen.couplings[..., _first(i) + j] * before
+            values.append(self.settle(mean + scales[..., i] * standard[..., i]))
+        drawn = self.from_units(tf.stack(values, axis=-1))
+        return drawn if self.event_rank else drawn[..., 0]
+
+    def margin(self, parameters: Tensor, noise: Tensor, x: Tensor) -> Tensor:
+        scores, standard, parts = self._perturbed(parameters, noise)
+        x = self._vectors(x)
+        # What each component would draw, given the event's own earlier variables.
+        drawn = _coupled(parts, self.to_units(x))
+        drawn += tf.exp(parts.log_scales) * standard[..., None, :]
+        short = tf.reduce_max(self.shortfalls(x[..., None, :], drawn), axis=-1)
+        gaps = tf.reduce_max(scores, axis=-1, keepdims=True) - scores
+        # A component other than the largest may have given x, at the price of its gap.
+        return tf.reduce_min(tf.maximum(gaps, short), axis=-1)
+
+    def temper(self, parameters: Tensor, temperature: Tensor) -> Tensor:
+        logits, means, raw, couplings = self._sections(parameters)
+        scales = bounded(raw, *self.log_scale_range)
+        scales += self.temperature_power * tf.math.log(temperature)
+        raw = unbounded(scales, *self.log_scale_range)
+        return tf.concat([logits / temperature, means, raw, couplings], axis=-1)
+
+    def get_config(self) -> Config:
+        return {"components": self.components, "variables": self.variables}
+
+    # Helpers.
+
+    def _levels(self) -> int | None:
+        return None
+
+    def _squash(self, couplings: Tensor) -> Tensor:
+        return couplings
+
+    def _vectors(self, x: Tensor) -> Tensor:
+        x = tf.convert_to_tensor(x)
+        return x if self.event_rank else x[..., None]
+
+    def _perturbed(self, parameters: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Parts]:
+        """Scores of the components, standard noise of the variables, and the parameters."""
+        parts = self._parts(parameters)
+        return parts.logits + noise[..., : self.components], noise[..., self.components :], parts
+
+    def _sections(self, parameters: Tensor) -> list[Tensor]:
+        """Logits, means, raw log scales and raw couplings, still flat."""
+        each = self.components * self._width
+        rest = self.parameters(self._levels()) - self.components - 2 * each
+        return tf.split(
+            tf.cast(parameters, tf.float32), [self.components, each, each, rest], axis=-1
+        )
+
+    def _parts(self, parameters: Tensor) -> Parts:
+        logits, *flat = self._sections(parameters)
+        means, raw, couplings = (self._by_component(part) for part in flat)
+        return Parts(logits, means, bounded(raw, *self.log_scale_range), self._squash(couplings))
+
+    def _by_component(self, flat: Tensor) -> Tensor:
+        each = flat.shape[-1] // self.components
+        shape = tf.concat([tf.shape(flat)[:-1], [self.components, each]], axis=0)
+        return tf.ensure_shape(tf.reshape(flat, shape), (*flat.shape[:-1], self.components, each))
+
+
+def _first(variable: int) -> int:
+    """Where the couplings of a variable begin."""
+    return variable * (variable - 1) // 2
+
+
+def _coupled(parts: Parts, x: Tensor) -> Tensor:
+    """The mean of each variable in each component, given the earlier variables in `x`."""
+    means = tf.unstack(parts.means, axis=-1)
+    for i in range(1, len(means)):
+        links = parts.couplings[..., _first(i) : _first(i + 1)]
+        means[i] += tf.reduce_sum(links * x[..., None, :i], axis=-1)
+    return tf.stack(means, axis=-1)
+
+
+def _one_hot_of_largest(scores: Tensor) -> Tensor:
+    """Boolean, True at the first of the largest. XLA's own argmax is far slower on a CPU."""
+    places = tf.range(scores.shape[-1])
+    largest = scores >= tf.reduce_max(scores, axis=-1, keepdims=True)
+    first = tf.reduce_min(tf.where(largest, places, scores.shape[-1] - 1), axis=-1, keepdims=True)
+    return tf.equal(places, first)
+
+
+def _only(parts: Parts, chosen: Tensor) -> Parts:
+    """The parameters of one component for each event; its axis is gone."""
+
+    def pick(part: Any) -> Any:
+        return tf.reduce_sum(tf.where(chosen[..., None], part, 0.0), axis=-2)
+
+    return Parts(parts.logits, pick(parts.means), pick(parts.log_scales), pick(parts.couplings))

@@ -1,0 +1,104 @@
+"""The two ends that networks over sequences share: how data enter, and what parameters leave."""
+
+import keras
+from keras import ops
+
+from kerasar.checks import check_count
+from kerasar.distributions.likelihoods import Likelihood
+from kerasar.layers import ScaleLevels, Standardize
+from kerasar.typing import Shape, Tensor
+
+#: How integers may enter a network.
+INPUTS = ("scalar", "one_hot", "embedding")
+
+
+class SequenceEnds:
+    """The data of a sequence model: their input, their encoding, and the parameters of a step.
+
+    Args:
+        builder: name of the model, for messages.
+        length: steps of a sequence; None leaves it open.
+        levels: number of values of discrete data, None for real numbers.
+        likelihood: of a step.
+        variables: numbers of a step where the likelihood draws whole steps and does not say how
+            many; None for sequences `(batch, time)`.
+
+    Raises:
+        ValueError, TypeError: if these do not fit together.
+    """
+
+    def __init__(
+        self,
+        builder: str,
+        length: int | None,
+        levels: int | None,
+        likelihood: Likelihood,
+        variables: int | None = None,
+    ) -> None:
+        if length is not None:
+            check_count(length, "length")
+        if levels is not None:
+            check_count(levels, "levels", least=2)
+        kind = type(likelihood).__name__
+        if likelihood.discrete != (levels is not None):
+            raise ValueError(
+                f"{builder} got levels={levels} and the likelihood {kind}, which is for "
+                f"{'integers' if likelihood.discrete else 'real numbers'}. Pass the number of "
+                "levels for integers, and levels=None for real numbers."
+            )
+        variables = (
+            likelihood.event_size if variables is None else check_count(variables, "variables")
+        )
+        if likelihood.event_rank != (0 if variables is None else 1):
+            raise ValueError(
+                f"{builder} got variables={variables}, but the likelihood {kind} draws "
+                f"{'whole steps' if likelihood.event_rank else 'single numbers'} at once. Say how "
+                "many variables a step has if they are drawn together, and only then."
+            )
+        if likelihood.event_size not in (None, variables):
+            raise ValueError(
+                f"{builder} got variables={variables}, but the likelihood {kind} is for steps of "
+                f"{likelihood.event_size} variables. Leave variables out."
+            )
+        self.builder, self.levels, self.likelihood = builder, levels, likelihood
+        self.variables = variables
+        shape: Shape = (length,) if variables is None else (length, variables)
+        #: The input of the network, `(batch, time)` or `(batch, time, variables)`.
+        self.x = keras.Input(shape, dtype="float32" if levels is None else "int32", name="x")
+        #: How many numbers the network must put out for each step.
+        self.parameters = likelihood.parameters(levels)
+
+    def encoded(self, inputs: str | None, width: int) -> Tensor:
+        """The data as `(batch, time, channels)`, not shifted yet.
+
+        Args:
+            inputs: "scalar", "one_hot" or "embedding"; None takes "one_hot" where it can.
+            width: channels of an embedding.
+
+        Raises:
+            ValueError: for another `inputs`, or one that does not fit the data.
+        """
+        single_integers = self.levels is not None and self.variables is None
+        if inputs is None:
+            inputs = "one_hot" if single_integers else "scalar"
+        if inputs not in INPUTS:
+            raise ValueError(
+                f"{self.builder} takes inputs {', '.join(map(repr, INPUTS))}, but got "
+                f"inputs={inputs!r}."
+            )
+        if inputs != "scalar" and not single_integers:
+            data = "real numbers" if self.levels is None else "several variables a step"
+            raise ValueError(
+                f"inputs={inputs!r} is for single integers, but {self.builder} is for {data}. "
+                "Pass inputs='scalar'."
+            )
+        if inputs == "embedding":
+            return keras.layers.Embedding(self.levels, width, name="embedding")(self.x)
+        if inputs == "one_hot":
+            return ops.one_hot(self.x, self.levels)
+        if self.levels is None:
+            mean, scale = self.likelihood.mean, self.likelihood.scale
+            h = Standardize(mean, scale, name="standardize")(self.x)
+        else:
+            h = ScaleLevels(self.levels, name="scale")(self.x)
+        return h if self.variables is not None else ops.expand_dims(h, -1)

@@ -1,0 +1,81 @@
+"""Where old values wait: a ring of slots, written once and read a few times for each step.
+
+Two forms, for two runtimes. Compiled by XLA, a ring is one tensor that `dynamic_update_slice`
+changes in place (30 layers, 32 channels, 16 examples: 0.25 ms a step). TensorFlow's own executor
+would copy that tensor at each step (2.5 ms), but handles a `TensorArray` of slots without copying.
+"""
+
+from typing import Any
+
+import tensorflow as tf
+
+from kerasar.keras_internals import dynamic_update_slice
+from kerasar.typing import Tensor
+
+
+def padding(pad: float, dtype: Any) -> Tensor:
+    """A padding value as a scalar of a dtype; infinity has no integer."""
+    dtype = tf.as_dtype(dtype)
+    return tf.constant(pad if dtype.is_floating else int(max(pad, dtype.min)), dtype)
+
+
+def masked(
+    value: Tensor, pad: float, t: Tensor, start: int, lead: int, length: Tensor, growth: int
+) -> Tensor:
+    """`pad` instead of the value of step `t` where its index, t + lead, lies outside of the tensor.
+
+    Steps begin at `start` (0 or less) and end before `length`; the tensor is longer by `growth`.
+    """
+    inside = None
+    if start + lead < 0:
+        inside = t + lead >= 0
+    if lead > growth:
+        below = t + lead < length + growth
+        inside = below if inside is None else inside & below
+    return value if inside is None else tf.where(inside, value, padding(pad, value.dtype))
+
+
+class TensorRing:
+    """A ring as one tensor `(depth, *slot)`, for compiled loops."""
+
+    @staticmethod
+    def full(depth: int, slot: Tensor) -> Tensor:
+        """A ring of `depth` copies of a slot."""
+        shape = [depth, *[1] * slot.shape.rank]
+        return tf.tile(slot[None], shape)
+
+    @staticmethod
+    def write(ring: Tensor, index: Tensor, slot: Tensor) -> Tensor:
+        """The ring with another slot at an index."""
+        start = tf.concat([tf.reshape(index, (1,)), tf.zeros((slot.shape.rank,), tf.int32)], 0)
+        return dynamic_update_slice(ring, slot[None], start)
+
+    @staticmethod
+    def read(ring: Tensor, index: Tensor, entry: int) -> Tensor:
+        """One entry of the slot at an index."""
+        return ring[index, entry]
+
+
+class ArrayRing:
+    """A ring as a `TensorArray`, for TensorFlow's executor and for SavedModels."""
+
+    @staticmethod
+    def full(depth: int, slot: Tensor) -> Any:
+        """A ring of `depth` copies of a slot."""
+        array = tf.TensorArray(
+            slot.dtype, depth, element_shape=slot.shape, clear_after_read=False, name="ring"
+        )
+        return array.unstack(tf.tile(slot[None], [depth, *[1] * slot.shape.rank]))
+
+    @staticmethod
+    def write(ring: Any, index: Tensor, slot: Tensor) -> Any:
+        """The ring with another slot at an index."""
+        return ring.write(index, slot)
+
+    @staticmethod
+    def read(ring: Any, index: Tensor, entry: int) -> Tensor:
+        """One entry of the slot at an index."""
+        return ring.read(index)[entry]
+
+
+Rings = type[TensorRing] | type[ArrayRing]

@@ -1,6 +1,0 @@
-"""Base distributions: the densities that flows map the data to."""
-
-from kerasar.training.base_distributions.base import BaseDistribution as BaseDistribution
-from kerasar.training.base_distributions.logistic import Logistic as Logistic
-from kerasar.training.base_distributions.standard_normal import StandardNormal as StandardNormal
-from kerasar.training.base_distributions.uniform import Uniform as Uniform
