@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from kerasar.causality import receptive_field as receptive_field
     from kerasar.convolutionalize import convolution_report as convolution_report
     from kerasar.convolutionalize import convolutionalize as convolutionalize
-    from kerasar.convolutionalize import windowed as windowed
+    from kerasar.convolutionalize import to_window_model as to_window_model
     from kerasar.density_models.autoencoder import AutoencoderModel as AutoencoderModel
     from kerasar.density_models.autoregressive import AutoregressiveModel as AutoregressiveModel
     from kerasar.density_models.flow import FlowModel as FlowModel
@@ -67,7 +67,7 @@ _NAMES = {
     "load": "kerasar.loading",
     "receptive_field": "kerasar.causality",
     "VAEModel": "kerasar.density_models.vae",
-    "windowed": "kerasar.convolutionalize",
+    "to_window_model": "kerasar.convolutionalize",
 }
 
 

@@ -4,14 +4,14 @@ import keras
 import pytest
 
 import kerasar
-from kerasar.testing import randomise
+from kerasar.testing import randomize
 
 
 @pytest.fixture
 def pixels():
     """A two-stack PixelCNN on 2×2 images with 3 levels: 81 possible images."""
     model = kerasar.models.ShiftedPixelCNN((2, 2, 1), 3, filters=(8, 8), head_filters=8)
-    randomise(model.network)
+    randomize(model.network)
     return model
 
 
@@ -26,7 +26,7 @@ def sequences():
         h = keras.layers.Conv1D(6, 3, padding="causal", activation="tanh", name="conv")(h)
         h = keras.layers.Dense(levels if units is None else units, name="logits")(h)
         model = kerasar.AutoregressiveModel(keras.Model(x, h, name="net"), likelihood)
-        randomise(model.network)
+        randomize(model.network)
         return model
 
     return make
@@ -44,5 +44,5 @@ def conditional():
     h = keras.layers.Add(name="add_label")([h, keras.layers.Reshape((1, 6), name="spread")(c)])
     h = keras.layers.Dense(3, name="logits")(h)
     model = kerasar.AutoregressiveModel(keras.Model([x, label], h, name="net"))
-    randomise(model.network)
+    randomize(model.network)
     return model

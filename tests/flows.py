@@ -4,7 +4,7 @@ import numpy as np
 
 import kerasar
 from kerasar.layers import AffineCoupling, FactorOut, Logit, Squeeze2D, StandardizeBijection
-from kerasar.testing import randomise
+from kerasar.testing import randomize
 
 RNG = np.random.default_rng(0)
 POINTS = (RNG.normal(size=(40, 2)) * [1.0, 3.0] + [0.0, 5.0]).astype("float32")
@@ -25,7 +25,7 @@ def plane(condition_shape=None, standardize=False, **kwargs):
         [*first, *couplings()], (2,), condition_shape=condition_shape, **kwargs
     )
     if not standardize:
-        randomise(model.bijection)
+        randomize(model.bijection)
     return model
 
 
@@ -34,12 +34,12 @@ def pictures(levels=4):
     rest = [AffineCoupling("channelwise", invert=True, **TINY), FactorOut()]
     flow = [Logit(), AffineCoupling("checkerboard", **TINY), Squeeze2D(), FactorOut(rest)]
     model = kerasar.FlowModel(flow, (4, 4, 1), dequantize=levels)
-    randomise(model.bijection)
+    randomize(model.bijection)
     return model
 
 
 def integers(levels=3):
     """A random flow of pairs of integers: 9 possible inputs."""
     model = kerasar.FlowModel([Logit(), *couplings()], (2,), dequantize=levels)
-    randomise(model.bijection)
+    randomize(model.bijection)
     return model

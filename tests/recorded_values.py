@@ -20,7 +20,7 @@ import window_models
 import kerasar
 from kerasar import models
 from kerasar.distributions import DiscretizedLogisticMixture, GaussianMixture
-from kerasar.testing import randomise
+from kerasar.testing import randomize
 
 FILE = Path(__file__).with_suffix(".npz")
 GREY, COLOUR = (4, 4, 1), (3, 4, 3)
@@ -90,7 +90,7 @@ def autoregressive(model):
     x = data(model.data_shape, model.data_levels)
     known = np.random.default_rng(2).random(x.shape) < 0.5
     yield "fresh", model.log_prob_map(x)
-    randomise(model.network)
+    randomize(model.network)
     yield "log_prob_map", model.log_prob_map(x)
     yield "sample", model.sample(4, seed=3)
     yield "sequential", model.sample(2, seed=3, temperature=0.7, method="sequential")
@@ -100,7 +100,7 @@ def autoregressive(model):
 def masked_input(model):
     x = data(model.data_shape, model.data_levels)
     known = np.random.default_rng(2).random(x.shape) < 0.5
-    randomise(model.network)
+    randomize(model.network)
     yield "log_prob", model.log_prob(x)
     if x[0].size > 20:  # 144 passes for each sample
         known[:, :-1] = True
@@ -112,7 +112,7 @@ def masked_input(model):
 def flow(model):
     x = data(model.data_shape, model.data_levels)
     yield "fresh", model.log_prob(x)
-    randomise(model.bijection)
+    randomize(model.bijection)
     yield "log_prob", model.log_prob(x)
     yield "latent", model.latent(x)
     yield "sample", model.sample(4, seed=3)
@@ -121,7 +121,7 @@ def flow(model):
 def decoder(model):
     x = data(GREY, 4)
     yield "fresh", model.log_prob(x)
-    randomise(model)
+    randomize(model)
     yield "log_prob", model.log_prob(x)
     yield "encode", model.encode(x)
     yield "reconstruct", model.reconstruct(x, seed=3)
@@ -131,7 +131,7 @@ def decoder(model):
 
 def network(build):
     model = kerasar.AutoregressiveModel(build())
-    randomise(model.network)
+    randomize(model.network)
     conditions = {
         name: data(shape, 3 if model.condition_dtype(name) == "int32" else None, 3)
         for name, shape in model.condition_shapes.items()

@@ -8,7 +8,7 @@ from keras import ops
 import kerasar
 from kerasar.distributions import Bernoulli
 from kerasar.layers import CausalShift, HorizontalConv2D, ScaleLevels, SplitChannels, VerticalConv2D
-from kerasar.testing import check_normalized, check_samples, randomise
+from kerasar.testing import check_normalized, check_samples, randomize
 
 LAYERS = keras.layers
 
@@ -116,7 +116,7 @@ def test_a_sequential_network_will_do():
         ]
     )
     model = kerasar.AutoregressiveModel(network)
-    randomise(network)
+    randomize(network)
     check_normalized(model)
     check_samples(model)
 
@@ -126,7 +126,7 @@ def test_a_network_within_a_network_will_do():
     x = keras.Input((4,), dtype="int32", name="x")
     h = inner(CausalShift()(LAYERS.Embedding(3, 6)(x)))
     model = kerasar.AutoregressiveModel(keras.Model(x, LAYERS.Dense(3)(h)))
-    randomise(model.network)
+    randomize(model.network)
     check_normalized(model)
     check_samples(model)
 
@@ -136,7 +136,7 @@ def test_a_shared_layer_will_do():
     conv = LAYERS.Conv1D(6, 2, padding="causal", activation="tanh")
     h = conv(conv(CausalShift()(LAYERS.Embedding(3, 6)(x))))
     model = kerasar.AutoregressiveModel(keras.Model(x, LAYERS.Dense(3)(h)))
-    randomise(model.network)
+    randomize(model.network)
     check_normalized(model)
     check_samples(model)
 
@@ -147,7 +147,7 @@ def test_series_of_several_variables_will_do():
     h = CausalShift()(ScaleLevels(3)(x))
     h = LAYERS.Dense(6)(LAYERS.Conv1D(8, 2, padding="causal", activation="tanh")(h))
     model = kerasar.AutoregressiveModel(keras.Model(x, SplitChannels(2)(h)))
-    randomise(model.network)
+    randomize(model.network)
     check_normalized(model)
     check_samples(model, methods=("sequential", "parallel"))
     with pytest.raises(ValueError, match="several values of a step"):

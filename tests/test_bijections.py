@@ -19,12 +19,12 @@ from kerasar.layers import (
     PiecewiseLinear,
     Squeeze2D,
 )
-from kerasar.testing import check_bijection, randomise
+from kerasar.testing import check_bijection, randomize
 
 
 def built(layer, x, condition=None):
     layer.build((None, *x.shape[1:]), None if condition is None else condition.shape)
-    randomise(layer)
+    randomize(layer)
     return layer
 
 
@@ -248,7 +248,7 @@ def test_the_last_factor_out_is_a_flattening():
 def test_the_scales_of_a_latent():
     shape = (None, 4, 8, 2)
     assert multiscale().latent_sizes(shape) == (32, 16, 16)
-    assert multiscale().transformed_shape(shape) == (None, 64)
+    assert multiscale().forward_shape(shape) == (None, 64)
     assert Chain([Squeeze2D(), multiscale()]).latent_sizes(shape) == (32, 16, 16)
     assert Permute().latent_sizes((None, 5)) == (5,)
 
@@ -338,7 +338,7 @@ def test_it_survives_a_file_and_a_clone(name, tmp_path):
         arrays.append(condition)
     given = {} if condition is None else {"condition": inputs[1]}
     model = keras.Model(inputs, make()(inputs[0], **given))
-    randomise(model)
+    randomize(model)
     expected = model(arrays)
     model.save(tmp_path / "flow.keras")
     loaded = keras.saving.load_model(tmp_path / "flow.keras")

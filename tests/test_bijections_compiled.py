@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 from bijections import BIJECTIONS
 
-from kerasar.testing import randomise
+from kerasar.testing import randomize
 
 #: Of each kind one: compiling takes most of the time. The others differ in Python alone.
 COMPILED = [
@@ -25,7 +25,7 @@ def built(name):
     make, x, options = BIJECTIONS[name]
     layer, condition = make(), options.get("condition")
     layer.build((None, *x.shape[1:]), None if condition is None else condition.shape)
-    randomise(layer)
+    randomize(layer)
     return layer, tf.constant(x), {} if condition is None else {"condition": condition}
 
 

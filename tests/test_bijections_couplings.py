@@ -18,12 +18,12 @@ from kerasar.layers import (
     RationalQuadraticSplineCoupling,
 )
 from kerasar.layers.bijections.coupling_network import CouplingNetwork
-from kerasar.testing import randomise
+from kerasar.testing import randomize
 
 
 def built(layer, x=VECTORS, condition=None):
     layer.build((None, *x.shape[1:]), condition)
-    randomise(layer)
+    randomize(layer)
     return layer
 
 
@@ -236,7 +236,7 @@ def test_a_base_of_couplings_says_what_is_missing():
     layer = built(Coupling())
     with pytest.raises(NotImplementedError, match="Coupling must define move"):
         layer.call(VECTORS)
-    with pytest.raises(NotImplementedError, match="Coupling must define move_back"):
+    with pytest.raises(NotImplementedError, match="Coupling must define inverse_transform"):
         layer.inverse(VECTORS)
 
 

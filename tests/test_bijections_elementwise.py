@@ -14,12 +14,12 @@ from kerasar.layers import (
     Logit,
     PiecewiseLinear,
 )
-from kerasar.testing import randomise
+from kerasar.testing import randomize
 
 
 def built(layer, x):
     layer.build((None, *x.shape[1:]))
-    randomise(layer)
+    randomize(layer)
     return layer
 
 

@@ -7,13 +7,13 @@ import pytest
 import kerasar
 from kerasar.distributions.likelihoods import BernoulliNADE, GaussianMixture
 from kerasar.models import CausalConvNet
-from kerasar.testing import check_causal_by_probe, check_normalized, check_samples, randomise
+from kerasar.testing import check_causal_by_probe, check_normalized, check_samples, randomize
 from kerasar.testing.saved_model import run_in_fresh_process
 
 
 def fresh(*args, **kwargs):
     model = CausalConvNet(*args, **kwargs)
-    randomise(model.network)
+    randomize(model.network)
     return model
 
 

@@ -11,7 +11,7 @@ from small_layers import Undeclared
 import kerasar
 from kerasar.causality.graph import read_graph
 from kerasar.causality.probe import probe_causal
-from kerasar.causality.randomise import randomise
+from kerasar.causality.randomize import randomize
 from kerasar.layers import CausalShift
 
 
@@ -29,7 +29,7 @@ def responses(model):
     count = int(np.prod(shape[: graph.places]))
     seen = set()
     for seed in range(4):
-        randomise(model, seed)
+        randomize(model, seed)
         rng = np.random.default_rng(seed)
         x = rng.integers(3, size=shape)
         batch = np.repeat(x[None], count + 1, axis=0)

@@ -9,10 +9,10 @@ from keras import layers as L
 from keras import ops
 
 import kerasar
+from kerasar.causality.analysis import read
 from kerasar.causality.graph import read_graph
 from kerasar.causality.probe import probe_causal
-from kerasar.causality.randomise import randomise
-from kerasar.causality.reading import read
+from kerasar.causality.randomize import randomize
 from kerasar.layers import CausalShift
 
 T = 26
@@ -85,7 +85,7 @@ def brute_force(model):
     """All offsets from an output's index to an input's index at which a change shows."""
     seen = set()
     for seed in range(6):
-        randomise(model, seed)
+        randomize(model, seed)
         base = np.random.default_rng(seed).normal(size=(T, 1)) * 3
         batch = np.repeat(base[None], T + 1, axis=0)
         # Large steps, so that a maximum changes hands.

@@ -15,7 +15,7 @@ from matplotlib.image import imread
 from typer.testing import CliRunner
 
 from kerasar.cli import app
-from kerasar.cli.kinds.images.hiding import Hide, known_pixels
+from kerasar.cli.kinds.images.masks import Hide, known_pixels
 from kerasar.cli.registry import MODELS
 from kerasar.cli.support.run_folder import RunFolder
 from kerasar.density_models.autoregressive import AutoregressiveModel

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import kerasar
-from kerasar.testing import check_normalized, check_samples, randomise
+from kerasar.testing import check_normalized, check_samples, randomize
 
 RNG = np.random.default_rng(0)
 X = RNG.integers(0, 3, (8, 4))
@@ -68,7 +68,7 @@ def two_conditions():
     logits = keras.layers.Dense(3)(keras.layers.Add()([h, spread]))
     # The data need not be the first input, if it is named x.
     model = kerasar.AutoregressiveModel(keras.Model([kind, x, local], logits))
-    randomise(model.network)
+    randomize(model.network)
     return model
 
 

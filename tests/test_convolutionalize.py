@@ -22,7 +22,7 @@ from window_models import (
 )
 
 import kerasar
-from kerasar.testing import randomise
+from kerasar.testing import randomize
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
@@ -113,7 +113,7 @@ def test_plain_layers_have_weights_of_their_own():
     model, network = plain(strided, (16, 1))
     x = series((16, 1), 20)
     before = np.asarray(network(x))
-    randomise(model, seed=5)
+    randomize(model, seed=5)
     np.testing.assert_array_equal(network(x), before)
 
 

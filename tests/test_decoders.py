@@ -9,7 +9,7 @@ import kerasar
 from kerasar.distributions import Bernoulli
 from kerasar.models import PixelCNNAutoencoder, PixelVAE
 from kerasar.noise import uniforms
-from kerasar.testing import check_causal_by_probe, check_normalized, check_samples, randomise
+from kerasar.testing import check_causal_by_probe, check_normalized, check_samples, randomize
 from kerasar.testing.normalized import every_example
 
 RNG = np.random.default_rng(0)
@@ -23,15 +23,15 @@ SEES = {(y, x) for y in range(-3, 1) for x in range(-2, 3) if (y, x) < (0, 0)}
 def build(builder, shape=(5, 7, 1), levels=3, latent_shape=(2,), **options):
     sizes = dict(filters=6, blocks=2, encoder_filters=4)
     model = builder(shape, levels, latent_shape, **{**sizes, **options})
-    randomise(model.encoder)
-    randomise(model.decoder.network)
+    randomize(model.encoder)
+    randomize(model.decoder.network)
     return model
 
 
 def given_a_latent(model):
     """The decoder's network as a function of the image alone."""
     latent = RNG.normal(size=(1, 2)).astype("float32")
-    return lambda x: model.decoder.parameters_of(x, np.repeat(latent, len(x), axis=0))
+    return lambda x: model.decoder.compute_parameters(x, np.repeat(latent, len(x), axis=0))
 
 
 @pytest.mark.parametrize("builder", BUILDERS)

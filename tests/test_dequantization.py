@@ -12,7 +12,7 @@ import kerasar
 from kerasar.distributions import Dequantization, VariationalDequantization
 from kerasar.layers import AffineCoupling, Logit, Squeeze2D
 from kerasar.statistics import log_mean_exp
-from kerasar.testing import randomise
+from kerasar.testing import randomize
 
 PAIRS = np.array(list(itertools.product(range(3), repeat=2)))
 
@@ -103,8 +103,8 @@ def variational(dtype="float32"):
     dequantize = VariationalDequantization(3, noise, dtype=dtype)
     flow = [Logit(dtype=dtype), AffineCoupling(dtype=dtype, **TINY)]
     model = kerasar.FlowModel(flow, (2,), dequantize=dequantize)
-    randomise(model.bijection)
-    randomise(model.dequantization)
+    randomize(model.bijection)
+    randomize(model.dequantization)
     return model
 
 

@@ -14,7 +14,7 @@ RNG = np.random.default_rng(0)
 
 
 def random_parameters(likelihood, count, size=1.0, seed=0):
-    shape = (count, likelihood.parameters())
+    shape = (count, likelihood.num_parameters())
     return (size * np.random.default_rng(seed).normal(size=shape)).astype("float32")
 
 
@@ -91,8 +91,8 @@ def test_log_prob_of_pixels_couples_the_channels_as_the_paper_does(variables):
 
 
 def test_the_papers_pixel_takes_100_numbers():
-    assert DiscretizedLogisticMixture(256, components=10, variables=3).parameters(256) == 100
-    assert DiscretizedLogisticMixture(256, components=10).parameters(256) == 30
+    assert DiscretizedLogisticMixture(256, components=10, variables=3).num_parameters(256) == 100
+    assert DiscretizedLogisticMixture(256, components=10).num_parameters(256) == 30
 
 
 @pytest.mark.parametrize("size", [0.0, 1.0, 10.0, 1e3, 1e6, 1e30])
@@ -147,7 +147,7 @@ def test_gradients_reach_every_parameter():
 
 def draw(likelihood, parameters, seed=0):
     rng = np.random.default_rng(seed)
-    draws = likelihood.draws(parameters.shape[-1])
+    draws = likelihood.num_uniforms(parameters.shape[-1])
     uniforms = rng.uniform(size=(len(parameters), draws)).astype("float32")
     noise = likelihood.noise(tf.constant(uniforms))
     return likelihood.sample(tf.constant(parameters), noise), noise
@@ -170,11 +170,11 @@ def test_the_margin_is_zero_for_the_pick_alone(variables):
     likelihood = DiscretizedLogisticMixture(7, 3, variables)
     parameters = random_parameters(likelihood, 300)
     pick, noise = draw(likelihood, parameters)
-    np.testing.assert_array_equal(likelihood.margin(parameters, noise, pick), 0)
+    np.testing.assert_array_equal(likelihood.shortfall(parameters, noise, pick), 0)
     other = pick.numpy().copy()
     part = other if variables is None else other[:, 1]
     part[:] = (part + 1) % 7
-    assert (likelihood.margin(parameters, noise, other).numpy() > 0).all()
+    assert (likelihood.shortfall(parameters, noise, other).numpy() > 0).all()
 
 
 def test_a_mean_moved_by_the_margin_makes_the_other_the_pick():
@@ -182,7 +182,7 @@ def test_a_mean_moved_by_the_margin_makes_the_other_the_pick():
     parameters = random_parameters(likelihood, 300)
     pick, noise = draw(likelihood, parameters)
     other = np.where(pick.numpy() > 3, pick.numpy() - 1, pick.numpy() + 1)
-    margin = likelihood.margin(parameters, noise, other).numpy()
+    margin = likelihood.shortfall(parameters, noise, other).numpy()
     for factor, flips in ((1.001, True), (0.999, False)):
         moved = parameters.copy()
         moved[:, 1] += factor * margin * np.sign(other - pick.numpy())
@@ -196,10 +196,10 @@ def test_the_margin_of_another_component_is_the_gap_of_its_score():
     parameters = np.float32([[0.5, 0.0, -0.8, 0.8, -9, -9]])
     noise = tf.constant([[0.0, 0.2, 0.0]])
     assert likelihood.sample(parameters, noise).numpy() == [10]
-    assert likelihood.margin(parameters, noise, [10]).numpy() == [0]
-    np.testing.assert_allclose(likelihood.margin(parameters, noise, [90]), [0.3], rtol=1e-5)
+    assert likelihood.shortfall(parameters, noise, [10]).numpy() == [0]
+    np.testing.assert_allclose(likelihood.shortfall(parameters, noise, [90]), [0.3], rtol=1e-5)
     # Level 50 would take both a move of 39.5 levels (of 50 in a unit) and no other component.
-    np.testing.assert_allclose(likelihood.margin(parameters, noise, [50]), [0.79], rtol=1e-4)
+    np.testing.assert_allclose(likelihood.shortfall(parameters, noise, [50]), [0.79], rtol=1e-4)
 
 
 @pytest.mark.parametrize("temperature", [0.5, 2.0])
@@ -207,10 +207,12 @@ def test_temperature_bends_tails_and_weights_as_it_does_logits(temperature):
     likelihood = DiscretizedLogisticMixture(64, 1)
     parameters = np.float32([[0.0, -1.0, -3.0]])
     nats = log_probs_of_all(likelihood, parameters)[:, 0]
-    bent = log_probs_of_all(likelihood, likelihood.temper(parameters, temperature).numpy())[:, 0]
+    bent = log_probs_of_all(
+        likelihood, likelihood.apply_temperature(parameters, temperature).numpy()
+    )[:, 0]
     np.testing.assert_allclose(np.diff(bent)[50:-1], np.diff(nats)[50:-1] / temperature, rtol=0.01)
     two = DiscretizedLogisticMixture(64, 2)
-    logits = two.temper(random_parameters(two, 5), temperature).numpy()[:, :2]
+    logits = two.apply_temperature(random_parameters(two, 5), temperature).numpy()[:, :2]
     np.testing.assert_allclose(logits, random_parameters(two, 5)[:, :2] / temperature, rtol=1e-6)
 
 
@@ -218,7 +220,7 @@ def test_temperature_bends_tails_and_weights_as_it_does_logits(temperature):
 def test_extreme_temperatures_stay_finite(temperature):
     likelihood = DiscretizedLogisticMixture(9, 3)
     parameters = random_parameters(likelihood, 200)
-    bent = likelihood.temper(parameters, temperature).numpy()
+    bent = likelihood.apply_temperature(parameters, temperature).numpy()
     assert np.isfinite(bent).all()
     if temperature < 1:  # all noise gone: the mean of the likeliest component
         best = parameters[:, :3].argmax(axis=1)
@@ -240,7 +242,7 @@ def test_top_k_is_refused():
     likelihood = DiscretizedLogisticMixture(16, 3)
     assert not likelihood.truncates
     with pytest.raises(ValueError, match="DiscretizedLogisticMixture does not list"):
-        likelihood.truncate(random_parameters(likelihood, 1), 1, None)
+        likelihood.apply_top_k_top_p(random_parameters(likelihood, 1), 1, None)
 
 
 @pytest.mark.parametrize(
@@ -249,9 +251,12 @@ def test_top_k_is_refused():
         (lambda: DiscretizedLogisticMixture(1), "levels must be at least 2, but got 1"),
         (lambda: DiscretizedLogisticMixture(4, 0), "components must be at least 1, but got 0"),
         (lambda: DiscretizedLogisticMixture(4, 1, 0), "variables must be at least 1, but got 0"),
-        (lambda: DiscretizedLogisticMixture(4).parameters(5), "levels=4, but the data have.*5"),
-        (lambda: DiscretizedLogisticMixture(4, 2).levels(7), "takes 6 numbers.*last axis is 7"),
-        (lambda: DiscretizedLogisticMixture(4, 1, 3).levels(9), "10 numbers.*3 variables.*is 9"),
+        (lambda: DiscretizedLogisticMixture(4).num_parameters(5), "levels=4, but the data have.*5"),
+        (lambda: DiscretizedLogisticMixture(4, 2).num_levels(7), "takes 6 numbers.*last axis is 7"),
+        (
+            lambda: DiscretizedLogisticMixture(4, 1, 3).num_levels(9),
+            "10 numbers.*3 variables.*is 9",
+        ),
     ],
 )
 def test_what_does_not_fit_is_refused(make, match):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import kerasar
-from kerasar.testing import randomise, saved_model
+from kerasar.testing import randomize, saved_model
 from kerasar.testing.saved_model import run_in_fresh_process
 
 RNG = np.random.default_rng(0)
@@ -56,7 +56,7 @@ def serve(path, requests):
 @pytest.fixture(scope="module")
 def model():
     model = kerasar.models.ShiftedPixelCNN((4, 5, 1), 4, filters=(8, 8), head_filters=8)
-    randomise(model.network)
+    randomize(model.network)
     return model
 
 

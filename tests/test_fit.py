@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 import kerasar
-from kerasar.testing import randomise
+from kerasar.testing import randomize
 
 RNG = np.random.default_rng(0)
 X = RNG.integers(0, 3, (20, 4)).astype("int32")
@@ -19,7 +19,7 @@ def compiled(model, **kwargs):
 
 
 def trained(model, x, **kwargs):
-    randomise(model.network)
+    randomize(model.network)
     compiled(model).fit(x, **{"epochs": 2, "shuffle": False, "verbose": 0, **kwargs})
     return model.get_weights()
 

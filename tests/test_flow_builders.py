@@ -17,7 +17,7 @@ from kerasar.models import (
     PiecewiseLinearFlow,
     RealNVP,
 )
-from kerasar.testing import randomise
+from kerasar.testing import randomize
 
 SMALL = (8,)
 
@@ -85,7 +85,7 @@ def test_numbers_of_any_scale_are_learned_on_the_line():
 def test_the_way_back_is_that_of_the_model(name):
     build, data = FLOWS[name]
     model = build()
-    randomise(model.bijection)
+    randomize(model.bijection)
     x = toy_density(data, 30)
     z = model.latent(x)
     assert np.abs(z - x).max() > 0.1
@@ -109,7 +109,7 @@ IMAGES = {
 def test_images_have_latents_of_each_scale_and_come_back(name):
     build, sizes = IMAGES[name]
     model = build()
-    randomise(model.bijection)
+    randomize(model.bijection)
     x = np.random.default_rng(0).integers(0, 4, (3, *model.data_shape))
     assert [part.shape[1] for part in model.latent(x, per_scale=True)] == sizes
     np.testing.assert_array_equal(model.from_latent(model.latent(x)), x)
@@ -119,7 +119,7 @@ def test_images_have_latents_of_each_scale_and_come_back(name):
 def test_images_take_a_condition():
     model = IMAGES["Glow"][0](condition_shape=(3,))
     x = np.random.default_rng(0).integers(0, 4, (40, 8, 8, 1))
-    randomise(model.bijection)
+    randomize(model.bijection)
     found = model.log_prob(x, condition=LABELS)
     assert np.abs(found - model.log_prob(x, condition=LABELS[::-1])).max() > 1e-3
 
@@ -155,7 +155,7 @@ def test_each_stage_has_its_own_number_of_filters(filters, used):
 
 def test_real_nvp_alternates_random_halves_with_their_complements():
     flow = RealNVP(6, 4, 6, seed=3).bijection
-    randomise(flow)
+    randomize(flow)
     x = np.random.default_rng(0).normal(size=(1, 6)).astype("float32")
     kept = []
     for i in range(0, 9, 3):

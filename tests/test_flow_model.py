@@ -10,7 +10,7 @@ import kerasar
 from kerasar.distributions import BaseDistribution, Logistic, StandardNormal, Uniform
 from kerasar.layers import AffineCoupling, Inverse, Logit, PiecewiseLinear
 from kerasar.sampling.flow_sampler import _shares
-from kerasar.testing import randomise
+from kerasar.testing import randomize
 
 
 def jacobian_log_det(model, x):
@@ -115,7 +115,7 @@ def test_cores_share_the_work_and_draw_the_same_samples(cores, monkeypatch):
 def test_what_is_compiled_draws_from_the_weights_of_the_day():
     model = plane()
     before = model.sample(20, seed=3, jit_compile=True)
-    randomise(model, seed=5)
+    randomize(model, seed=5)
     after = model.sample(20, seed=3, jit_compile=True)
     np.testing.assert_allclose(after, model.sample(20, seed=3), atol=1e-5)
     assert np.abs(after - before).max() > 0.01
@@ -186,7 +186,7 @@ BASES = {"normal": StandardNormal(), "logistic": Logistic(), "uniform": Uniform(
 def test_densities_of_every_base_integrate_to_one(name):
     squash = [Inverse(Logit(alpha=1e-6))] if name == "uniform" else []
     model = kerasar.FlowModel([PiecewiseLinear(5, -2, 2), *squash], (1,), BASES[name])
-    randomise(model.bijection)
+    randomize(model.bijection)
     x = np.linspace(-120, 120, 480_001, dtype="float32")[:, None]
     total = np.exp(model.log_prob(x).astype("float64")).sum() * 240 / 480_000
     assert total == pytest.approx(1, abs=1e-3)

@@ -52,10 +52,10 @@ def test_one_step_is_gradient_descent_on_the_mean_of_minus_log_prob():
 def test_noise_of_integers_is_new_at_each_step():
     model = integers()
     batch = kerasar.training.density_model.Batch(tf.zeros((4, 2), tf.int32))
-    one, other = (model.nats(batch, training=True).numpy() for _ in range(2))
+    one, other = (model.negative_log_likelihood(batch, training=True).numpy() for _ in range(2))
     assert np.abs(one - other).min() > 1e-6
     assert np.abs(one - one[0])[1:].min() > 1e-6  # each example has its own
-    again = [model.nats(batch, training=False).numpy() for _ in range(2)]
+    again = [model.negative_log_likelihood(batch, training=False).numpy() for _ in range(2)]
     np.testing.assert_array_equal(*again)
 
 

@@ -10,7 +10,7 @@ from kerasar.data import SeriesData, load_series
 from kerasar.distributions import GaussianMixture
 from kerasar.forecasting import Forecast
 from kerasar.pictures import fan_chart, save
-from kerasar.testing import randomise
+from kerasar.testing import randomize
 
 
 def model_of(length=None, variables=None, levels=None, likelihood=None):
@@ -19,7 +19,7 @@ def model_of(length=None, variables=None, levels=None, likelihood=None):
     model = kerasar.models.CausalConvNet(
         length, levels, filters=6, dilations=(1, 2), likelihood=likelihood, variables=variables
     )
-    randomise(model.network)
+    randomize(model.network)
     return model
 
 
@@ -48,7 +48,7 @@ def test_the_reach_of_the_network_is_context_enough():
     assert_same_paths(found.paths, drawn[:, reach:])
     # What the network says of the next step is the same as if it saw everything.
     longer = [np.append(PAST[-keep:], 0)[None].astype("float32") for keep in (reach, len(PAST))]
-    short, whole = (model.parameters_of(x, training=False)[0, -1] for x in longer)
+    short, whole = (model.compute_parameters(x, training=False)[0, -1] for x in longer)
     np.testing.assert_allclose(short, whole, atol=1e-5)
 
 

@@ -12,7 +12,7 @@ RNG = np.random.default_rng(0)
 
 
 def random_parameters(likelihood, count, size=1.0, seed=0):
-    shape = (count, likelihood.parameters())
+    shape = (count, likelihood.num_parameters())
     return (size * np.random.default_rng(seed).normal(size=shape)).astype("float32")
 
 
@@ -104,7 +104,7 @@ def test_gradients_reach_every_parameter():
 
 def draw(likelihood, parameters, seed=0):
     rng = np.random.default_rng(seed)
-    draws = likelihood.draws(parameters.shape[-1])
+    draws = likelihood.num_uniforms(parameters.shape[-1])
     uniforms = rng.uniform(size=(len(parameters), draws)).astype("float32")
     noise = likelihood.noise(tf.constant(uniforms))
     return likelihood.sample(tf.constant(parameters), noise), noise
@@ -144,10 +144,10 @@ def test_the_margin_is_zero_for_the_pick_up_to_rounding(variables):
     pick = pick.numpy()
     nudge = 1e-4 * 20 * RNG.normal(size=pick.shape).astype("float32").clip(-1, 1)
     for x in (pick, pick + nudge):
-        np.testing.assert_array_equal(likelihood.margin(parameters, noise, x), 0)
+        np.testing.assert_array_equal(likelihood.shortfall(parameters, noise, x), 0)
     other = pick.copy()
     other[..., -1] += 20 * 0.1
-    margin = likelihood.margin(parameters, noise, other).numpy()
+    margin = likelihood.shortfall(parameters, noise, other).numpy()
     wrong = margin if variables else margin[-1:]
     assert (wrong > 1e-3).all()
 
@@ -157,7 +157,7 @@ def test_the_margin_of_another_component_is_the_gap_of_its_score():
     parameters = np.float32([[0.5, 0.0, -5.0, 5.0, -3.0, -3.0]])
     noise = tf.constant([[0.0, 0.2, 0.0]])
     np.testing.assert_allclose(likelihood.sample(parameters, noise), [-5.0])
-    found = likelihood.margin(parameters, noise, np.float32([5.0]))
+    found = likelihood.shortfall(parameters, noise, np.float32([5.0]))
     np.testing.assert_allclose(found, [0.3], rtol=1e-5)
 
 
@@ -165,7 +165,7 @@ def test_the_margin_of_another_component_is_the_gap_of_its_score():
 def test_temperature_is_the_density_to_a_power(temperature):
     likelihood = GaussianMixture(1)
     parameters = np.float32([0.0, 0.7, -0.6])
-    bent = likelihood.temper(parameters[None], temperature).numpy()[0]
+    bent = likelihood.apply_temperature(parameters[None], temperature).numpy()[0]
     x = np.linspace(-20, 20, 4001).astype("float32")
     power = density(likelihood, parameters, x) ** (1 / temperature)
     expected = power / (power.sum() * 0.01)
@@ -215,9 +215,9 @@ def test_the_bound_is_a_corridor_and_can_be_undone(low, high):
         (lambda: GaussianMixture(1, mean="high"), TypeError, "mean .* must be a number.*'high'"),
         (lambda: GaussianMixture(1, mean=(1.0, 2.0)), ValueError, "got 2 for variables=None"),
         (lambda: GaussianMixture(1, 3, scale=(1.0, 2.0)), ValueError, "got 2 for variables=3"),
-        (lambda: GaussianMixture(2).levels(7), ValueError, "takes 6 numbers.*last axis is 7"),
-        (lambda: GaussianMixture(2).truncate(None, 1, None), ValueError, "does not list"),
-        (lambda: GaussianMixture(2).parameters(256), ValueError, "real numbers.*levels=256"),
+        (lambda: GaussianMixture(2).num_levels(7), ValueError, "takes 6 numbers.*last axis is 7"),
+        (lambda: GaussianMixture(2).apply_top_k_top_p(None, 1, None), ValueError, "does not list"),
+        (lambda: GaussianMixture(2).num_parameters(256), ValueError, "real numbers.*levels=256"),
     ],
 )
 def test_what_does_not_fit_is_refused(make, error, match):

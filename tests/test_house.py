@@ -167,7 +167,7 @@ def test_the_linter_sees_every_file_of_the_package():
         ("training", "def f():\n    from kerasar.sampling import generate"),
         ("models", "import kerasar"),
         ("models", "from kerasar.loading import load"),
-        ("serving", "from kerasar.testing import randomise"),
+        ("serving", "from kerasar.testing import randomize"),
         ("testing", "import kerasar.cli"),
     ],
 )

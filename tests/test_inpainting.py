@@ -6,7 +6,7 @@ import pytest
 import kerasar
 from kerasar.noise import fold_in
 from kerasar.sampling import METHODS
-from kerasar.testing import check_the_sample, randomise
+from kerasar.testing import check_the_sample, randomize
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 4, (12, 4, 5, 1))
@@ -17,7 +17,7 @@ KNOWN[0], KNOWN[1] = False, True
 @pytest.fixture(scope="module")
 def model():
     model = kerasar.models.ShiftedPixelCNN((4, 5, 1), 4, filters=(8, 8), head_filters=8)
-    randomise(model.network)
+    randomize(model.network)
     return model
 
 

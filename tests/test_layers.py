@@ -23,7 +23,7 @@ from kerasar.layers import (
     StrictlyCausalConv1D,
     VerticalConv2D,
 )
-from kerasar.testing import check_causal_by_probe, check_layer, randomise
+from kerasar.testing import check_causal_by_probe, check_layer, randomize
 
 IMAGES = np.random.default_rng(0).normal(size=(3, 6, 7, 2)).astype("float32")
 GATES = np.random.default_rng(0).normal(size=(3, 4, 5, 16)).astype("float32")
@@ -128,7 +128,7 @@ def test_it_sees_exactly(name):
     layer, x, offsets = SEES[name]
     layer = type(layer).from_config(layer.get_config())
     layer.build(x.shape)
-    randomise(layer)
+    randomize(layer)
     check_causal_by_probe(layer, x, lambda v: v + 1.0, offsets)
 
 
@@ -141,7 +141,7 @@ def test_a_shift_puts_zeros_in_front():
 def test_a_vertical_convolution_is_a_convolution_of_what_lies_above():
     layer = VerticalConv2D(2, (2, 3))
     layer.build(IMAGES.shape)
-    randomise(layer)
+    randomize(layer)
     kernel, bias = layer.get_weights()
     y, x = 3, 4
     window = IMAGES[0, y - 1 : y + 1, x - 1 : x + 2]
@@ -152,7 +152,7 @@ def test_a_vertical_convolution_is_a_convolution_of_what_lies_above():
 def test_a_first_convolution_is_a_causal_one_without_its_last_tap():
     layer = StrictlyCausalConv1D(2, 3)
     layer.build(SERIES.shape)
-    randomise(layer)
+    randomize(layer)
     kernel, bias = layer.get_weights()
     whole = keras.layers.Conv1D(2, 4, padding="causal")
     whole.build(SERIES.shape)

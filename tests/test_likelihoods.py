@@ -89,7 +89,7 @@ def test_frequencies_are_the_probabilities(likelihood, logits):
     n = 100_000
     u = np.random.default_rng(1).uniform(size=(n, len(logits))).astype("float32")
     picks = draw(likelihood, np.tile(np.float32(logits), (n, 1)), u).numpy()
-    for value in range(likelihood.levels(len(logits))):
+    for value in range(likelihood.num_levels(len(logits))):
         p = np.exp(likelihood.log_prob(np.float32([logits]), [value]).numpy()[0])
         assert abs((picks == value).mean() - p) < 5 * np.sqrt(p * (1 - p) / n)
 
@@ -103,9 +103,9 @@ CASES = [
 @pytest.mark.parametrize(("likelihood", "logits", "u"), CASES, ids=["categorical", "bernoulli"])
 def test_the_margin_is_zero_for_the_pick_alone(likelihood, logits, u):
     pick, noise = draw(likelihood, logits, u), likelihood.noise(u)
-    np.testing.assert_array_equal(likelihood.margin(logits, noise, pick), 0)
-    other = (pick.numpy() + 1) % likelihood.levels(logits.shape[-1])
-    margin = likelihood.margin(logits, noise, tf.constant(other)).numpy()
+    np.testing.assert_array_equal(likelihood.shortfall(logits, noise, pick), 0)
+    other = (pick.numpy() + 1) % likelihood.num_levels(logits.shape[-1])
+    margin = likelihood.shortfall(logits, noise, tf.constant(other)).numpy()
     assert (margin > 0).all()
     # Raising the logits of the other by a bit more makes it the pick; by a bit less, not.
     for factor, flips in ((1.01, True), (0.99, False)):
@@ -124,9 +124,9 @@ def test_the_margin_is_zero_for_the_pick_alone(likelihood, logits, u):
 
 @pytest.mark.parametrize("temperature", [0.1, 0.5, 2.0, 100.0])
 def test_temperature_divides_the_logits(temperature):
-    bent = Categorical().temper(LOGITS, temperature)
+    bent = Categorical().apply_temperature(LOGITS, temperature)
     np.testing.assert_allclose(softmax(bent.numpy()), softmax(LOGITS / temperature), atol=1e-6)
-    bent = Bernoulli().temper(BINARY_LOGITS, temperature)
+    bent = Bernoulli().apply_temperature(BINARY_LOGITS, temperature)
     np.testing.assert_allclose(
         sigmoid(bent.numpy()), sigmoid(BINARY_LOGITS / temperature), atol=1e-6
     )
@@ -135,8 +135,8 @@ def test_temperature_divides_the_logits(temperature):
 def kept(likelihood, logits, top_k=None, top_p=None):
     """Which values can still be drawn."""
     logits = np.float32([logits])
-    bent = likelihood.truncate(logits, top_k, top_p)
-    levels = likelihood.levels(logits.shape[-1])
+    bent = likelihood.apply_top_k_top_p(logits, top_k, top_p)
+    levels = likelihood.num_levels(logits.shape[-1])
     nats = [likelihood.log_prob(bent, [value]).numpy()[0] for value in range(levels)]
     return [value for value, nat in enumerate(nats) if nat > -1e6]
 
@@ -169,7 +169,7 @@ def test_top_p_keeps_the_fewest_that_reach_it(top_p, expected):
 
 
 def test_what_is_kept_keeps_its_proportions():
-    bent = Categorical().truncate(np.float32([FOUR]), top_k=2, top_p=None).numpy()
+    bent = Categorical().apply_top_k_top_p(np.float32([FOUR]), top_k=2, top_p=None).numpy()
     np.testing.assert_allclose(softmax(bent)[0], [0, 4 / 7, 0, 3 / 7], atol=1e-6)
 
 
@@ -202,7 +202,7 @@ def test_bernoulli_truncates_as_categorical_does(options, expected):
 
 
 def test_a_truncated_value_is_never_drawn():
-    bent = Categorical().truncate(LOGITS, top_k=2, top_p=None)
+    bent = Categorical().apply_top_k_top_p(LOGITS, top_k=2, top_p=None)
     picks = draw(Categorical(), bent, UNIFORMS).numpy()
     ranks = (-LOGITS).argsort(-1).argsort(-1)
     assert (np.take_along_axis(ranks, picks[..., None], -1) < 2).all()
@@ -210,9 +210,9 @@ def test_a_truncated_value_is_never_drawn():
 
 def test_an_output_that_does_not_fit_is_refused():
     with pytest.raises(ValueError, match="one logit for each value.*last axis is 3.*Categorical"):
-        Bernoulli().levels(3)
+        Bernoulli().num_levels(3)
     with pytest.raises(ValueError, match="at least 2.*last axis is 1.*Bernoulli"):
-        Categorical().levels(1)
+        Categorical().num_levels(1)
 
 
 def test_a_likelihood_of_ones_own_says_what_it_lacks():
@@ -222,7 +222,7 @@ def test_a_likelihood_of_ones_own_says_what_it_lacks():
     with pytest.raises(NotImplementedError, match=r"Half must define log_prob\(\)"):
         Half().log_prob(None, None)
     with pytest.raises(ValueError, match="Half does not list"):
-        Half().truncate(None, 1, None)
+        Half().apply_top_k_top_p(None, 1, None)
 
 
 @pytest.mark.parametrize("likelihood", [Categorical(), Bernoulli()])

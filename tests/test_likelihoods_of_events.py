@@ -17,7 +17,7 @@ from kerasar.distributions import (
     Independent,
 )
 from kerasar.layers import CausalShift
-from kerasar.testing import check_normalized, check_samples, randomise
+from kerasar.testing import check_normalized, check_samples, randomize
 from kerasar.testing.saved_model import run_in_fresh_process
 
 RNG = np.random.default_rng(0)
@@ -36,9 +36,9 @@ def made(name, length=STEPS):
     x = keras.Input((length, KEYS), dtype="int32", name="x")
     h = CausalShift()(keras.ops.cast(x, "float32"))
     h = L.Conv1D(5, 2, padding="causal", activation="tanh")(h)
-    network = keras.Model(x, L.Dense(likelihood.parameters(2))(h))
+    network = keras.Model(x, L.Dense(likelihood.num_parameters(2))(h))
     model = kerasar.AutoregressiveModel(network, likelihood)
-    randomise(model)
+    randomize(model)
     return model
 
 
@@ -75,7 +75,7 @@ def nade_by_the_paper(likelihood, parameters, x):
 
 def test_a_nade_is_the_chain_rule_over_the_variables():
     likelihood = LIKELIHOODS["nade"]()
-    randomise(likelihood)
+    randomize(likelihood)
     parameters = RNG.normal(size=(*X.shape[:2], HIDDEN + KEYS)).astype("float32")
     found = likelihood.log_prob(parameters, X)
     assert found.dtype == tf.float32
@@ -86,7 +86,7 @@ def test_all_chords_together_are_certain(model):
     """For one event: the probabilities of all vectors sum to one, in low precision as well."""
     likelihood = model.likelihood
     events = np.array(list(itertools.product([0, 1], repeat=KEYS)))
-    row = RNG.normal(size=likelihood.parameters(2)) * 3
+    row = RNG.normal(size=likelihood.num_parameters(2)) * 3
     for dtype in ("float32", "bfloat16"):
         parameters = tf.cast(np.tile(row, (len(events), 1)), dtype)
         total = np.exp(likelihood.log_prob(parameters, events)).sum()
@@ -135,10 +135,10 @@ def bent_by_hand(likelihood, parameters, x, temperature, share):
 )
 def test_a_nade_is_bent_variable_by_variable(temperature, top_k, top_p, share):
     likelihood = LIKELIHOODS["nade"]()
-    randomise(likelihood)
+    randomize(likelihood)
     parameters = RNG.normal(size=HIDDEN + KEYS).astype("float32")
-    bent = likelihood.temper(parameters[None], temperature)
-    bent = likelihood.truncate(bent, top_k, top_p)
+    bent = likelihood.apply_temperature(parameters[None], temperature)
+    bent = likelihood.apply_top_k_top_p(bent, top_k, top_p)
     for event in itertools.product([0, 1], repeat=KEYS):
         expected = bent_by_hand(likelihood, parameters, event, temperature, share)
         found = likelihood.log_prob(bent, np.array([event])).numpy()[0]
@@ -150,14 +150,14 @@ def test_a_nade_is_bent_variable_by_variable(temperature, top_k, top_p, share):
 
 def test_the_margin_is_zero_for_the_pick_alone(model):
     likelihood = model.likelihood
-    parameters = tf.constant(RNG.normal(size=(40, likelihood.parameters(2))).astype("float32"))
+    parameters = tf.constant(RNG.normal(size=(40, likelihood.num_parameters(2))).astype("float32"))
     noise = likelihood.noise(tf.constant(RNG.uniform(size=(40, KEYS)).astype("float32")))
     pick = likelihood.sample(parameters, noise)
-    np.testing.assert_array_equal(likelihood.margin(parameters, noise, pick), 0)
+    np.testing.assert_array_equal(likelihood.shortfall(parameters, noise, pick), 0)
     for key in range(KEYS):
         other = np.array(pick)
         other[:, key] = 1 - other[:, key]
-        assert (likelihood.margin(parameters, noise, tf.constant(other)).numpy() > 0).all()
+        assert (likelihood.shortfall(parameters, noise, tf.constant(other)).numpy() > 0).all()
 
 
 def test_its_own_weights_are_trained_with_the_network():
@@ -260,13 +260,13 @@ def test_training_does_not_see_the_padding():
     [
         (lambda: Independent(0, Bernoulli()), "at least 1 value.*variables=0"),
         (lambda: Independent(3, BernoulliNADE(3, 2)), "single values.*BernoulliNADE.*by itself"),
-        (lambda: Independent(3, Categorical()).levels(7), "last axis is 7.*no multiple"),
-        (lambda: Independent(3, Bernoulli()).levels(6), "one logit for each value.*2"),
-        (lambda: Independent(3, Bernoulli()).parameters(4), "2 levels.*levels=4"),
+        (lambda: Independent(3, Categorical()).num_levels(7), "last axis is 7.*no multiple"),
+        (lambda: Independent(3, Bernoulli()).num_levels(6), "one logit for each value.*2"),
+        (lambda: Independent(3, Bernoulli()).num_parameters(4), "2 levels.*levels=4"),
         (lambda: BernoulliNADE(0, 4), "variables=0"),
         (lambda: BernoulliNADE(4, 0), "hidden=0"),
-        (lambda: BernoulliNADE(3, 4).levels(5), r"4 \+ 3 numbers.*last axis is 5.*7 units"),
-        (lambda: BernoulliNADE(3, 4).parameters(5), "2 levels.*levels=5"),
+        (lambda: BernoulliNADE(3, 4).num_levels(5), r"4 \+ 3 numbers.*last axis is 5.*7 units"),
+        (lambda: BernoulliNADE(3, 4).num_parameters(5), "2 levels.*levels=5"),
     ],
 )
 def test_it_refuses(make, message):
@@ -284,10 +284,10 @@ def test_another_number_of_variables_is_refused():
 def test_independent_real_values_are_densities():
     inner = GaussianMixture(1)
     likelihood = Independent(2, inner)
-    assert not likelihood.discrete and likelihood.levels(likelihood.parameters()) is None
-    parameters = RNG.normal(size=(4, likelihood.parameters())).astype("float32")
+    assert not likelihood.discrete and likelihood.num_levels(likelihood.num_parameters()) is None
+    parameters = RNG.normal(size=(4, likelihood.num_parameters())).astype("float32")
     x = RNG.normal(size=(4, 2)).astype("float32")
-    half = inner.parameters()
+    half = inner.num_parameters()
     each = [
         inner.log_prob(parameters[:, :half], x[:, 0]),
         inner.log_prob(parameters[:, half:], x[:, 1]),

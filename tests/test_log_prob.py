@@ -7,7 +7,7 @@ import tensorflow as tf
 
 import kerasar
 from kerasar.distributions import Bernoulli
-from kerasar.testing import check_normalized, randomise
+from kerasar.testing import check_normalized, randomize
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 3, (5, 2, 2, 1))
@@ -42,7 +42,7 @@ def test_it_stays_float32_in_low_precision():
         model = kerasar.models.ShiftedPixelCNN((2, 2, 1), 3, filters=(4,), head_filters=8)
     finally:
         keras.config.set_dtype_policy(before)
-    randomise(model.network)
+    randomize(model.network)
     assert model.log_prob(IMAGES).dtype == np.float32
     check_normalized(model)
 
@@ -72,7 +72,7 @@ def test_whole_numbers_of_any_kind_are_data(sequences, dtype):
 def test_later_training_is_seen(sequences):
     model = sequences()
     before = model.log_prob(SEQUENCES)
-    randomise(model.network, seed=1)
+    randomize(model.network, seed=1)
     assert np.abs(model.log_prob(SEQUENCES) - before).max() > 0.01
 
 

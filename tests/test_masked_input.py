@@ -12,7 +12,7 @@ import tensorflow as tf
 import kerasar
 from kerasar.layers import mask_and_values
 from kerasar.noise import uniforms
-from kerasar.testing import check_frequencies, check_normalized, check_the_sample, randomise
+from kerasar.testing import check_frequencies, check_normalized, check_the_sample, randomize
 from kerasar.training.batches import Batch
 
 LEVELS = 3
@@ -51,7 +51,7 @@ def tensors(x=(4,), known=(4,), position=(), output=(3,), name="known"):
 
 def fresh(order="raster", **kwargs):
     model = kerasar.MaskedInputModel(network(**kwargs), order)
-    randomise(model.network)
+    randomize(model.network)
     return model
 
 
@@ -90,7 +90,7 @@ def test_the_probabilities_of_all_inputs_sum_to_one(order, shape):
 
 def test_a_network_that_ignores_the_mask_sees_nothing_hidden_either():
     model = kerasar.MaskedInputModel(tensors())
-    randomise(model.network)
+    randomize(model.network)
     check_normalized(model)
 
 
@@ -105,7 +105,7 @@ def test_log_prob_is_the_chain_rule_in_that_order(order, visits):
 
 def test_the_model_itself_gives_all_conditionals():
     model = masked((2, 0, 3, 1))
-    parameters = model.parameters_of(tf.constant(X))
+    parameters = model.compute_parameters(tf.constant(X))
     assert parameters.shape == (7, 4, LEVELS)
     terms = model.likelihood.log_prob(parameters, X)
     np.testing.assert_allclose(terms, model.log_prob_map(X), atol=1e-6)
@@ -124,7 +124,7 @@ def test_positions_past_the_length_count_nothing_and_inform_nobody(order):
     for x in (X, padded):
         model.reset_metrics()
         batch = Batch(tf.repeat(x, 300, axis=0), length=tf.repeat(length, 300))
-        estimates.append(model.nats(batch, training=False))
+        estimates.append(model.negative_log_likelihood(batch, training=False))
     np.testing.assert_array_equal(estimates[0], estimates[1])
     if order == "raster":
         mean = estimates[0].numpy().reshape(7, 300).mean(1)
@@ -147,7 +147,9 @@ def expected_nats(model, x):
 def test_the_loss_is_an_unbiased_estimate_of_nats(order, training):
     model = masked(order)
     many = np.repeat(X[:1], 20_000, axis=0)
-    nats = model.nats(Batch(tf.constant(many)), training).numpy().astype("float64")
+    nats = (
+        model.negative_log_likelihood(Batch(tf.constant(many)), training).numpy().astype("float64")
+    )
     assert nats.std() > 0.1  # one position each, not all
     error = nats.std() / len(many) ** 0.5
     assert nats.mean() == pytest.approx(expected_nats(model, X[0]), abs=4.5 * error)
@@ -160,7 +162,7 @@ def test_the_mean_over_all_positions_is_exact(monkeypatch):
         known = np.zeros((7, 4), bool)
         known[:, model.order[:turn]] = True
         monkeypatch.setattr(model, "_draw", lambda *_, k=known, p=place: (k, tf.fill([7], p)))
-        total += model.nats(Batch(tf.constant(X)), training=True).numpy() / 4
+        total += model.negative_log_likelihood(Batch(tf.constant(X)), training=True).numpy() / 4
     np.testing.assert_allclose(total, -model.log_prob(X), rtol=1e-5)
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import kerasar
-from kerasar.testing import randomise
+from kerasar.testing import randomize
 from kerasar.testing.saved_model import run_in_fresh_process
 
 RNG = np.random.default_rng(0)
@@ -18,7 +18,7 @@ def small(order):
     model = kerasar.models.MaskedInputLeNet(
         (2, 2, 1), 4, order, filters=(4, 4), kernel_sizes=(1, 1), hidden=8
     )
-    randomise(model.network)
+    randomize(model.network)
     return model
 
 

@@ -6,7 +6,7 @@ import pytest
 
 import kerasar
 from kerasar.layers import mask_and_values
-from kerasar.testing import check_normalized, randomise
+from kerasar.testing import check_normalized, randomize
 
 ConvNet, LeNet = kerasar.models.MaskedInputConvNet, kerasar.models.MaskedInputLeNet
 
@@ -49,7 +49,7 @@ TINY = {
 @pytest.mark.parametrize("name", TINY)
 def test_probabilities_of_all_inputs_sum_to_one(name, order):
     model = TINY[name](order)
-    randomise(model.network)
+    randomize(model.network)
     check_normalized(model)
 
 

@@ -12,7 +12,7 @@ from kerasar.testing import (
     check_causal_by_probe,
     check_normalized,
     check_samples,
-    randomise,
+    randomize,
 )
 from kerasar.testing.saved_model import run_in_fresh_process
 
@@ -81,7 +81,7 @@ def test_integers_have_no_gradient_but_the_weights_do():
 def test_a_layer_adds_the_biases():
     layer = NADE(4)
     layer.build((None, 5, 1))
-    randomise(layer)
+    randomize(layer)
     inward, outward, hidden_bias, bias = layer.get_weights()
     expected = by_the_paper(X, np.tile(hidden_bias, (20, 1)), inward, outward) + bias
     np.testing.assert_allclose(layer(X[..., None])[..., 0], expected, atol=1e-5)
@@ -102,7 +102,7 @@ def test_it_sees_everything_before_and_nothing_else():
     layer = NADE(6)
     x = RNG.normal(size=(4, 18, 1)).astype("float32")
     layer.build(x.shape)
-    randomise(layer)
+    randomize(layer)
     check_causal_by_probe(layer, x, lambda v: v + 1.0, lambda i, j: j < i)
 
 
@@ -116,7 +116,7 @@ def test_its_proof_needs_no_shift():
 @pytest.fixture(scope="module")
 def model():
     model = kerasar.models.NADE(5, 4)
-    randomise(model.network)
+    randomize(model.network)
     return model
 
 
@@ -139,7 +139,7 @@ def test_compiled_sampling_is_the_same(model):
 
 def test_one_variable_is_a_coin():
     model = kerasar.models.NADE(1, 3)
-    randomise(model.network)
+    randomize(model.network)
     check_normalized(model)
     check_samples(model, num_samples=8)
 

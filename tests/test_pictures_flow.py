@@ -8,12 +8,12 @@ import kerasar
 from kerasar.data import mixture_log_prob
 from kerasar.layers import PiecewiseLinear
 from kerasar.pictures import density_figure, manifold_figure, map_figure, save
-from kerasar.testing import randomise
+from kerasar.testing import randomize
 
 
 def line():
     model = kerasar.FlowModel([PiecewiseLinear(6, -2, 2)], (1,))
-    randomise(model.bijection)
+    randomize(model.bijection)
     return model
 
 

@@ -13,7 +13,7 @@ from kerasar.testing import (
     check_causal_by_probe,
     check_normalized,
     check_samples,
-    randomise,
+    randomize,
 )
 
 GREY = np.random.default_rng(0).integers(0, 3, (6, 9, 9, 1)).astype("int32")
@@ -65,14 +65,14 @@ SEES = {
 @pytest.mark.parametrize("name", BUILDERS)
 def test_it_sees_exactly(name):
     model = BUILDERS[name]((9, 9, 1))
-    randomise(model.network)
+    randomize(model.network)
     assert kerasar.receptive_field(model.network).offsets == SEES[name]
     check_causal_by_probe(model.network, GREY, next_level, SEES[name])
 
 
 def test_dilations_widen_what_it_sees():
     model = gated((6, 7, 1), blocks=3, first_kernel_size=3, filters=4, dilations=(2, 1))
-    randomise(model.network)
+    randomize(model.network)
     field = kerasar.receptive_field(model.network)
     # Rows above: 1 of the first kernel, 2 + 1 of the others, 1 of the shift.
     assert field.reach == (5, 4) and not field.blind_spot
@@ -87,7 +87,7 @@ def test_dilations_widen_what_it_sees():
 @pytest.mark.parametrize("name", BUILDERS)
 def test_colours_see_pixels_before_and_colours_before(name, embedding):
     model = BUILDERS[name]((4, 5, 3), embedding=embedding)
-    randomise(model.network)
+    randomize(model.network)
 
     def sees(output, seen):
         offset = (seen[0] - output[0], seen[1] - output[1])
@@ -108,7 +108,7 @@ def test_probabilities_of_all_images_sum_to_one(name):
     binary = BUILDERS[name]((2, 2, 1), 2, likelihood=Bernoulli())
     colour = BUILDERS[name]((1, 2, 3), 2)
     for model in (binary, colour):
-        randomise(model.network)
+        randomize(model.network)
         check_normalized(model)
 
 
@@ -116,7 +116,7 @@ def test_probabilities_of_all_images_sum_to_one(name):
 def test_samplers_agree(name):
     for shape in ((6, 5, 1), (3, 4, 3)):
         model = BUILDERS[name](shape)
-        randomise(model.network)
+        randomize(model.network)
         check_samples(model, num_samples=8)
 
 
@@ -125,14 +125,14 @@ def test_samplers_agree_on_colours_of_a_class_and_beside_a_map():
     condition = {"global": np.arange(3), "local": rng.normal(size=(3, 2, 3, 2))}
     for likelihood in (None, DiscretizedLogisticMixture(3, variables=3)):
         model = gated((2, 3, 3), classes=3, local_features=2, likelihood=likelihood)
-        randomise(model.network)
+        randomize(model.network)
         check_samples(model, num_samples=3, condition=condition)
 
 
 def test_embedded_levels_are_drawn_as_they_are_judged():
     for shape in ((2, 2, 1), (1, 1, 3)):
         model = gated(shape, 3, embedding=4, filters=3, skip_filters=3)
-        randomise(model.network)
+        randomize(model.network)
         check_normalized(model)
         check_samples(model, num_samples=8)
 
@@ -160,7 +160,7 @@ def test_an_open_size_is_trained_and_sampled_at_any(name):
 
 def test_a_condition_reaches_every_image_and_every_pixel():
     model = gated((4, 4, 1), classes=5, local_features=2)
-    randomise(model.network)
+    randomize(model.network)
     x = np.repeat(GREY[:1, :4, :4], 5, axis=0)
     local = np.zeros((5, 4, 4, 2), "float32")
     by_class = model.log_prob_map(x, {"global": np.arange(5), "local": local})
@@ -175,7 +175,7 @@ def test_a_condition_reaches_every_image_and_every_pixel():
 @pytest.mark.parametrize("options", [dict(classes=3), dict(global_features=4)], ids=str)
 def test_samplers_agree_on_conditions(options):
     model = gated((4, 5, 1), local_features=2, **options)
-    randomise(model.network)
+    randomize(model.network)
     rng = np.random.default_rng(0)
     vector = np.arange(3) if "classes" in options else rng.normal(size=(3, 4))
     condition = {"global": vector, "local": rng.normal(size=(3, 4, 5, 2))}
@@ -216,7 +216,7 @@ def test_the_mask_orders_colours():
     for kind, least in (("A", 1), ("B", 0)):
         layer = MaskedConv2D(6, 1, mask=kind, colours=3, parts=2)
         layer.build((None, 4, 4, 3))
-        randomise(layer)
+        randomize(layer)
         kernel = np.asarray(layer.masked_kernel())[0, 0]
         outward = [0, 1, 2, 0, 1, 2]
         for colour in range(3):

@@ -10,7 +10,7 @@ from kerasar.distributions import Bernoulli, Categorical
 from kerasar.layers import DiagonalBiLSTM, MaskedConv2D, RowLSTM, ScaleLevels, SplitChannels
 from kerasar.layers import diagonal_bilstm as diagonal_module
 from kerasar.models import PixelRNN
-from kerasar.testing import check_causal_by_probe, check_normalized, check_samples, randomise
+from kerasar.testing import check_causal_by_probe, check_normalized, check_samples, randomize
 from kerasar.testing.saved_model import run_in_fresh_process
 
 RNG = np.random.default_rng(0)
@@ -31,7 +31,7 @@ def model_of(cell, shape, levels=3, dtype="float32", **options):
         model = PixelRNN(shape, levels, cell, **{**sizes, **options})
     finally:
         keras.config.set_dtype_policy(before)
-    randomise(model.network)
+    randomize(model.network)
     return model
 
 
@@ -103,7 +103,7 @@ def built(make, **options):
     layer = make()
     layer = type(layer).from_config({**layer.get_config(), **options})
     layer.build(GATES.shape)
-    randomise(layer)
+    randomize(layer)
     return layer
 
 
@@ -245,7 +245,7 @@ def network_with(layer, shape=(4, 5, 1), parts=8):
     h = MaskedConv2D(24, 1, colours=shape[-1], parts=parts)(h)
     h = MaskedConv2D(3 * shape[-1], 1, colours=shape[-1])(layer(h))
     network = keras.Model(x, SplitChannels(shape[-1])(h))
-    randomise(network)
+    randomize(network)
     return network
 
 

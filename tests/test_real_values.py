@@ -13,7 +13,7 @@ import kerasar
 from kerasar.distributions import DiscretizedLogisticMixture, GaussianMixture
 from kerasar.layers import CausalShift, ScaleLevels, Standardize
 from kerasar.sampling import METHODS
-from kerasar.testing import check_normalized, check_samples, check_the_sample, randomise
+from kerasar.testing import check_normalized, check_samples, check_the_sample, randomize
 
 LENGTH = 10
 FAR = dict(mean=(5.0, -300.0), scale=(0.1, 40.0))
@@ -36,8 +36,8 @@ def network_for(likelihood, length=LENGTH):
     if likelihood.variables is None:
         h = keras.ops.expand_dims(h, -1)
     h = L.Conv1D(6, 3, padding="causal", activation="tanh")(CausalShift()(h))
-    network = keras.Model(x, L.Dense(likelihood.parameters())(h), name="net")
-    randomise(network)
+    network = keras.Model(x, L.Dense(likelihood.num_parameters())(h), name="net")
+    randomize(network)
     return network
 
 
@@ -130,9 +130,9 @@ def test_parallel_sampling_ends_as_soon_as_nothing_changes():
     passes = []
 
     class Counting(kerasar.AutoregressiveModel):
-        def parameters_of(self, x, condition=None, training=None):
+        def compute_parameters(self, x, condition=None, training=None):
             tf.py_function(lambda: passes.append(1), [], [])
-            return super().parameters_of(x, condition, training)
+            return super().compute_parameters(x, condition, training)
 
     model = Counting(network, likelihood)
     for weight in network.weights:  # weakly coupled: each step forgets most of the one before

@@ -10,14 +10,14 @@ from networks import IMAGES, LENGTH, LEVELS, SEQUENCES, conditional, open_length
 from small_layers import Misdeclared, Undeclared
 
 import kerasar
-from kerasar.causality.randomise import randomise
+from kerasar.causality.randomize import randomize
 from kerasar.layers import CausalShift
 from kerasar.testing import check_samples
 
 
 def fresh(build):
     network = build()
-    randomise(network)
+    randomize(network)
     return kerasar.AutoregressiveModel(network)
 
 
@@ -109,7 +109,7 @@ def test_an_open_network_runs_past_any_length():
 def test_later_training_is_seen():
     model = fresh(plain)
     before = model.sample(8)
-    randomise(model.network, seed=1)
+    randomize(model.network, seed=1)
     after = model.sample(8)
     assert (before != after).any()
     assert same(after, model.sample(8, method="sequential"))
@@ -123,7 +123,7 @@ def network_with(layer):
 
 def test_an_unknown_layer_is_refused_by_name_and_sampled_in_parallel():
     network = network_with(Undeclared(name="mean_so_far"))
-    randomise(network)
+    randomize(network)
     with pytest.warns(UserWarning, match="probed"):
         model = kerasar.AutoregressiveModel(network)
     with pytest.raises(ValueError, match="'mean_so_far' .*method=\"parallel\""):
@@ -134,7 +134,7 @@ def test_an_unknown_layer_is_refused_by_name_and_sampled_in_parallel():
 
 def test_a_wrong_declaration_is_noticed_before_it_samples():
     network = network_with(Misdeclared(name="liar"))
-    randomise(network)
+    randomize(network)
     model = kerasar.AutoregressiveModel(network)
     with pytest.raises(RuntimeError, match="differs from the network itself"):
         model.sample(2)

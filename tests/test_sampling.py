@@ -7,7 +7,7 @@ import pytest
 import kerasar
 from kerasar.distributions import Bernoulli
 from kerasar.sampling import METHODS
-from kerasar.testing import check_samples, check_the_sample, randomise
+from kerasar.testing import check_samples, check_the_sample, randomize
 
 
 def test_samplers_agree_and_follow_log_prob(pixels, sequences):
@@ -34,7 +34,7 @@ def test_samplers_agree_under_options(sequences, options):
 
 def test_samplers_agree_on_larger_images():
     model = kerasar.models.ShiftedPixelCNN((7, 9, 1), 5, filters=(8, 8), head_filters=16)
-    randomise(model.network)
+    randomize(model.network)
     check_samples(model, num_samples=16, seed=2)
 
 
@@ -85,7 +85,7 @@ def test_an_open_image_takes_any_size():
     model = kerasar.models.ShiftedPixelCNN(
         (None, None, 1), 3, filters=(8,), head_filters=8, positional_encoding=False
     )
-    randomise(model.network)
+    randomize(model.network)
     for method in METHODS:
         drawn = model.sample(4, seed=1, image_shape=(3, 5), method=method)
         assert drawn.shape == (4, 3, 5, 1)
@@ -96,7 +96,7 @@ def test_an_open_image_takes_any_size():
 def test_later_training_is_seen(sequences, method):
     model = sequences()
     model.sample(4, method=method)
-    randomise(model.network, seed=3)
+    randomize(model.network, seed=3)
     check_the_sample(model, model.sample(64, seed=2, method=method), seed=2)
 
 
@@ -216,7 +216,7 @@ def test_a_layer_of_ones_own_that_declares_nothing_cannot_be_cached():
     h = kerasar.layers.CausalShift()(keras.layers.Embedding(3, 6)(x))
     network = keras.Model(x, keras.layers.Dense(3)(Own(name="own")(h)))
     model = kerasar.AutoregressiveModel(network)
-    randomise(model.network)
+    randomize(model.network)
     check_samples(model, methods=("sequential", "parallel"))
     assert model.sample(2).shape == (2, 4)
     with pytest.raises(ValueError, match='own.*method="parallel"'):

@@ -8,7 +8,7 @@ import pytest
 
 import kerasar
 from kerasar.distributions import Bernoulli
-from kerasar.testing import randomise
+from kerasar.testing import randomize
 
 X = np.random.default_rng(0).integers(0, 3, (12, 4))
 LABEL = np.random.default_rng(0).normal(size=(12, 2)).astype("float32")
@@ -68,7 +68,7 @@ def test_a_model_that_was_not_compiled_stays_so(sequences, tmp_path):
 def test_weights_alone(sequences, tmp_path):
     model, other = sequences(), sequences()
     model.save_weights(tmp_path / "model.weights.h5")
-    randomise(other.network, seed=9)
+    randomize(other.network, seed=9)
     assert (other.log_prob(X) != model.log_prob(X)).any()
     other.load_weights(tmp_path / "model.weights.h5")
     same(model, other)

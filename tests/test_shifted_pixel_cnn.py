@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import kerasar
-from kerasar.testing import check_causal_by_probe, check_normalized, randomise
+from kerasar.testing import check_causal_by_probe, check_normalized, randomize
 
 X = np.random.default_rng(0).integers(0, 3, (8, 7, 11, 1)).astype("int32")
 
@@ -55,7 +55,7 @@ def test_it_sees_all_of_what_it_should_and_nothing_else(state, positional_encodi
         model = kerasar.load(tmp_path / "model.keras")
     offsets = sees(above=5, side=4, left=5)
     assert kerasar.receptive_field(model.network).offsets == offsets
-    randomise(model.network)
+    randomize(model.network)
     check_causal_by_probe(model.network, X, next_level, offsets)
 
 
@@ -73,7 +73,7 @@ def test_kernel_size_and_depth_say_how_far_it_sees(kernel_size, filters, offsets
         (7, 11, 1), 3, kernel_size, filters, head_filters=16, positional_encoding=False
     )
     assert kerasar.receptive_field(model.network).offsets == offsets
-    randomise(model.network)
+    randomize(model.network)
     check_causal_by_probe(model.network, X, next_level, offsets)
 
 
@@ -97,7 +97,7 @@ def test_positions_matter_only_with_their_encoding():
         model = kerasar.models.ShiftedPixelCNN(
             (7, 11, 1), 3, (1, 3), (8,), 8, positional_encoding=positional_encoding
         )
-        randomise(model.network)
+        randomize(model.network)
         inside = np.asarray(model.network(flat))[0, 2:, 3:-2].reshape(-1, 3)
         assert (np.ptp(inside, axis=0) > 1e-3).any() == varies
 

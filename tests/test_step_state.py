@@ -25,7 +25,7 @@ def test_it_does_not_know_the_length():
     steps = step_form(open_length())
     sizes = []
     for length in (16, 16384):
-        run = steps.begin(3, length, [], TensorRing)
+        run = steps.bind(3, length, [], TensorRing)
         state = run.initial()
         sizes.append([tuple(tensor.shape) for tensor in tf.nest.flatten(state)])
     assert sizes[0] == sizes[1]

@@ -10,7 +10,7 @@ from kerasar.convolutionalize.layers.stream_join import StreamJoin
 from kerasar.convolutionalize.layers.stream_layout import Layout, Run
 from kerasar.convolutionalize.layers.stream_linear import StreamLinear
 from kerasar.convolutionalize.layers.stream_pool import StreamPool
-from kerasar.testing import check_causal_by_probe, check_layer, randomise
+from kerasar.testing import check_causal_by_probe, check_layer, randomize
 
 SERIES = np.random.default_rng(0).normal(size=(3, 9, 4)).astype("float32")
 
@@ -63,7 +63,7 @@ SEES = {
 def test_it_sees_the_taps_of_its_layout(name):
     layer = LAYERS[name]()
     layer.build(SERIES.shape)
-    randomise(layer)
+    randomize(layer)
 
     def whole(x):
         # As many outputs as inputs: steps past the end read zeros.
@@ -78,7 +78,7 @@ def test_a_weighted_sum_is_that_of_a_loop(layout):
     rows = {TWO_RUNS: 16, SHUFFLED: 12, BEFORE_THE_START: 12}[layout]
     layer = StreamLinear(L.Dense(3), [layout], (None, rows))
     layer.build(SERIES.shape)
-    randomise(layer)
+    randomize(layer)
     kernel, bias = layer.get_weights()
     if layout.order is not None:
         kernel = np.stack([kernel[row] if row >= 0 else 0 * kernel[0] for row in layout.order])

@@ -17,14 +17,14 @@ class Stretch(Bijection):
 
     def build(self, x_shape, condition_shape=None):
         super().build(x_shape, condition_shape)
-        self.a = self.add_state("a", self.event_shape)
+        self.a = self.add_flow_weight("a", self.event_shape)
 
     def call(self, x, condition=None):
-        x = self.as_data(x)
+        x = self.check_data(x)
         return self.stretched(x), self.log_det(x)
 
     def inverse(self, z, condition=None):
-        z = self.as_latent(z)
+        z = self.check_latent(z)
         return self.shrunk(z), self.log_det_back(z)
 
     def stretched(self, x):
@@ -111,7 +111,7 @@ class MixedExamples(Stretch):
 
 
 class LostNumber(Stretch):
-    def transformed_shape(self, x_shape):
+    def forward_shape(self, x_shape):
         return (x_shape[0], 1)
 
     def stretched(self, x):

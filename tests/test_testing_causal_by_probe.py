@@ -6,7 +6,7 @@ import pytest
 from keras import ops
 
 import kerasar
-from kerasar.testing import check_causal_by_probe, randomise
+from kerasar.testing import check_causal_by_probe, randomize
 
 X = np.random.default_rng(0).normal(size=(4, 7, 2)).astype("float32")
 IMAGES = np.random.default_rng(0).normal(size=(4, 4, 3, 2)).astype("float32")
@@ -21,7 +21,7 @@ def convolution(padding="causal", shift=1):
     h = kerasar.layers.CausalShift(steps=shift)(inputs)
     h = keras.layers.Conv1D(4, 3, padding=padding, name="conv")(h)
     network = keras.Model(inputs, h)
-    randomise(network)
+    randomize(network)
     return network
 
 
@@ -67,7 +67,7 @@ def test_it_looks_at_every_position():
 def test_images_have_rows_and_columns():
     layer = kerasar.layers.VerticalConv2D(4, (2, 3))
     layer.build(IMAGES.shape)
-    randomise(layer)
+    randomize(layer)
     offsets = {(dy, dx) for dy in (-1, 0) for dx in (-1, 0, 1)}
     check_causal_by_probe(layer, IMAGES, moved, offsets)
     with pytest.raises(AssertionError, match=r"output \(0, 0\) must not respond to input \(0, 1\)"):

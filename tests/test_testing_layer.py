@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from keras import ops
 
-from kerasar.testing import check_layer, randomise
+from kerasar.testing import check_layer, randomize
 
 X = np.random.default_rng(0).normal(size=(3, 5, 4)).astype("float32")
 
@@ -179,11 +179,11 @@ def test_randomise_reaches_every_weight_and_repeats():
         [keras.Input((4,)), keras.layers.Dense(3), keras.layers.BatchNormalization()]
     )
     before = model.get_weights()
-    randomise(model)
+    randomize(model)
     for old, new in zip(before, model.get_weights(), strict=True):
         assert np.isfinite(new).all() and (old != new).all()
     assert (model.layers[1].moving_variance.numpy() > 0).all()
     again = keras.models.clone_model(model)
-    randomise(again)
+    randomize(again)
     for one, other in zip(model.get_weights(), again.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)

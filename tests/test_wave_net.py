@@ -10,7 +10,7 @@ import tensorflow as tf
 import kerasar
 from kerasar.distributions.likelihoods import DiscretizedLogisticMixture, GaussianMixture
 from kerasar.models import WaveNet
-from kerasar.testing import check_causal_by_probe, check_normalized, check_samples, randomise
+from kerasar.testing import check_causal_by_probe, check_normalized, check_samples, randomize
 from kerasar.testing.saved_model import run_in_fresh_process
 
 SMALL = dict(filters=4, skip_filters=6, cycles=2, cycle_length=3)
@@ -19,7 +19,7 @@ TINY = dict(filters=4, skip_filters=4, cycles=1, cycle_length=2)
 
 def fresh(length, levels=5, **options):
     model = WaveNet(length, levels, **(SMALL | options))
-    randomise(model.network)
+    randomize(model.network)
     return model
 
 

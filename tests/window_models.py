@@ -4,14 +4,14 @@ import keras
 import numpy as np
 from keras import layers as L
 
-from kerasar.testing import randomise
+from kerasar.testing import randomize
 
 
 def model_of(build, shape, dtype="float32"):
     """A window model with random weights."""
     window = keras.Input(shape, dtype=dtype)
     model = keras.Model(window, build(window), name="in_theory")
-    randomise(model)
+    randomize(model)
     return model
 
 

@@ -140,7 +140,7 @@ def main() -> None:
     model = kerasar.AutoregressiveModel(
         network(
             keys,
-            likelihood.parameters(2),
+            likelihood.num_parameters(2),
             options.width,
             options.kernel_size,
             options.dilations,

@@ -28,16 +28,16 @@ def models(tiny: bool) -> list[tuple[str, Any]]:
     """Each model with its name, as `draw(**options)`."""
     import kerasar
     from kerasar.distributions import Bernoulli
-    from kerasar.testing import randomise
+    from kerasar.testing import randomize
 
     shape = (6, 6, 1) if tiny else (28, 28, 1)
     found = []
     for name, (builder, size) in MODELS.items():
         model = getattr(kerasar.models, builder)(shape, 2, likelihood=Bernoulli(), **size)
-        randomise(model.network)
+        randomize(model.network)
         found.append((name, model.sample))
     vae = kerasar.models.PixelVAE(shape, 2, likelihood=Bernoulli())
-    randomise(vae.decoder.network)
+    randomize(vae.decoder.network)
     return [*found, ("pixel_vae", vae.sample)]
 
 

@@ -11,7 +11,7 @@ import tensorflow as tf
 from kerasar.causality.condition_limits import ConditionLimits, condition_limits, open_length
 from kerasar.causality.explain import BEFORE, FUTURE, PRESENT, explain_leak
 from kerasar.causality.graph import Edge, Graph, read_graph
-from kerasar.causality.randomise import randomise
+from kerasar.causality.randomize import randomize
 
 #: What an open size is taken to be.
 _OPEN_SEQUENCE, _OPEN_IMAGE = 24, 8
@@ -26,7 +26,7 @@ def probe_causal(network: keras.Model, event_rank: int | None = None, probes: in
         probes: at how many positions the input is changed; at all if there are no more.
     """
     copy = keras.models.clone_model(network)
-    randomise(copy)
+    randomize(copy)
     graph = read_graph(copy, event_rank)
     values, moved = _inputs(graph, probes, condition_limits(copy))
     sizes = values[graph.x].shape[1 : 1 + graph.places]

@@ -7,11 +7,11 @@ from typing import Any
 import keras
 import numpy as np
 
+from kerasar.causality.analysis import Reading, Seen, read
 from kerasar.causality.explain import BEFORE, FUTURE, PRESENT, explain_leak
 from kerasar.causality.graph import Edge, read_graph
 from kerasar.causality.offsets import Offsets
 from kerasar.causality.probe import probe_causal
-from kerasar.causality.reading import Reading, Seen, read
 from kerasar.layers.protocol import Offset
 
 

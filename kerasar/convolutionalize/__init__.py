@@ -11,7 +11,7 @@ from types import ModuleType
 from kerasar.convolutionalize.convert import convolutionalize as convolutionalize
 from kerasar.convolutionalize.report import ConvolutionReport as ConvolutionReport
 from kerasar.convolutionalize.report import convolution_report as convolution_report
-from kerasar.convolutionalize.windowed import windowed as windowed
+from kerasar.convolutionalize.to_window_model import to_window_model as to_window_model
 
 
 class _CallableModule(ModuleType):

@@ -5,13 +5,13 @@ from typing import Any
 import keras
 from keras import ops
 
+from kerasar.convolutionalize.layer_reuse import Reuse, call
 from kerasar.convolutionalize.layers.per_step import PerStep
 from kerasar.convolutionalize.layers.stream_join import ZEROS, Piece, StreamJoin
 from kerasar.convolutionalize.layers.stream_layout import Layout, Run
 from kerasar.convolutionalize.layers.stream_linear import StreamLinear
 from kerasar.convolutionalize.layers.stream_pool import StreamPool
 from kerasar.convolutionalize.plan import Plan
-from kerasar.convolutionalize.reuse import Reuse, call
 from kerasar.convolutionalize.streams import (
     ZERO,
     Call,

@@ -10,9 +10,9 @@ from typing import Any
 import keras
 
 from kerasar.causality.graph import Node
+from kerasar.convolutionalize.layer_reuse import call, operation_like
 from kerasar.convolutionalize.layers.stream_layout import Layout, Run
 from kerasar.convolutionalize.network import Network
-from kerasar.convolutionalize.reuse import call, operation_like
 from kerasar.convolutionalize.streams import Call, Join, Lookup, Pool, Stream, Weigh
 from kerasar.typing import Config, Tensor
 

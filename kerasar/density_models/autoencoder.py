@@ -36,13 +36,13 @@ class AutoencoderModel(EncodedModel):
     #: What latents are drawn from: nothing.
     prior = None
 
-    def nats(self, batch: Batch, training: bool) -> Tensor:
-        latent = self.code_of(batch.x, training)
+    def negative_log_likelihood(self, batch: Batch, training: bool) -> Tensor:
+        latent = self.compute_code(batch.x, training)
         return -self.decoded_log_prob(batch.x, latent, training)
 
     def served_log_prob(self, x: Tensor) -> Tensor:
         """What the signature `log_prob` gives."""
-        return self.decoded_log_prob(x, self.latent_of(x))
+        return self.decoded_log_prob(x, self.compute_latent(x))
 
     def log_prob_map(self, x: Any, batch_size: int = 128) -> np.ndarray:
         """log p(event | events before it, encode(x)), which sums to `log_prob`; see there."""

@@ -11,7 +11,7 @@ from kerasar.density_models.autoregressive_density import AutoregressiveDensity
 from kerasar.distributions.likelihoods import Likelihood
 from kerasar.sampling.generate import Graphs, check_method, check_options, generate
 from kerasar.serving.export import export_autoregressive
-from kerasar.training.short_convolutions import WholeForm
+from kerasar.training.short_convolutions import ShortConvForward
 from kerasar.typing import Shape, Tensor
 
 
@@ -50,14 +50,14 @@ class AutoregressiveModel(AutoregressiveDensity):
         super().__init__(network, likelihood, **kwargs)
         check_causal(network, self.likelihood.event_rank)
         self.sampling_graphs: Any = Graphs()
-        whole = WholeForm(network, self.likelihood.event_rank)
+        whole = ShortConvForward(network, self.likelihood.event_rank)
         self._whole = whole if whole.products else None
 
-    def parameters_of(
+    def compute_parameters(
         self, x: Tensor, condition: Any = None, training: bool | None = None
     ) -> Tensor:
         if not training or self._whole is None or not self.jit_compile:
-            return super().parameters_of(x, condition, training)
+            return super().compute_parameters(x, condition, training)
         return self._whole(self.network_inputs(x, condition), training=True)
 
     def sample(

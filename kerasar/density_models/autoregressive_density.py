@@ -105,13 +105,13 @@ class AutoregressiveDensity(DensityModel):
                 f"last axis is {self.data_shape[-1]}. Give both the same number of variables."
             )
         #: Number of values that discrete data can take; None for real numbers.
-        self.data_levels = self.likelihood.levels(output[-1])
+        self.data_levels = self.likelihood.num_levels(output[-1])
 
     def condition_dtype(self, name: str) -> str:
         """The dtype of the condition of that name."""
         return self._condition_dtypes[name]
 
-    def visited(self, x: Tensor) -> Tensor:
+    def to_model_order(self, x: Tensor) -> Tensor:
         """Data in the order in which their values are drawn: as they are, unless overridden."""
         return x
 
@@ -120,9 +120,9 @@ class AutoregressiveDensity(DensityModel):
     def call(self, inputs: Any, training: bool | None = None) -> Tensor:
         """The network's output: parameters of each event. `inputs` is what `fit` takes."""
         batch = unpack(inputs)
-        return self.parameters_of(batch.x, batch.condition, training=training)
+        return self.compute_parameters(batch.x, batch.condition, training=training)
 
-    def parameters_of(
+    def compute_parameters(
         self, x: Tensor, condition: Any = None, training: bool | None = None
     ) -> Tensor:
         """The network's output on tensors, with conditions by name (or the one condition)."""
@@ -144,20 +144,20 @@ class AutoregressiveDensity(DensityModel):
             tf.cast(by_name[name], self._condition_dtypes[name]) for name in self.condition_shapes
         ]
 
-    def log_prob_map_of(self, batch: Batch, training: bool = False) -> Tensor:
+    def compute_log_prob_map(self, batch: Batch, training: bool = False) -> Tensor:
         """`log_prob_map` on tensors, without checks: what training and serving build on."""
-        parameters = self.parameters_of(batch.x, batch.condition, training=training)
+        parameters = self.compute_parameters(batch.x, batch.condition, training=training)
         terms = self.likelihood.log_prob(parameters, batch.x)
         if batch.length is not None:
             real = tf.sequence_mask(batch.length, tf.shape(terms)[1])
             terms = tf.where(real, terms, tf.zeros_like(terms))
         return terms
 
-    def nats(self, batch: Batch, training: bool) -> Tensor:
-        terms = self.log_prob_map_of(batch, training)
+    def negative_log_likelihood(self, batch: Batch, training: bool) -> Tensor:
+        terms = self.compute_log_prob_map(batch, training)
         return -tf.reduce_sum(terms, axis=list(range(1, len(terms.shape))))
 
-    def dimensions(self, batch: Batch) -> Tensor:
+    def num_dims(self, batch: Batch) -> Tensor:
         shape = tf.shape(batch.x)
         if batch.length is None:
             return tf.fill(shape[:1], tf.reduce_prod(shape[1:]))
@@ -183,7 +183,7 @@ class AutoregressiveDensity(DensityModel):
             batch = batch._replace(condition=condition)
         batch = self.check_batch(batch)
         if self._log_prob_map_graph is None:
-            self._log_prob_map_graph = tf.function(self.log_prob_map_of, reduce_retracing=True)
+            self._log_prob_map_graph = tf.function(self.compute_log_prob_map, reduce_retracing=True)
         parts = batch.present()
         return np.concatenate(
             [
@@ -204,7 +204,7 @@ class AutoregressiveDensity(DensityModel):
         condition = self.check_condition(batch.condition, len(x), x.shape[1:])
         return Batch(x, condition, self._check_length(batch.length, x))
 
-    def check_signature(self, batch: Batch, name: str = "x") -> None:
+    def check_static_shape(self, batch: Batch, name: str = "x") -> None:
         check_shape(tuple(batch.x.shape), self.data_shape, name)
         self.check_condition(batch.condition, int(batch.x.shape[0]), tuple(batch.x.shape[1:]))
 

@@ -83,28 +83,28 @@ class EncodedModel(DensityModel):
 
     def call(self, x: Any, training: bool | None = None) -> Tensor:
         """What the encoder says about data. `x` is what `fit` takes."""
-        return self.code_of(unpack(x).x, training)
+        return self.compute_code(unpack(x).x, training)
 
-    def code_of(self, x: Tensor, training: bool | None = None) -> Tensor:
+    def compute_code(self, x: Tensor, training: bool | None = None) -> Tensor:
         """The encoder's output, at least float32."""
         code = self.encoder(tf.cast(x, self.encoder.inputs[0].dtype), training=training)
         return tf.cast(code, "float32") if code.dtype.size < 4 else code
 
-    def latent_of(self, x: Tensor) -> Tensor:
+    def compute_latent(self, x: Tensor) -> Tensor:
         """`encode` on tensors."""
-        return self.code_of(x, training=False)
+        return self.compute_code(x, training=False)
 
     def decoded_log_prob_map(self, x: Tensor, latent: Tensor, training: bool = False) -> Tensor:
         """log p(event | events before it, latent)."""
-        return self.decoder.log_prob_map_of(Batch(x, {self._latent_name: latent}), training)
+        return self.decoder.compute_log_prob_map(Batch(x, {self._latent_name: latent}), training)
 
     def decoded_log_prob(self, x: Tensor, latent: Tensor, training: bool = False) -> Tensor:
         """log p(x | latent), `(batch,)`."""
         terms = self.decoded_log_prob_map(x, latent, training)
         return tf.reduce_sum(terms, axis=list(range(1, len(terms.shape))))
 
-    def dimensions(self, batch: Batch) -> Tensor:
-        return self.decoder.dimensions(batch)
+    def num_dims(self, batch: Batch) -> Tensor:
+        return self.decoder.num_dims(batch)
 
     # What a user calls.
 
@@ -123,7 +123,7 @@ class EncodedModel(DensityModel):
         """
         check_count(batch_size, "batch_size")
         x = self.check_batch(unpack(x)).x
-        graph = self._graph("encode", self.latent_of)
+        graph = self._graph("encode", self.compute_latent)
         parts = [graph(tf.constant(x[i : i + batch_size])) for i in range(0, len(x), batch_size)]
         return np.concatenate([part.numpy() for part in parts])
 
@@ -176,7 +176,7 @@ class EncodedModel(DensityModel):
         self._refuse_conditions(batch)
         return Batch(check_data(batch.x, self.data_shape, self.data_levels, name))
 
-    def check_signature(self, batch: Batch, name: str = "x") -> None:
+    def check_static_shape(self, batch: Batch, name: str = "x") -> None:
         self._refuse_conditions(batch)
         check_shape(tuple(batch.x.shape), self.data_shape, name)
 
@@ -197,7 +197,7 @@ class EncodedModel(DensityModel):
         for weight in self.encoder.weights:
             if first_non_finite([weight.path], [weight.value]):
                 return f"Weight '{weight.path}' is not finite."
-        latent = self.latent_of(batch.x)
+        latent = self.compute_latent(batch.x)
         if first_non_finite(["latent"], [latent]):
             return f"The latent that encoder '{self.encoder.name}' gives is not finite."
         return self.decoder.locate_non_finite(Batch(batch.x, {self._latent_name: latent}))

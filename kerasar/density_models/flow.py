@@ -194,7 +194,11 @@ class FlowModel(FlowDensity):
         batch = self._checked(x, condition)
         graph = self._graph(
             "latent",
-            lambda: _plain(lambda part: self.latent_of(self.centred(part.x), part.condition)[0]),
+            lambda: _plain(
+                lambda part: self.compute_latent(self.dequantize_midpoint(part.x), part.condition)[
+                    0
+                ]
+            ),
         )
         found = [graph(_rows(batch, rows)) for rows in self._slices(len(batch.x), batch_size)]
         z = np.concatenate([part.numpy() for part in found])

@@ -100,7 +100,7 @@ class FlowDensity(DensityModel):
         if not self.bijection.built:
             self.bijection.build(batch, condition)
         #: Shape of one latent as the bijections give it, before it is flattened.
-        self.latent_shape: Shape = tuple(self.bijection.transformed_shape(batch)[1:])
+        self.latent_shape: Shape = tuple(self.bijection.forward_shape(batch)[1:])
         if self.dequantization is not None and not self.dequantization.built:
             self.dequantization.build(batch)
 
@@ -124,15 +124,15 @@ class FlowDensity(DensityModel):
     def call(self, x: Any, training: bool | None = None) -> Tensor:
         """The latents, flat. `x` is what `fit` takes; integers stand for their cells' middles."""
         batch = unpack(x)
-        return self.latent_of(self.centred(batch.x), batch.condition, training)[0]
+        return self.compute_latent(self.dequantize_midpoint(batch.x), batch.condition, training)[0]
 
-    def centred(self, x: Tensor) -> Tensor:
+    def dequantize_midpoint(self, x: Tensor) -> Tensor:
         """The numbers that the bijections get for data, without noise."""
         if self.dequantization is not None:
             return self.dequantization.centre(x, self.bijection.flow_dtype)
         return tf.cast(x, self.bijection.flow_dtype)
 
-    def latent_of(
+    def compute_latent(
         self, y: Tensor, condition: Tensor | None = None, training: bool | None = None
     ) -> tuple[Tensor, Tensor]:
         """Latents, flat, of real numbers, and the log determinant."""
@@ -152,14 +152,14 @@ class FlowDensity(DensityModel):
             y, extra = self.dequantization(
                 batch.x, tf.cast(uniforms, self.bijection.flow_dtype), training=training
             )
-        z, log_det = self.latent_of(y, batch.condition, training)
+        z, log_det = self.compute_latent(y, batch.condition, training)
         return self.base.log_prob(z) + log_det + extra
 
     def uniforms(self, seed: Any, examples: Tensor, draw: Any, size: int) -> Tensor:
         """Numbers in (0, 1), `(examples, size)`, a function of seed, example and draw alone."""
         raise NotImplementedError(f"{type(self).__name__} must define uniforms()")
 
-    def nats(self, batch: Batch, training: bool) -> Tensor:
+    def negative_log_likelihood(self, batch: Batch, training: bool) -> Tensor:
         uniforms = None
         if self.dequantization is not None:
             if training:
@@ -167,10 +167,10 @@ class FlowDensity(DensityModel):
                 uniforms = keras.random.uniform(shape, seed=self.training_noise)
                 uniforms = tf.maximum(uniforms, 2.0**-24)  # it may be 0
             else:
-                uniforms = self.uniforms(0, self.evaluated(batch), 0, self.dim)
+                uniforms = self.uniforms(0, self.example_indices(batch), 0, self.dim)
         return -self.log_prob_of(batch, uniforms, training)
 
-    def dimensions(self, batch: Batch) -> Tensor:
+    def num_dims(self, batch: Batch) -> Tensor:
         return tf.fill(tf.shape(batch.x)[:1], self.dim)
 
     # Checks.
@@ -184,7 +184,7 @@ class FlowDensity(DensityModel):
             self._check_domain(x, name)
         return Batch(x, self.check_condition(batch.condition, len(x)))
 
-    def check_signature(self, batch: Batch, name: str = "x") -> None:
+    def check_static_shape(self, batch: Batch, name: str = "x") -> None:
         check_shape(tuple(batch.x.shape), self.data_shape, name)
         if self.condition_shape is None or batch.condition is None:
             self.check_condition(batch.condition, int(batch.x.shape[0]))
@@ -275,7 +275,7 @@ class FlowDensity(DensityModel):
             kwargs["callbacks"] = callbacks
         return super().fit(x, y, **kwargs)
 
-    def begin(self, x: Any) -> None:
+    def adapt_to_data(self, x: Any) -> None:
         first = _first(self.bijection)
         for part in nested_layers(self.bijection):
             if hasattr(part, "adapt") and part is not first and not part.is_adapted:
@@ -308,7 +308,9 @@ class FlowDensity(DensityModel):
                 return f"Weight '{weight.path}' is not finite."
         before = self.get_weights()
         with _watched(self.bijection) as bad:
-            z, _ = self.latent_of(self.centred(batch.x), batch.condition, training=True)
+            z, _ = self.compute_latent(
+                self.dequantize_midpoint(batch.x), batch.condition, training=True
+            )
         self.set_weights(before)  # moving statistics have moved
         if bad:
             return f"Layer '{bad[0]}' is the first whose output on that batch is not finite."

@@ -10,7 +10,7 @@ import tensorflow as tf
 from kerasar.checks import check_count, check_given, check_seed
 from kerasar.density_models.masked_input_density import MaskedInputDensity, check_order
 from kerasar.sampling.generate import Graphs, check_options, generate
-from kerasar.sampling.visiting import InOrder, SurestFirst
+from kerasar.sampling.order_samplers import FixedOrder, LowestEntropyFirst
 from kerasar.serving.masked_input import export_masked_input
 
 
@@ -187,7 +187,7 @@ class MaskedInputModel(MaskedInputDensity):
                 )
             known &= before
         positions = tf.fill([len(values)], place)
-        logits = self.conditional_of(
+        logits = self.compute_conditional(
             tf.constant(values), tf.constant(known), positions, condition, training=False
         )
         return np.asarray(logits)
@@ -207,7 +207,7 @@ class MaskedInputModel(MaskedInputDensity):
         """
         export_masked_input(self, filepath, **kwargs)
 
-    def sampler(self, order: str | Sequence[int] | None) -> InOrder | SurestFirst:
+    def sampler(self, order: str | Sequence[int] | None) -> FixedOrder | LowestEntropyFirst:
         """The sampler of an order, from those that the model was trained for.
 
         Raises:
@@ -216,9 +216,9 @@ class MaskedInputModel(MaskedInputDensity):
         is_random = self.order == "random"
         if order is None or (isinstance(order, str) and order == "adaptive"):
             if is_random:
-                return SurestFirst()
+                return LowestEntropyFirst()
             if order is None:
-                return InOrder(tuple(self.visits().tolist()), use_all=False)
+                return FixedOrder(tuple(self.visits().tolist()), use_all=False)
             raise ValueError(
                 "order='adaptive' needs a network that predicts any value from any others, but "
                 "this model was trained in a fixed order. Build it with order='random'."
@@ -235,7 +235,7 @@ class MaskedInputModel(MaskedInputDensity):
                 "This model was trained in a fixed order and knows no other, but got another "
                 "order. Leave order out, or build the model with order='random'."
             )
-        return InOrder(tuple(visits), use_all=is_random)  # type: ignore[arg-type]
+        return FixedOrder(tuple(visits), use_all=is_random)  # type: ignore[arg-type]
 
     def _complete(
         self,

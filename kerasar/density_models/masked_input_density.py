@@ -93,11 +93,11 @@ class MaskedInputDensity(AutoregressiveDensity):
                 f"of the next value, but it has {[('batch', *shape) for shape in outputs]}. End "
                 "it with Flatten and Dense(levels)."
             )
-        self.data_levels = self.likelihood.levels(outputs[0][0])
+        self.data_levels = self.likelihood.num_levels(outputs[0][0])
 
     # One conditional in a pass.
 
-    def conditional_of(
+    def compute_conditional(
         self,
         x: Tensor,
         known: Tensor,
@@ -152,14 +152,14 @@ class MaskedInputDensity(AutoregressiveDensity):
             return np.array(self.order, "int32")
         return np.arange(self.places, dtype="int32")
 
-    def parameters_of(
+    def compute_parameters(
         self, x: Tensor, condition: Any = None, training: bool | None = None
     ) -> Tensor:
         """The logits of all values, each given those before it: `(*x.shape, levels)`, T passes."""
         logits = self._chain(x, condition, training, lambda parameters, _: parameters)
         return tf.reshape(logits, (-1, *self.data_shape, self.data_levels))
 
-    def log_prob_map_of(self, batch: Batch, training: bool = False) -> Tensor:
+    def compute_log_prob_map(self, batch: Batch, training: bool = False) -> Tensor:
         terms = self._chain(batch.x, batch.condition, training, self.likelihood.log_prob)
         if batch.length is not None:
             terms = tf.where(self._real(batch), terms, tf.zeros_like(terms))
@@ -181,7 +181,7 @@ class MaskedInputDensity(AutoregressiveDensity):
             place = visits[turn]
             known = tf.broadcast_to(turns < turn, tf.shape(x))
             position = tf.fill(tf.shape(x)[:1], place)
-            logits = self.conditional_of(x, known, position, condition, training)
+            logits = self.compute_conditional(x, known, position, condition, training)
             return turn + 1, found.write(place, each(logits, x[:, place]))
 
         _, found = tf.while_loop(
@@ -194,18 +194,18 @@ class MaskedInputDensity(AutoregressiveDensity):
 
     # Training: one position of each example.
 
-    def nats(self, batch: Batch, training: bool) -> Tensor:
+    def negative_log_likelihood(self, batch: Batch, training: bool) -> Tensor:
         """An unbiased estimate of nats: T times the cross-entropy at one position.
 
         Training draws the position (and, where orders are random, what is known). Evaluation
         takes for the k-th example always the same, whatever the size of the batches.
         """
         x = self._flat(batch.x)
-        known, position = self._draw(self._uniforms(self.evaluated(batch), training))
+        known, position = self._draw(self._uniforms(self.example_indices(batch), training))
         if batch.length is not None:
             real = self._real(batch)
             known &= real
-        logits = self.conditional_of(x, known, position, batch.condition, training)
+        logits = self.compute_conditional(x, known, position, batch.condition, training)
         value = tf.gather(x, position, axis=1, batch_dims=1)
         nats = -self.places * self.likelihood.log_prob(logits, value)
         if batch.length is not None:

@@ -68,22 +68,22 @@ class OrderedModel(AutoregressiveModel):
         self.order = checked
         self._places_of = np.argsort(checked)
 
-    def visited(self, x: Tensor) -> Tensor:
+    def to_model_order(self, x: Tensor) -> Tensor:
         return tf.gather(x, self.order, axis=1)
 
-    def unvisited(self, x: Tensor) -> Tensor:
+    def to_data_order(self, x: Tensor) -> Tensor:
         """What belongs to the places of the network, in the order of the data."""
         return tf.gather(x, self._places_of, axis=1)
 
     def call(self, inputs: Any, training: bool | None = None) -> Tensor:
         batch = unpack(inputs)
-        x = self.visited(batch.x)
-        return self.unvisited(self.parameters_of(x, batch.condition, training=training))
+        x = self.to_model_order(batch.x)
+        return self.to_data_order(self.compute_parameters(x, batch.condition, training=training))
 
-    def log_prob_map_of(self, batch: Batch, training: bool = False) -> Tensor:
+    def compute_log_prob_map(self, batch: Batch, training: bool = False) -> Tensor:
         self._check_length(batch.length, batch.x)  # of data that stream in
-        batch = batch._replace(x=self.visited(batch.x))
-        return self.unvisited(super().log_prob_map_of(batch, training))
+        batch = batch._replace(x=self.to_model_order(batch.x))
+        return self.to_data_order(super().compute_log_prob_map(batch, training))
 
     def sample(self, *args: Any, **kwargs: Any) -> np.ndarray:
         """Draws examples from the model; as for `AutoregressiveModel`, without `prompt`."""
@@ -106,7 +106,7 @@ class OrderedModel(AutoregressiveModel):
         write_archive(_OrderedSignatures(self).all, filepath, **kwargs)
 
     def locate_non_finite(self, batch: Batch) -> str:
-        return super().locate_non_finite(batch._replace(x=self.visited(batch.x)))
+        return super().locate_non_finite(batch._replace(x=self.to_model_order(batch.x)))
 
     def _check_prompt(self, prompt: Any, shape: tuple[int, ...]) -> np.ndarray:
         raise ValueError(
@@ -136,5 +136,7 @@ class _OrderedSignatures(Signatures):
 
     def _complete(self, values: Tensor, known: Tensor, *arguments: Tensor) -> dict[str, Tensor]:
         model = self.model
-        made = super()._complete(model.visited(values), model.visited(known), *arguments)
-        return {"samples": model.unvisited(made["samples"])}
+        made = super()._complete(
+            model.to_model_order(values), model.to_model_order(known), *arguments
+        )
+        return {"samples": model.to_data_order(made["samples"])}

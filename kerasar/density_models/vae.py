@@ -70,13 +70,13 @@ class VAEModel(EncodedModel):
 
     # On tensors, without checks.
 
-    def posterior_of(self, x: Tensor, training: bool = False) -> tuple[Tensor, Tensor]:
+    def compute_posterior(self, x: Tensor, training: bool = False) -> tuple[Tensor, Tensor]:
         """Mean and scale of q(z | x), each `(batch, *latent_shape)`."""
-        mean, raw = tf.split(self.code_of(x, training), 2, axis=-1)
+        mean, raw = tf.split(self.compute_code(x, training), 2, axis=-1)
         return mean, tf.nn.softplus(raw) + 1e-4
 
-    def latent_of(self, x: Tensor) -> Tensor:
-        return self.posterior_of(x)[0]
+    def compute_latent(self, x: Tensor) -> Tensor:
+        return self.compute_posterior(x)[0]
 
     def prior(self, seed: Tensor, examples: Tensor) -> Tensor:
         """The latents of the samples of a seed with these numbers, `(examples, *latent_shape)`."""
@@ -103,12 +103,12 @@ class VAEModel(EncodedModel):
         kl = tf.reduce_sum(kl, axis=list(range(1, len(kl.shape))))
         return log_prob, tf.cast(kl, log_prob.dtype)
 
-    def elbo_of(self, x: Tensor, mean: Tensor, scale: Tensor, noise: Tensor) -> Tensor:
+    def compute_elbo(self, x: Tensor, mean: Tensor, scale: Tensor, noise: Tensor) -> Tensor:
         """log p(x | z) - KL(q(z | x) ‖ p(z)), `(batch,)`."""
         log_prob, kl = self.bound_parts(x, mean, scale, noise)
         return log_prob - kl
 
-    def log_weight_of(self, x: Tensor, mean: Tensor, scale: Tensor, noise: Tensor) -> Tensor:
+    def compute_log_weight(self, x: Tensor, mean: Tensor, scale: Tensor, noise: Tensor) -> Tensor:
         """log p(x | z) p(z) / q(z | x), `(batch,)`: what the importance-weighted bound averages."""
         noise = tf.cast(noise, scale.dtype)
         z = mean + scale * noise
@@ -120,7 +120,9 @@ class VAEModel(EncodedModel):
 
     def served_log_prob(self, x: Tensor) -> Tensor:
         """What the signature `log_prob` gives: `elbo` with seed 0."""
-        return self.elbo_of(x, *self.posterior_of(x), self._noise(0, tf.range(tf.shape(x)[0]), 0))
+        return self.compute_elbo(
+            x, *self.compute_posterior(x), self._noise(0, tf.range(tf.shape(x)[0]), 0)
+        )
 
     # Training.
 
@@ -128,16 +130,16 @@ class VAEModel(EncodedModel):
         shape = (tf.shape(batch.x)[0], *self.latent_shape)
         noise = keras.random.normal(shape, seed=self.training_noise)
         log_prob, kl = self.bound_parts(
-            batch.x, *self.posterior_of(batch.x, training=True), noise, training=True
+            batch.x, *self.compute_posterior(batch.x, training=True), noise, training=True
         )
         self.kl_tracker.update_state(kl)
         steps = tf.cast(self.optimizer.iterations, kl.dtype)
         weight = tf.minimum(steps / max(self.warm_up, 1), 1.0) if self.warm_up else 1.0
         return tf.reduce_mean(weight * kl - log_prob), kl - log_prob
 
-    def nats(self, batch: Batch, training: bool) -> Tensor:
-        noise = self._noise(0, self.evaluated(batch), 0)
-        log_prob, kl = self.bound_parts(batch.x, *self.posterior_of(batch.x), noise)
+    def negative_log_likelihood(self, batch: Batch, training: bool) -> Tensor:
+        noise = self._noise(0, self.example_indices(batch), 0)
+        log_prob, kl = self.bound_parts(batch.x, *self.compute_posterior(batch.x), noise)
         self.kl_tracker.update_state(kl)
         return kl - log_prob
 
@@ -161,7 +163,7 @@ class VAEModel(EncodedModel):
         Raises:
             ValueError, TypeError: if the data do not fit the model.
         """
-        return self._bound("elbo", self.elbo_of, x, 1, seed, batch_size)
+        return self._bound("elbo", self.compute_elbo, x, 1, seed, batch_size)
 
     def log_prob(
         self, x: Any, num_samples: int = 64, seed: int = 0, batch_size: int = 128
@@ -182,7 +184,7 @@ class VAEModel(EncodedModel):
             ValueError, TypeError: if the data do not fit the model.
         """
         check_count(num_samples, "num_samples")
-        return self._bound("log_weight", self.log_weight_of, x, num_samples, seed, batch_size)
+        return self._bound("log_weight", self.compute_log_weight, x, num_samples, seed, batch_size)
 
     def log_prob_map(self, x: Any) -> NoReturn:
         """Raises: a bound of p(x) is no sum over events."""
@@ -220,7 +222,7 @@ class VAEModel(EncodedModel):
         def drawn(x: Tensor, posterior: Any, seed: Tensor, examples: Any, k: Tensor) -> Tensor:
             return function(x, *posterior, self._noise(seed, examples, k))
 
-        encoded, graph = self._graph("posterior", self.posterior_of), self._graph(name, drawn)
+        encoded, graph = self._graph("posterior", self.compute_posterior), self._graph(name, drawn)
         found = []
         for start in range(0, len(x), batch_size):
             part = tf.constant(x[start : start + batch_size])

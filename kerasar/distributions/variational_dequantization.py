@@ -43,11 +43,11 @@ class VariationalDequantization(Dequantization):
 
     def build(self, x_shape: Shape) -> None:
         self.flow.build(x_shape, x_shape)
-        if tuple(self.flow.transformed_shape(tuple(x_shape))) != tuple(x_shape):
+        if tuple(self.flow.forward_shape(tuple(x_shape))) != tuple(x_shape):
             raise ValueError(
                 f"Layer '{self.name}' draws one number of noise for each integer of an event of "
                 f"shape {tuple(x_shape[1:])}, but its bijections give "
-                f"{self.flow.transformed_shape(tuple(x_shape))[1:]}. Leave out FactorOut and "
+                f"{self.flow.forward_shape(tuple(x_shape))[1:]}. Leave out FactorOut and "
                 "Squeeze2D."
             )
 

@@ -119,10 +119,10 @@ class RowRecurrence(NamedTuple):
     connects: Tensor | None = None
 
 
-class Mixing(NamedTuple):
+class MixesPositions(NamedTuple):
     """Mixes positions in a way that is not causal or that has no step form."""
 
     reason: str
 
 
-Declaration = Pointwise | Taps | Recurrence | RowRecurrence | Mixing
+Declaration = Pointwise | Taps | Recurrence | RowRecurrence | MixesPositions

@@ -13,7 +13,7 @@ import keras
 from kerasar.density_models.autoregressive import AutoregressiveModel
 from kerasar.distributions.likelihoods import Categorical, Likelihood
 from kerasar.layers import CausalShift, StrictlyCausalConv1D
-from kerasar.models.parts.sequence_stem_and_head import SequenceEnds
+from kerasar.models.parts.sequence_stem_and_head import SequenceStemAndHead
 from kerasar.typing import Tensor
 
 _SKIPS = (None, "add", "concatenate")
@@ -47,7 +47,7 @@ def causal_conv_net(
                 f"{argument}={value!r}."
             )
     likelihood = Categorical() if likelihood is None else likelihood
-    ends = SequenceEnds(name, length, levels, likelihood, variables)
+    ends = SequenceStemAndHead(name, length, levels, likelihood, variables)
     h = ends.encoded(inputs, widths[0])
 
     if hide_present == "shift":  # from here on, step t knows only steps < t

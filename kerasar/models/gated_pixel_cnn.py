@@ -16,7 +16,7 @@ from kerasar.density_models.autoregressive import AutoregressiveModel
 from kerasar.distributions.likelihoods import Categorical, Likelihood
 from kerasar.layers import CausalShift, MaskedConv2D, VerticalConv2D
 from kerasar.models.parts.conditions import global_condition
-from kerasar.models.parts.image_stem_and_head import ImageEnds, ImageShape
+from kerasar.models.parts.image_stem_and_head import ImageShape, ImageStemAndHead
 from kerasar.typing import Tensor
 
 
@@ -44,7 +44,7 @@ def gated_pixel_cnn(
         `(batch, height, width, channels, parameters)`, or of each pixel.
     """
     likelihood = Categorical() if likelihood is None else likelihood
-    ends = ImageEnds("GatedPixelCNN", image_shape, levels, likelihood)
+    ends = ImageStemAndHead("GatedPixelCNN", image_shape, levels, likelihood)
     ends.check_widths(filters=filters, skip_filters=skip_filters, head_filters=head_filters)
     check_count(blocks, "blocks")
     if not isinstance(dilations, Sequence) or not dilations:

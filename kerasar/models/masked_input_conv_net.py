@@ -17,7 +17,7 @@ from kerasar.models.parts.masked_inputs import masked_inputs
 def masked_input_conv_net(
     length: int,
     levels: int,
-    told_position: bool = False,
+    with_position: bool = False,
     filters: tuple[int, int] = (32, 64),
     kernel_size: int = 5,
     hidden: int = 200,
@@ -26,7 +26,7 @@ def masked_input_conv_net(
 
     Returns:
         A functional model from integers `x` and Booleans `known`, `(batch, length)` (and, if
-        `told_position`, integers `position`, `(batch,)`), to logits `(batch, levels)`.
+        `with_position`, integers `position`, `(batch,)`), to logits `(batch, levels)`.
     """
     left = ((check_count(length, "length") - kernel_size + 1) // 2 - kernel_size + 1) // 2
     if left < 1:
@@ -35,7 +35,7 @@ def masked_input_conv_net(
             f"sequence of length={length}. It takes {3 * kernel_size + 1} steps, or a smaller "
             "kernel_size."
         )
-    inputs = masked_inputs((length,), told_position)
+    inputs = masked_inputs((length,), with_position)
     x = mask_and_values(**inputs, levels=levels)
     x = keras.layers.Conv1D(filters[0], kernel_size, activation="relu", name="conv1")(x)
     x = keras.layers.MaxPooling1D(2, name="pool1")(x)

@@ -13,7 +13,7 @@ from kerasar.models.parts.masked_inputs import masked_inputs
 def masked_input_le_net(
     image_shape: tuple[int, int, int],
     levels: int,
-    told_position: bool = False,
+    with_position: bool = False,
     filters: tuple[int, int] = (32, 64),
     kernel_sizes: tuple[int, int] = (3, 5),
     hidden: int = 512,
@@ -22,7 +22,7 @@ def masked_input_le_net(
 
     Returns:
         A functional model from integers `x` and Booleans `known`, `(batch, *image_shape)` (and, if
-        `told_position`, integers `position`, `(batch,)`), to logits `(batch, levels)`.
+        `with_position`, integers `position`, `(batch,)`), to logits `(batch, levels)`.
     """
     for size in image_shape[:2]:
         left = (check_count(size, "image_shape") - kernel_sizes[0] + 1) // 2 - kernel_sizes[1] + 1
@@ -32,7 +32,7 @@ def masked_input_le_net(
                 f"of {image_shape[0]} × {image_shape[1]} pixels. It takes at least "
                 f"{2 * kernel_sizes[1] + kernel_sizes[0] - 1} each way, or smaller kernel_sizes."
             )
-    inputs = masked_inputs(image_shape, told_position)
+    inputs = masked_inputs(image_shape, with_position)
     x = mask_and_values(**inputs, levels=levels)
     x = keras.layers.Conv2D(filters[0], kernel_sizes[0], name="conv1")(x)
     x = keras.layers.MaxPooling2D(2, name="pool")(x)

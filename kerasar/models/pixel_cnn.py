@@ -12,7 +12,7 @@ from kerasar.checks import check_count
 from kerasar.density_models.autoregressive import AutoregressiveModel
 from kerasar.distributions.likelihoods import Categorical, Likelihood
 from kerasar.layers import MaskedConv2D
-from kerasar.models.parts.image_stem_and_head import ImageEnds, ImageShape
+from kerasar.models.parts.image_stem_and_head import ImageShape, ImageStemAndHead
 
 
 def pixel_cnn(
@@ -33,7 +33,7 @@ def pixel_cnn(
         each value, `(batch, height, width, channels, parameters)`, or of each pixel.
     """
     likelihood = Categorical() if likelihood is None else likelihood
-    ends = ImageEnds("PixelCNN", image_shape, levels, likelihood)
+    ends = ImageStemAndHead("PixelCNN", image_shape, levels, likelihood)
     ends.check_widths(filters=filters, head_filters=head_filters)
     check_count(blocks, "blocks")
     h = MaskedConv2D(2 * filters, first_kernel_size, mask="A", colours=ends.colours, name="first")(

@@ -2,7 +2,7 @@
 
 from kerasar.density_models.autoencoder import AutoencoderModel
 from kerasar.distributions.likelihoods import Likelihood
-from kerasar.models.parts.latent_encoder_decoder import LatentEnds
+from kerasar.models.parts.latent_encoder_decoder import LatentCoder
 
 
 def PixelCNNAutoencoder(
@@ -42,6 +42,6 @@ def PixelCNNAutoencoder(
         Van den Oord, Kalchbrenner, Vinyals, Espeholt, Graves & Kavukcuoglu. Conditional Image
         Generation with PixelCNN Decoders. NIPS 2016, section 2.4. https://arxiv.org/abs/1606.05328
     """
-    ends = LatentEnds("PixelCNNAutoencoder", image_shape, levels, latent_shape, encoder_filters)
+    ends = LatentCoder("PixelCNNAutoencoder", image_shape, levels, latent_shape, encoder_filters)
     decoder = ends.decoder(likelihood, filters, blocks, kernel_size, first_kernel_size)
     return AutoencoderModel(ends.encoder(), decoder, name="pixel_cnn_autoencoder")

@@ -16,7 +16,7 @@ from kerasar.density_models.autoregressive import AutoregressiveModel
 from kerasar.distributions.likelihoods import Categorical, Likelihood
 from kerasar.layers import DiagonalBiLSTM, MaskedConv2D, RowLSTM
 from kerasar.layers.image_lstm import ImageLSTM
-from kerasar.models.parts.image_stem_and_head import ImageEnds, ImageShape
+from kerasar.models.parts.image_stem_and_head import ImageShape, ImageStemAndHead
 
 #: For each cell its layer, and the width of the convolution that brings the input to its state.
 _CELLS: dict[str, tuple[type[ImageLSTM], int]] = {
@@ -48,7 +48,7 @@ def pixel_rnn(
         raise ValueError(f"cell must be one of {list(_CELLS)}, but got {cell!r}.{hint}")
     check_count(layers, "layers")
     likelihood = Categorical() if likelihood is None else likelihood
-    ends = ImageEnds("PixelRNN", image_shape, levels, likelihood)
+    ends = ImageStemAndHead("PixelRNN", image_shape, levels, likelihood)
     ends.check_widths(units=units, head_filters=head_filters)
     lstm, width = _CELLS[cell]
     parts = 4 * lstm.directions  # three gates and the content

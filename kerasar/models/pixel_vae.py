@@ -2,7 +2,7 @@
 
 from kerasar.density_models.vae import VAEModel
 from kerasar.distributions.likelihoods import Likelihood
-from kerasar.models.parts.latent_encoder_decoder import LatentEnds
+from kerasar.models.parts.latent_encoder_decoder import LatentCoder
 
 
 def PixelVAE(
@@ -43,6 +43,6 @@ def PixelVAE(
         Gulrajani, Kumar, Ahmed, Taiga, Visin, Vazquez & Courville. PixelVAE: A Latent Variable
         Model for Natural Images. ICLR 2017, section 3. https://arxiv.org/abs/1611.05013
     """
-    ends = LatentEnds("PixelVAE", image_shape, levels, latent_shape, encoder_filters)
+    ends = LatentCoder("PixelVAE", image_shape, levels, latent_shape, encoder_filters)
     decoder = ends.decoder(likelihood, filters, blocks, kernel_size, first_kernel_size)
     return VAEModel(ends.encoder(numbers=2), decoder, warm_up, name="pixel_vae")

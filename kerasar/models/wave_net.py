@@ -14,7 +14,7 @@ from kerasar.density_models.autoregressive import AutoregressiveModel
 from kerasar.distributions.likelihoods import Categorical, Likelihood
 from kerasar.layers import CausalShift
 from kerasar.models.parts.conditions import global_condition
-from kerasar.models.parts.sequence_stem_and_head import SequenceEnds
+from kerasar.models.parts.sequence_stem_and_head import SequenceStemAndHead
 from kerasar.typing import Tensor
 
 _UPSAMPLING = ("repeat", "learned")
@@ -49,7 +49,7 @@ def wave_net(
     for name, size in sizes.items():
         check_count(size, name)
     likelihood = Categorical() if likelihood is None else likelihood
-    ends = SequenceEnds("WaveNet", length, levels, likelihood, variables)
+    ends = SequenceStemAndHead("WaveNet", length, levels, likelihood, variables)
     given = global_condition("WaveNet", classes, global_features, filters, places=1)
     given |= _local_condition(length, filters, local_features, hop, upsampling)
 

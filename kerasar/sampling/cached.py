@@ -10,9 +10,9 @@ import tensorflow as tf
 from kerasar.causality.condition_limits import open_length
 from kerasar.sampling.cached_image import cached_image
 from kerasar.sampling.cached_sequence import cached_sequence
-from kerasar.sampling.draft import Draft, Options, flat_parameters
-from kerasar.stepwise import NoStepForm, step_form
-from kerasar.stepwise.raster_steps import RasterSteps
+from kerasar.sampling.draft import Options, PartialBatch, flat_parameters
+from kerasar.stepwise import NotSteppable, step_form
+from kerasar.stepwise.raster_steps import RasterProgram
 from kerasar.typing import Shape, Tensor
 
 #: How far the check of a new sampler goes, in positions.
@@ -22,14 +22,14 @@ _CHECKED = 512
 def cached(
     model: Any,
     steps: Any,
-    draft: Draft,
+    draft: PartialBatch,
     options: Options,
     shape: Any,
     compiled: bool,
     **kwargs: Any,
 ) -> Tensor:
     """Fills in the unknown values with the network's step form; all as graph operations."""
-    if isinstance(steps, RasterSteps):
+    if isinstance(steps, RasterProgram):
         size = (shape[0], shape[1])
         return cached_image(model, steps, draft, options, size, compiled, **kwargs)
     return cached_sequence(model, steps, draft, options, compiled, **kwargs)
@@ -46,7 +46,7 @@ class CachedSampler:
         model: an `AutoregressiveDensity`.
 
     Raises:
-        NoStepForm: naming the layer that cannot be run step by step.
+        NotSteppable: naming the layer that cannot be run step by step.
         RuntimeError: if the step form differs from the network, which is an error in a layer's
             declaration.
     """
@@ -63,7 +63,7 @@ class CachedSampler:
 
     def run(
         self,
-        draft: Draft,
+        draft: PartialBatch,
         options: Options,
         shape: tuple[int, ...],
         jit_compile: bool | None = None,
@@ -95,7 +95,9 @@ class CachedSampler:
             )
         return self._plain[shape]
 
-    def _run_compiled(self, draft: Draft, options: Options, shape: tuple[int, ...]) -> Tensor:
+    def _run_compiled(
+        self, draft: PartialBatch, options: Options, shape: tuple[int, ...]
+    ) -> Tensor:
         """Pads the batch to a size that is compiled already, or that serves others too."""
         count = int(draft.values.shape[0])
         kind = (shape, tuple(option is None for option in options))
@@ -113,11 +115,11 @@ class CachedSampler:
         """The loop, compiled; examples are shared out, for a compiled loop runs on one core."""
 
         @tf.function(jit_compile=True, autograph=False)
-        def loop(draft: Draft, options: Options) -> Tensor:
+        def loop(draft: PartialBatch, options: Options) -> Tensor:
             return cached(self.model, self.steps, draft, options, shape, compiled=True)
 
         @tf.function(autograph=False)
-        def loops(draft: Draft, options: Options) -> Tensor:
+        def loops(draft: PartialBatch, options: Options) -> Tensor:
             share = draft.values.shape[0] // parts
             done = []
             for number in range(parts):
@@ -180,10 +182,10 @@ class CachedSampler:
             )
 
 
-def _draft(x: np.ndarray, condition: Any, event_rank: int) -> Draft:
+def _draft(x: np.ndarray, condition: Any, event_rank: int) -> PartialBatch:
     event = x.shape[x.ndim - event_rank :]
     flat = tf.constant(x.reshape(len(x), -1, *event))
-    return Draft(
+    return PartialBatch(
         values=flat,
         known=tf.ones(flat.shape, tf.bool),
         seeds=tf.zeros((len(x),), tf.uint32),
@@ -211,4 +213,4 @@ def _pad(part: Tensor, missing: int) -> Tensor:
     return tf.concat([part, tf.repeat(part[-1:], missing, axis=0)], axis=0)
 
 
-__all__ = ["CachedSampler", "NoStepForm", "cached"]
+__all__ = ["CachedSampler", "NotSteppable", "cached"]

@@ -4,17 +4,17 @@ from typing import Any
 
 import tensorflow as tf
 
-from kerasar.sampling.draft import Draft, Options, noise_at
+from kerasar.sampling.draft import Options, PartialBatch, noise_at
 from kerasar.sampling.loops import pick, while_loop
-from kerasar.stepwise.raster_steps import RasterSteps
+from kerasar.stepwise.raster_steps import RasterProgram
 from kerasar.stepwise.rings import ArrayRing, TensorRing
 from kerasar.typing import Tensor
 
 
 def cached_image(
     model: Any,
-    steps: RasterSteps,
-    draft: Draft,
+    steps: RasterProgram,
+    draft: PartialBatch,
     options: Options,
     size: tuple[Tensor, Tensor],
     compiled: bool,
@@ -42,7 +42,7 @@ def cached_image(
     by_value = likelihood.event_rank == 0
     # Values are events of their own; all channels of a pixel stand at consecutive places.
     per_pixel = channels if by_value else 1
-    run = steps.begin(
+    run = steps.bind(
         batch,
         (height, width),
         model.condition_tensors(draft.condition),
@@ -98,7 +98,9 @@ def cached_image(
         first = y * width * per_pixel
         noise = noise_at(likelihood, draft, first + tf.range(width * per_pixel), parameters)
         noise = tf.reshape(noise, tf.concat([[width, per_pixel], tf.shape(noise)[1:]], 0))
-        noise = tf.ensure_shape(noise, (None, per_pixel, static[0], likelihood.draws(parameters)))
+        noise = tf.ensure_shape(
+            noise, (None, per_pixel, static[0], likelihood.num_uniforms(parameters))
+        )
         last = tf.zeros(tf.stack([batch, 1, 1, channels]), x.dtype)
         state = run.start_pixels()
         for column in range(steps.plan.line.start, 0):

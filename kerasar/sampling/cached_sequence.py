@@ -4,10 +4,10 @@ from typing import Any
 
 import tensorflow as tf
 
-from kerasar.sampling.draft import Draft, Options, noise_at
+from kerasar.sampling.draft import Options, PartialBatch, noise_at
 from kerasar.sampling.loops import by_place, pick, while_loop
 from kerasar.stepwise.rings import ArrayRing, TensorRing
-from kerasar.stepwise.sequence_steps import SequenceSteps
+from kerasar.stepwise.sequence_steps import SequenceProgram
 from kerasar.typing import Tensor
 
 #: Noise is made for so many positions at once: long enough to be cheap, short enough to be small.
@@ -16,8 +16,8 @@ _BLOCK = 64
 
 def cached_sequence(
     model: Any,
-    steps: SequenceSteps,
-    draft: Draft,
+    steps: SequenceProgram,
+    draft: PartialBatch,
     options: Options,
     compiled: bool,
     record: bool = False,
@@ -41,7 +41,7 @@ def cached_sequence(
     length = draft.values.shape[1] if compiled else shape[1]
     event = draft.values.shape[2:]
     x = steps.graph.x
-    run = steps.begin(
+    run = steps.bind(
         batch,
         length,
         model.condition_tensors(draft.condition),

@@ -9,7 +9,7 @@ from kerasar.noise import uniforms
 from kerasar.typing import Tensor
 
 
-class Draft(NamedTuple):
+class PartialBatch(NamedTuple):
     """A batch to be completed. Prompts, masks and conditions all enter here.
 
     Places are flattened in raster order, which is the autoregressive order: `(batch, places,
@@ -36,31 +36,33 @@ class Options(NamedTuple):
     top_p: Tensor | None = None
 
 
-def noise_at(likelihood: Likelihood, draft: Draft, positions: Tensor, parameters: int) -> Tensor:
+def noise_at(
+    likelihood: Likelihood, draft: PartialBatch, positions: Tensor, parameters: int
+) -> Tensor:
     """The noise of each example at some positions, `(positions, batch, draws)`.
 
     A scalar position gives `(batch, draws)`.
     """
     if positions.shape.rank:
         positions = positions[:, None]
-    drawn = uniforms(draft.seeds, draft.examples, positions, likelihood.draws(parameters))
+    drawn = uniforms(draft.seeds, draft.examples, positions, likelihood.num_uniforms(parameters))
     return likelihood.noise(drawn)
 
 
-def bend(likelihood: Likelihood, parameters: Tensor, options: Options) -> Tensor:
+def apply_options(likelihood: Likelihood, parameters: Tensor, options: Options) -> Tensor:
     """The parameters after temperature, then top-k and top-p: what both of them keep."""
     if options.temperature is not None:
-        parameters = likelihood.temper(parameters, options.temperature)
+        parameters = likelihood.apply_temperature(parameters, options.temperature)
     if options.top_k is not None or options.top_p is not None:
-        parameters = likelihood.truncate(parameters, options.top_k, options.top_p)
+        parameters = likelihood.apply_top_k_top_p(parameters, options.top_k, options.top_p)
     return parameters
 
 
-def flat_parameters(model: Any, draft: Draft, data_shape: Tensor) -> Tensor:
+def flat_parameters(model: Any, draft: PartialBatch, data_shape: Tensor) -> Tensor:
     """The full network's output on a draft, `(batch, places, …)`."""
     x = tf.reshape(draft.values, tf.concat([tf.shape(draft.values)[:1], data_shape], 0))
     x = tf.ensure_shape(x, (None, *model.data_shape))
-    parameters = model.parameters_of(x, draft.condition, training=False)
+    parameters = model.compute_parameters(x, draft.condition, training=False)
     rank = draft.values.shape.rank - 2  # axes of an event
     tail = parameters.shape[len(model.data_shape) + 1 - rank :]
     return tf.reshape(parameters, (tf.shape(x)[0], -1, *tail))

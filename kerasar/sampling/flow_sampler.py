@@ -96,7 +96,7 @@ class FlowSampler:
     def _draw(
         self, examples: Tensor, seed: Tensor, temperature: Tensor, condition: Tensor | None
     ) -> Tensor:
-        return samples_of(self.model, examples, seed, temperature, condition)
+        return compute_samples(self.model, examples, seed, temperature, condition)
 
     def _on_cores(self, shares: tuple[int, int]) -> Any:
         """Compiled for that many cores and examples on each: a compiled loop runs on one core.
@@ -140,7 +140,7 @@ def _shares(count: int, cores: int) -> tuple[int, int]:
     return cores, -(-share // unit) * unit
 
 
-def samples_of(
+def compute_samples(
     model: Any, examples: Tensor, seed: Tensor, temperature: Tensor, condition: Tensor | None
 ) -> Tensor:
     """The samples of a seed with these numbers, as graph operations; `(examples, *event)`."""

@@ -9,8 +9,8 @@ import tensorflow as tf
 
 from kerasar.checks import check_count
 from kerasar.noise import fold_in
-from kerasar.sampling.cached import CachedSampler, NoStepForm, cached
-from kerasar.sampling.draft import Draft, Options
+from kerasar.sampling.cached import CachedSampler, NotSteppable, cached
+from kerasar.sampling.draft import Options, PartialBatch
 from kerasar.sampling.parallel import parallel
 from kerasar.sampling.progress import Progress
 from kerasar.sampling.sequential import sequential
@@ -42,7 +42,7 @@ def check_options(
         raise ValueError(f"top_p must lie in (0, 1], but got {top_p!r}.")
     if top_k is not None or top_p is not None:
         # Likelihoods without single likeliest values refuse here, before any work.
-        model.likelihood.truncate(
+        model.likelihood.apply_top_k_top_p(
             tf.zeros((1, model.network.output_shape[-1])), top_k=top_k, top_p=top_p
         )
     return Options(
@@ -78,7 +78,7 @@ def check_method(model: Any, method: str | None) -> str:
     if method in (None, "cached"):
         try:
             cached_sampler(model)
-        except NoStepForm as reason:
+        except NotSteppable as reason:
             if method is None:
                 return "parallel"
             raise ValueError(
@@ -95,7 +95,9 @@ def cached_sampler(model: Any) -> CachedSampler:
     return model.sampling_graphs[CachedSampler]
 
 
-def best_graph(model: Any, draft: Draft, options: Options, data_shape: Tensor) -> Tensor:
+def exportable_sampler(
+    model: Any, draft: PartialBatch, options: Options, data_shape: Tensor
+) -> Tensor:
     """The model's best sampler as graph operations on a draft of any size, for a SavedModel."""
     if check_method(model, None) == "cached":
         steps = cached_sampler(model).steps
@@ -148,7 +150,7 @@ def generate(
             chunk = slice(start, start + chunk_size)
             some = rows[chunk]
             flat = (len(some), places, *event)
-            draft = Draft(
+            draft = PartialBatch(
                 values=tf.constant(values[some].reshape(flat)),
                 known=tf.constant(known[some].reshape(flat)),
                 seeds=_seeds(seed, versions[chunk]),
@@ -171,7 +173,7 @@ def _seeds(seed: int, versions: np.ndarray) -> Tensor:
 def _complete(
     model: Any,
     method: str | Callable[..., Tensor],
-    draft: Draft,
+    draft: PartialBatch,
     options: Options,
     shape: tuple[int, ...],
     jit_compile: bool | None,

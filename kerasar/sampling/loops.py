@@ -4,7 +4,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from kerasar.sampling.draft import Options, bend
+from kerasar.sampling.draft import Options, apply_options
 from kerasar.stepwise.loops import while_loop as while_loop
 from kerasar.typing import Tensor
 
@@ -13,7 +13,7 @@ def pick(
     model: Any, parameters: Tensor, noise: Tensor, options: Options, given: Tensor, known: Tensor
 ) -> Tensor:
     """The event at one position: what is known, else a draw. All `(batch, *event)`."""
-    parameters = bend(model.likelihood, parameters, options)
+    parameters = apply_options(model.likelihood, parameters, options)
     drawn = model.likelihood.sample(parameters, noise)
     return tf.where(known, given, tf.cast(drawn, given.dtype))
 

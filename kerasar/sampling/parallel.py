@@ -17,11 +17,11 @@ from typing import Any
 
 import tensorflow as tf
 
-from kerasar.sampling.draft import Draft, Options, bend, flat_parameters, noise_at
+from kerasar.sampling.draft import Options, PartialBatch, apply_options, flat_parameters, noise_at
 from kerasar.typing import Tensor
 
 
-def parallel(model: Any, draft: Draft, options: Options, data_shape: Tensor) -> Tensor:
+def parallel(model: Any, draft: PartialBatch, options: Options, data_shape: Tensor) -> Tensor:
     """Fills in all unknown values; all as graph operations. Arguments as for `sequential`."""
     likelihood = model.likelihood
     places = tf.shape(draft.values)[1]
@@ -30,7 +30,7 @@ def parallel(model: Any, draft: Draft, options: Options, data_shape: Tensor) -> 
 
     def redraw(count: Tensor, values: Tensor, _: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         parameters = flat_parameters(model, draft._replace(values=values), data_shape)
-        parameters = bend(likelihood, parameters, options)
+        parameters = apply_options(likelihood, parameters, options)
         events = tf.cast(likelihood.sample(parameters, noise), values.dtype)
         events = tf.where(draft.known, values, events)
         return count + 1, events, tf.reduce_any(tf.not_equal(events, values))

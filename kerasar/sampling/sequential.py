@@ -7,12 +7,17 @@ from typing import Any
 
 import tensorflow as tf
 
-from kerasar.sampling.draft import Draft, Options, bend, flat_parameters, noise_at
+from kerasar.sampling.draft import Options, PartialBatch, apply_options, flat_parameters, noise_at
 from kerasar.typing import Tensor
 
 
 def sequential(
-    model: Any, draft: Draft, options: Options, data_shape: Tensor, start: Tensor, stop: Tensor
+    model: Any,
+    draft: PartialBatch,
+    options: Options,
+    data_shape: Tensor,
+    start: Tensor,
+    stop: Tensor,
 ) -> Tensor:
     """Fills in the unknown values at positions `start` … `stop - 1`; all as graph operations.
 
@@ -30,7 +35,7 @@ def sequential(
 
     def body(position: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         parameters = flat_parameters(model, draft._replace(values=values), data_shape)
-        parameters = bend(likelihood, tf.gather(parameters, position, axis=1), options)
+        parameters = apply_options(likelihood, tf.gather(parameters, position, axis=1), options)
         noise = noise_at(likelihood, draft, position, parameters.shape[-1])
         event = tf.cast(likelihood.sample(parameters, noise), values.dtype)
         places = tf.range(tf.shape(values)[1])

@@ -12,8 +12,8 @@ from typing import Any
 import tensorflow as tf
 
 from kerasar.noise import fold_in
-from kerasar.sampling.draft import Draft, Options
-from kerasar.sampling.generate import best_graph, check_method
+from kerasar.sampling.draft import Options, PartialBatch
+from kerasar.sampling.generate import check_method, exportable_sampler
 from kerasar.serving.archive import Endpoint, write_archive
 from kerasar.training.batches import Batch
 from kerasar.training.density_model import value_assertions
@@ -75,7 +75,7 @@ class Signatures:
     def log_prob(self, x: Tensor, *conditions: Tensor) -> dict[str, Tensor]:
         with tf.control_dependencies(value_assertions(x, self.model.data_levels)):
             batch = Batch(tf.identity(x), self._named(conditions, tf.shape(x)))
-        terms = self.model.log_prob_map_of(batch)
+        terms = self.model.compute_log_prob_map(batch)
         total = tf.reduce_sum(terms, axis=list(range(1, len(terms.shape))))
         return {"log_prob": total, "log_prob_map": terms}
 
@@ -161,7 +161,7 @@ class Signatures:
             examples = tf.range(shape[0])
         known_event = self.model.data_shape[len(self.model.data_shape) - self.event_rank :]
         static = (None, None, *(known_event if self.event_rank else ()))
-        draft = Draft(
+        draft = PartialBatch(
             values=tf.ensure_shape(tf.reshape(values, flat), static),
             known=tf.ensure_shape(tf.reshape(known, flat), static),
             seeds=fold_in(seed, tf.zeros_like(examples)),
@@ -183,9 +183,9 @@ class Signatures:
             )
         return {"samples": tf.reshape(completed, shape)}
 
-    def completed(self, draft: Draft, options: Options, data_shape: Tensor) -> Tensor:
+    def completed(self, draft: PartialBatch, options: Options, data_shape: Tensor) -> Tensor:
         """The model's sampler as graph operations."""
-        return best_graph(self.model, draft, options, data_shape)
+        return exportable_sampler(self.model, draft, options, data_shape)
 
     def _named(self, conditions: tuple[Tensor, ...], shape: Tensor) -> dict[str, Tensor] | None:
         """The conditions by name, checked against data of that shape."""

@@ -47,7 +47,7 @@ class _Signatures:
         return {"log_prob": self.model.served_log_prob(self._checked(x))}
 
     def encode(self, x: Tensor) -> dict[str, Tensor]:
-        return {"latent": self.model.latent_of(self._checked(x))}
+        return {"latent": self.model.compute_latent(self._checked(x))}
 
     def decode(self, latent: Tensor, *options: Tensor) -> dict[str, Tensor]:
         count = tf.shape(latent)[0]

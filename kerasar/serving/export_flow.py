@@ -5,7 +5,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from kerasar.sampling.flow_sampler import samples_of
+from kerasar.sampling.flow_sampler import compute_samples
 from kerasar.serving.archive import Endpoint, write_archive
 from kerasar.training.batches import Batch
 from kerasar.training.density_model import value_assertions
@@ -56,7 +56,9 @@ class _Signatures:
 
     def latent(self, x: Tensor, *conditions: Tensor) -> dict[str, Tensor]:
         x, condition = self._checked(x, conditions)
-        z, _ = self.model.latent_of(self.model.centred(x), condition, training=False)
+        z, _ = self.model.compute_latent(
+            self.model.dequantize_midpoint(x), condition, training=False
+        )
         return {"latent": tf.cast(z, tf.float32)}
 
     def sample(
@@ -77,7 +79,7 @@ class _Signatures:
             examples = tf.range(num_samples)
         dtype = self.model.bijection.flow_dtype
         condition = self._condition(conditions, num_samples)
-        drawn = samples_of(self.model, examples, seed, tf.cast(temperature, dtype), condition)
+        drawn = compute_samples(self.model, examples, seed, tf.cast(temperature, dtype), condition)
         return {"samples": drawn if drawn.dtype.is_integer else tf.cast(drawn, tf.float32)}
 
     def _checked(self, x: Tensor, conditions: tuple[Tensor, ...]) -> tuple[Tensor, Tensor | None]:

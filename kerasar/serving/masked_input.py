@@ -4,7 +4,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from kerasar.sampling.draft import Draft, Options
+from kerasar.sampling.draft import Options, PartialBatch
 from kerasar.serving.archive import Endpoint, write_archive
 from kerasar.serving.export import Signatures
 from kerasar.typing import Tensor
@@ -28,7 +28,7 @@ class _MaskedInputSignatures(Signatures):
         found.pop("continuation", None)
         return found
 
-    def completed(self, draft: Draft, options: Options, data_shape: Tensor) -> Tensor:
+    def completed(self, draft: PartialBatch, options: Options, data_shape: Tensor) -> Tensor:
         sampler = self.model.sampler(None)
         turns = tf.constant(0), tf.constant(self.model.places)
         return sampler(self.model, draft, options, data_shape, *turns)

@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 import keras
 import tensorflow as tf
 
+from kerasar.causality.analysis import Reading
 from kerasar.causality.graph import Edge, Node
-from kerasar.causality.reading import Reading
 from kerasar.layers.protocol import Declaration, Taps
 from kerasar.typing import Tensor
 

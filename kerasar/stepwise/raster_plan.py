@@ -7,13 +7,13 @@ part of a convolution that reads finished rows is summed for the whole row too, 
 
 import dataclasses
 
+from kerasar.causality.analysis import Reading
 from kerasar.causality.graph import Edge, Node
-from kerasar.causality.reading import Reading
 from kerasar.layers.protocol import Declaration, Recurrence, RowRecurrence, Taps
 from kerasar.stepwise.line import Job, Line
 
 
-class NoStepForm(ValueError):
+class NotSteppable(ValueError):
     """The network is causal, but the engine cannot run it step by step."""
 
 
@@ -49,9 +49,11 @@ class RasterPlan:
 
 
 def assert_known(node: Node, declared: Declaration | None) -> None:
-    """Raises `NoStepForm` for a node of which nothing is known."""
+    """Raises `NotSteppable` for a node of which nothing is known."""
     if declared is None:
-        raise NoStepForm(f"layer '{node.name}' ({type(node.operation).__name__}) declares nothing")
+        raise NotSteppable(
+            f"layer '{node.name}' ({type(node.operation).__name__}) declares nothing"
+        )
 
 
 def latest_row(reading: Reading, edge: Edge) -> int:
@@ -74,7 +76,7 @@ def plan_raster(reading: Reading) -> RasterPlan:
     """Plans an image network.
 
     Raises:
-        NoStepForm: naming the layer that has no step form.
+        NotSteppable: naming the layer that has no step form.
     """
     graph = reading.graph
     nodes = [node for node in graph.nodes if node in reading.declarations]
@@ -107,7 +109,7 @@ def plan_raster(reading: Reading) -> RasterPlan:
     )
     for job in line.jobs:
         if isinstance(job.declared, RowRecurrence) and line.lead[job.node.outputs[0]] != 0:
-            raise NoStepForm(f"layer '{job.node.name}' stands before a shift")
+            raise NotSteppable(f"layer '{job.node.name}' stands before a shift")
     row_lead, depth, collected = _rows(reading, nodes, line, on_line)
     row_nodes = [
         node
@@ -139,14 +141,14 @@ def _on_line(reading: Reading, nodes: list[Node]) -> set[Edge]:
         declared = reading.declarations[node]
         assert_known(node, declared)
         if isinstance(declared, Recurrence):
-            raise NoStepForm(f"layer '{node.name}' is a recurrence over a sequence")
+            raise NotSteppable(f"layer '{node.name}' is a recurrence over a sequence")
         if isinstance(declared, RowRecurrence) and latest_row(reading, node.inputs[0]) < 0:
-            raise NoStepForm(f"layer '{node.name}' runs over rows that are finished already")
+            raise NotSteppable(f"layer '{node.name}' runs over rows that are finished already")
         for edge, row, _ in reads_of(node, declared):
             if edge not in reading.tainted or row + latest_row(reading, edge) < 0:
                 continue
             if row != 0:
-                raise NoStepForm(
+                raise NotSteppable(
                     f"layer '{node.name}' looks down by {row} row(s) into the row being drawn"
                 )
             needed.add(edge)
@@ -191,7 +193,7 @@ def _rows(
         for edge in node.outputs:
             lead[edge] = own
         if own + latest_row(reading, node.outputs[0]) >= 0:
-            raise NoStepForm(f"layer '{node.name}' is needed before its rows are drawn")
+            raise NotSteppable(f"layer '{node.name}' is needed before its rows are drawn")
         for edge, row, _ in reads:
             want(edge, pad, own + row)
     if graph.x in lead:

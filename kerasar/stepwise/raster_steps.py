@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from kerasar.causality.analysis import Reading
 from kerasar.causality.graph import Edge, Node
-from kerasar.causality.reading import Reading
 from kerasar.layers.linear_taps import weighted_sum
 from kerasar.layers.protocol import RowRecurrence, Taps
 from kerasar.stepwise.line import Job, LineState, tap_matrix
@@ -16,29 +16,29 @@ from kerasar.stepwise.sequence_steps import untainted
 from kerasar.typing import Tensor
 
 
-class RasterSteps:
+class RasterProgram:
     """A causal image network, ready to be run pixel by pixel.
 
     Args:
         reading: of a network that `check_causal` accepts.
 
     Raises:
-        NoStepForm: naming the layer that has no step form.
+        NotSteppable: naming the layer that has no step form.
     """
 
     def __init__(self, reading: Reading) -> None:
         self.reading, self.graph = reading, reading.graph
         self.plan = plan_raster(reading)
 
-    def begin(
+    def bind(
         self,
         batch: Tensor,
         size: tuple[Tensor, Tensor],
         conditions: list[Tensor],
         rings: Rings,
-    ) -> "RasterRun":
+    ) -> "RasterExecution":
         """Everything that is computed once: conditions, weights; call it outside the loops."""
-        return RasterRun(self.plan, batch, size, untainted(self.reading, conditions), rings)
+        return RasterExecution(self.plan, batch, size, untainted(self.reading, conditions), rings)
 
 
 class Row(NamedTuple):
@@ -60,7 +60,7 @@ class Above(NamedTuple):
 RowsState = dict[tuple[Edge, float], list[Tensor]]
 
 
-class RasterRun:
+class RasterExecution:
     """One run of the step form; states go from row to row and from pixel to pixel."""
 
     def __init__(

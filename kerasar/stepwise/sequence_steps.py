@@ -4,8 +4,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from kerasar.causality.analysis import Reading
 from kerasar.causality.graph import Edge
-from kerasar.causality.reading import Reading
 from kerasar.layers.protocol import Taps
 from kerasar.stepwise.line import Job, Line, sequence_jobs
 from kerasar.stepwise.loops import while_loop
@@ -13,7 +13,7 @@ from kerasar.stepwise.rings import Rings
 from kerasar.typing import Tensor
 
 
-class SequenceSteps:
+class SequenceProgram:
     """A causal sequence network, ready to be run step by step.
 
     Args:
@@ -32,19 +32,19 @@ class SequenceSteps:
                 growth[edge] = growth[source] + (grow[0] if grow else 0)
         self.line = Line(jobs, self.graph.x, [self.graph.output], growth, 1)
 
-    def begin(
+    def bind(
         self, batch: Tensor, length: Tensor, conditions: list[Tensor], rings: Rings
-    ) -> "SequenceRun":
+    ) -> "SequenceExecution":
         """Everything that is computed once: conditions, weights; call it outside the loop."""
-        return SequenceRun(self, batch, length, untainted(self.reading, conditions), rings)
+        return SequenceExecution(self, batch, length, untainted(self.reading, conditions), rings)
 
 
-class SequenceRun:
+class SequenceExecution:
     """One run of the step form; only `state` changes from step to step."""
 
     def __init__(
         self,
-        steps: SequenceSteps,
+        steps: SequenceProgram,
         batch: Tensor,
         length: Tensor,
         known: dict[Edge, Tensor],

@@ -8,7 +8,7 @@ Each raises an AssertionError that says what broke, so they serve in pytest and 
         check_layer(MyLayer(8), np.random.rand(4, 10, 3).astype("float32"), tmp_path)
 """
 
-from kerasar.causality.randomise import randomise as randomise
+from kerasar.causality.randomize import randomize as randomize
 from kerasar.testing.bijection import check_bijection as check_bijection
 from kerasar.testing.causal_by_probe import check_causal_by_probe as check_causal_by_probe
 from kerasar.testing.frequencies import check_frequencies as check_frequencies

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from kerasar.causality.randomise import randomise
+from kerasar.causality.randomize import randomize
 from kerasar.layers import Bijection
 from kerasar.typing import Tensor
 
@@ -50,7 +50,7 @@ def check_bijection(
     assert len(x) > 1, "pass at least 2 examples, to see the batch axis"
     if not layer.built:
         layer.build(x.shape, None if condition is None else condition.shape)
-        randomise(layer)
+        randomize(layer)
     for policy in ("float64", "float32", "mixed_bfloat16"):
         flow_dtype = "float64" if policy == "float64" else "float32"
         given = None if condition is None else condition.astype(flow_dtype)
@@ -97,7 +97,7 @@ def _check_round_trips(copy: _Directions, x: NDArray[Any], policy: str) -> None:
     for name, part in volumes.items():
         assert part.shape == (len(x),), f"{copy.where}{name} is {part.shape}, not {(len(x),)}"
     same = z.shape == x.shape and np.abs(z - x).max() < 1e-3
-    assert not same, f"{copy.where}z is x: an identity map proves nothing, randomise the weights"
+    assert not same, f"{copy.where}z is x: an identity map proves nothing, randomize the weights"
     pairs = {
         "inverse(call(x)) is not x": (again, x),
         "call(inverse(z)) is not z": (z_again, z),

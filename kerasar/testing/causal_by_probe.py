@@ -27,7 +27,7 @@ def check_causal_by_probe(
 ) -> None:
     """Output i must respond to input j exactly where `sees` says so, for all positions i and j.
 
-    Randomise the weights first (`kerasar.testing.randomise`), and take several examples and
+    Randomise the weights first (`kerasar.testing.randomize`), and take several examples and
     channels enough: behind a ReLU, a few weights may well be deaf by chance.
 
     Args:

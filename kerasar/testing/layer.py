@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasar.causality.randomise import randomise
+from kerasar.causality.randomize import randomize
 from kerasar.typing import Tensor
 
 #: How far outputs may lie from float32's, relative to the largest: 8 bits of mantissa in bfloat16
@@ -44,7 +44,7 @@ def check_layer(
     open_axes = tuple(range(1, x.ndim - 1)) if open_axes is None else open_axes
 
     _check_build(layer, x)
-    randomise(layer)
+    randomize(layer)
     expected = _run(layer, x)
     assert all(np.isfinite(part).all() for part in expected), f"{layer.name} gives NaN or infinity"
     _check_symbolic_shape(layer, x, open_axes)
@@ -149,7 +149,7 @@ def _check_saving(
     _compare(_run(clone, x), expected, "after clone_model and set_weights")
 
     model.save_weights(tmp_path / "layer.weights.h5")
-    randomise(clone, seed=1)
+    randomize(clone, seed=1)
     clone.load_weights(tmp_path / "layer.weights.h5")
     _compare(_run(clone, x), expected, "after a weights file")
 

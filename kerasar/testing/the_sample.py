@@ -86,12 +86,12 @@ def shortfall(
     """
     likelihood = model.likelihood
     condition = model.check_condition(condition, len(samples))
-    samples, other = (np.asarray(model.visited(tf.constant(x))) for x in (samples, other))
-    parameters = model.parameters_of(tf.constant(samples), condition, training=False)
+    samples, other = (np.asarray(model.to_model_order(tf.constant(x))) for x in (samples, other))
+    parameters = model.compute_parameters(tf.constant(samples), condition, training=False)
     if temperature != 1:
-        parameters = likelihood.temper(parameters, tf.constant(temperature, tf.float32))
+        parameters = likelihood.apply_temperature(parameters, tf.constant(temperature, tf.float32))
     if top_k is not None or top_p is not None:
-        parameters = likelihood.truncate(parameters, top_k, top_p)
+        parameters = likelihood.apply_top_k_top_p(parameters, top_k, top_p)
 
     event = samples.shape[samples.ndim - likelihood.event_rank :]
     x = tf.reshape(tf.constant(other), (len(other), -1, *event))
@@ -100,9 +100,9 @@ def shortfall(
         tf.convert_to_tensor(seed),
         tf.range(len(samples))[:, None],
         tf.range(x.shape[1])[None],
-        likelihood.draws(model.network.output_shape[-1]),
+        likelihood.num_uniforms(model.network.output_shape[-1]),
     )
-    return np.asarray(likelihood.margin(parameters, likelihood.noise(noise), x))
+    return np.asarray(likelihood.shortfall(parameters, likelihood.noise(noise), x))
 
 
 def report_near_ties(ties: int, samples: int) -> None:

@@ -1,7 +1,7 @@
 """The base of every model here: a Keras model that learns by making its data likelier.
 
-`fit` takes the data alone and minimises nats per example; what a subclass adds is `nats`, its
-own negative log-likelihood (or an unbiased estimate or bound of it).
+`fit` takes the data alone and minimizes nats per example. A subclass defines
+`negative_log_likelihood`, or an unbiased estimate or a bound of it.
 """
 
 import contextlib
@@ -25,8 +25,8 @@ from kerasar.typing import Config, Tensor
 class DensityModel(keras.Model):
     """Trains by maximum likelihood with `model.fit(x)`.
 
-    A subclass defines `nats`, `dimensions` and `check_batch`, sets `exact`, and may override
-    `default_compilation`.
+    A subclass defines `negative_log_likelihood`, `num_dims`, `check_batch` and
+    `check_static_shape`, sets `exact`, and may override `default_compilation`.
     """
 
     #: Whether `log_prob` is exact (True) or a bound.
@@ -46,26 +46,26 @@ class DensityModel(keras.Model):
 
     # What a subclass says.
 
-    def nats(self, batch: Batch, training: bool) -> Tensor:
+    def negative_log_likelihood(self, batch: Batch, training: bool) -> Tensor:
         """Negative log-likelihood of each example in nats, float32 `(batch,)`; what is trained."""
-        raise NotImplementedError(f"{type(self).__name__} must define nats()")
+        raise NotImplementedError(f"{type(self).__name__} must define negative_log_likelihood()")
 
     def objective(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """What a training step minimises, and the nats of each example for the metrics."""
-        nats = self.nats(batch, training=True)
+        nats = self.negative_log_likelihood(batch, training=True)
         return tf.reduce_mean(nats), nats
 
-    def dimensions(self, batch: Batch) -> Tensor:
+    def num_dims(self, batch: Batch) -> Tensor:
         """How many numbers each example holds, `(batch,)`: what bits per dimension divide by."""
-        raise NotImplementedError(f"{type(self).__name__} must define dimensions()")
+        raise NotImplementedError(f"{type(self).__name__} must define num_dims()")
 
     def check_batch(self, batch: Batch, name: str = "x") -> Batch:
-        """The data in the form that `nats` takes; raises a clear error for what does not fit."""
+        """Returns the data as `negative_log_likelihood` takes them, or raises a clear error."""
         raise NotImplementedError(f"{type(self).__name__} must define check_batch()")
 
-    def check_signature(self, batch: Batch, name: str = "x") -> None:
+    def check_static_shape(self, batch: Batch, name: str = "x") -> None:
         """The same from shapes alone, for data that stream in."""
-        raise NotImplementedError(f"{type(self).__name__} must define check_signature()")
+        raise NotImplementedError(f"{type(self).__name__} must define check_static_shape()")
 
     def batch_assertions(self, batch: Batch) -> list[Any]:
         """Graph assertions that fail where data or conditions that stream in do not fit, beyond
@@ -76,7 +76,7 @@ class DensityModel(keras.Model):
         """A sentence that says where, on this batch, the first NaN or infinity arises."""
         return ""
 
-    def begin(self, x: Any) -> None:
+    def adapt_to_data(self, x: Any) -> None:
         """What `fit` does with the checked data before the first step."""
 
     def default_compilation(self) -> Config:
@@ -102,7 +102,7 @@ class DensityModel(keras.Model):
                     f"{type(self).__name__} is trained by its own likelihood, so compile() takes "
                     f"no '{name}'. Leave it out."
                 )
-        settings = {**self.default_compilation(), **_given(kwargs)}
+        settings = {**self.default_compilation(), **_without_none(kwargs)}
         if settings.get("run_eagerly"):
             settings["jit_compile"] = False
         super().compile(optimizer=optimizer, **settings)
@@ -146,19 +146,19 @@ class DensityModel(keras.Model):
             held_out, _, _ = self._prepare(held_out, batch_size, "validation_data")
         elif kwargs.get("validation_split") and not isinstance(x, tf.data.Dataset):
             x, held_out = _split(x, kwargs.pop("validation_split"))
-        with _plain_errors():
-            self.begin(x)
+        with _assertions_as_value_errors():
+            self.adapt_to_data(x)
         if held_out is not None:
             held_out_size = kwargs.get("validation_batch_size") or batch_size
             kwargs["validation_data"] = _batches(held_out, held_out_size, shuffle=False)
         x = _batches(x, batch_size, kwargs.pop("shuffle", True))
         kwargs["shuffle"] = False  # that is done
-        self._watch(example, size)
+        self._arm_guard(example, size)
         callbacks = kwargs.pop("callbacks", None) or []
         if not isinstance(callbacks, (list, tuple)):
             callbacks = [callbacks]
         kwargs["callbacks"] = [*callbacks, StopWhenNotFinite()]
-        with _plain_errors():
+        with _assertions_as_value_errors():
             return super().fit(x, **kwargs)
 
     def evaluate(self, x: Any = None, y: Any = None, **kwargs: Any) -> Any:
@@ -170,7 +170,7 @@ class DensityModel(keras.Model):
             _refuse_labels(y, kwargs)
             x, _, _ = self._prepare(x, kwargs.get("batch_size"), "x")
             x = _batches(x, kwargs.get("batch_size"), shuffle=False)
-        with _plain_errors():
+        with _assertions_as_value_errors():
             return super().evaluate(x, **kwargs)
 
     def train_on_batch(self, x: Any, y: Any = None, **kwargs: Any) -> Any:
@@ -178,7 +178,7 @@ class DensityModel(keras.Model):
         self._assert_compile_called("train_on_batch")
         _refuse_labels(y, kwargs)
         x, example, size = self._prepare(x, np.iinfo(int).max, "x")
-        self._watch(example, size)
+        self._arm_guard(example, size)
         logs = super().train_on_batch(x, **kwargs)
         self.finite_guard.report(self.locate_non_finite)
         return logs
@@ -207,10 +207,10 @@ class DensityModel(keras.Model):
 
     def test_step(self, data: Any) -> dict[str, Tensor]:
         batch = unpack(data)
-        nats = self.nats(batch, training=False)
+        nats = self.negative_log_likelihood(batch, training=False)
         return self._update_metrics(tf.reduce_mean(nats), nats, batch)
 
-    def evaluated(self, batch: Batch) -> Tensor:
+    def example_indices(self, batch: Batch) -> Tensor:
         """The numbers of a batch's examples in an evaluation, int32 `(batch,)`.
 
         Noise that they number is that of `log_prob`, whatever the batches.
@@ -221,14 +221,14 @@ class DensityModel(keras.Model):
     def _update_metrics(self, loss: Tensor, nats: Tensor, batch: Batch) -> dict[str, Tensor]:
         self.loss_tracker.update_state(loss, sample_weight=tf.shape(nats)[0])
         for metric in self.per_dimension:
-            metric.update_state(nats, self.dimensions(batch))
+            metric.update_state(nats, self.num_dims(batch))
         return {metric.name: metric.result() for metric in self.metrics}
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
         return [self.loss_tracker, *self.per_dimension]
 
-    def _watch(self, example: Batch, size: int) -> None:
+    def _arm_guard(self, example: Batch, size: int) -> None:
         """Sets the guard over what is not finite; steps traced for another room are dropped."""
         if self.finite_guard.prepare(example, size, compiled=bool(self.jit_compile)):
             self.train_function = None
@@ -241,18 +241,18 @@ class DensityModel(keras.Model):
             example = next(iter(x.take(1)), None)
             if example is None:
                 raise ValueError(f"{name} is an empty dataset. Give at least one batch.")
-            batch = _counted(unpack(example))
-            self.check_signature(batch, name)
+            batch = _bool_to_int(unpack(example))
+            self.check_static_shape(batch, name)
             checked = x.map(self._check_in_pipeline)
             return checked, batch, int(batch.x.shape[0])
         batch = self.check_batch(unpack(x), name)
-        parts = tree.map_structure(_as_keras_has_it, batch.present())
+        parts = tree.map_structure(_to_floatx, batch.present())
         example = Batch(**tree.map_structure(lambda part: tf.convert_to_tensor(part[:1]), parts))
         data = parts["x"] if set(parts) == {"x"} else parts
         return data, example, min(batch_size or 32, len(batch.x))
 
     def _check_in_pipeline(self, *data: Any) -> Any:
-        batch = _counted(unpack(data))
+        batch = _bool_to_int(unpack(data))
         levels = getattr(self, "data_levels", None)
         found = value_assertions(batch.x, levels) + self.batch_assertions(batch)
         with tf.control_dependencies(found):
@@ -260,7 +260,7 @@ class DensityModel(keras.Model):
         return parts["x"] if set(parts) == {"x"} else parts
 
 
-def _counted(batch: Batch) -> Batch:
+def _bool_to_int(batch: Batch) -> Batch:
     """Tensors that hold False and True, as 0 and 1: as arrays are taken."""
     return batch._replace(x=tf.cast(batch.x, tf.uint8)) if batch.x.dtype == tf.bool else batch
 
@@ -292,7 +292,7 @@ def value_assertions(x: Tensor, levels: int | None) -> list[Any]:
 
 
 @contextlib.contextmanager
-def _plain_errors() -> Iterator[None]:
+def _assertions_as_value_errors() -> Iterator[None]:
     """Turns a failed assertion of the data pipeline into the ValueError that it means."""
     try:
         yield
@@ -313,11 +313,11 @@ def _refuse_labels(y: Any, kwargs: Config) -> None:
             )
 
 
-def _given(kwargs: Config) -> Config:
+def _without_none(kwargs: Config) -> Config:
     return {key: value for key, value in kwargs.items() if value is not None}
 
 
-def _as_keras_has_it(part: Any) -> np.ndarray:
+def _to_floatx(part: Any) -> np.ndarray:
     """An array, real numbers in Keras' usual type."""
     part = np.asarray(part)
     if np.issubdtype(part.dtype, np.floating):

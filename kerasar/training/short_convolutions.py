@@ -9,8 +9,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from kerasar.causality.analysis import read
 from kerasar.causality.graph import Edge, Node, read_graph
-from kerasar.causality.reading import read
 from kerasar.layers.linear_taps import weighted_sum
 from kerasar.layers.protocol import Taps
 from kerasar.stepwise.line import tap_matrix
@@ -20,7 +20,7 @@ from kerasar.typing import Tensor
 _WIDEST = 3
 
 
-class WholeForm:
+class ShortConvForward:
     """Computes what `network(inputs, training=…)` does, from the same weights.
 
     Args:

@@ -4,8 +4,8 @@ An operation that has no rule and declares nothing itself is unknown, which is n
 probed, and sampled from without a cache.
 """
 
-from kerasar.causality.rules import moving as _moving  # noqa: F401  (these register their rules)
 from kerasar.causality.rules import pointwise as _pointwise  # noqa: F401
-from kerasar.causality.rules import states as _states  # noqa: F401
+from kerasar.causality.rules import recurrent as _recurrent  # noqa: F401
+from kerasar.causality.rules import shifts as _shifts  # noqa: F401  (these register their rules)
 from kerasar.causality.rules import windows as _windows  # noqa: F401
 from kerasar.causality.rules.registry import declaration as declaration

@@ -11,7 +11,7 @@ from kerasar.causality.graph import Node
 from kerasar.causality.rules.registry import rule
 from kerasar.keras_internals import operation_classes
 from kerasar.layers.linear_taps import linear_taps
-from kerasar.layers.protocol import POINTWISE, Declaration, Mixing, Taps
+from kerasar.layers.protocol import POINTWISE, Declaration, MixesPositions, Taps
 from kerasar.typing import Tensor
 
 L = keras.layers
@@ -50,7 +50,7 @@ def _axis_is_local(axis: Any, rank: int, places: int) -> bool:
 def _pointwise_layer(node: Node, places: int) -> Declaration | None:
     operation = node.operation
     if isinstance(operation, L.Embedding) and operation.mask_zero:
-        return Mixing("mask_zero=True passes a mask on, which single positions do not have")
+        return MixesPositions("mask_zero=True passes a mask on, which single positions do not have")
     if isinstance(operation, (L.EinsumDense, L.CategoryEncoding)):
         return None
     return POINTWISE
@@ -59,7 +59,7 @@ def _pointwise_layer(node: Node, places: int) -> Declaration | None:
 @rule(L.Dense)
 def _dense(node: Node, places: int) -> Declaration:
     if len(node.inputs[0].shape) < places + 2:
-        return Mixing("it is applied over positions, not over channels")
+        return MixesPositions("it is applied over positions, not over channels")
     if getattr(node.operation, "quantization_mode", None):
         return POINTWISE
     return linear_taps(node.operation, ((0,) * places,))
@@ -75,13 +75,17 @@ def _dense(node: Node, places: int) -> Declaration:
 def _over_channels(node: Node, places: int) -> Declaration:
     rank = len(node.inputs[0].shape)
     if not _axis_is_local(node.operation.axis, rank, places):
-        return Mixing(f"it normalises over axis {node.operation.axis}, which holds positions")
+        return MixesPositions(
+            f"it normalises over axis {node.operation.axis}, which holds positions"
+        )
     return POINTWISE
 
 
 @rule(L.GroupNormalization)
 def _group_norm(node: Node, places: int) -> Declaration:
-    return Mixing("it normalises over all positions; LayerNormalization works on channels alone")
+    return MixesPositions(
+        "it normalises over all positions; LayerNormalization works on channels alone"
+    )
 
 
 @rule(L.PReLU)
@@ -89,7 +93,9 @@ def _prelu(node: Node, places: int) -> Declaration | None:
     shared = node.operation.shared_axes or ()
     if set(range(1, places + 1)) <= set(shared):
         return POINTWISE
-    return Mixing("its slopes differ between positions; set shared_axes to the position axes")
+    return MixesPositions(
+        "its slopes differ between positions; set shared_axes to the position axes"
+    )
 
 
 @rule(L.Concatenate)
@@ -115,7 +121,7 @@ def _softmax(node: Node, places: int) -> Declaration:
 def _along(axis: int, node: Node, places: int) -> Declaration:
     rank = len(node.inputs[0].shape)
     if not _axis_is_local(axis, rank, places):
-        return Mixing(f"it works along axis {axis}, which holds positions")
+        return MixesPositions(f"it works along axis {axis}, which holds positions")
     return POINTWISE
 
 
@@ -134,18 +140,22 @@ ELEMENTWISE = """
 def _elementwise(node: Node, places: int) -> Declaration | None:
     if type(node.operation).__name__ == "OneHot":
         new = node.operation.axis % len(node.outputs[0].shape)
-        return POINTWISE if new > places else Mixing("its new axis stands before the positions")
+        return (
+            POINTWISE
+            if new > places
+            else MixesPositions("its new axis stands before the positions")
+        )
     if getattr(node.operation, "axis", None) is not None:
         return _along(node.operation.axis, node, places)
     for edge in node.inputs:
         # Broadcasting counts axes from the right, so ranks must agree to keep positions aligned.
         if len(edge.shape) != len(node.outputs[0].shape) and len(edge.shape) > 0:
-            return Mixing("it joins tensors of different ranks, which misaligns positions")
+            return MixesPositions("it joins tensors of different ranks, which misaligns positions")
     args, kwargs = node.constants
     for constant in [*args, *kwargs.values()]:
         if isinstance(constant, (np.ndarray, tf.Tensor, keras.Variable)):
             if any(size != 1 for size in tuple(constant.shape)[:-1]):
-                return Mixing("it joins a constant that differs between positions")
+                return MixesPositions("it joins a constant that differs between positions")
     return POINTWISE
 
 
@@ -158,7 +168,7 @@ def _reduction(node: Node, places: int) -> Declaration:
     operation, rank = node.operation, len(node.inputs[0].shape)
     if _axis_is_local(operation.axis, rank, places):
         return POINTWISE
-    return Mixing(f"it reduces over axis {operation.axis}, which holds positions")
+    return MixesPositions(f"it reduces over axis {operation.axis}, which holds positions")
 
 
 @rule(*operation_classes("ExpandDims"))
@@ -168,14 +178,14 @@ def _expand_dims(node: Node, places: int) -> Declaration:
     axes = [axis] if isinstance(axis, int) else list(axis)
     if all(a % rank > places for a in axes):
         return POINTWISE
-    return Mixing(f"it puts a new axis {axis} before the positions")
+    return MixesPositions(f"it puts a new axis {axis} before the positions")
 
 
 @rule(*operation_classes("Squeeze"))
 def _squeeze(node: Node, places: int) -> Declaration:
     if _axis_is_local(node.operation.axis, len(node.inputs[0].shape), places):
         return POINTWISE
-    return Mixing(f"it drops axis {node.operation.axis}, which holds positions")
+    return MixesPositions(f"it drops axis {node.operation.axis}, which holds positions")
 
 
 @rule(L.Reshape, *operation_classes("Reshape"))
@@ -184,7 +194,7 @@ def _reshape(node: Node, places: int) -> Declaration:
     before, after = node.inputs[0].shape, node.outputs[0].shape
     same = len(after) > places and before[1 : places + 1] == after[1 : places + 1]
     if not same or None in after[places + 1 :]:
-        return Mixing(f"it reshapes {before} to {after}, which moves positions")
+        return MixesPositions(f"it reshapes {before} to {after}, which moves positions")
     tail = after[places + 1 :]
 
     def combine(values: Sequence[Tensor], position: tuple[Tensor, ...]) -> Tensor:

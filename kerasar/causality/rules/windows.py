@@ -12,7 +12,7 @@ from keras import ops as K
 from kerasar.causality.graph import Node
 from kerasar.causality.rules.registry import rule
 from kerasar.layers.linear_taps import linear_taps, matmul
-from kerasar.layers.protocol import Declaration, Mixing, Taps
+from kerasar.layers.protocol import Declaration, MixesPositions, Taps
 from kerasar.typing import Tensor
 
 L = keras.layers
@@ -35,19 +35,19 @@ def _window(
     return offsets, grow
 
 
-def _refused(operation: Any, size: Sequence[int], places: int, verb: str) -> Mixing | None:
+def _refused(operation: Any, size: Sequence[int], places: int, verb: str) -> MixesPositions | None:
     """Why a window cannot be a set of offsets; None if it can."""
     if len(size) != places:
-        return Mixing(f"it {verb} over {len(size)} axes of {places}")
+        return MixesPositions(f"it {verb} over {len(size)} axes of {places}")
     strides = operation.strides
     strides = strides if isinstance(strides, (tuple, list)) else (strides,)
     if any(s != 1 for s in strides):
-        return Mixing(
+        return MixesPositions(
             f"its strides {tuple(strides)} leave positions out; kerasar.convolutionalize turns "
             "strides into dilations"
         )
     if getattr(operation, "data_format", "channels_last") != "channels_last":
-        return Mixing("it has data_format='channels_first'; channels come last here")
+        return MixesPositions("it has data_format='channels_first'; channels come last here")
     return None
 
 

@@ -7,8 +7,8 @@ import typer
 
 from kerasar.cli.support.options import Run
 from kerasar.cli.support.outputs import check_new, next_free
-from kerasar.cli.support.quiet import start_tensorflow
 from kerasar.cli.support.run_folder import RunFolder
+from kerasar.cli.support.tensorflow_startup import start_tensorflow
 
 
 def export(

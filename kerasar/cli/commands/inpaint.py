@@ -6,8 +6,8 @@ import typer
 
 from kerasar.cli.commands.sample import check_outputs
 from kerasar.cli.kinds import kind_of_run
-from kerasar.cli.kinds.images.hiding import Hide, known_pixels
-from kerasar.cli.support.abilities import can, is_conditional
+from kerasar.cli.kinds.images.masks import Hide, known_pixels
+from kerasar.cli.support.capabilities import can, is_conditional
 from kerasar.cli.support.options import (
     DataDir,
     Method,
@@ -20,8 +20,8 @@ from kerasar.cli.support.options import (
     whole,
 )
 from kerasar.cli.support.outputs import written
-from kerasar.cli.support.quiet import start_tensorflow
 from kerasar.cli.support.run_folder import RunFolder
+from kerasar.cli.support.tensorflow_startup import start_tensorflow
 
 
 def inpaint(

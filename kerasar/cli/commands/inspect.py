@@ -8,9 +8,9 @@ import typer
 from kerasar.cli.kinds import KINDS
 from kerasar.cli.registry import MODELS, find_model
 from kerasar.cli.support.outputs import check_ending, check_new, next_free
-from kerasar.cli.support.quiet import start_tensorflow
 from kerasar.cli.support.run_folder import RunFolder
 from kerasar.cli.support.tables import print_table
+from kerasar.cli.support.tensorflow_startup import start_tensorflow
 
 
 def inspect(
@@ -59,11 +59,11 @@ def inspect(
             f"'{what}' is a {type(model).__name__}. There is nothing to prove about it."
         )
 
-    from kerasar.causality import check_causal, layer_sights, receptive_field
+    from kerasar.causality import check_causal, layer_receptive_fields, receptive_field
     from kerasar.pictures import receptive_field_figure, save
 
     rank = model.likelihood.event_rank
-    sights = layer_sights(model.network, rank)
+    sights = layer_receptive_fields(model.network, rank)
     print_table(("LAYER", "kind", "sees"), [(s.name, s.kind, s.text) for s in sights])
     check_causal(model.network, rank)
     if any(s.field is None and s.text.startswith("unknown") for s in sights):

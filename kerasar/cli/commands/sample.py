@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kerasar.cli.kinds import kind_of_run
-from kerasar.cli.support.abilities import check_options, is_conditional
+from kerasar.cli.support.capabilities import check_options, is_conditional
 from kerasar.cli.support.options import (
     Method,
     Run,
@@ -16,12 +16,12 @@ from kerasar.cli.support.options import (
     Temperature,
     TopK,
     TopP,
-    above_zero,
+    positive,
     whole,
 )
 from kerasar.cli.support.outputs import check_ending, check_new, written
-from kerasar.cli.support.quiet import start_tensorflow
 from kerasar.cli.support.run_folder import RunFolder
+from kerasar.cli.support.tensorflow_startup import start_tensorflow
 
 if TYPE_CHECKING:
     from kerasar.cli.kinds import Kind
@@ -48,7 +48,7 @@ def sample(
     length: Annotated[
         float | None,
         typer.Option(
-            callback=above_zero,
+            callback=positive,
             help="Steps to draw beyond the prompt; for recordings, seconds.",
             show_default="as in training",
         ),

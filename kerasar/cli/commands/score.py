@@ -14,8 +14,8 @@ import typer
 from kerasar.cli.kinds import kind_of_run
 from kerasar.cli.support.options import DataDir, Run
 from kerasar.cli.support.outputs import check_new, written
-from kerasar.cli.support.quiet import start_tensorflow
 from kerasar.cli.support.run_folder import RunFolder
+from kerasar.cli.support.tensorflow_startup import start_tensorflow
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -14,11 +14,11 @@ import typer
 
 import kerasar
 from kerasar.cli.registry import Training, find_model
-from kerasar.cli.support.abilities import can, is_conditional, told
-from kerasar.cli.support.options import DataDir, Seed, above_zero, whole
+from kerasar.cli.support.capabilities import can, is_conditional, told
+from kerasar.cli.support.options import DataDir, Seed, positive, whole
 from kerasar.cli.support.outputs import check_new, next_free
-from kerasar.cli.support.quiet import start_tensorflow
 from kerasar.cli.support.run_folder import MODEL, RunFolder
+from kerasar.cli.support.tensorflow_startup import start_tensorflow
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -46,7 +46,7 @@ def train(
     learning_rate: Annotated[
         float | None,
         typer.Option(
-            callback=above_zero,
+            callback=positive,
             help="Adam's, at the start; it falls to 0 along a cosine.",
             show_default="the model's",
         ),
@@ -98,7 +98,7 @@ def train(
 
     from kerasar.cli.kinds import kind_of
     from kerasar.cli.kinds.kind import for_model, sizes
-    from kerasar.cli.support.specs import path_of
+    from kerasar.cli.support.data_spec import path_of
 
     path = path_of(data)
     kind = kind_of(model, entry.kinds, data)
@@ -177,7 +177,7 @@ def _run_path(out: Path | None, model: str, data: str) -> Path:
     if out is not None:
         check_new(out, "--out")
         return out
-    from kerasar.cli.support.specs import path_of
+    from kerasar.cli.support.data_spec import path_of
 
     path = path_of(data)
     name = data if path is None else path.resolve().stem

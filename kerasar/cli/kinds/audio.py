@@ -5,7 +5,7 @@ from types import MappingProxyType
 from typing import Any
 
 from kerasar.cli.kinds.kind import Batch, Drawn, Kind, Loaded, Named, how
-from kerasar.cli.support.abilities import is_conditional
+from kerasar.cli.support.capabilities import is_conditional
 from kerasar.cli.support.run_folder import RunFolder
 
 #: Samples of a piece of a recording in training: half a second at 8 kHz.

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from numpy.typing import NDArray
 
-from kerasar.cli.support.abilities import is_conditional
+from kerasar.cli.support.capabilities import is_conditional
 from kerasar.cli.support.run_folder import RunFolder
 
 #: Examples as `fit` takes them: an array, or a dict of arrays.

@@ -22,7 +22,7 @@ def whole(least: int, most: int | None = None) -> Check:
     return check
 
 
-def above_zero(option: typer.CallbackParam, value: float | None) -> float | None:
+def positive(option: typer.CallbackParam, value: float | None) -> float | None:
     """A check that a number is above 0 and finite, where one is given."""
     if value is None or 0 < value < math.inf:
         return value
@@ -42,9 +42,7 @@ Seed = Annotated[
 ]
 Temperature = Annotated[
     float,
-    typer.Option(
-        callback=above_zero, help="Above 0. Below 1 likelier, above 1 more varied values."
-    ),
+    typer.Option(callback=positive, help="Above 0. Below 1 likelier, above 1 more varied values."),
 ]
 TopK = Annotated[
     int | None, typer.Option(callback=whole(1), help="Draw among this many likeliest values only.")

@@ -19,13 +19,13 @@ from kerasar.convolutionalize.column_rules.common import (
     use,
 )
 from kerasar.convolutionalize.streams import ZERO, Lookup, Read, Streams
-from kerasar.layers.protocol import Mixing, Pointwise
+from kerasar.layers.protocol import MixesPositions, Pointwise
 
 
 def declared(node: Node, cells: Cells, streams: Streams) -> Cells:
     """Column by column, if the causality engine knows that the operation treats them alike."""
     declared = declaration(node, len(node.inputs[0].shape) - 2)
-    if isinstance(declared, Mixing):
+    if isinstance(declared, MixesPositions):
         raise Refused(declared.reason)
     if isinstance(declared, Pointwise):
         return each_column(node, cells, streams)

@@ -29,7 +29,7 @@ class Likelihood:
     mean: Any = 0.0
     scale: Any = 1.0
 
-    def parameters(self, levels: int | None = None) -> int:
+    def num_parameters(self, levels: int | None = None) -> int:
         """How many numbers the network must put out for each event: what builders ask.
 
         Args:
@@ -38,23 +38,23 @@ class Likelihood:
         Raises:
             ValueError: if data of that kind do not fit this likelihood.
         """
-        raise NotImplementedError(f"{type(self).__name__} must define parameters()")
+        raise NotImplementedError(f"{type(self).__name__} must define num_parameters()")
 
-    def levels(self, parameters: int) -> int | None:
+    def num_levels(self, parameters: int) -> int | None:
         """Number of values a discrete datum can take, given the size of the parameter axis.
 
         Raises:
             ValueError: if a network with that many parameters does not fit this likelihood.
         """
-        raise NotImplementedError(f"{type(self).__name__} must define levels()")
+        raise NotImplementedError(f"{type(self).__name__} must define num_levels()")
 
     def log_prob(self, parameters: Tensor, x: Tensor) -> Tensor:
         """Natural-log probability of each event, float32, `(batch, *places)`."""
         raise NotImplementedError(f"{type(self).__name__} must define log_prob()")
 
-    def draws(self, parameters: int) -> int:
+    def num_uniforms(self, parameters: int) -> int:
         """How many uniform numbers an event uses."""
-        raise NotImplementedError(f"{type(self).__name__} must define draws()")
+        raise NotImplementedError(f"{type(self).__name__} must define num_uniforms()")
 
     def noise(self, uniforms: Tensor) -> Tensor:
         """What `sample` needs, from uniform numbers in (0, 1), `(batch, *places, draws)`.
@@ -67,19 +67,21 @@ class Likelihood:
         """An event for each parameter vector, given noise of its own, `(batch, *places, draws)`."""
         raise NotImplementedError(f"{type(self).__name__} must define sample()")
 
-    def margin(self, parameters: Tensor, noise: Tensor, x: Tensor) -> Tensor:
+    def shortfall(self, parameters: Tensor, noise: Tensor, x: Tensor) -> Tensor:
         """By how much `x` falls short of what `sample` would pick; 0 where `x` is the pick.
 
         In the units of the network's output. Two samplers that differ by rounding disagree only
         where this is tiny (a near-tie). A real value is the pick if it is so up to rounding.
         """
-        raise NotImplementedError(f"{type(self).__name__} must define margin()")
+        raise NotImplementedError(f"{type(self).__name__} must define shortfall()")
 
-    def temper(self, parameters: Tensor, temperature: Tensor) -> Tensor:
+    def apply_temperature(self, parameters: Tensor, temperature: Tensor) -> Tensor:
         """Parameters of the distribution sharpened (below 1) or flattened (above 1)."""
-        raise NotImplementedError(f"{type(self).__name__} must define temper()")
+        raise NotImplementedError(f"{type(self).__name__} must define apply_temperature()")
 
-    def truncate(self, parameters: Tensor, top_k: Tensor | None, top_p: Tensor | None) -> Tensor:
+    def apply_top_k_top_p(
+        self, parameters: Tensor, top_k: Tensor | None, top_p: Tensor | None
+    ) -> Tensor:
         """Parameters that keep only the `top_k` likeliest values, or those that make up `top_p`.
 
         Raises:
@@ -92,8 +94,8 @@ class Likelihood:
 
     @property
     def truncates(self) -> bool:
-        """Whether `truncate` works."""
-        return type(self).truncate is not Likelihood.truncate
+        """Whether `apply_top_k_top_p` works."""
+        return type(self).apply_top_k_top_p is not Likelihood.apply_top_k_top_p
 
     def differs(self, x: Tensor, other: Tensor, tolerance: float = 0.0) -> Tensor:
         """Where two events are not the same, Boolean `(batch, *places)`.

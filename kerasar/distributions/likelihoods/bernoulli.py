@@ -17,7 +17,7 @@ class Bernoulli(Likelihood):
     Sampling compares the logit with logistic noise: one uniform number for each value.
     """
 
-    def parameters(self, levels: int | None = None) -> int:
+    def num_parameters(self, levels: int | None = None) -> int:
         if levels != 2:
             raise ValueError(
                 f"A Bernoulli likelihood is for data of 2 levels, but got levels={levels}. Use "
@@ -25,7 +25,7 @@ class Bernoulli(Likelihood):
             )
         return 1
 
-    def levels(self, parameters: int) -> int:
+    def num_levels(self, parameters: int) -> int:
         if parameters != 1:
             raise ValueError(
                 "A Bernoulli likelihood takes one logit for each value, but the network's last "
@@ -38,7 +38,7 @@ class Bernoulli(Likelihood):
             labels=tf.cast(x, tf.float32), logits=tf.cast(parameters[..., 0], tf.float32)
         )
 
-    def draws(self, parameters: int) -> int:
+    def num_uniforms(self, parameters: int) -> int:
         return 1
 
     def noise(self, uniforms: Tensor) -> Tensor:
@@ -47,14 +47,16 @@ class Bernoulli(Likelihood):
     def sample(self, parameters: Tensor, noise: Tensor) -> Tensor:
         return tf.cast(_perturbed(parameters, noise) > 0, tf.int32)
 
-    def margin(self, parameters: Tensor, noise: Tensor, x: Tensor) -> Tensor:
+    def shortfall(self, parameters: Tensor, noise: Tensor, x: Tensor) -> Tensor:
         score = _perturbed(parameters, noise)
         return tf.where(tf.equal(x > 0, score > 0), tf.zeros_like(score), tf.abs(score))
 
-    def temper(self, parameters: Tensor, temperature: Tensor) -> Tensor:
+    def apply_temperature(self, parameters: Tensor, temperature: Tensor) -> Tensor:
         return tf.cast(parameters, tf.float32) / temperature
 
-    def truncate(self, parameters: Tensor, top_k: Tensor | None, top_p: Tensor | None) -> Tensor:
+    def apply_top_k_top_p(
+        self, parameters: Tensor, top_k: Tensor | None, top_p: Tensor | None
+    ) -> Tensor:
         logit = tf.cast(parameters, tf.float32)
         likelier = tf.where(logit > 0, _CERTAIN, -_CERTAIN)
         drop = tf.zeros_like(logit, tf.bool)

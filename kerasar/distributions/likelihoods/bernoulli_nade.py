@@ -58,11 +58,11 @@ class BernoulliNADE(keras.layers.Layer, Likelihood):
         self.inward = self.add_weight(shape=(variables, hidden), name="inward")
         self.outward = self.add_weight(shape=(variables, hidden), name="outward")
 
-    def parameters(self, levels: int | None = None) -> int:
-        _VARIABLE.parameters(levels)
+    def num_parameters(self, levels: int | None = None) -> int:
+        _VARIABLE.num_parameters(levels)
         return self.hidden + self.event_size
 
-    def levels(self, parameters: int) -> int:
+    def num_levels(self, parameters: int) -> int:
         if parameters != self.hidden + self.event_size:
             raise ValueError(
                 f"BernoulliNADE takes {self.hidden} + {self.event_size} numbers for each event, "
@@ -75,7 +75,7 @@ class BernoulliNADE(keras.layers.Layer, Likelihood):
         logits = self._logits(parameters, x)
         return tf.reduce_sum(_VARIABLE.log_prob(logits[..., None], x), axis=-1)
 
-    def draws(self, parameters: int) -> int:
+    def num_uniforms(self, parameters: int) -> int:
         return self.event_size
 
     def noise(self, uniforms: Tensor) -> Tensor:
@@ -99,16 +99,18 @@ class BernoulliNADE(keras.layers.Layer, Likelihood):
         *_, drawn = tf.while_loop(lambda i, *_: i < size, step, (0, sums, drawn))
         return tf.reshape(tf.transpose(drawn.stack()), shape)
 
-    def margin(self, parameters: Tensor, noise: Tensor, x: Tensor) -> Tensor:
+    def shortfall(self, parameters: Tensor, noise: Tensor, x: Tensor) -> Tensor:
         logits = self._logits(parameters, x)
-        each = _VARIABLE.margin(logits[..., None], noise[..., None], x)
+        each = _VARIABLE.shortfall(logits[..., None], noise[..., None], x)
         return tf.reduce_max(each, axis=-1)
 
-    def temper(self, parameters: Tensor, temperature: Tensor) -> Tensor:
+    def apply_temperature(self, parameters: Tensor, temperature: Tensor) -> Tensor:
         biases, inverse, top_p = self._with_options(parameters)
         return tf.concat([biases, inverse / temperature, top_p], axis=-1)
 
-    def truncate(self, parameters: Tensor, top_k: Tensor | None, top_p: Tensor | None) -> Tensor:
+    def apply_top_k_top_p(
+        self, parameters: Tensor, top_k: Tensor | None, top_p: Tensor | None
+    ) -> Tensor:
         biases, inverse, share = self._with_options(parameters)
         if top_p is not None:
             share = tf.minimum(share, top_p)
@@ -154,4 +156,4 @@ def _bent(logits: Tensor, options: Tensor | None) -> Tensor:
     """Logits `(events, variables)` after 1 / temperature and top_p, `(events, 2)`."""
     if options is None:
         return logits
-    return _VARIABLE.truncate(logits * options[:, :1], None, options[:, 1:])
+    return _VARIABLE.apply_top_k_top_p(logits * options[:, :1], None, options[:, 1:])

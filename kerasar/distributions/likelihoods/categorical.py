@@ -18,7 +18,7 @@ class Categorical(Likelihood):
         section 2.3 (the 256-way softmax). https://arxiv.org/abs/1601.06759
     """
 
-    def parameters(self, levels: int | None = None) -> int:
+    def num_parameters(self, levels: int | None = None) -> int:
         if levels is None:
             raise ValueError(
                 "A Categorical likelihood needs to know the number of values, but got levels=None. "
@@ -26,7 +26,7 @@ class Categorical(Likelihood):
             )
         return levels
 
-    def levels(self, parameters: int) -> int:
+    def num_levels(self, parameters: int) -> int:
         if parameters < 2:
             raise ValueError(
                 "A Categorical likelihood takes one logit for each level, so at least 2, but the "
@@ -39,7 +39,7 @@ class Categorical(Likelihood):
             labels=tf.cast(x, tf.int32), logits=tf.cast(parameters, tf.float32)
         )
 
-    def draws(self, parameters: int) -> int:
+    def num_uniforms(self, parameters: int) -> int:
         return parameters
 
     def noise(self, uniforms: Tensor) -> Tensor:
@@ -52,15 +52,17 @@ class Categorical(Likelihood):
         largest = scores >= tf.reduce_max(scores, axis=-1, keepdims=True)
         return tf.reduce_min(tf.where(largest, tf.range(levels), levels - 1), axis=-1)
 
-    def margin(self, parameters: Tensor, noise: Tensor, x: Tensor) -> Tensor:
+    def shortfall(self, parameters: Tensor, noise: Tensor, x: Tensor) -> Tensor:
         scores = tf.cast(parameters, tf.float32) + noise
         chosen = tf.gather(scores, tf.cast(x, tf.int32), axis=-1, batch_dims=x.shape.rank)
         return tf.reduce_max(scores, axis=-1) - chosen
 
-    def temper(self, parameters: Tensor, temperature: Tensor) -> Tensor:
+    def apply_temperature(self, parameters: Tensor, temperature: Tensor) -> Tensor:
         return tf.cast(parameters, tf.float32) / temperature
 
-    def truncate(self, parameters: Tensor, top_k: Tensor | None, top_p: Tensor | None) -> Tensor:
+    def apply_top_k_top_p(
+        self, parameters: Tensor, top_k: Tensor | None, top_p: Tensor | None
+    ) -> Tensor:
         logits = tf.cast(parameters, tf.float32)
         descending = tf.sort(logits, axis=-1, direction="DESCENDING")
         levels = tf.shape(logits)[-1]

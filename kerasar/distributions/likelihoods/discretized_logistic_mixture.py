@@ -30,7 +30,7 @@ class DiscretizedLogisticMixture(Mixture):
     For colours, an event is a pixel: the three channels share the choice of a component, and within
     it the mean of green moves with red, and that of blue with red and green.
 
-    The network puts out `parameters()` numbers for each event: `3 * components` for values,
+    The network puts out `num_parameters()` numbers for each event: `3 * components` for values,
     `10 * components` for pixels of 3 channels (see `Mixture` for their order).
 
     Sampling draws a component by Gumbel-argmax, then its variables by the inverse of the logistic
@@ -62,13 +62,13 @@ class DiscretizedLogisticMixture(Mixture):
         self._half = (levels - 1) / 2
         self.log_scale_range = (math.log(_NARROWEST / self._half), _WIDEST)
 
-    def parameters(self, levels: int | None = None) -> int:
+    def num_parameters(self, levels: int | None = None) -> int:
         if levels not in (None, self.number_of_levels):
             raise ValueError(
                 f"This DiscretizedLogisticMixture is made for levels={self.number_of_levels}, but "
                 f"the data have levels={levels}. Use the same number for both."
             )
-        return super().parameters(levels)
+        return super().num_parameters(levels)
 
     def to_units(self, x: Tensor) -> Tensor:
         return tf.cast(x, tf.float32) / self._half - 1.0
@@ -76,7 +76,7 @@ class DiscretizedLogisticMixture(Mixture):
     def from_units(self, values: Tensor) -> Tensor:
         return tf.cast(self._level(values), tf.int32)
 
-    def settle(self, values: Tensor) -> Tensor:
+    def project_to_support(self, values: Tensor) -> Tensor:
         return self.to_units(self._level(values))
 
     def log_densities(self, x: Tensor, means: Tensor, log_scales: Tensor) -> Tensor:
@@ -99,7 +99,7 @@ class DiscretizedLogisticMixture(Mixture):
     def standard_noise(self, uniforms: Tensor) -> Tensor:
         return tf.math.log(uniforms) - tf.math.log1p(-uniforms)
 
-    def shortfalls(self, x: Tensor, values: Tensor) -> Tensor:
+    def value_shortfall(self, x: Tensor, values: Tensor) -> Tensor:
         x = tf.cast(x, tf.float32)
         drawn = (values + 1.0) * self._half
         beyond = tf.maximum(x - 0.5 - drawn, drawn - x - 0.5) / self._half

@@ -35,7 +35,7 @@ class GaussianMixture(Mixture):
     that the network puts out: a Gaussian with any covariance. So the joint density of a step is
     autoregressive within the step, and correlations at the same time are modelled.
 
-    The network puts out `parameters()` numbers for each event: `3 * components` for values,
+    The network puts out `num_parameters()` numbers for each event: `3 * components` for values,
     `components * (1 + 2 v + v (v - 1) / 2)` for v variables (see `Mixture` for their order). Log
     scales are bounded smoothly: a component's deviation lies between 0.001 and 150 times `scale`.
 
@@ -83,13 +83,13 @@ class GaussianMixture(Mixture):
                     "if a step is a vector of so many."
                 )
 
-    def parameters(self, levels: int | None = None) -> int:
+    def num_parameters(self, levels: int | None = None) -> int:
         if levels is not None:
             raise ValueError(
                 f"A GaussianMixture is for real numbers, but got levels={levels}. Pass levels=None "
                 "for such data, or use DiscretizedLogisticMixture or Categorical for integers."
             )
-        return super().parameters()
+        return super().num_parameters()
 
     def to_units(self, x: Tensor) -> Tensor:
         return tf.cast((x - tf.cast(self.mean, x.dtype)) / tf.cast(self.scale, x.dtype), tf.float32)
@@ -97,7 +97,7 @@ class GaussianMixture(Mixture):
     def from_units(self, values: Tensor) -> Tensor:
         return values * tf.constant(self.scale, tf.float32) + tf.constant(self.mean, tf.float32)
 
-    def settle(self, values: Tensor) -> Tensor:
+    def project_to_support(self, values: Tensor) -> Tensor:
         return values
 
     def log_densities(self, x: Tensor, means: Tensor, log_scales: Tensor) -> Tensor:
@@ -109,7 +109,7 @@ class GaussianMixture(Mixture):
     def standard_noise(self, uniforms: Tensor) -> Tensor:
         return math.sqrt(2.0) * tf.math.erfinv(2.0 * uniforms - 1.0)
 
-    def shortfalls(self, x: Tensor, values: Tensor) -> Tensor:
+    def value_shortfall(self, x: Tensor, values: Tensor) -> Tensor:
         x = self.to_units(x)
         apart = tf.abs(x - values) / (1.0 + tf.abs(x))
         return tf.where(apart < _ROUNDING, 0.0, apart)

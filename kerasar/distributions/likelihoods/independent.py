@@ -48,17 +48,17 @@ class Independent(Likelihood):
         self.discrete = likelihood.discrete
         self.mean, self.scale = likelihood.mean, likelihood.scale
 
-    def parameters(self, levels: int | None = None) -> int:
-        return self.event_size * self.likelihood.parameters(levels)
+    def num_parameters(self, levels: int | None = None) -> int:
+        return self.event_size * self.likelihood.num_parameters(levels)
 
-    def levels(self, parameters: int) -> int | None:
-        return self.likelihood.levels(self._each(parameters))
+    def num_levels(self, parameters: int) -> int | None:
+        return self.likelihood.num_levels(self._each(parameters))
 
     def log_prob(self, parameters: Tensor, x: Tensor) -> Tensor:
         return tf.reduce_sum(self.likelihood.log_prob(self._split(parameters), x), axis=-1)
 
-    def draws(self, parameters: int) -> int:
-        return self.event_size * self.likelihood.draws(self._each(parameters))
+    def num_uniforms(self, parameters: int) -> int:
+        return self.event_size * self.likelihood.num_uniforms(self._each(parameters))
 
     def noise(self, uniforms: Tensor) -> Tensor:
         return self._join(self.likelihood.noise(self._split(uniforms)))
@@ -66,15 +66,17 @@ class Independent(Likelihood):
     def sample(self, parameters: Tensor, noise: Tensor) -> Tensor:
         return self.likelihood.sample(self._split(parameters), self._split(noise))
 
-    def margin(self, parameters: Tensor, noise: Tensor, x: Tensor) -> Tensor:
-        each = self.likelihood.margin(self._split(parameters), self._split(noise), x)
+    def shortfall(self, parameters: Tensor, noise: Tensor, x: Tensor) -> Tensor:
+        each = self.likelihood.shortfall(self._split(parameters), self._split(noise), x)
         return tf.reduce_max(each, axis=-1)
 
-    def temper(self, parameters: Tensor, temperature: Tensor) -> Tensor:
-        return self._join(self.likelihood.temper(self._split(parameters), temperature))
+    def apply_temperature(self, parameters: Tensor, temperature: Tensor) -> Tensor:
+        return self._join(self.likelihood.apply_temperature(self._split(parameters), temperature))
 
-    def truncate(self, parameters: Tensor, top_k: Tensor | None, top_p: Tensor | None) -> Tensor:
-        return self._join(self.likelihood.truncate(self._split(parameters), top_k, top_p))
+    def apply_top_k_top_p(
+        self, parameters: Tensor, top_k: Tensor | None, top_p: Tensor | None
+    ) -> Tensor:
+        return self._join(self.likelihood.apply_top_k_top_p(self._split(parameters), top_k, top_p))
 
     @property
     def truncates(self) -> bool:
@@ -90,7 +92,7 @@ class Independent(Likelihood):
                 f"Independent({self.event_size}, {type(self.likelihood).__name__}()) takes the "
                 f"same number of parameters for each of {self.event_size} values, but the "
                 f"network's last axis is {parameters}, which is no multiple. End the network "
-                "with likelihood.parameters(levels) units."
+                "with likelihood.num_parameters(levels) units."
             )
         return parameters // self.event_size
 

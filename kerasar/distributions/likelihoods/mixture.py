@@ -35,8 +35,8 @@ class Mixture(Likelihood):
     components; their means, log scales and couplings, each `(components, …)` in row-major order.
     All of them are in *units* of the family, in which data are of the size of 1.
 
-    A subclass defines `to_units`, `settle`, `from_units`, `log_densities`, `standard_noise` and
-    `shortfalls`.
+    A subclass defines `to_units`, `project_to_support`, `from_units`, `log_densities`,
+    `standard_noise` and `value_shortfall`.
 
     Args:
         components: how many distributions are mixed.
@@ -65,7 +65,7 @@ class Mixture(Likelihood):
         """Data again, in the dtype of samples."""
         raise NotImplementedError
 
-    def settle(self, values: Tensor) -> Tensor:
+    def project_to_support(self, values: Tensor) -> Tensor:
         """The values in units that data can take, next to those drawn."""
         raise NotImplementedError
 
@@ -77,24 +77,24 @@ class Mixture(Likelihood):
         """Draws of the family with mean 0 and scale 1."""
         raise NotImplementedError
 
-    def shortfalls(self, x: Tensor, values: Tensor) -> Tensor:
+    def value_shortfall(self, x: Tensor, values: Tensor) -> Tensor:
         """By how much drawn values would have to change to become `x`, in units; 0 if `x` it is."""
         raise NotImplementedError
 
     # What a likelihood promises.
 
-    def levels(self, parameters: int) -> int | None:
-        wanted = self.parameters(self._levels())
+    def num_levels(self, parameters: int) -> int | None:
+        wanted = self.num_parameters(self._levels())
         if parameters != wanted:
             event = "value" if self.variables is None else f"event of {self.variables} variables"
             raise ValueError(
                 f"{type(self).__name__} with components={self.components} takes {wanted} numbers "
                 f"for each {event}, but the network's last axis is {parameters}. End the network "
-                f"with {wanted} units: likelihood.parameters() says how many."
+                f"with {wanted} units: likelihood.num_parameters() says how many."
             )
         return self._levels()
 
-    def parameters(self, levels: int | None = None) -> int:
+    def num_parameters(self, levels: int | None = None) -> int:
         pairs = self._width * (self._width - 1) // 2
         return self.components * (1 + 2 * self._width + pairs)
 
@@ -106,7 +106,7 @@ class Mixture(Likelihood):
         weights = tf.nn.log_softmax(parts.logits)
         return tf.reduce_logsumexp(weights + tf.reduce_sum(terms, axis=-1), axis=-1)
 
-    def draws(self, parameters: int) -> int:
+    def num_uniforms(self, parameters: int) -> int:
         return self.components + self._width
 
     def noise(self, uniforms: Tensor) -> Tensor:
@@ -122,22 +122,22 @@ class Mixture(Likelihood):
             mean = chosen.means[..., i]
             for j, before in enumerate(values):
                 mean += chosen.couplings[..., _first(i) + j] * before
-            values.append(self.settle(mean + scales[..., i] * standard[..., i]))
+            values.append(self.project_to_support(mean + scales[..., i] * standard[..., i]))
         drawn = self.from_units(tf.stack(values, axis=-1))
         return drawn if self.event_rank else drawn[..., 0]
 
-    def margin(self, parameters: Tensor, noise: Tensor, x: Tensor) -> Tensor:
+    def shortfall(self, parameters: Tensor, noise: Tensor, x: Tensor) -> Tensor:
         scores, standard, parts = self._perturbed(parameters, noise)
         x = self._vectors(x)
         # What each component would draw, given the event's own earlier variables.
         drawn = _coupled(parts, self.to_units(x))
         drawn += tf.exp(parts.log_scales) * standard[..., None, :]
-        short = tf.reduce_max(self.shortfalls(x[..., None, :], drawn), axis=-1)
+        short = tf.reduce_max(self.value_shortfall(x[..., None, :], drawn), axis=-1)
         gaps = tf.reduce_max(scores, axis=-1, keepdims=True) - scores
         # A component other than the largest may have given x, at the price of its gap.
         return tf.reduce_min(tf.maximum(gaps, short), axis=-1)
 
-    def temper(self, parameters: Tensor, temperature: Tensor) -> Tensor:
+    def apply_temperature(self, parameters: Tensor, temperature: Tensor) -> Tensor:
         logits, means, raw, couplings = self._sections(parameters)
         scales = bounded(raw, *self.log_scale_range)
         scales += self.temperature_power * tf.math.log(temperature)
@@ -167,7 +167,7 @@ class Mixture(Likelihood):
     def _sections(self, parameters: Tensor) -> list[Tensor]:
         """Logits, means, raw log scales and raw couplings, still flat."""
         each = self.components * self._width
-        rest = self.parameters(self._levels()) - self.components - 2 * each
+        rest = self.num_parameters(self._levels()) - self.components - 2 * each
         return tf.split(
             tf.cast(parameters, tf.float32), [self.components, each, each, rest], axis=-1
         )

@@ -36,16 +36,18 @@ class ActNorm(Bijection):
     def build(self, x_shape: Shape, condition_shape: Shape | None = None) -> None:
         super().build(x_shape, condition_shape)
         shape = (self.event_shape[-1],)
-        self.log_scale = self.add_state("log_scale", shape)
-        self.shift = self.add_state("shift", shape)
-        self.data_mean = self.add_state("data_mean", shape, trainable=False)
-        self.data_log_deviation = self.add_state("data_log_deviation", shape, trainable=False)
-        self.is_initialised = self.add_state("is_initialised", (), trainable=False, dtype="int32")
+        self.log_scale = self.add_flow_weight("log_scale", shape)
+        self.shift = self.add_flow_weight("shift", shape)
+        self.data_mean = self.add_flow_weight("data_mean", shape, trainable=False)
+        self.data_log_deviation = self.add_flow_weight("data_log_deviation", shape, trainable=False)
+        self.is_initialised = self.add_flow_weight(
+            "is_initialised", (), trainable=False, dtype="int32"
+        )
 
     def call(
         self, x: Tensor, condition: Tensor | None = None, training: bool | None = None
     ) -> tuple[Tensor, Tensor]:
-        x = self.as_data(x)
+        x = self.check_data(x)
         if training:
             self._initialise(x)
         log_slope = self._log_slope()
@@ -53,7 +55,7 @@ class ActNorm(Bijection):
         return z, self.constant_log_det(x, positions(x, self.flow_dtype) * ops.sum(log_slope))
 
     def inverse(self, z: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        z = self.as_latent(z)
+        z = self.check_latent(z)
         log_slope = self._log_slope()
         x = (z - self.shift) * ops.exp(-log_slope) + self.data_mean
         return x, self.constant_log_det(z, -positions(z, self.flow_dtype) * ops.sum(log_slope))

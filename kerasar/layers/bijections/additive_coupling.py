@@ -28,5 +28,5 @@ class AdditiveCoupling(Coupling):
     def move(self, values: Tensor, outputs: list[Tensor]) -> tuple[Tensor, None]:
         return values + outputs[0], None
 
-    def move_back(self, values: Tensor, outputs: list[Tensor]) -> tuple[Tensor, None]:
+    def inverse_transform(self, values: Tensor, outputs: list[Tensor]) -> tuple[Tensor, None]:
         return values - outputs[0], None

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from kerasar.layers.bijections.affine import bounded, check_bound
+from kerasar.layers.bijections.bounds import bounded, check_bound
 from kerasar.layers.bijections.coupling import Coupling
 from kerasar.typing import Config, Shape, Tensor
 
@@ -71,14 +71,14 @@ class AffineCoupling(Coupling):
         self.scale_bound = check_bound(self.name, scale_bound)
 
     @property
-    def parameters_per_number(self) -> int:  # type: ignore[override]
+    def params_per_element(self) -> int:  # type: ignore[override]
         return 1 if self.separate else 2
 
     def move(self, values: Tensor, outputs: list[Tensor]) -> tuple[Tensor, Tensor]:
         log_scale, shift = self._scale_and_shift(outputs)
         return values * ops.exp(log_scale) + shift, log_scale
 
-    def move_back(self, values: Tensor, outputs: list[Tensor]) -> tuple[Tensor, Tensor]:
+    def inverse_transform(self, values: Tensor, outputs: list[Tensor]) -> tuple[Tensor, Tensor]:
         log_scale, shift = self._scale_and_shift(outputs)
         return (values - shift) * ops.exp(-log_scale), -log_scale
 

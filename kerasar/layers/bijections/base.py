@@ -21,8 +21,8 @@ class Bijection(keras.layers.Layer):
 
     A subclass defines `call(x, condition=None)` and `inverse(z, condition=None)`. Both return the
     mapped tensor and the log determinant, in nats, of the map *just applied*. They start with
-    `self.as_data(x)` and `self.as_latent(z)`, which cast and check. Numbers stay in float32 or
-    better under every dtype policy; only networks inside run in low precision, for the rounding
+    `self.check_data(x)` and `self.check_latent(z)`, which cast and check. Numbers stay in float32
+    or better under every dtype policy; only networks inside run in low precision, for the rounding
     of bfloat16 would make the inverse wrong in the third digit.
 
     Direction has nothing to do with `training`.
@@ -42,11 +42,11 @@ class Bijection(keras.layers.Layer):
 
         class Double(Bijection):
             def call(self, x, condition=None):
-                x = self.as_data(x)
+                x = self.check_data(x)
                 return 2 * x, self.constant_log_det(x, self.numbers * math.log(2))
 
             def inverse(self, z, condition=None):
-                z = self.as_latent(z)
+                z = self.check_latent(z)
                 return z / 2, self.constant_log_det(z, -self.numbers * math.log(2))
 
     References:
@@ -68,7 +68,7 @@ class Bijection(keras.layers.Layer):
                 "(batch, 1)."
             )
         self.event_shape = tuple(x_shape[1:])
-        self.latent_event_shape = tuple(self.transformed_shape(tuple(x_shape))[1:])
+        self.latent_event_shape = tuple(self.forward_shape(tuple(x_shape))[1:])
         self.condition_shape = None if condition_shape is None else tuple(condition_shape[1:])
 
     def call(self, x: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -88,17 +88,17 @@ class Bijection(keras.layers.Layer):
 
     # Shapes. A subclass that changes the shape overrides the next two.
 
-    def transformed_shape(self, x_shape: Shape) -> Shape:
+    def forward_shape(self, x_shape: Shape) -> Shape:
         """The shape of the latents for data of a shape, both with the batch axis."""
         return x_shape
 
-    def original_shape(self, z_shape: Shape) -> Shape:
+    def inverse_shape(self, z_shape: Shape) -> Shape:
         """The shape of the data for latents of a shape, both with the batch axis."""
         return z_shape
 
     def latent_sizes(self, x_shape: Shape) -> tuple[int, ...]:
         """How many latent numbers belong to each scale, finest first; a single scale has one."""
-        sizes = self.transformed_shape(x_shape)[1:]
+        sizes = self.forward_shape(x_shape)[1:]
         return (math.prod(known_sizes(self.name, sizes)),)
 
     # Depth. Layers that hold others override `steps`.
@@ -113,7 +113,7 @@ class Bijection(keras.layers.Layer):
     def compute_output_shape(
         self, x_shape: Shape, condition_shape: Shape | None = None
     ) -> tuple[Shape, Shape]:
-        return self.transformed_shape(tuple(x_shape)), tuple(x_shape[:1])
+        return self.forward_shape(tuple(x_shape)), tuple(x_shape[:1])
 
     def compute_output_spec(
         self, x: Tensor, condition: Tensor | None = None, **kwargs: Any
@@ -136,15 +136,15 @@ class Bijection(keras.layers.Layer):
         """How many numbers an event holds."""
         return math.prod(known_sizes(self.name, self.event_shape))
 
-    def as_data(self, x: Tensor) -> Tensor:
+    def check_data(self, x: Tensor) -> Tensor:
         """`x` in the layer's type, once its shape is found to be right."""
         return self._checked(x, "event_shape", "data")
 
-    def as_latent(self, z: Tensor) -> Tensor:
+    def check_latent(self, z: Tensor) -> Tensor:
         """`z` in the layer's type, once its shape is found to be right."""
         return self._checked(z, "latent_event_shape", "latents")
 
-    def add_state(
+    def add_flow_weight(
         self,
         name: str,
         shape: Shape,

@@ -57,13 +57,15 @@ class BatchNormBijection(Bijection):
     def build(self, x_shape: Shape, condition_shape: Shape | None = None) -> None:
         super().build(x_shape, condition_shape)
         shape = (self.event_shape[-1],)
-        self.moving_mean = self.add_state("moving_mean", shape, trainable=False)
-        self.moving_variance = self.add_state("moving_variance", shape, "ones", trainable=False)
+        self.moving_mean = self.add_flow_weight("moving_mean", shape, trainable=False)
+        self.moving_variance = self.add_flow_weight(
+            "moving_variance", shape, "ones", trainable=False
+        )
 
     def call(
         self, x: Tensor, condition: Tensor | None = None, training: bool | None = None
     ) -> tuple[Tensor, Tensor]:
-        x = self.as_data(x)
+        x = self.check_data(x)
         mean, variance = self.moving_mean.value, self.moving_variance.value
         if training:
             mean, variance = batch_statistics(x)
@@ -74,7 +76,7 @@ class BatchNormBijection(Bijection):
         return z, self.constant_log_det(x, -positions(x, self.flow_dtype) * ops.sum(log_deviation))
 
     def inverse(self, z: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        z = self.as_latent(z)
+        z = self.check_latent(z)
         log_deviation = 0.5 * ops.log(self.moving_variance + self.epsilon)
         x = z * ops.exp(log_deviation) + self.moving_mean
         return x, self.constant_log_det(z, positions(z, self.flow_dtype) * ops.sum(log_deviation))

@@ -54,11 +54,11 @@ class Chain(Bijection):
         for bijection in self.bijections:
             if not bijection.built:
                 bijection.build(shape, condition_shape)
-            shape = bijection.transformed_shape(shape)
+            shape = bijection.forward_shape(shape)
         super().build(x_shape, condition_shape)
 
     def call(self, x: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        z = self.as_data(x)
+        z = self.check_data(x)
         total = self.constant_log_det(z)
         for bijection in self.bijections:
             z, log_det = bijection(z, condition=condition)
@@ -66,21 +66,21 @@ class Chain(Bijection):
         return self.in_flow_dtype(z, total)
 
     def inverse(self, z: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        x = self.as_latent(z)
+        x = self.check_latent(z)
         total = self.constant_log_det(x)
         for bijection in reversed(self.bijections):
             x, log_det = bijection.inverse(x, condition=condition)
             total += ops.cast(log_det, self.flow_dtype)
         return self.in_flow_dtype(x, total)
 
-    def transformed_shape(self, x_shape: Shape) -> Shape:
+    def forward_shape(self, x_shape: Shape) -> Shape:
         for bijection in self.bijections:
-            x_shape = bijection.transformed_shape(x_shape)
+            x_shape = bijection.forward_shape(x_shape)
         return x_shape
 
-    def original_shape(self, z_shape: Shape) -> Shape:
+    def inverse_shape(self, z_shape: Shape) -> Shape:
         for bijection in reversed(self.bijections):
-            z_shape = bijection.original_shape(z_shape)
+            z_shape = bijection.inverse_shape(z_shape)
         return z_shape
 
     def steps(self) -> list[Bijection]:
@@ -88,7 +88,7 @@ class Chain(Bijection):
 
     def latent_sizes(self, x_shape: Shape) -> tuple[int, ...]:
         for bijection in self.bijections[:-1]:
-            x_shape = bijection.transformed_shape(x_shape)
+            x_shape = bijection.forward_shape(x_shape)
         return self.bijections[-1].latent_sizes(x_shape)
 
     def get_config(self) -> Config:

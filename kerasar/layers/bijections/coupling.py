@@ -10,8 +10,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from kerasar.layers.bijections.affine import check_gain, gain_for
 from kerasar.layers.bijections.base import Bijection, check_hidden_units, seed_or_drawn, sum_event
+from kerasar.layers.bijections.bounds import check_gain, gain_for
 from kerasar.layers.bijections.condition import join, joined_shape
 from kerasar.layers.bijections.coupling_network import CouplingNetwork
 from kerasar.layers.bijections.masks import SPLITS, check_mask, check_parts, mask_values
@@ -22,7 +22,8 @@ from kerasar.typing import Config, Shape, Tensor
 class Coupling(Bijection):
     """Base of the couplings; a subclass says how single numbers move, given parameters.
 
-    It defines `parameters_per_number`, `move(values, outputs)` and `move_back(values, outputs)`.
+    It defines `params_per_element`, `move(values, outputs)` and `inverse_transform(values,
+    outputs)`.
 
     Args:
         mask: which numbers are kept. `"half"` (also called `"channelwise"`) keeps the first half
@@ -31,9 +32,9 @@ class Coupling(Bijection):
             numbers. Or an array of 1 (kept) and 0 (moved) that broadcasts to an event.
         invert: bool. Swaps the two parts; two couplings in a row then move everything.
         network: a Keras layer or model, or `None` for a `CouplingNetwork`. With a mask of halves
-            it maps the kept part, `(…, kept)`, to `(…, moved * parameters_per_number)`. With all
+            it maps the kept part, `(…, kept)`, to `(…, moved * params_per_element)`. With all
             other masks it maps the event, zeros where it is moved, to `(…, channels *
-            parameters_per_number)`. A condition is joined to its input.
+            params_per_element)`. A condition is joined to its input.
         hidden_units: sequence of ints. Hidden layers of the `CouplingNetwork`.
         activation: of these hidden layers.
         gain: float. The outputs of the network are multiplied by it. `None`: 1, or, for networks
@@ -46,7 +47,7 @@ class Coupling(Bijection):
     """
 
     #: How many outputs of the network move one number.
-    parameters_per_number = 1
+    params_per_element = 1
 
     def __init__(
         self,
@@ -101,10 +102,10 @@ class Coupling(Bijection):
         self._build_networks((None, *shape), moved)
 
     def call(self, x: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        return self._couple(self.as_data(x), condition, self.move)
+        return self._couple(self.check_data(x), condition, self.move)
 
     def inverse(self, z: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        return self._couple(self.as_latent(z), condition, self.move_back)
+        return self._couple(self.check_latent(z), condition, self.inverse_transform)
 
     def choose_gain(self, depth: int) -> None:
         if self.gain is None and self.makes_network and not self.built:
@@ -122,9 +123,11 @@ class Coupling(Bijection):
         """
         raise NotImplementedError(f"{type(self).__name__} must define move()")
 
-    def move_back(self, values: Tensor, outputs: list[Tensor]) -> tuple[Tensor, Tensor | None]:
+    def inverse_transform(
+        self, values: Tensor, outputs: list[Tensor]
+    ) -> tuple[Tensor, Tensor | None]:
         """Latent → data; as `move`."""
-        raise NotImplementedError(f"{type(self).__name__} must define move_back()")
+        raise NotImplementedError(f"{type(self).__name__} must define inverse_transform()")
 
     def _couple(self, x: Tensor, condition: Tensor | None, move: Any) -> tuple[Tensor, Tensor]:
         if self.kept_values is None:
@@ -163,7 +166,7 @@ class Coupling(Bijection):
         return [self.network]
 
     def _build_networks(self, shape: Shape, moved: int) -> None:
-        outputs = moved * self.parameters_per_number
+        outputs = moved * self.params_per_element
         self.network = self._built_network(self.network, "network", shape, outputs)
 
     def _built_network(
@@ -188,7 +191,7 @@ class Coupling(Bijection):
         if not hasattr(found, "shape") or tuple(found.shape[1:]) != (*shape[1:-1], outputs):
             raise ValueError(
                 f"The network '{network.name}' of layer '{self.name}' gets {shape} and must give "
-                f"{(*shape[:-1], outputs)}: {self.parameters_per_number} numbers for each one that "
+                f"{(*shape[:-1], outputs)}: {self.params_per_element} numbers for each one that "
                 f"is moved. It gives {getattr(found, 'shape', found)}. Change the units of its "
                 "last layer."
             )

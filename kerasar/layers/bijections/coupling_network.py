@@ -5,7 +5,7 @@ from typing import Any
 
 import keras
 
-from kerasar.layers.bijections.spread_weights import spread_weights
+from kerasar.layers.bijections.dense_initializers import dense_initializers
 from kerasar.typing import Config, Shape, Tensor
 
 
@@ -13,9 +13,9 @@ from kerasar.typing import Config, Shape, Tensor
 class CouplingNetwork(keras.layers.Layer):
     """Dense layers for vectors; for images convolutions, 3×3, then 1×1, then 3×3 again.
 
-    The hidden layers of vectors start as `spread_weights` says. The last layer starts at zero, so
-    that a new coupling is the identity and a deep stack of them starts stable (Kingma and Dhariwal
-    2018, section 3.3, who also take this shape for images).
+    The hidden layers of vectors start as `dense_initializers` says. The last layer starts at zero,
+    so that a new coupling is the identity and a deep stack of them starts stable (Kingma and
+    Dhariwal 2018, section 3.3, who also take this shape for images).
 
     Args:
         outputs: int. Units of the last layer.
@@ -58,7 +58,7 @@ class CouplingNetwork(keras.layers.Layer):
         for i, units in enumerate(self.hidden_units):
             start = {}
             if len(input_shape) == 2:
-                start = spread_weights((input_shape[-1], *self.hidden_units)[i])  # type: ignore[arg-type]
+                start = dense_initializers((input_shape[-1], *self.hidden_units)[i])  # type: ignore[arg-type]
             self.hidden.append(
                 self._layer(
                     input_shape, i, units, f"hidden_{i}", activation=self.activation, **start

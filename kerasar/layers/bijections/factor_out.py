@@ -54,7 +54,7 @@ class FactorOut(Bijection):
             self.rest.build(self._staying(tuple(x_shape)), condition_shape)
 
     def call(self, x: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        x = self.as_data(x)
+        x = self.check_data(x)
         if self.rest is None:
             return _flat(x, self.numbers), self.constant_log_det(x)
         sizes = self.latent_sizes((None, *self.event_shape))
@@ -64,7 +64,7 @@ class FactorOut(Bijection):
         return ops.concatenate([leaving, _flat(z, sum(sizes[1:]))], axis=-1), log_det
 
     def inverse(self, z: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        z = self.as_latent(z)
+        z = self.check_latent(z)
         if self.rest is None:
             return ops.reshape(z, (-1, *self.event_shape)), self.constant_log_det(z)
         cut = self.event_shape[-1] // 2  # type: ignore[operator]
@@ -74,10 +74,10 @@ class FactorOut(Bijection):
         x, log_det = self.rest.inverse(rest, condition=condition)
         return ops.concatenate([leaving, x], axis=-1), log_det
 
-    def transformed_shape(self, x_shape: Shape) -> Shape:
+    def forward_shape(self, x_shape: Shape) -> Shape:
         return (x_shape[0], sum(self.latent_sizes(x_shape)))
 
-    def original_shape(self, z_shape: Shape) -> Shape:
+    def inverse_shape(self, z_shape: Shape) -> Shape:
         if not self.built:
             raise ValueError(
                 f"Layer '{self.name}' cannot tell from flat latents, {tuple(z_shape)}, what shape "

@@ -47,20 +47,20 @@ class Inverse(Bijection):
 
     def build(self, x_shape: Shape, condition_shape: Shape | None = None) -> None:
         if not self.bijection.built:
-            self.bijection.build(self.bijection.original_shape(tuple(x_shape)), condition_shape)
+            self.bijection.build(self.bijection.inverse_shape(tuple(x_shape)), condition_shape)
         super().build(x_shape, condition_shape)
 
     def call(self, x: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        return self.in_flow_dtype(*self.bijection.inverse(self.as_data(x), condition=condition))
+        return self.in_flow_dtype(*self.bijection.inverse(self.check_data(x), condition=condition))
 
     def inverse(self, z: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        return self.in_flow_dtype(*self.bijection(self.as_latent(z), condition=condition))
+        return self.in_flow_dtype(*self.bijection(self.check_latent(z), condition=condition))
 
-    def transformed_shape(self, x_shape: Shape) -> Shape:
-        return self.bijection.original_shape(x_shape)
+    def forward_shape(self, x_shape: Shape) -> Shape:
+        return self.bijection.inverse_shape(x_shape)
 
-    def original_shape(self, z_shape: Shape) -> Shape:
-        return self.bijection.transformed_shape(z_shape)
+    def inverse_shape(self, z_shape: Shape) -> Shape:
+        return self.bijection.forward_shape(z_shape)
 
     def steps(self) -> list[Bijection]:
         return self.bijection.steps()

@@ -63,13 +63,13 @@ class Invertible1x1Conv(Bijection):
         self.order = self._add("order", order, trainable=False, dtype="int32")
 
     def call(self, x: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        x = self.as_data(x)
+        x = self.check_data(x)
         lower, upper = self._triangles()
         kernel = ops.take(ops.matmul(lower, upper), self.order.value, axis=0)
         return _mix(x, kernel), self._log_det(x)
 
     def inverse(self, z: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        z = self.as_latent(z)
+        z = self.check_latent(z)
         lower, upper = self._triangles()
         identity = ops.take(tf.eye(lower.shape[0], dtype=z.dtype), self.order.value, axis=0)
         kernel = tf.linalg.triangular_solve(lower, ops.transpose(identity))
@@ -80,7 +80,7 @@ class Invertible1x1Conv(Bijection):
         def initial(shape: Shape, dtype: str) -> Tensor:
             return ops.cast(ops.convert_to_tensor(value), dtype)
 
-        return self.add_state(name, value.shape, initial, **settings)
+        return self.add_flow_weight(name, value.shape, initial, **settings)
 
     def _triangles(self) -> tuple[Tensor, Tensor]:
         # The triangles are cut out here, never in the weights: training moves whole matrices.

@@ -64,7 +64,7 @@ class Logit(Bijection):
         return self.low - beyond, self.high + beyond
 
     def call(self, x: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        x = self.as_data(x)
+        x = self.check_data(x)
         # Both p and 1 - p from the nearer end: neither is a difference of close numbers.
         p = self.alpha + (x - self.low) * self._slope
         q = self.alpha + (self.high - x) * self._slope
@@ -72,7 +72,7 @@ class Logit(Bijection):
         return log_p - log_q, sum_event(math.log(self._slope) - log_p - log_q)
 
     def inverse(self, z: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        z = self.as_latent(z)
+        z = self.check_latent(z)
         x = self.low + (ops.sigmoid(z) - self.alpha) / self._slope
         log_slope = -ops.softplus(z) - ops.softplus(-z) - math.log(self._slope)
         return x, sum_event(log_slope)

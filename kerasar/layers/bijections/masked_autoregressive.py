@@ -9,11 +9,11 @@ import tensorflow as tf
 from keras import ops
 from numpy.typing import NDArray
 
-from kerasar.layers.bijections.affine import bounded, check_bound, check_gain, gain_for
 from kerasar.layers.bijections.base import Bijection, check_hidden_units, sum_event
+from kerasar.layers.bijections.bounds import bounded, check_bound, check_gain, gain_for
 from kerasar.layers.bijections.condition import join, joined_shape
+from kerasar.layers.bijections.dense_initializers import dense_initializers
 from kerasar.layers.bijections.masked_dense import MaskedDense
-from kerasar.layers.bijections.spread_weights import spread_weights
 from kerasar.typing import Config, Shape, Tensor
 
 
@@ -84,7 +84,7 @@ class MaskedAutoregressive(Bijection):
             if units < rises:  # too few for every degree: the largest is the last unit's
                 rises, over = rises - 1, max(units - 1, 1)
             hidden = least + np.arange(units) * rises // over
-            start = spread_weights(len(degrees))
+            start = dense_initializers(len(degrees))
             self._add(
                 f"hidden_{i}", degrees[:, None] <= hidden, activation=self.activation, **start
             )
@@ -93,12 +93,12 @@ class MaskedAutoregressive(Bijection):
         self._add("last", degrees[:, None] < outputs, kernel_initializer="zeros")
 
     def call(self, x: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        x = self.as_data(x)
+        x = self.check_data(x)
         log_scale, shift = self._scale_and_shift(x, condition)
         return x * ops.exp(log_scale) + shift, sum_event(log_scale)
 
     def inverse(self, z: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        z = self.as_latent(z)
+        z = self.check_latent(z)
         features = z.shape[-1]
         places = tf.range(features)
 

@@ -64,11 +64,11 @@ class Permute(Bijection):
             self.order = np.random.RandomState(self.seed).permutation(size).tolist()
 
     def call(self, x: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        x = self.as_data(x)
+        x = self.check_data(x)
         return self._take(x, self.order), self.constant_log_det(x)
 
     def inverse(self, z: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        z = self.as_latent(z)
+        z = self.check_latent(z)
         back = self.order if self.order == "reverse" else np.argsort(self.order).tolist()
         return self._take(z, back), self.constant_log_det(z)
 

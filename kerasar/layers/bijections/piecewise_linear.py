@@ -57,11 +57,11 @@ class PiecewiseLinear(Bijection):
         super().build(x_shape, condition_shape)
         features = self.event_shape[-1]
         even, constant = math.log(self._width), keras.initializers.Constant
-        self.alpha = self.add_state("alpha", (features,), constant(self.xmin))
-        self.xi = self.add_state("xi", (features, self.pieces), constant(even))
+        self.alpha = self.add_flow_weight("alpha", (features,), constant(self.xmin))
+        self.xi = self.add_flow_weight("xi", (features, self.pieces), constant(even))
 
     def call(self, x: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        x = self.as_data(x)
+        x = self.check_data(x)
         left = self._left_knots()
         chosen = bin_of(x, left[1:])
         rises, low = self._pieces()
@@ -70,7 +70,7 @@ class PiecewiseLinear(Bijection):
         return z, sum_event(pick(chosen, self.xi) - math.log(self._width))
 
     def inverse(self, z: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        z = self.as_latent(z)
+        z = self.check_latent(z)
         rises, low = self._pieces()
         chosen = bin_of(z, low[..., 1:])
         fraction = (z - pick(chosen, low)) / pick(chosen, rises)

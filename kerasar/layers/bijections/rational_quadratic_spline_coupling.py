@@ -74,7 +74,7 @@ class RationalQuadraticSplineCoupling(Coupling):
         self.bound = bound
 
     @property
-    def parameters_per_number(self) -> int:  # type: ignore[override]
+    def params_per_element(self) -> int:  # type: ignore[override]
         return 3 * self.bins - 1
 
     def move(self, values: Tensor, outputs: list[Tensor]) -> tuple[Tensor, Tensor]:
@@ -86,7 +86,7 @@ class RationalQuadraticSplineCoupling(Coupling):
         log_slope = _log_slope(u, left, right, secant, bend)
         return ops.where(inside, new, values), ops.where(inside, log_slope, 0.0)
 
-    def move_back(self, values: Tensor, outputs: list[Tensor]) -> tuple[Tensor, Tensor]:
+    def inverse_transform(self, values: Tensor, outputs: list[Tensor]) -> tuple[Tensor, Tensor]:
         inside, value = self._clipped(values)
         x_knot, width, y_knot, height, left, right = self._bin(value, outputs[0], by_height=True)
         secant = height / width
@@ -111,7 +111,7 @@ class RationalQuadraticSplineCoupling(Coupling):
 
     def _spline(self, outputs: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """Left knots and bin widths, the same for heights, `(…, bins)`; slopes, `(…, bins + 1)`."""
-        shape = (*ops.shape(outputs)[:-1], -1, self.parameters_per_number)
+        shape = (*ops.shape(outputs)[:-1], -1, self.params_per_element)
         outputs = ops.reshape(outputs, shape)
         widths, heights = (
             2 * self.bound * (_LEAST + (1 - _LEAST * self.bins) * ops.softmax(part, axis=-1))

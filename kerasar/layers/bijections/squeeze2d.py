@@ -40,16 +40,16 @@ class Squeeze2D(Bijection):
         self.factor = factor
 
     def call(self, x: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        x = self.as_data(x)
+        x = self.check_data(x)
         z = x if self.factor == 1 else tf.nn.space_to_depth(x, self.factor)
         return z, self.constant_log_det(x)
 
     def inverse(self, z: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        z = self.as_latent(z)
+        z = self.check_latent(z)
         x = z if self.factor == 1 else tf.nn.depth_to_space(z, self.factor)
         return x, self.constant_log_det(z)
 
-    def transformed_shape(self, x_shape: Shape) -> Shape:
+    def forward_shape(self, x_shape: Shape) -> Shape:
         if len(x_shape) != 4 or any(n is not None and n % self.factor for n in x_shape[1:3]):
             raise ValueError(
                 f"Squeeze2D cuts images (batch, height, width, channels) into blocks of "
@@ -64,7 +64,7 @@ class Squeeze2D(Bijection):
             None if channels is None else channels * self.factor**2,
         )
 
-    def original_shape(self, z_shape: Shape) -> Shape:
+    def inverse_shape(self, z_shape: Shape) -> Shape:
         if len(z_shape) != 4 or (z_shape[3] or 0) % self.factor**2:
             raise ValueError(
                 f"The inverse of Squeeze2D needs images with a multiple of {self.factor**2} "

@@ -76,12 +76,12 @@ class StandardizeBijection(Bijection):
         self.adapted.assign(1)
 
     def call(self, x: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        x = self.as_data(x)
+        x = self.check_data(x)
         z = (x - self.mean) * ops.exp(-self.log_scale)
         return z, self.constant_log_det(x, -self._log_volume())
 
     def inverse(self, z: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        z = self.as_latent(z)
+        z = self.check_latent(z)
         x = z * ops.exp(self.log_scale) + self.mean
         return x, self.constant_log_det(z, self._log_volume())
 

@@ -17,7 +17,7 @@ ImageShape = tuple[int | None, int | None, int]
 _MANY, _EMBEDDING = 64, 15
 
 
-class ImageEnds:
+class ImageStemAndHead:
     """The data of an image model: their input, their encoding, and the parameters of a pixel.
 
     Where the likelihood draws single values, the channels of a pixel are drawn in turn (R; G
@@ -61,7 +61,7 @@ class ImageEnds:
         #: Groups of channels in a feature map, one for each value that is drawn by itself.
         self.colours = self.channels if self._by_value else 1
         #: How many numbers the network must put out for each event.
-        self.parameters = likelihood.parameters(levels)
+        self.parameters = likelihood.num_parameters(levels)
         #: The input of the network, `(batch, height, width, channels)`.
         self.x = keras.Input(tuple(image_shape), dtype="int32", name="x")
         self._levels = levels

@@ -17,7 +17,7 @@ from kerasar.typing import Tensor
 _HALVINGS = 2
 
 
-class LatentEnds:
+class LatentCoder:
     """An encoder and a decoder that fit each other.
 
     Args:

@@ -12,7 +12,7 @@ from kerasar.typing import Shape, Tensor
 INPUTS = ("scalar", "one_hot", "embedding")
 
 
-class SequenceEnds:
+class SequenceStemAndHead:
     """The data of a sequence model: their input, their encoding, and the parameters of a step.
 
     Args:
@@ -66,7 +66,7 @@ class SequenceEnds:
         #: The input of the network, `(batch, time)` or `(batch, time, variables)`.
         self.x = keras.Input(shape, dtype="float32" if levels is None else "int32", name="x")
         #: How many numbers the network must put out for each step.
-        self.parameters = likelihood.parameters(levels)
+        self.parameters = likelihood.num_parameters(levels)
 
     def encoded(self, inputs: str | None, width: int) -> Tensor:
         """The data as `(batch, time, channels)`, not shifted yet.

@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Any
 
 from kerasar.cli.kinds.kind import Drawn, Kind, Loaded, Named, hold_out
-from kerasar.cli.support.abilities import can, is_conditional
+from kerasar.cli.support.capabilities import can, is_conditional
 from kerasar.cli.support.run_folder import RunFolder
 
 

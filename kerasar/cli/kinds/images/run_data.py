@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from kerasar.cli.kinds.kind import Batch, Named, sizes, take
-from kerasar.cli.support.specs import path_of
+from kerasar.cli.support.data_spec import path_of
 from kerasar.data import ImageData, load_images
 from kerasar.data.image_data import divide
 

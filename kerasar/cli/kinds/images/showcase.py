@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from kerasar.cli.kinds.images.hiding import Hide, known_pixels
-from kerasar.cli.support.abilities import can, is_conditional
+from kerasar.cli.kinds.images.masks import Hide, known_pixels
+from kerasar.cli.support.capabilities import can, is_conditional
 from kerasar.cli.support.outputs import written
 from kerasar.cli.support.quick import quick_samples, soon
 from kerasar.cli.support.run_folder import RunFolder

@@ -1,4 +1,4 @@
-"""`windowed`: the way back, from a causal network to the model of one window.
+"""`to_window_model`: the way back, from a causal network to the model of one window.
 
 Only the columns that the one prediction needs are computed: where a causal stack doubles its
 dilations, its window model has strides.
@@ -11,15 +11,15 @@ from typing import Any
 
 import keras
 
+from kerasar.causality.analysis import Reading, read
 from kerasar.causality.graph import Edge, Node, read_graph
-from kerasar.causality.reading import Reading, read
+from kerasar.convolutionalize.layer_reuse import Reuse, call
 from kerasar.convolutionalize.layers.stream_join import ZEROS, Piece, StreamJoin
 from kerasar.convolutionalize.layers.stream_layout import Layout, Run
 from kerasar.convolutionalize.layers.stream_linear import StreamLinear
 from kerasar.convolutionalize.layers.stream_pool import StreamPool
 from kerasar.convolutionalize.network import as_it_is
-from kerasar.convolutionalize.reuse import Reuse, call
-from kerasar.layers.protocol import Mixing, Recurrence, Taps
+from kerasar.layers.protocol import MixesPositions, Recurrence, Taps
 from kerasar.typing import Tensor
 
 L = keras.layers
@@ -53,7 +53,7 @@ class Grid:
         return range(self.first, self.first + self.step * self.count, self.step)
 
 
-def windowed(network: keras.Model) -> keras.Model:
+def to_window_model(network: keras.Model) -> keras.Model:
     """Turns a causal network into the model of one window, to predict one step at a time.
 
     The window model uses the *same weights*. It computes only the columns that its one prediction
@@ -79,7 +79,7 @@ def windowed(network: keras.Model) -> keras.Model:
         >>> x = keras.Input((None, 1))
         >>> h = keras.layers.Conv1D(4, 2, padding="causal", dilation_rate=1)(x)
         >>> h = keras.layers.Conv1D(4, 2, padding="causal", dilation_rate=2)(h)
-        >>> kerasar.windowed(keras.Model(x, h)).input_shape
+        >>> kerasar.to_window_model(keras.Model(x, h)).input_shape
         (None, 4, 1)
     """
     if not isinstance(network, keras.Model):
@@ -94,8 +94,8 @@ class _Window:
         graph = read_graph(network, max(len(network.inputs[0].shape) - 2, 0) or None)
         if graph.conditions or graph.places != 1:
             raise ValueError(
-                f"windowed takes a network with one input, a sequence (batch, time, features), but "
-                f"'{graph.name}' has the inputs {[tuple(t.shape) for t in network.inputs]}."
+                "to_window_model takes a network with one input, a sequence (batch, time, "
+                f"features), but '{graph.name}' has the inputs {[tuple(t.shape) for t in network.inputs]}."
             )
         self.reading, self.name = read(graph), graph.name
         self.reuse = Reuse()
@@ -124,7 +124,7 @@ class _Window:
             reason = None
             if declared is None:
                 reason = "it does not declare what it sees (kerasar.layers.protocol says how)"
-            elif isinstance(declared, Mixing):
+            elif isinstance(declared, MixesPositions):
                 reason = declared.reason
             elif isinstance(declared, Recurrence):
                 reason = "it keeps a state, which goes back further than any window"
@@ -142,8 +142,8 @@ class _Window:
             raise ValueError(f"The output of network '{self.name}' does not depend on its input.")
         if seen.offsets.latest() > (0,):
             raise ValueError(
-                f"windowed takes a causal network, but the output of '{self.name}' sees up to "
-                f"{seen.offsets.latest()[0]} steps ahead. kerasar.check_causal names the layer."
+                f"to_window_model takes a causal network, but the output of '{self.name}' sees up "
+                f"to {seen.offsets.latest()[0]} steps ahead. kerasar.check_causal names the layer."
             )
 
     def _is_known(self, node: Node, declared: Taps) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 
 
-def spread_weights(inputs: int) -> dict[str, Any]:
+def dense_initializers(inputs: int) -> dict[str, Any]:
     """Initializers of a dense layer: kernel and biases, uniform, of variance 1 / inputs.
 
     A coupling's network may see a single element. With biases of zero all of its units bend at 0,

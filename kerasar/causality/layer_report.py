@@ -4,14 +4,14 @@ from typing import NamedTuple
 
 import keras
 
+from kerasar.causality.analysis import read
 from kerasar.causality.graph import read_graph
 from kerasar.causality.offsets import Offsets
 from kerasar.causality.proof import ReceptiveField, field_of
-from kerasar.causality.reading import read
-from kerasar.layers.protocol import Mixing
+from kerasar.layers.protocol import MixesPositions
 
 
-class Sight(NamedTuple):
+class LayerReceptiveField(NamedTuple):
     """What one layer sees of the data.
 
     Attributes:
@@ -27,7 +27,9 @@ class Sight(NamedTuple):
     text: str
 
 
-def layer_sights(network: keras.Model, event_rank: int | None = None) -> list[Sight]:
+def layer_receptive_fields(
+    network: keras.Model, event_rank: int | None = None
+) -> list[LayerReceptiveField]:
     """What each layer of a network sees of its data, from input to output.
 
     Args:
@@ -45,7 +47,7 @@ def layer_sights(network: keras.Model, event_rank: int | None = None) -> list[Si
         declared = reading.declarations.get(node)
         if node not in reading.declarations:
             text = "conditions only"
-        elif isinstance(declared, Mixing):
+        elif isinstance(declared, MixesPositions):
             text = f"mixes positions: {declared.reason}"
         elif declared is None:
             text = "unknown: it does not declare what it sees"
@@ -54,7 +56,7 @@ def layer_sights(network: keras.Model, event_rank: int | None = None) -> list[Si
         else:
             offsets = reading.seen[node.outputs[0]].offsets
             field, text = field_of(offsets), describe(offsets)
-        sights.append(Sight(node.name, kind, field, text))
+        sights.append(LayerReceptiveField(node.name, kind, field, text))
     return sights
 
 

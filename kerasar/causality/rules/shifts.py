@@ -8,7 +8,7 @@ import numpy as np
 from kerasar.causality.graph import Node
 from kerasar.causality.rules.registry import rule
 from kerasar.keras_internals import operation_classes
-from kerasar.layers.protocol import POINTWISE, Declaration, Mixing, Taps
+from kerasar.layers.protocol import POINTWISE, Declaration, MixesPositions, Taps
 from kerasar.typing import Tensor
 
 L = keras.layers
@@ -34,9 +34,9 @@ def _pad(node: Node, places: int) -> Declaration:
     pairs = [(int(front), int(back)) for front, back in np.asarray(operation.pad_width)]
     inside = pairs[1 : places + 1]
     if pairs[0] != (0, 0) or any(pair != (0, 0) for pair in pairs[places + 1 :]):
-        return Mixing("it pads other axes than the positions")
+        return MixesPositions("it pads other axes than the positions")
     if operation.mode != "constant":
-        return Mixing(f"it pads by mode '{operation.mode}', which copies other positions")
+        return MixesPositions(f"it pads by mode '{operation.mode}', which copies other positions")
     constants = node.arguments.kwargs.get("constant_values")
     return _moved(inside, float(constants or 0.0))
 
@@ -52,9 +52,9 @@ def _get_item(node: Node, places: int) -> Declaration:
         key = key[:at] + [slice(None)] * missing + key[at + 1 :]
     head = key[: places + 1]
     if not all(isinstance(k, slice) and k.step in (None, 1) for k in head):
-        return Mixing(f"it indexes positions by {head}")
+        return MixesPositions(f"it indexes positions by {head}")
     if head and head[0] != slice(None):
-        return Mixing("it slices the batch")
+        return MixesPositions("it slices the batch")
     pairs = []
     for axis, part in enumerate(head[1:], 1):
         size = node.inputs[0].shape[axis]
@@ -63,7 +63,7 @@ def _get_item(node: Node, places: int) -> Declaration:
             start, stop, _ = part.indices(size)
             stop -= size
         elif start < 0 or (stop is not None and stop >= 0):
-            return Mixing(f"it slices an open length by {part}")
+            return MixesPositions(f"it slices an open length by {part}")
         pairs.append((-start, stop or 0))
     pairs += [(0, 0)] * (places - len(pairs))
     if all(pair == (0, 0) for pair in pairs):

@@ -13,7 +13,7 @@ from kerasar.causality.offsets import HORIZON, Offsets, Window
 from kerasar.causality.rules import declaration
 from kerasar.layers.protocol import (
     Declaration,
-    Mixing,
+    MixesPositions,
     Pointwise,
     Recurrence,
     RowRecurrence,
@@ -52,7 +52,9 @@ class Reading:
     @property
     def mixing(self) -> list[tuple[Node, str]]:
         """Operations on the data's way that mix positions, with the reason."""
-        return [(n, d.reason) for n, d in self.declarations.items() if isinstance(d, Mixing)]
+        return [
+            (n, d.reason) for n, d in self.declarations.items() if isinstance(d, MixesPositions)
+        ]
 
     @property
     def output(self) -> Seen | None:
@@ -78,11 +80,15 @@ def read(graph: Graph) -> Reading:
         tainted.update(node.outputs)
         declared = declaration(node, places)
         several = len(set(sources)) > 1
-        if several and not isinstance(declared, (Pointwise, Mixing, type(None))):
+        if several and not isinstance(declared, (Pointwise, MixesPositions, type(None))):
             if not isinstance(declared, Taps) or declared.sources is None:
-                declared = Mixing("it reads several tensors at more than one position")
+                declared = MixesPositions("it reads several tensors at more than one position")
         declarations[node] = declared
-        if declared is None or isinstance(declared, Mixing) or not all(s in seen for s in sources):
+        if (
+            declared is None
+            or isinstance(declared, MixesPositions)
+            or not all(s in seen for s in sources)
+        ):
             continue
         for edge in node.outputs:
             parts = [

@@ -7,7 +7,7 @@ import keras
 from kerasar.causality.graph import Node
 from kerasar.causality.rules.registry import rule
 from kerasar.keras_internals import operation_classes
-from kerasar.layers.protocol import Declaration, Mixing, Recurrence
+from kerasar.layers.protocol import Declaration, MixesPositions, Recurrence
 from kerasar.typing import Tensor
 
 L = keras.layers
@@ -17,11 +17,11 @@ L = keras.layers
 def _recurrent(node: Node, places: int) -> Declaration:
     layer = node.operation
     if places != 1:
-        return Mixing("it runs over one axis of an image")
+        return MixesPositions("it runs over one axis of an image")
     if not layer.return_sequences:
-        return Mixing("it returns the last state only; set return_sequences=True")
+        return MixesPositions("it returns the last state only; set return_sequences=True")
     if layer.go_backwards or layer.stateful or len(node.inputs) > 1 or layer.return_state:
-        return Mixing("it runs backwards, keeps or takes or returns states")
+        return MixesPositions("it runs backwards, keeps or takes or returns states")
 
     def initial(batch: Tensor) -> Any:
         return list(layer.get_initial_state(batch_size=batch))
@@ -35,7 +35,7 @@ def _recurrent(node: Node, places: int) -> Declaration:
 
 @rule(L.Bidirectional)
 def _bidirectional(node: Node, places: int) -> Declaration:
-    return Mixing("one of its directions comes from the future")
+    return MixesPositions("one of its directions comes from the future")
 
 
 @rule(L.TimeDistributed)
@@ -58,4 +58,4 @@ def _mixing(node: Node, places: int) -> Declaration | None:
     name = type(node.operation).__name__
     if name == "Cumsum":
         return None
-    return Mixing(f"{name} moves or mixes positions")
+    return MixesPositions(f"{name} moves or mixes positions")

@@ -1,4 +1,4 @@
-"""`windowed`: from a causal network to the model of one window, with the same weights."""
+"""`to_window_model`: from a causal network to the model of one window, with the same weights."""
 
 import keras
 import numpy as np
@@ -9,13 +9,13 @@ from window_models import EXAMPLES, model_of, relative_error, series, windows_of
 
 import kerasar
 from kerasar.layers import CausalShift
-from kerasar.testing import randomise
+from kerasar.testing import randomize
 
 
 def network_of(body, features=1):
     x = keras.Input((None, features))
     network = keras.Model(x, body(x), name="in_practice")
-    randomise(network)
+    randomize(network)
     return network
 
 
@@ -57,7 +57,7 @@ NETWORKS = {
 def test_a_full_window_is_predicted_like_by_the_network(name, tmp_path):
     body, features, window, sees_present = NETWORKS[name]
     network = network_of(body, features)
-    model = kerasar.windowed(network)
+    model = kerasar.to_window_model(network)
     assert model.input_shape == (None, window, features)
     x = series((window, features), 30)
     full = windows_of(x, window).reshape(2, 30, window, features)[:, window - 1 :]
@@ -75,15 +75,15 @@ def test_a_full_window_is_predicted_like_by_the_network(name, tmp_path):
 
 
 def test_dilations_become_strides():
-    model = kerasar.windowed(network_of(dilated))
+    model = kerasar.to_window_model(network_of(dilated))
     lengths = [layer.output.shape[1] for layer in model.layers if layer.name.startswith("conv")]
     assert lengths == [8, 4, 2, 1]
 
 
 def test_training_one_trains_the_other():
     network = network_of(dilated)
-    model = kerasar.windowed(network)
-    randomise(network, seed=3)
+    model = kerasar.to_window_model(network)
+    randomize(network, seed=3)
     x = series((16, 1), 16)
     assert relative_error(model(x), np.asarray(network(x))[:, -1]) < 1e-5
 
@@ -93,7 +93,7 @@ def test_training_one_trains_the_other():
 def test_there_and_back(name, hide):
     build, shape = EXAMPLES[name]
     theory = model_of(build, shape)
-    back = kerasar.windowed(kerasar.convolutionalize(theory, hide_present=hide))
+    back = kerasar.to_window_model(kerasar.convolutionalize(theory, hide_present=hide))
     assert back.input_shape == theory.input_shape
     assert back.count_params() == theory.count_params()
     x = windows_of(series(shape, 5), shape[0])
@@ -118,15 +118,15 @@ def test_it_refuses(name):
     body, message = REFUSED[name]
     x = keras.Input((12, 1))
     with pytest.raises(ValueError, match=message):
-        kerasar.windowed(keras.Model(x, body(x)))
+        kerasar.to_window_model(keras.Model(x, body(x)))
 
 
 def test_conditions_are_refused():
     x, c = keras.Input((None, 1)), keras.Input((None, 1))
     with pytest.raises(ValueError, match="one input, a sequence"):
-        kerasar.windowed(keras.Model([x, c], L.Add()([x, c])))
+        kerasar.to_window_model(keras.Model([x, c], L.Add()([x, c])))
 
 
 def test_what_is_no_model_is_refused():
     with pytest.raises(TypeError, match=r"keras\.Model, but got list"):
-        kerasar.windowed([])
+        kerasar.to_window_model([])

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from kerasar.cli.support.quiet import _is_noise
+from kerasar.cli.support.tensorflow_startup import _is_noise
 
 NOISY_TENSORFLOW = """
 import os
@@ -32,7 +32,7 @@ def inside(body):
     lines = "\n    ".join(body.split("\n"))
     return (
         "import os, sys\n"
-        "from kerasar.cli.support.quiet import _filtered_stderr, _is_noise\n"
+        "from kerasar.cli.support.tensorflow_startup import _filtered_stderr, _is_noise\n"
         f"with _filtered_stderr(_is_noise):\n    {lines}\n"
         "sys.stderr.write('after\\n')\n"
     )
@@ -45,7 +45,7 @@ def stand_in(tmp_path):
     return {"PYTHONPATH": str(tmp_path)}
 
 
-START = "from kerasar.cli.support.quiet import start_tensorflow\nstart_tensorflow()"
+START = "from kerasar.cli.support.tensorflow_startup import start_tensorflow\nstart_tensorflow()"
 
 
 def test_tensorflow_starts_without_a_word(stand_in):

@@ -15,12 +15,12 @@ import numpy as np
 import tensorflow as tf
 
 from kerasar.noise import uniforms
-from kerasar.sampling.draft import Draft, Options, bend
+from kerasar.sampling.draft import Options, PartialBatch, apply_options
 from kerasar.typing import Tensor
 
 
 @dataclass(frozen=True)
-class InOrder:
+class FixedOrder:
     """Fills in the unknown values one after the other, in one order for all examples."""
 
     #: The places in the order of their turns.
@@ -31,7 +31,7 @@ class InOrder:
     def __call__(
         self,
         model: Any,
-        draft: Draft,
+        draft: PartialBatch,
         options: Options,
         data_shape: Tensor,
         start: Tensor,
@@ -58,7 +58,9 @@ class InOrder:
             if self.use_all:
                 filled |= draft.known
             position = tf.fill(tf.shape(values)[:1], place)
-            logits = model.conditional_of(values, filled, position, draft.condition, training=False)
+            logits = model.compute_conditional(
+                values, filled, position, draft.condition, training=False
+            )
             wanted = ~draft.known[:, place]
             return turn + 1, _drawn(model, draft, options, values, logits, position, wanted)
 
@@ -72,7 +74,7 @@ class InOrder:
 
 
 @dataclass(frozen=True)
-class SurestFirst:
+class LowestEntropyFirst:
     """Fills in, at each turn and in each example, the value of the lowest entropy.
 
     A turn asks for every place that is still open in some example: T² / 2 passes for T unknown
@@ -82,13 +84,13 @@ class SurestFirst:
     def __call__(
         self,
         model: Any,
-        draft: Draft,
+        draft: PartialBatch,
         options: Options,
         data_shape: Tensor,
         start: Tensor,
         stop: Tensor,
     ) -> Tensor:
-        """As for `InOrder`. Between calls, places that are still open hold -1."""
+        """As for `FixedOrder`. Between calls, places that are still open hold -1."""
         is_open = ~draft.known & ((start == 0) | (draft.values < 0))
         values = tf.where(is_open, -tf.ones_like(draft.values), draft.values)
 
@@ -106,14 +108,16 @@ class SurestFirst:
         return values
 
 
-def _surest(model: Any, draft: Draft, values: Tensor) -> tuple[Tensor, Tensor]:
+def _surest(model: Any, draft: PartialBatch, values: Tensor) -> tuple[Tensor, Tensor]:
     """The open place of the lowest entropy in each example, `(batch,)`, and its logits."""
     examples, places = tf.shape(values)[0], tf.shape(values)[1]
 
     def ask(place: Tensor, best: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         entropy, position, logits = best
         here = tf.fill([examples], place)
-        found = model.conditional_of(values, values >= 0, here, draft.condition, training=False)
+        found = model.compute_conditional(
+            values, values >= 0, here, draft.condition, training=False
+        )
         log_prob = tf.nn.log_softmax(found)
         # Where a logit is -inf, its share is 0 and not NaN.
         found_entropy = -tf.reduce_sum(tf.math.multiply_no_nan(log_prob, tf.exp(log_prob)), axis=-1)
@@ -141,7 +145,7 @@ def _surest(model: Any, draft: Draft, values: Tensor) -> tuple[Tensor, Tensor]:
 
 def _drawn(
     model: Any,
-    draft: Draft,
+    draft: PartialBatch,
     options: Options,
     values: Tensor,
     logits: Tensor,
@@ -150,9 +154,11 @@ def _drawn(
 ) -> Tensor:
     """The values after a draw at `position`, `(batch,)`, in the examples where that is wanted."""
     likelihood = model.likelihood
-    logits = bend(likelihood, logits, options)
+    logits = apply_options(likelihood, logits, options)
     # The noise belongs to the place, not to the turn: orders may differ from row to row.
-    noise = uniforms(draft.seeds, draft.examples, position, likelihood.draws(logits.shape[-1]))
+    noise = uniforms(
+        draft.seeds, draft.examples, position, likelihood.num_uniforms(logits.shape[-1])
+    )
     event = tf.cast(likelihood.sample(logits, likelihood.noise(noise)), values.dtype)
     places = tf.range(tf.shape(values)[1])
     here = tf.equal(places, position[:, None]) & wanted[:, None]

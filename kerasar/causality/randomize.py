@@ -4,7 +4,7 @@ import keras
 import numpy as np
 
 
-def randomise(layer: keras.layers.Layer, seed: int = 0) -> None:
+def randomize(layer: keras.layers.Layer, seed: int = 0) -> None:
     """Gives every weight of a layer or model a random value that keeps signals at their size.
 
     Kernels are normal with deviation 1.4 / sqrt(fan-in), vectors normal with deviation 0.3
