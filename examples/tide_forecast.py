@@ -35,7 +35,7 @@ def main(epochs: int = 15) -> None:
 
     inside = []
     for start in range(100, len(test) - STEPS, 60):
-        future = kerasar.forecast(model, test[:start], STEPS, num=200)
+        future = kerasar.forecast(model, test[:start], STEPS, num_paths=200)
         low, high = future.quantiles([0.05, 0.95])
         actual = test[start : start + STEPS]
         inside.append((low <= actual) & (actual <= high))

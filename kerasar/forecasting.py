@@ -21,7 +21,7 @@ class Forecast:
 
     Attributes:
         past: what was given, `(steps,)` or `(steps, variables)`.
-        paths: `(num, steps)` or `(num, steps, variables)`.
+        paths: `(num_paths, steps)` or `(num_paths, steps, variables)`.
         columns: the name of each variable.
     """
 
@@ -71,19 +71,19 @@ def forecast(
     model: Any,
     past: Any,
     steps: int,
-    num: int = 200,
+    num_paths: int = 200,
     seed: int = 0,
     series: SeriesData | None = None,
     context: int | None = None,
     **options: Any,
 ) -> Forecast:
-    """Draws `num` continuations of a series.
+    """Draws `num_paths` continuations of a series.
 
     Args:
         model: an `AutoregressiveModel` of sequences, best of open length.
         past: the series up to now, `(time,)` or `(time, variables)`.
         steps: int. How many steps to go on.
-        num: int. How many paths to draw.
+        num_paths: int. How many paths to draw.
         seed: as for `model.sample`.
         series: the data that the model was trained on, if `past` is in the units of its file and
             was quantised for training: values become levels, and what is drawn values again. Names
@@ -102,12 +102,12 @@ def forecast(
         >>> import keras, kerasar
         >>> likelihood = kerasar.distributions.GaussianMixture()
         >>> model = kerasar.models.CausalConvNet(None, levels=None, likelihood=likelihood)
-        >>> found = kerasar.forecast(model, past=[0.1, 0.4, 0.2], steps=4, num=100)
+        >>> found = kerasar.forecast(model, past=[0.1, 0.4, 0.2], steps=4, num_paths=100)
         >>> found.paths.shape, found.quantiles([0.05, 0.95]).shape
         ((100, 4), (2, 4))
     """
     check_count(steps, "steps")
-    check_count(num, "num")
+    check_count(num_paths, "num_paths")
     if len(model.data_shape) == 3:
         raise ValueError("A forecast goes on with a sequence, but this model draws images.")
     given = check_kind(past, "past")
@@ -119,7 +119,7 @@ def forecast(
         )
     kept = encoded[-_context(model, context, steps, len(encoded)) :]
     size = {"length": len(kept) + steps} if model.data_shape[0] is None else {}
-    drawn = model.sample(num, seed=seed, prompt=kept, **size, **options)[:, len(kept) :]
+    drawn = model.sample(num_paths, seed=seed, prompt=kept, **size, **options)[:, len(kept) :]
     columns = tuple(str(i) for i in range(encoded.shape[1] if encoded.ndim == 2 else 1))
     if series is not None:
         drawn, columns = series.decode(drawn), series.columns

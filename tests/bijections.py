@@ -32,7 +32,7 @@ MAP = _RNG.normal(size=(2, 2, 4, 1)).astype("float32")
 
 SMALL = {"hidden_units": (6,)}
 SPLINE = {"bins": 4, "bound": 3.0, **SMALL}
-LECTURE = {"activation": "tanh", "separate": True, "scale_bound": None, **SMALL}
+LECTURE = {"activation": "tanh", "separate_networks": True, "scale_bound": None, **SMALL}
 OWN_MASK = [1, 0, 0, 1, 0]
 
 

@@ -160,7 +160,7 @@ def wave_net():
 
 def densely_connected():
     return kerasar.models.CausalConvNet(
-        LENGTH, LEVELS, 5, dilations=(1, 2), skip="concatenate", hide_present="first_conv"
+        LENGTH, LEVELS, 5, dilations=(1, 2), skip="concatenate", first_layer="first_conv"
     ).network
 
 

@@ -74,7 +74,7 @@ def test_both_ways_run_from_a_saved_model_at_any_batch_size(tmp_path):
     spec = tf.TensorSpec((None, *x.shape[1:]))
     module.keep = layer.variables
     module.call = tf.function(layer, input_signature=[spec], autograph=False)
-    latent = tf.TensorSpec((None, layer.numbers))
+    latent = tf.TensorSpec((None, layer.event_size))
     module.inverse = tf.function(layer.inverse, input_signature=[latent], autograph=False)
     tf.saved_model.save(module, str(tmp_path))
     loaded = tf.saved_model.load(str(tmp_path))

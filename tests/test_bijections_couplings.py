@@ -214,8 +214,10 @@ def test_a_network_that_is_no_layer():
         AdditiveCoupling(network=[network(2, 3)], name="step")
     with pytest.raises(ValueError, match=r"or the pair \(s, t\), but got 3 networks"):
         AffineCoupling(network=[network(2, 3)] * 3)
-    with pytest.raises(ValueError, match="separate=True, but one network, 'mine'.*Give the pair"):
-        AffineCoupling(separate=True, network=keras.layers.Dense(6, name="mine"))
+    with pytest.raises(
+        ValueError, match="separate_networks=True, but one network, 'mine'.*Give the pair"
+    ):
+        AffineCoupling(separate_networks=True, network=keras.layers.Dense(6, name="mine"))
 
 
 def test_data_that_the_built_in_network_does_not_know():

@@ -33,7 +33,7 @@ def test_the_lecture_s_dilations_see_odd_lags_only():
 
 
 def test_a_first_convolution_of_two_taps_fills_the_gaps():
-    model = CausalConvNet(64, 8, dilations=(2, 4, 8, 16), hide_present="first_conv")
+    model = CausalConvNet(64, 8, dilations=(2, 4, 8, 16), first_layer="first_conv")
     assert lags(model) == set(range(1, 33))
 
 
@@ -41,12 +41,12 @@ VARIANTS = {
     "plain": dict(),
     "dilated": dict(dilations=(1, 2, 4)),
     "wide kernel": dict(kernel_size=3, dilations=(1, 3)),
-    "first convolution": dict(hide_present="first_conv", dilations=(2, 4)),
+    "first convolution": dict(first_layer="first_conv", dilations=(2, 4)),
     "added": dict(skip="add", dilations=(1, 2)),
     "added, of other widths": dict(skip="add", filters=(12, 16), dilations=(2, 2)),
     "concatenated": dict(skip="concatenate", filters=(12, 16), dilations=(2, 2)),
-    "one-hot": dict(inputs="one_hot", dilations=(1, 2)),
-    "embedded": dict(inputs="embedding", dilations=(1, 2), skip="add"),
+    "one-hot": dict(input_encoding="one_hot", dilations=(1, 2)),
+    "embedded": dict(input_encoding="embedding", dilations=(1, 2), skip="add"),
 }
 
 
@@ -58,7 +58,7 @@ def test_every_variant_sees_what_is_stated_and_nothing_else(name):
     stated = kerasar.receptive_field(model.network).offsets
     # By the definition: the first step back, or the first taps, and then sums of dilated lags.
     size = options.get("kernel_size", 2)
-    first = range(1, size + 1) if "hide_present" in options else [1]
+    first = range(1, size + 1) if "first_layer" in options else [1]
     sums = {(-lag,) for lag in first}
     for rate in options.get("dilations", (1, 1, 1, 1)):
         reached = {(lag - i * rate,) for (lag,) in sums for i in range(size)}
@@ -102,7 +102,7 @@ def test_an_open_length_takes_any():
 
 
 def test_saved_and_served_it_gives_equal_numbers(tmp_path):
-    model = fresh(6, 4, filters=6, skip="concatenate", hide_present="first_conv")
+    model = fresh(6, 4, filters=6, skip="concatenate", first_layer="first_conv")
     x = np.random.default_rng(0).integers(4, size=(3, 6)).astype("int32")
     model.save(tmp_path / "model.keras")
     np.testing.assert_array_equal(
@@ -123,13 +123,13 @@ def test_real_series_are_standardised_inside():
 
 
 def test_the_variables_of_a_step_come_from_the_likelihood():
-    model = fresh(6, None, filters=6, likelihood=GaussianMixture(2, variables=3))
+    model = fresh(6, None, filters=6, likelihood=GaussianMixture(2, num_variables=3))
     assert model.data_shape == (6, 3)
     assert model.sample(2).shape == (2, 6, 3)
 
 
 def test_a_joint_of_binary_keys_is_a_likelihood_too():
-    model = fresh(3, 2, filters=6, likelihood=BernoulliNADE(4, hidden=3))
+    model = fresh(3, 2, filters=6, likelihood=BernoulliNADE(4, hidden_units=3))
     check_normalized(model)
 
 
@@ -147,21 +147,27 @@ def test_it_learns_what_repeats():
     ("options", "message"),
     [
         (dict(skip="sum"), "skip None or 'add' or 'concatenate'.*skip='sum'"),
-        (dict(hide_present="mask"), "hide_present 'shift' or 'first_conv'.*'mask'"),
+        (dict(first_layer="mask"), "first_layer 'shift' or 'first_conv'.*'mask'"),
         (dict(dilations=()), r"for each of its dilations.*dilations=\(\)"),
         (dict(dilations=(1, 0)), r"at least 1.*dilations=\(1, 0\)"),
         (dict(filters=(3, 4)), r"4 convolutions.*filters=\(3, 4\)"),
-        (dict(inputs="bits"), "inputs 'scalar', 'one_hot', 'embedding'.*inputs='bits'"),
+        (
+            dict(input_encoding="bits"),
+            "input_encoding 'scalar', 'one_hot', 'embedding'.*input_encoding='bits'",
+        ),
         (dict(levels=None), "levels=None and the likelihood Categorical.*integers"),
         (dict(likelihood=GaussianMixture()), "levels=4 and the likelihood GaussianMixture"),
         (
-            dict(levels=None, likelihood=GaussianMixture(), inputs="one_hot"),
+            dict(levels=None, likelihood=GaussianMixture(), input_encoding="one_hot"),
             "single integers.*CausalConvNet is for real numbers",
         ),
-        (dict(variables=3), "variables=3, but the likelihood Categorical draws single numbers"),
         (
-            dict(levels=None, likelihood=GaussianMixture(1, variables=2), variables=3),
-            "variables=3, but.*steps of 2 variables",
+            dict(num_variables=3),
+            "num_variables=3, but the likelihood Categorical draws single numbers",
+        ),
+        (
+            dict(levels=None, likelihood=GaussianMixture(1, num_variables=2), num_variables=3),
+            "num_variables=3, but.*steps of 2 variables",
         ),
         (dict(length=0), "length must be at least 1, but got 0"),
     ],

@@ -38,7 +38,7 @@ def small_models():
     with pytest.MonkeyPatch.context() as patch:
         entry = dataclasses.replace(
             registry.MODELS["wavenet"],
-            settings={"audio": {**SMALL, "inputs": "embedding"}, "series": SMALL},
+            settings={"audio": {**SMALL, "input_encoding": "embedding"}, "series": SMALL},
         )
         models = MappingProxyType({**registry.MODELS, "wavenet": entry})
         patch.setattr(registry, "MODELS", models)

@@ -24,7 +24,7 @@ def slow(steps=None):
 NETWORKS = {
     "a table": (
         lambda: network(keras.Input((1,), dtype="int32", name="label"), L.Embedding(7, 6)),
-        {"label": ConditionLimits(classes=7)},
+        {"label": ConditionLimits(num_classes=7)},
     ),
     "repetition": (
         lambda: network(slow(4), lambda c: L.Dense(6)(L.UpSampling1D(3)(c))),

@@ -36,9 +36,9 @@ def test_one_pass_says_what_the_window_model_says(name):
     assert relative_error(full, expected[:, window - 1 :]) < 1e-5
     stack = kerasar.convolutionalize(model, per_layer_padding=True)(x)
     assert relative_error(stack[:, window - 1 :], expected[:, window - 1 :]) < 1e-5
-    hidden = kerasar.convolutionalize(model, hide_present=True)(x)
+    hidden = kerasar.convolutionalize(model, strictly_causal=True)(x)
     assert relative_error(hidden[:, 1:], expected[:, :-1]) < 1e-5
-    kerasar.check_causal(kerasar.convolutionalize(model, hide_present=True), len(shape) - 1)
+    kerasar.check_causal(kerasar.convolutionalize(model, strictly_causal=True), len(shape) - 1)
 
 
 def test_zeros_of_each_layer_are_not_zeros_of_the_data():
@@ -341,7 +341,7 @@ def test_what_is_no_model_is_refused():
     ("options", "message"),
     [
         (dict(padding="same"), "'causal' .*'valid'.*padding='same'"),
-        (dict(padding="valid", hide_present=True), "hide_present=True.*padding='valid'"),
+        (dict(padding="valid", strictly_causal=True), "strictly_causal=True.*padding='valid'"),
         (dict(padding="valid", per_layer_padding=True), "per_layer_padding=True.*'valid'"),
     ],
 )

@@ -45,7 +45,7 @@ BUILDS = [strided, bordered, grouped_and_pooled]
 def autoregressive(build, **options):
     theory = model_of(build, (WINDOW,), "int32")
     return theory, kerasar.AutoregressiveModel(
-        kerasar.convolutionalize(theory, hide_present=True, **options)
+        kerasar.convolutionalize(theory, strictly_causal=True, **options)
     )
 
 

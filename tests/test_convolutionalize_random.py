@@ -197,7 +197,7 @@ def check(case, dtype, tolerance):
         else:
             outputs = convolutionalize(model, per_layer_padding=True)(x)[:, window - 1 :]
         assert relative_error(outputs, full) <= tolerance
-        kerasar.check_causal(convolutionalize(model, hide_present=True), min(features, 1))
+        kerasar.check_causal(convolutionalize(model, strictly_causal=True), min(features, 1))
     finally:
         keras.config.set_dtype_policy(policy)
 

@@ -34,13 +34,13 @@ def test_a_column_is_found_by_name_and_by_number(tmp_path, column):
 def test_several_columns_keep_the_order_that_was_asked_for(tmp_path):
     series = load_series(write(tmp_path, TABLE), ["rain", "level"])
     np.testing.assert_array_equal(whole(series)[1], [30, -2.5])
-    assert series.columns == ("rain", "level") and series.variables == 2
+    assert series.columns == ("rain", "level") and series.num_variables == 2
 
 
 def test_without_a_column_all_columns_of_numbers_are_taken(tmp_path):
     assert load_series(write(tmp_path, TABLE)).columns == ("level", "rain")
     one = load_series(write(tmp_path, "day,metres\nmo,1\ntu,2\nwe,4\n"))
-    assert one.columns == ("metres",) and one.train.ndim == 1 and one.variables is None
+    assert one.columns == ("metres",) and one.train.ndim == 1 and one.num_variables is None
 
 
 @pytest.mark.parametrize(

@@ -18,14 +18,14 @@ def random_parameters(likelihood, count, size=1.0, seed=0):
     return (size * np.random.default_rng(seed).normal(size=shape)).astype("float32")
 
 
-def every_event(levels, variables=None):
-    events = np.array(list(itertools.product(range(levels), repeat=variables or 1)), "int32")
-    return events if variables else events[:, 0]
+def every_event(levels, num_variables=None):
+    events = np.array(list(itertools.product(range(levels), repeat=num_variables or 1)), "int32")
+    return events if num_variables else events[:, 0]
 
 
 def log_probs_of_all(likelihood, parameters):
     """`(events, parameter vectors)`"""
-    events = every_event(likelihood.number_of_levels, likelihood.variables)
+    events = every_event(likelihood.number_of_levels, likelihood.num_variables)
     x = np.repeat(events[:, None], len(parameters), axis=1)
     repeated = np.repeat(parameters[None], len(events), axis=0)
     return likelihood.log_prob(tf.constant(repeated), x).numpy().astype("float64")
@@ -79,28 +79,31 @@ def test_log_prob_of_values_is_the_papers(levels, components):
 
 
 @pytest.mark.parametrize("variables", [2, 3])
-def test_log_prob_of_pixels_couples_the_channels_as_the_paper_does(variables):
-    likelihood = DiscretizedLogisticMixture(8, 4, variables)
+def test_log_prob_of_pixels_couples_the_channels_as_the_paper_does(num_variables):
+    likelihood = DiscretizedLogisticMixture(8, 4, num_variables)
     assert likelihood.event_rank == 1
     parameters = random_parameters(likelihood, 40)
-    x = RNG.integers(8, size=(40, variables))
+    x = RNG.integers(8, size=(40, num_variables))
     found = likelihood.log_prob(parameters, x)
     assert found.shape == (40,)
-    expected = [by_the_paper(8, 4, variables, p, v) for p, v in zip(parameters, x, strict=True)]
+    expected = [by_the_paper(8, 4, num_variables, p, v) for p, v in zip(parameters, x, strict=True)]
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_the_papers_pixel_takes_100_numbers():
-    assert DiscretizedLogisticMixture(256, components=10, variables=3).num_parameters(256) == 100
-    assert DiscretizedLogisticMixture(256, components=10).num_parameters(256) == 30
+    assert (
+        DiscretizedLogisticMixture(256, num_components=10, num_variables=3).num_parameters(256)
+        == 100
+    )
+    assert DiscretizedLogisticMixture(256, num_components=10).num_parameters(256) == 30
 
 
 @pytest.mark.parametrize("size", [0.0, 1.0, 10.0, 1e3, 1e6, 1e30])
 @pytest.mark.parametrize(
     ("levels", "components", "variables"), [(2, 2, None), (256, 5, None), (3, 2, 3)]
 )
-def test_the_probabilities_of_all_events_sum_to_1(levels, components, variables, size):
-    likelihood = DiscretizedLogisticMixture(levels, components, variables)
+def test_the_probabilities_of_all_events_sum_to_1(levels, components, num_variables, size):
+    likelihood = DiscretizedLogisticMixture(levels, components, num_variables)
     nats = log_probs_of_all(likelihood, random_parameters(likelihood, 16, size))
     assert np.isfinite(nats).all(), "not even a far tail is 0 or NaN"
     np.testing.assert_allclose(np.exp(nats).sum(0), 1, atol=1e-5)
@@ -154,25 +157,25 @@ def draw(likelihood, parameters, seed=0):
 
 
 @pytest.mark.parametrize(("levels", "variables"), [(6, None), (3, 2)])
-def test_frequencies_are_the_probabilities(levels, variables):
-    likelihood = DiscretizedLogisticMixture(levels, 3, variables)
+def test_frequencies_are_the_probabilities(levels, num_variables):
+    likelihood = DiscretizedLogisticMixture(levels, 3, num_variables)
     parameters, n = random_parameters(likelihood, 1, seed=4), 100_000
     p = np.exp(log_probs_of_all(likelihood, parameters)[:, 0])
     picks = draw(likelihood, np.repeat(parameters, n, axis=0))[0].numpy()
     assert picks.dtype == np.int32
-    for event, probability in zip(every_event(levels, variables), p, strict=True):
+    for event, probability in zip(every_event(levels, num_variables), p, strict=True):
         frequency = (picks.reshape(n, -1) == event).all(axis=1).mean()
         assert abs(frequency - probability) < 5 * np.sqrt(probability * (1 - probability) / n)
 
 
 @pytest.mark.parametrize("variables", [None, 3])
-def test_the_margin_is_zero_for_the_pick_alone(variables):
-    likelihood = DiscretizedLogisticMixture(7, 3, variables)
+def test_the_margin_is_zero_for_the_pick_alone(num_variables):
+    likelihood = DiscretizedLogisticMixture(7, 3, num_variables)
     parameters = random_parameters(likelihood, 300)
     pick, noise = draw(likelihood, parameters)
     np.testing.assert_array_equal(likelihood.shortfall(parameters, noise, pick), 0)
     other = pick.numpy().copy()
-    part = other if variables is None else other[:, 1]
+    part = other if num_variables is None else other[:, 1]
     part[:] = (part + 1) % 7
     assert (likelihood.shortfall(parameters, noise, other).numpy() > 0).all()
 
@@ -267,7 +270,7 @@ def test_what_does_not_fit_is_refused(make, match):
 def test_it_survives_serialisation():
     likelihood = DiscretizedLogisticMixture(16, 3, 2)
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(likelihood))
-    assert again.get_config() == dict(levels=16, components=3, variables=2)
+    assert again.get_config() == dict(levels=16, num_components=3, num_variables=2)
     parameters = random_parameters(likelihood, 2)
     x = [[1, 2], [3, 15]]
     np.testing.assert_array_equal(likelihood.log_prob(parameters, x), again.log_prob(parameters, x))

@@ -27,7 +27,7 @@ FLOWS = {
     "MAF on the line": (lambda: MAF(1, SMALL, 2), "mixture"),
     "NICE": (lambda: NICE(2, SMALL, 3), "moons"),
     "RealNVP": (lambda: RealNVP(2, 8, 4), "moons"),
-    "RealNVP, one network": (lambda: RealNVP(2, 8, 4, separate=False), "moons"),
+    "RealNVP, one network": (lambda: RealNVP(2, 8, 4, separate_networks=False), "moons"),
     "RealNVP, unbounded": (lambda: RealNVP(2, 8, 4, scale_bound=None), "moons"),
     "MAF": (lambda: MAF(2, SMALL, 2, standardize=True), "circles"),
     "neural spline": (lambda: NeuralSplineFlow(2, SMALL, 2, standardize=True), "circles"),

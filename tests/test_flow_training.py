@@ -337,7 +337,7 @@ def test_nan_in_a_dataset_is_refused():
 @pytest.mark.long
 def test_a_deep_stack_trains_at_a_high_rate_without_a_non_finite_value():
     keras.utils.set_random_seed(0)
-    model = kerasar.models.RealNVP(64, hidden=64, depth=64, separate=False)
+    model = kerasar.models.RealNVP(64, hidden_units=64, depth=64, separate_networks=False)
     model.compile(keras.optimizers.Adam(1e-2, global_clipnorm=100.0))
     rng = np.random.default_rng(0)
     mixing = rng.normal(size=(64, 64)) / 8

@@ -13,11 +13,16 @@ from kerasar.pictures import fan_chart, save
 from kerasar.testing import randomize
 
 
-def model_of(length=None, variables=None, levels=None, likelihood=None):
+def model_of(length=None, num_variables=None, levels=None, likelihood=None):
     if levels is None:
-        likelihood = GaussianMixture(1, variables)
+        likelihood = GaussianMixture(1, num_variables)
     model = kerasar.models.CausalConvNet(
-        length, levels, filters=6, dilations=(1, 2), likelihood=likelihood, variables=variables
+        length,
+        levels,
+        filters=6,
+        dilations=(1, 2),
+        likelihood=likelihood,
+        num_variables=num_variables,
     )
     randomize(model.network)
     return model
@@ -33,7 +38,7 @@ def assert_same_paths(found, expected):
 
 def test_paths_are_continuations_that_the_model_draws():
     model = model_of()
-    found = kerasar.forecast(model, PAST, steps=5, num=7, seed=3, context=20)
+    found = kerasar.forecast(model, PAST, steps=5, num_paths=7, seed=3, context=20)
     drawn = model.sample(7, seed=3, prompt=PAST[-20:], length=25)
     assert_same_paths(found.paths, drawn[:, 20:])
     np.testing.assert_array_equal(found.past, PAST)
@@ -43,7 +48,7 @@ def test_paths_are_continuations_that_the_model_draws():
 def test_the_reach_of_the_network_is_context_enough():
     model = model_of()
     reach = kerasar.receptive_field(model.network).reach
-    found = kerasar.forecast(model, PAST, steps=4, num=3)
+    found = kerasar.forecast(model, PAST, steps=4, num_paths=3)
     drawn = model.sample(3, prompt=PAST[-reach:], length=reach + 4)
     assert_same_paths(found.paths, drawn[:, reach:])
     # What the network says of the next step is the same as if it saw everything.
@@ -54,7 +59,7 @@ def test_the_reach_of_the_network_is_context_enough():
 
 def test_a_model_of_fixed_length_sees_what_fits():
     model = model_of(length=12)
-    found = kerasar.forecast(model, PAST, steps=5, num=3)
+    found = kerasar.forecast(model, PAST, steps=5, num_paths=3)
     assert_same_paths(found.paths, model.sample(3, prompt=PAST[-7:])[:, 7:])
     for steps, past in ((12, PAST), (5, PAST[:6])):
         with pytest.raises(ValueError, match="sequences of 12 steps, past and forecast together"):
@@ -62,10 +67,10 @@ def test_a_model_of_fixed_length_sees_what_fits():
 
 
 def test_several_variables_go_on_together(tmp_path):
-    model = model_of(variables=2)
+    model = model_of(num_variables=2)
     past = np.random.default_rng(1).normal(size=(9, 2)).astype("float32")
     series = SeriesData("sea", past[:5], past[5:], ("level", "rain"))
-    found = kerasar.forecast(model, past, steps=4, num=6, series=series)
+    found = kerasar.forecast(model, past, steps=4, num_paths=6, series=series)
     assert found.paths.shape == (6, 4, 2) and found.columns == ("level", "rain")
     assert found.quantiles([0.5]).shape == (1, 4, 2)
     found.write_quantiles(tmp_path / "q.csv", [0.1, 0.9])
@@ -79,7 +84,7 @@ def test_a_quantised_series_goes_in_and_comes_out_in_its_own_units(tmp_path):
     np.save(tmp_path / "x.npy", x)
     series = load_series(tmp_path / "x.npy", levels=16)
     model = model_of(levels=16)
-    found = kerasar.forecast(model, x[-9:], steps=3, num=4, series=series, context=9)
+    found = kerasar.forecast(model, x[-9:], steps=3, num_paths=4, series=series, context=9)
     codes = model.sample(4, prompt=series.encode(x[-9:]), length=12)[:, 9:]
     np.testing.assert_array_equal(found.paths, series.decode(codes))
     assert found.paths.min() >= x.min() and found.paths.max() <= x.max()
@@ -109,7 +114,7 @@ def test_paths_are_written_row_by_row(tmp_path):
     [
         (dict(steps=0), ValueError, "steps must be at least 1"),
         (dict(steps=2.5), TypeError, "steps must be an integer"),
-        (dict(num=0), ValueError, "num must be at least 1"),
+        (dict(num_paths=0), ValueError, "num_paths must be at least 1"),
         (dict(context=0), ValueError, "context must be at least 1"),
         (dict(past=PAST[None]), ValueError, r"shape \('time',\).*\(1, 30\)"),
         (dict(past=[]), ValueError, "at least one step"),
@@ -119,7 +124,7 @@ def test_paths_are_written_row_by_row(tmp_path):
 )
 def test_bad_arguments_are_refused(arguments, error, match):
     with pytest.raises(error, match=match):
-        kerasar.forecast(model_of(), **{"past": PAST, "steps": 3, "num": 2, **arguments})
+        kerasar.forecast(model_of(), **{"past": PAST, "steps": 3, "num_paths": 2, **arguments})
 
 
 def test_images_have_no_forecast():

@@ -43,16 +43,16 @@ def test_same_integers_twice_and_whatever_the_batch(model, method):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_several_completions_of_each_image(model, method):
-    drawn = model.inpaint(IMAGES, KNOWN, seed=3, num=3, method=method)
+    drawn = model.inpaint(IMAGES, KNOWN, seed=3, num_completions=3, method=method)
     assert drawn.shape == (12, 3, 4, 5, 1)
     for version in range(3):
         of_version = drawn[:, version]
         np.testing.assert_array_equal(of_version[KNOWN], IMAGES[KNOWN])
         check_the_sample(model, of_version, fold_in(3, version), known=KNOWN)
-    # The first is what num=1 gives; the others are others; chunks may cut through an image.
+    # The first is what num_completions=1 gives; the others are others; chunks may cut through an image.
     np.testing.assert_array_equal(drawn[:, 0], model.inpaint(IMAGES, KNOWN, seed=3))
     assert (drawn[0, 1] != drawn[0, 2]).any() and (drawn[0, 0] != drawn[0, 1]).any()
-    chunked = model.inpaint(IMAGES, KNOWN, seed=3, num=3, method=method, chunk_size=4)
+    chunked = model.inpaint(IMAGES, KNOWN, seed=3, num_completions=3, method=method, chunk_size=4)
     np.testing.assert_array_equal(chunked, drawn)
 
 
@@ -111,14 +111,14 @@ BAD = {
         IMAGES[:, :3],
         KNOWN[:, :3],
         ValueError,
-        r"images must have shape \(batch, 4, 5",
+        r"x must have shape \(batch, 4, 5",
     ),
-    "level too high": (IMAGES + 1, KNOWN, ValueError, r"images must lie in \[0, 4\), but holds 4"),
-    "negative": (IMAGES - 1, KNOWN, ValueError, r"images must lie in \[0, 4\), but holds -1"),
-    "fraction": (IMAGES + 0.5, KNOWN, ValueError, "images must hold whole numbers"),
-    "NaN": (IMAGES + np.nan, KNOWN, ValueError, "images must be finite"),
-    "empty": (IMAGES[:0], KNOWN[:0], ValueError, "images is empty"),
-    "text": (np.full(IMAGES.shape, "a"), KNOWN, TypeError, "images must hold numbers"),
+    "level too high": (IMAGES + 1, KNOWN, ValueError, r"x must lie in \[0, 4\), but holds 4"),
+    "negative": (IMAGES - 1, KNOWN, ValueError, r"x must lie in \[0, 4\), but holds -1"),
+    "fraction": (IMAGES + 0.5, KNOWN, ValueError, "x must hold whole numbers"),
+    "NaN": (IMAGES + np.nan, KNOWN, ValueError, "x must be finite"),
+    "empty": (IMAGES[:0], KNOWN[:0], ValueError, "x is empty"),
+    "text": (np.full(IMAGES.shape, "a"), KNOWN, TypeError, "x must hold numbers"),
 }
 
 
@@ -130,7 +130,9 @@ def test_bad_images_and_masks_are_refused(model, name):
 
 
 @pytest.mark.parametrize(
-    "arguments", [dict(num=0), dict(temperature=0), dict(chunk_size=0), dict(method="x")], ids=str
+    "arguments",
+    [dict(num_completions=0), dict(temperature=0), dict(chunk_size=0), dict(method="x")],
+    ids=str,
 )
 def test_bad_arguments_are_refused(model, arguments):
     with pytest.raises((ValueError, TypeError), match=next(iter(arguments))):

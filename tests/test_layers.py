@@ -47,7 +47,7 @@ LAYERS = {
     "first convolution, dilated": (StrictlyCausalConv1D(3, 2, 3, use_bias=False), SERIES, {}),
     "masked A": (MaskedConv2D(4, 3, mask="A", activation="tanh"), IMAGES, {}),
     "masked B": (MaskedConv2D(4, (3, 5), dilation_rate=2), IMAGES, {}),
-    "masked, colours": (MaskedConv2D(8, 3, colours=2, parts=2), IMAGES, {}),
+    "masked, colours": (MaskedConv2D(8, 3, color_groups=2, output_splits=2), IMAGES, {}),
     "row LSTM": (RowLSTM(4), GATES, {}),
     "row LSTM, wide": (RowLSTM(4, kernel_size=5), GATES, {}),
     "diagonal BiLSTM": (DiagonalBiLSTM(2), GATES, {}),
@@ -117,7 +117,11 @@ SEES = {
     "masked B": (MaskedConv2D(4, 3), IMAGES, MASK_A | {(0, 0)}),
     "masked 1×1": (MaskedConv2D(4, 1), IMAGES, {(0, 0)}),
     "masked row": (MaskedConv2D(4, (1, 5), mask="A"), IMAGES, {(0, -1), (0, -2)}),
-    "masked A of colours": (MaskedConv2D(4, 3, mask="A", colours=2), IMAGES, MASK_A | {(0, 0)}),
+    "masked A of colours": (
+        MaskedConv2D(4, 3, mask="A", color_groups=2),
+        IMAGES,
+        MASK_A | {(0, 0)},
+    ),
     "position": (PositionalEncoding2D(), IMAGES, {(0, 0)}),
     "split": (SplitChannels(2), IMAGES, {(0, 0)}),
 }

@@ -306,14 +306,16 @@ GIVEN = np.random.default_rng(2).integers(0, LEVELS, (40, 4))
 @pytest.mark.parametrize("order", ORDERS, ids=str)
 def test_known_values_stay_and_hidden_ones_do_not_matter(order):
     model = masked(order)
-    drawn = model.inpaint(GIVEN, KNOWN, seed=3, num=2)
+    drawn = model.inpaint(GIVEN, KNOWN, seed=3, num_completions=2)
     assert drawn.shape == (40, 2, 4) and drawn.min() >= 0 and drawn.max() < LEVELS
     for version in (0, 1):
         np.testing.assert_array_equal(drawn[:, version][KNOWN], GIVEN[KNOWN])
     assert (drawn[:, 0] != drawn[:, 1]).any()
     rubbish = np.where(KNOWN, GIVEN, np.nan)
     np.testing.assert_array_equal(model.inpaint(rubbish, KNOWN, seed=3), drawn[:, 0])
-    np.testing.assert_array_equal(model.inpaint(GIVEN, KNOWN, seed=3, num=2, chunk_size=7), drawn)
+    np.testing.assert_array_equal(
+        model.inpaint(GIVEN, KNOWN, seed=3, num_completions=2, chunk_size=7), drawn
+    )
 
 
 def test_in_a_fixed_order_only_earlier_values_are_used():
@@ -343,7 +345,7 @@ def test_with_random_orders_all_known_values_are_used(order):
 def test_one_unknown_value_is_drawn_from_its_conditional():
     model = masked("random")
     known = np.array([[True, False, True, True]])
-    drawn = model.inpaint(X[:1], known, num=4000)[0, :, 1]
+    drawn = model.inpaint(X[:1], known, num_completions=4000)[0, :, 1]
     expected = np.exp(log_conditional(model, X[0], known[0], 1))
     found = np.bincount(drawn, minlength=LEVELS) / 4000
     deviation = np.sqrt(expected * (1 - expected) / 4000)  # of a binomial
@@ -500,8 +502,12 @@ def test_a_network_that_leaves_its_size_open():
         (lambda m: m.sample(2, condition=[1]), ValueError, "has no condition"),
         (lambda m: m.inpaint(X, X), TypeError, "known must be Boolean"),
         (lambda m: m.inpaint(X, X[:2] > 0), ValueError, "known must have the shape of images"),
-        (lambda m: m.inpaint(X + 3, X >= 0), ValueError, r"images must lie in \[0, 3\)"),
-        (lambda m: m.inpaint(X, X > 0, num=0), ValueError, "num must be at least 1"),
+        (lambda m: m.inpaint(X + 3, X >= 0), ValueError, r"x must lie in \[0, 3\)"),
+        (
+            lambda m: m.inpaint(X, X > 0, num_completions=0),
+            ValueError,
+            "num_completions must be at least 1",
+        ),
         (lambda m: m.conditional(X, X > 0, 4), ValueError, "integer below 4.*got 4"),
         (lambda m: m.conditional(X, X > 0, -1), ValueError, "position must be at least 0"),
         (lambda m: m.conditional(X, X > 0, 1.0), TypeError, "position must be an integer"),

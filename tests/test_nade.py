@@ -33,8 +33,13 @@ def by_the_paper(x, start, inward, outward):
     return logits
 
 
-def arguments(variables, batch=3, hidden=4, dtype="float64"):
-    shapes = (batch, variables), (batch, hidden), (variables, hidden), (variables, hidden)
+def arguments(variables, batch=3, hidden_units=4, dtype="float64"):
+    shapes = (
+        (batch, variables),
+        (batch, hidden_units),
+        (variables, hidden_units),
+        (variables, hidden_units),
+    )
     return [tf.constant(RNG.normal(size=shape), dtype) for shape in shapes]
 
 
@@ -196,8 +201,8 @@ def test_an_order_is_a_permutation_of_the_data(model, ordered):
 @pytest.mark.parametrize("num", [1, 3])
 def test_what_is_filled_in_follows_the_order(model, ordered, num):
     known = RNG.random(X.shape) < 0.5
-    drawn = ordered.inpaint(X, known, num=num)
-    expected = model.inpaint(X[:, ORDER], known[:, ORDER], num=num)
+    drawn = ordered.inpaint(X, known, num_completions=num)
+    expected = model.inpaint(X[:, ORDER], known[:, ORDER], num_completions=num)
     np.testing.assert_array_equal(drawn[..., ORDER], expected)
 
 
@@ -241,7 +246,7 @@ def test_an_ordered_model_has_no_beginning_and_no_end(ordered):
 @pytest.mark.parametrize(
     ("make", "error", "message"),
     [
-        (lambda: NADE(0), ValueError, "at least 1 hidden unit.*hidden=0"),
+        (lambda: NADE(0), ValueError, "at least 1 hidden unit.*hidden_units=0"),
         (lambda: NADE(3, name="n")(X), ValueError, r"'n' got input shape \(20, 5\).*Reshape"),
         (
             lambda: NADE(3, name="n")(keras.Input((None, 1))),
@@ -249,7 +254,7 @@ def test_an_ordered_model_has_no_beginning_and_no_end(ordered):
             r"number of variables known.*\(None, None, 1\)",
         ),
         (lambda: kerasar.models.NADE(0), ValueError, "dim must be at least 1, but got 0"),
-        (lambda: kerasar.models.NADE(5, 2.5), TypeError, "hidden must be an integer.*2.5"),
+        (lambda: kerasar.models.NADE(5, 2.5), TypeError, "hidden_units must be an integer.*2.5"),
     ],
 )
 def test_it_refuses(make, error, message):

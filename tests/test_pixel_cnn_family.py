@@ -123,8 +123,8 @@ def test_samplers_agree(name):
 def test_samplers_agree_on_colours_of_a_class_and_beside_a_map():
     rng = np.random.default_rng(0)
     condition = {"global": np.arange(3), "local": rng.normal(size=(3, 2, 3, 2))}
-    for likelihood in (None, DiscretizedLogisticMixture(3, variables=3)):
-        model = gated((2, 3, 3), classes=3, local_features=2, likelihood=likelihood)
+    for likelihood in (None, DiscretizedLogisticMixture(3, num_variables=3)):
+        model = gated((2, 3, 3), num_classes=3, local_features=2, likelihood=likelihood)
         randomize(model.network)
         check_samples(model, num_samples=3, condition=condition)
 
@@ -159,7 +159,7 @@ def test_an_open_size_is_trained_and_sampled_at_any(name):
 
 
 def test_a_condition_reaches_every_image_and_every_pixel():
-    model = gated((4, 4, 1), classes=5, local_features=2)
+    model = gated((4, 4, 1), num_classes=5, local_features=2)
     randomize(model.network)
     x = np.repeat(GREY[:1, :4, :4], 5, axis=0)
     local = np.zeros((5, 4, 4, 2), "float32")
@@ -172,7 +172,7 @@ def test_a_condition_reaches_every_image_and_every_pixel():
     assert np.abs(difference[:, :2]).max() == 0  # rows above do not hear of it
 
 
-@pytest.mark.parametrize("options", [dict(classes=3), dict(global_features=4)], ids=str)
+@pytest.mark.parametrize("options", [dict(num_classes=3), dict(global_features=4)], ids=str)
 def test_samplers_agree_on_conditions(options):
     model = gated((4, 5, 1), local_features=2, **options)
     randomize(model.network)
@@ -205,7 +205,7 @@ def test_a_map_beside_an_image_of_any_size_has_its_size():
 
 
 def test_a_class_out_of_range_is_refused_before_training():
-    model = gated((9, 9, 1), classes=4)
+    model = gated((9, 9, 1), num_classes=4)
     model.compile("adam")
     with pytest.raises(ValueError, match=r"'global' must lie in \[0, 4\).*holds 5"):
         model.fit({"x": GREY, "condition": np.arange(6)}, verbose=0)
@@ -214,7 +214,7 @@ def test_a_class_out_of_range_is_refused_before_training():
 def test_the_mask_orders_colours():
     """Each colour's outputs depend on the colours that the mask allows, and on all of those."""
     for kind, least in (("A", 1), ("B", 0)):
-        layer = MaskedConv2D(6, 1, mask=kind, colours=3, parts=2)
+        layer = MaskedConv2D(6, 1, mask=kind, color_groups=3, output_splits=2)
         layer.build((None, 4, 4, 3))
         randomize(layer)
         kernel = np.asarray(layer.masked_kernel())[0, 0]
@@ -236,7 +236,7 @@ def test_what_does_not_fit_is_refused():
     with pytest.raises(ValueError, match="levels must be at least 2"):
         gated((4, 4, 1), levels=1)
     with pytest.raises(ValueError, match="either a class or a vector"):
-        gated((4, 4, 1), classes=3, global_features=2)
+        gated((4, 4, 1), num_classes=3, global_features=2)
     with pytest.raises(ValueError, match=r"image.*\(batch, 4, 4, 1\)|shape \(batch, 4, 4, 1\)"):
         gated((4, 4, 1)).log_prob(COLOUR[:, :4, :4])
     with pytest.raises(ValueError, match="These are colour images, and the model is for grey"):

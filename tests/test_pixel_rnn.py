@@ -239,11 +239,11 @@ class UnshiftedAndSilent(Unshifted):
     honest = False
 
 
-def network_with(layer, shape=(4, 5, 1), parts=8):
+def network_with(layer, shape=(4, 5, 1), output_splits=8):
     x = keras.Input(shape, dtype="int32", name="x")
-    h = MaskedConv2D(6, 3, mask="A", colours=shape[-1])(ScaleLevels(3)(x))
-    h = MaskedConv2D(24, 1, colours=shape[-1], parts=parts)(h)
-    h = MaskedConv2D(3 * shape[-1], 1, colours=shape[-1])(layer(h))
+    h = MaskedConv2D(6, 3, mask="A", color_groups=shape[-1])(ScaleLevels(3)(x))
+    h = MaskedConv2D(24, 1, color_groups=shape[-1], output_splits=output_splits)(h)
+    h = MaskedConv2D(3 * shape[-1], 1, color_groups=shape[-1])(layer(h))
     network = keras.Model(x, SplitChannels(shape[-1])(h))
     randomize(network)
     return network
@@ -266,12 +266,12 @@ def test_without_its_shift_the_diagonal_bilstm_is_caught():
     [(RowLSTM(6), 4), (DiagonalBiLSTM(3), 8)],
     ids=CELLS,
 )
-def test_each_gate_must_hold_all_colours(layer, parts):
+def test_each_gate_must_hold_all_colours(layer, output_splits):
     kerasar.check_causal(
-        network_with(type(layer).from_config(layer.get_config()), (3, 4, 3), parts)
+        network_with(type(layer).from_config(layer.get_config()), (3, 4, 3), output_splits)
     )
     with pytest.raises(ValueError, match="not strictly causal"):
-        kerasar.check_causal(network_with(layer, (3, 4, 3), parts=1))
+        kerasar.check_causal(network_with(layer, (3, 4, 3), output_splits=1))
 
 
 # The models.

@@ -22,7 +22,7 @@ KINDS = {
     "a mixture in its own units": GaussianMixture(3, mean=50.0, scale=4.0),
     "two variables": GaussianMixture(2, 2, **FAR),
     "levels": DiscretizedLogisticMixture(6, 3),
-    "pixels": DiscretizedLogisticMixture(3, 2, variables=2),
+    "pixels": DiscretizedLogisticMixture(3, 2, num_variables=2),
 }
 
 

@@ -93,7 +93,7 @@ def test_training_one_trains_the_other():
 def test_there_and_back(name, hide):
     build, shape = EXAMPLES[name]
     theory = model_of(build, shape)
-    back = kerasar.to_window_model(kerasar.convolutionalize(theory, hide_present=hide))
+    back = kerasar.to_window_model(kerasar.convolutionalize(theory, strictly_causal=hide))
     assert back.input_shape == theory.input_shape
     assert back.count_params() == theory.count_params()
     x = windows_of(series(shape, 5), shape[0])

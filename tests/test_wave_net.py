@@ -29,12 +29,12 @@ def noise(*shape):
 
 CONDITIONS = {
     "none": ({}, None),
-    "class": (dict(classes=3), np.array([2])),
+    "class": (dict(num_classes=3), np.array([2])),
     "vector": (dict(global_features=3), noise(1, 3)),
     "local": (dict(local_features=2, hop=2), noise(1, 2, 2)),
     "learned": (dict(local_features=2, hop=4, upsampling="learned"), noise(1, 1, 2)),
     "both": (
-        dict(classes=3, local_features=2),
+        dict(num_classes=3, local_features=2),
         {"global": np.array([1]), "local": noise(1, 4, 2)},
     ),
 }
@@ -43,7 +43,7 @@ CONDITIONS = {
 @pytest.mark.parametrize(("inputs", "size"), [("one_hot", 2), ("embedding", 3), ("scalar", 2)])
 def test_it_sees_all_steps_up_to_its_reach_and_no_further(inputs, size):
     options = dict(filters=12, skip_filters=12, cycles=2, cycle_length=2, kernel_size=size)
-    model = fresh(19, inputs=inputs, **options)
+    model = fresh(19, input_encoding=inputs, **options)
     reach = (size - 1) * (1 + 2 * (2**2 - 1)) + 1
     assert kerasar.receptive_field(model.network).reach == reach
     x = np.random.default_rng(0).integers(5, size=(12, 19))
@@ -59,7 +59,7 @@ def test_cycles_begin_again_at_one():
 
 def test_it_computes_the_equations_of_the_paper():
     """One example, step by step, with loops over taps: equations 2 and 3 and figure 4."""
-    options = dict(classes=3, local_features=2, hop=3)
+    options = dict(num_classes=3, local_features=2, hop=3)
     model = fresh(12, **options)
     local, label = noise(1, 4, 2), np.array([1])
     x = np.random.default_rng(0).integers(5, size=(1, 12))
@@ -105,14 +105,14 @@ def test_all_samplers_draw_the_same(name):
 
 
 def test_compiled_it_draws_the_same():
-    model = fresh(24, classes=3, local_features=2, hop=4, **TINY)
+    model = fresh(24, num_classes=3, local_features=2, hop=4, **TINY)
     condition = {"global": np.arange(8) % 3, "local": noise(8, 6, 2)}
     drawn = model.sample(8, condition=condition, jit_compile=True)
     np.testing.assert_array_equal(drawn, model.sample(8, condition=condition, method="sequential"))
 
 
 def test_the_class_reaches_every_step_and_only_its_own_example():
-    model = fresh(9, classes=3)
+    model = fresh(9, num_classes=3)
     x = np.random.default_rng(0).integers(5, size=(2, 9))
     before = np.asarray(model.network({"x": x, "global": np.array([0, 1])}))
     after = np.asarray(model.network({"x": x, "global": np.array([2, 1])}))
@@ -149,13 +149,13 @@ def test_wrong_conditions_are_refused_with_both_lengths():
 
 
 def test_a_class_that_the_network_does_not_know_is_refused():
-    model = fresh(6, classes=3)
+    model = fresh(6, num_classes=3)
     with pytest.raises(ValueError, match=r"'global' must lie in \[0, 3\).*holds 3"):
         model.sample(1, condition=[3])
 
 
 def test_saved_it_gives_equal_numbers(tmp_path):
-    model = fresh(8, classes=3, local_features=2, hop=2, upsampling="learned")
+    model = fresh(8, num_classes=3, local_features=2, hop=2, upsampling="learned")
     x = np.random.default_rng(0).integers(5, size=(3, 8))
     condition = {"global": np.array([0, 1, 2]), "local": noise(3, 4, 2)}
     model.save(tmp_path / "model.keras")
@@ -164,7 +164,7 @@ def test_saved_it_gives_equal_numbers(tmp_path):
 
 
 def test_served_it_gives_equal_numbers_and_samples(tmp_path):
-    model = fresh(None, classes=3, local_features=2, hop=2, **TINY)
+    model = fresh(None, num_classes=3, local_features=2, hop=2, **TINY)
     x = np.random.default_rng(0).integers(5, size=(3, 8)).astype("int32")
     label, local = np.array([0, 1, 2], "int32"), noise(3, 4, 2)
     condition = {"global": label, "local": local}
@@ -182,7 +182,7 @@ def test_served_it_gives_equal_numbers_and_samples(tmp_path):
 
 
 def test_conditions_that_stream_in_are_checked():
-    model = fresh(8, classes=3, **TINY)
+    model = fresh(8, num_classes=3, **TINY)
     model.compile(jit_compile=False)
     data = {"x": np.zeros((8, 8), "int32"), "condition": np.array([0, 1, 2, 0, 1, 2, 0, 7])}
     stream = tf.data.Dataset.from_tensor_slices(data).batch(4)
@@ -193,7 +193,8 @@ def test_conditions_that_stream_in_are_checked():
 @pytest.mark.parametrize("inputs", ["one_hot", "scalar"])
 def test_a_mixture_of_logistics_is_a_likelihood_for_audio(inputs):
     check_normalized(
-        fresh(2, 256, inputs=inputs, likelihood=DiscretizedLogisticMixture(256, 2)), tolerance=1e-4
+        fresh(2, 256, input_encoding=inputs, likelihood=DiscretizedLogisticMixture(256, 2)),
+        tolerance=1e-4,
     )
 
 
@@ -220,13 +221,13 @@ def test_in_low_precision_it_is_nearly_the_same():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (dict(classes=2, global_features=3), "both classes=2 and global_features=3"),
+        (dict(num_classes=2, global_features=3), "both num_classes=2 and global_features=3"),
         (dict(upsampling="linear"), "upsampling 'repeat' or 'learned'.*'linear'"),
         (dict(hop=4), "hop=4.*got none.*local_features"),
         (dict(local_features=2, hop=3), "multiple of 3, but WaveNet got length=16. Take length=15"),
         (dict(cycles=0), "cycles must be at least 1, but got 0"),
-        (dict(classes=0), "classes must be at least 2, but got 0"),
-        (dict(inputs="bits"), "inputs='bits'"),
+        (dict(num_classes=0), "classes must be at least 2, but got 0"),
+        (dict(input_encoding="bits"), "input_encoding='bits'"),
     ],
 )
 def test_it_refuses(options, message):

@@ -120,7 +120,7 @@ def coverage(model: Any, series: Any, options: Any) -> tuple[float, Any]:
     chosen = np.linspace(0, len(tests) - 1, min(options.origins, len(tests))).astype(int)
     for seed, number in enumerate(chosen):
         past, actual = tests[number][:context], tests[number][context:]
-        found = kerasar.forecast(model, past, options.ahead, num=options.paths, seed=seed)
+        found = kerasar.forecast(model, past, options.ahead, num_paths=options.paths, seed=seed)
         low, high = found.quantiles([(1 - BAND) / 2, (1 + BAND) / 2])
         inside.append((low <= actual) & (actual <= high))
         example = example or (past, found, actual)

@@ -120,8 +120,8 @@ def main() -> None:
         options.skip_filters,
         options.cycles,
         options.cycle_length,
-        inputs=options.inputs,
-        classes=len(data.classes),
+        input_encoding=options.inputs,
+        num_classes=len(data.classes),
     )
     model.compile(keras.optimizers.Adam(options.learning_rate))
     valid = next(pieces(parts["valid"], options.piece, 10 if options.tiny else 60, seed=1))

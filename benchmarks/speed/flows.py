@@ -37,7 +37,7 @@ def build(kind: str, couplings: int, hidden: int) -> Any:
     import kerasar
 
     if kind == "real_nvp":
-        return kerasar.models.RealNVP(2, hidden, couplings, "relu", separate=False)
+        return kerasar.models.RealNVP(2, hidden, couplings, "relu", separate_networks=False)
     return kerasar.models.NeuralSplineFlow(2, (hidden, hidden), couplings, linear=False)
 
 

@@ -24,25 +24,25 @@ class ConditionLimits(NamedTuple):
     """The limits of one condition.
 
     Attributes:
-        classes: number of rows of the table in which integers are looked up, else None.
+        num_classes: number of rows of the table in which integers are looked up, else None.
         hop: how many steps of the data a step of it lasts, if it is upsampled, else None.
         beside: position axes, counted without the batch, that must be as long as those of the data.
     """
 
-    classes: int | None = None
+    num_classes: int | None = None
     hop: int | None = None
     beside: tuple[int, ...] = ()
 
     def check_classes(self, array: np.ndarray, name: str) -> None:
         """Raises a ValueError if the condition of that name is outside of its table."""
-        if self.classes is None or array.size == 0:
+        if self.num_classes is None or array.size == 0:
             return
         low, high = array.min(), array.max()
-        if low < 0 or high >= self.classes:
+        if low < 0 or high >= self.num_classes:
             raise ValueError(
-                f"condition '{name}' must lie in [0, {self.classes}), the classes that the network "
-                f"knows, but holds {low if low < 0 else high}. Number the classes from 0, or build "
-                "the network for more of them."
+                f"condition '{name}' must lie in [0, {self.num_classes}), the classes that the "
+                f"network knows, but holds {low if low < 0 else high}. Number the classes from 0, "
+                "or build the network for more of them."
             )
 
     def check_sizes(self, shape: tuple[int, ...], sizes: Shape | None, name: str) -> None:
@@ -75,10 +75,12 @@ class ConditionLimits(NamedTuple):
     def assertions(self, part: Tensor, sizes: Tensor, name: str) -> list[Any]:
         """The same as graph assertions, for data that stream in and requests to a server."""
         found = []
-        if self.classes is not None:
+        if self.num_classes is not None:
             low, high = tf.reduce_min(part), tf.reduce_max(part)
-            words = f"x must have a condition {name} in [0, {self.classes}), but it goes from, to"
-            inside = (low >= 0) & (high < self.classes)
+            words = (
+                f"x must have a condition {name} in [0, {self.num_classes}), but it goes from, to"
+            )
+            inside = (low >= 0) & (high < self.num_classes)
             found.append(tf.debugging.Assert(inside, [words, low, high]))
         if self.hop is not None:
             steps = tf.shape(part)[1]
@@ -176,7 +178,7 @@ def open_length(limits: Mapping[str, ConditionLimits], least: int) -> int:
 
 def _limits(layer: Any) -> ConditionLimits | None:
     if isinstance(layer, keras.layers.Embedding):
-        return ConditionLimits(classes=layer.input_dim)
+        return ConditionLimits(num_classes=layer.input_dim)
     if isinstance(layer, keras.layers.UpSampling1D):
         return ConditionLimits(hop=layer.size)
     if isinstance(layer, keras.layers.Conv1DTranspose) and layer.padding == "same":

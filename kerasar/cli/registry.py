@@ -148,7 +148,7 @@ MODELS: Mapping[str, ModelEntry] = MappingProxyType(
             },
             kinds=("audio", "sequences", "series"),
             settings={
-                "audio": {"cycles": 2, "cycle_length": 9, "inputs": "embedding"},
+                "audio": {"cycles": 2, "cycle_length": 9, "input_encoding": "embedding"},
                 "sequences": {"cycles": 1, "cycle_length": 6, "skip_filters": 64},
                 "series": {"cycles": 1, "cycle_length": 6, "skip_filters": 64},
             },

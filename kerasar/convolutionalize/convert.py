@@ -10,7 +10,7 @@ from kerasar.convolutionalize.plan import plan
 def convolutionalize(
     window_model: keras.Model,
     padding: str = "causal",
-    hide_present: bool = False,
+    strictly_causal: bool = False,
     per_layer_padding: bool = False,
     as_plain_keras: bool = False,
 ) -> keras.Model:
@@ -26,8 +26,8 @@ def convolutionalize(
         padding: "causal" predicts at every step what the window model says of the last values,
             filled up with zeros in front at the first steps; "valid" predicts only where the window
             is full, which is `window - 1` steps fewer.
-        hide_present: whether step t sees the values before t only, as `AutoregressiveModel` needs
-            it. Else it sees the value at t too.
+        strictly_causal: whether step t sees the values before t only, as `AutoregressiveModel`
+            needs it. Else it sees the value at t too.
         per_layer_padding: whether each layer is padded by itself, as in the papers' causal stacks.
             Predictions then equal the window model's from the first full window on only.
         as_plain_keras: whether the weights are *copied* into plain `Conv1D(dilation_rate=…)` and
@@ -66,12 +66,12 @@ def convolutionalize(
             f"'valid' (no predictions), but got padding={padding!r}. "
             "padding='same' of layers inside the window model is fine."
         )
-    if padding == "valid" and (hide_present or per_layer_padding):
-        name = "hide_present" if hide_present else "per_layer_padding"
+    if padding == "valid" and (strictly_causal or per_layer_padding):
+        name = "strictly_causal" if strictly_causal else "per_layer_padding"
         raise ValueError(
             f"{name}=True needs a prediction at every step, but padding='valid' leaves the first "
             f"steps out. Use padding='causal', or leave {name} out."
         )
     kind = PlainNetwork if as_plain_keras else Network
     found = plan(window_model, join_first=as_plain_keras)
-    return kind(found, padding, hide_present, per_layer_padding).model
+    return kind(found, padding, strictly_causal, per_layer_padding).model

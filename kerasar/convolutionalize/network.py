@@ -36,12 +36,12 @@ class Network:
     Args:
         plan: of the window model.
         padding: "causal" or "valid".
-        hide_present: whether the data are shifted by one step.
+        strictly_causal: whether the data are shifted by one step.
         per_layer_padding: where the zeros enter.
     """
 
     def __init__(
-        self, plan: Plan, padding: str, hide_present: bool, per_layer_padding: bool
+        self, plan: Plan, padding: str, strictly_causal: bool, per_layer_padding: bool
     ) -> None:
         self.plan, self.per_layer = plan, per_layer_padding
         self.starts: dict[int, int] = {}
@@ -57,7 +57,7 @@ class Network:
         x = plan.graph.x
         inputs = keras.Input((None, *x.shape[2:]), dtype=x.dtype, name=x.name)
         self.tensors: dict[int, Tensor] = {}
-        self.tensors[0] = self._data(inputs, padding, hide_present)
+        self.tensors[0] = self._data(inputs, padding, strictly_causal)
         for stream in plan.streams[1:]:
             self.tensors[stream.number] = self._make(stream)
         number, shift = plan.output
@@ -96,9 +96,9 @@ class Network:
 
     # Making tensors.
 
-    def _data(self, x: Tensor, padding: str, hide_present: bool) -> Tensor:
-        if hide_present:
-            x = CausalShift(name=self.reuse.unique("hide_present"))(x)
+    def _data(self, x: Tensor, padding: str, strictly_causal: bool) -> Tensor:
+        if strictly_causal:
+            x = CausalShift(name=self.reuse.unique("strictly_causal"))(x)
         front = self.plan.window - 1
         if front and padding == "causal" and not self.per_layer:
             x = ops.pad(x, ((0, 0), (front, 0), *[(0, 0)] * (len(x.shape) - 2)))

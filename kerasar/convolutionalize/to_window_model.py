@@ -95,7 +95,8 @@ class _Window:
         if graph.conditions or graph.places != 1:
             raise ValueError(
                 "to_window_model takes a network with one input, a sequence (batch, time, "
-                f"features), but '{graph.name}' has the inputs {[tuple(t.shape) for t in network.inputs]}."
+                f"features), but '{graph.name}' has the inputs "
+                f"{[tuple(t.shape) for t in network.inputs]}."
             )
         self.reading, self.name = read(graph), graph.name
         self.reuse = Reuse()

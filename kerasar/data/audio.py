@@ -52,7 +52,7 @@ def load_audio(
 
     Example:
         >>> data = kerasar.data.load_audio("recordings", sample_rate=8000)  # doctest: +SKIP
-        >>> model = kerasar.models.WaveNet(None, data.levels, classes=10)  # doctest: +SKIP
+        >>> model = kerasar.models.WaveNet(None, data.levels, num_classes=10)  # doctest: +SKIP
         >>> model.compile()  # doctest: +SKIP
         >>> model.fit(data.batch())  # doctest: +SKIP
     """

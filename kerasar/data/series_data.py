@@ -36,7 +36,7 @@ class SeriesData:
         return None if self.quantizer is None else self.quantizer.levels
 
     @property
-    def variables(self) -> int | None:
+    def num_variables(self) -> int | None:
         """The number of variables of a step; None if a step is one number without an axis."""
         return None if self.train.ndim == 1 else int(self.train.shape[1])
 
@@ -68,4 +68,4 @@ class SeriesData:
 
     @cached_property
     def _units(self) -> tuple[Any, Any]:
-        return mean_and_scale(self.train, per_variable=self.variables is not None)
+        return mean_and_scale(self.train, per_variable=self.num_variables is not None)

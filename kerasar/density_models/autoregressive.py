@@ -133,10 +133,10 @@ class AutoregressiveModel(AutoregressiveDensity):
 
     def inpaint(
         self,
-        images: Any,
+        x: Any,
         known: Any,
         seed: int = 0,
-        num: int = 1,
+        num_completions: int = 1,
         temperature: float = 1.0,
         top_k: int | None = None,
         top_p: float | None = None,
@@ -154,23 +154,24 @@ class AutoregressiveModel(AutoregressiveDensity):
         but does not influence the rest of the same event.
 
         Args:
-            images: `(batch, *data shape)`; whatever stands at unknown places is ignored.
-            known: Boolean, shape of `images`, True where the value is given.
-            num: how many completions of each example.
+            x: `(batch, *data shape)`; whatever stands at unknown places is ignored.
+            known: Boolean, shape of `x`, True where the value is given.
+            num_completions: how many completions of each example.
             seed, temperature, top_k, top_p, condition, method, chunk_size, jit_compile, verbose:
                 as for `sample`.
 
         Returns:
-            `(batch, *data shape)`; for `num` above 1 `(batch, num, *data shape)`.
+            `(batch, *data shape)`; for `num_completions` above 1 `(batch, num_completions, *data
+            shape)`.
 
         Raises:
             ValueError, TypeError: for arguments that do not fit, before any work is done.
         """
-        check_count(num, "num")
+        check_count(num_completions, "num_completions")
         check_count(chunk_size, "chunk_size")
         options = check_options(self, temperature, top_k, top_p)
         seed, method = check_seed(seed), check_method(self, method)
-        values, known = check_given(images, known, self.data_shape, self.data_levels, "images")
+        values, known = check_given(x, known, self.data_shape, self.data_levels, "x")
         values = values.astype("int32" if self.discrete else "float32")
         condition = self.check_condition(condition, len(values), values.shape[1:])
         drawn = generate(
@@ -180,13 +181,13 @@ class AutoregressiveModel(AutoregressiveDensity):
             seed,
             options,
             condition,
-            num,
+            num_completions,
             method,
             chunk_size,
             jit_compile,
             verbose,
         )
-        return drawn if num > 1 else drawn[:, 0]
+        return drawn if num_completions > 1 else drawn[:, 0]
 
     def export(self, filepath: str, **kwargs: Any) -> None:
         """Writes a SavedModel that TensorFlow Serving runs.

@@ -111,10 +111,10 @@ class MaskedInputModel(MaskedInputDensity):
 
     def inpaint(
         self,
-        images: Any,
+        x: Any,
         known: Any,
         seed: int = 0,
-        num: int = 1,
+        num_completions: int = 1,
         temperature: float = 1.0,
         top_k: int | None = None,
         top_p: float | None = None,
@@ -130,25 +130,34 @@ class MaskedInputModel(MaskedInputDensity):
         that come later stay untouched but do not influence it.
 
         Args:
-            images: examples, `(batch, *data shape)`; whatever stands at unknown places is ignored.
-            known: Boolean, shape of `images`, True where the value is given.
-            num: how many completions of each example.
+            x: examples, `(batch, *data shape)`; whatever stands at unknown places is ignored.
+            known: Boolean, shape of `x`, True where the value is given.
+            num_completions: how many completions of each example.
             seed, temperature, top_k, top_p, condition, order, chunk_size, verbose: as for
                 `sample`.
 
         Returns:
-            int32, `(batch, *data shape)`; for `num` above 1 `(batch, num, *data shape)`.
+            int32, `(batch, *data shape)`; for `num_completions` above 1 `(batch, num_completions,
+            *data shape)`.
 
         Raises:
             ValueError, TypeError: for arguments that do not fit, before any work is done.
         """
-        check_count(num, "num")
-        values, known = check_given(images, known, self.data_shape, self.data_levels, "images")
+        check_count(num_completions, "num_completions")
+        values, known = check_given(x, known, self.data_shape, self.data_levels, "x")
         options = (temperature, top_k, top_p)
         drawn = self._complete(
-            values.astype("int32"), known, seed, options, condition, num, order, chunk_size, verbose
+            values.astype("int32"),
+            known,
+            seed,
+            options,
+            condition,
+            num_completions,
+            order,
+            chunk_size,
+            verbose,
         )
-        return drawn if num > 1 else drawn[:, 0]
+        return drawn if num_completions > 1 else drawn[:, 0]
 
     def conditional(
         self, x: Any, known: Any, position: int | tuple[int, ...], condition: Any = None
@@ -244,7 +253,7 @@ class MaskedInputModel(MaskedInputDensity):
         seed: int,
         options: tuple[Any, Any, Any],
         condition: Any,
-        num: int,
+        num_completions: int,
         order: Any,
         chunk_size: int,
         verbose: bool | str,
@@ -257,7 +266,7 @@ class MaskedInputModel(MaskedInputDensity):
             check_seed(seed),
             check_options(self, *options),
             self.check_condition(condition, len(values)),
-            num,
+            num_completions,
             self.sampler(order),
             chunk_size,
             verbose=verbose,

@@ -89,12 +89,12 @@ class OrderedModel(AutoregressiveModel):
         """Draws examples from the model; as for `AutoregressiveModel`, without `prompt`."""
         return np.take(super().sample(*args, **kwargs), self._places_of, axis=1)
 
-    def inpaint(self, images: Any, known: Any, *args: Any, **kwargs: Any) -> np.ndarray:
+    def inpaint(self, x: Any, known: Any, *args: Any, **kwargs: Any) -> np.ndarray:
         """Fills in what is not known; as for `AutoregressiveModel`, in the model's order."""
-        images, known = check_given(images, known, self.data_shape, self.data_levels, "images")
-        images, known = (np.take(part, self.order, axis=1) for part in (images, known))
-        drawn = super().inpaint(images, known, *args, **kwargs)
-        several = drawn.ndim > images.ndim
+        values, known = check_given(x, known, self.data_shape, self.data_levels, "x")
+        values, known = (np.take(part, self.order, axis=1) for part in (values, known))
+        drawn = super().inpaint(values, known, *args, **kwargs)
+        several = drawn.ndim > values.ndim
         return np.take(drawn, self._places_of, axis=2 if several else 1)
 
     def export(self, filepath: str, **kwargs: Any) -> None:

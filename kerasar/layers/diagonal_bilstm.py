@@ -35,10 +35,10 @@ class DiagonalBiLSTM(ImageLSTM):
     `h_yx + mirrored h_{y-1,x}`. The cell comes from the pixel to the left alone, as in the
     paper: it is the same row of the skewed map.
 
-    `x` is the input-to-state part, which comes from outside: a
-    `MaskedConv2D(8 * units, 1, mask="B", colours=…, parts=8, use_bias=False)`. Other pixels are
-    complete, so `K` needs no mask; gates act channel by channel, so the groups of colours stay
-    apart. Forget gates start with a bias of 1 (as in `keras.layers.LSTM`; the paper does not say).
+    `x` is the input-to-state part, which comes from outside: a `MaskedConv2D(8 * units, 1,
+    mask="B", color_groups=…, output_splits=8, use_bias=False)`. Other pixels are complete, so `K`
+    needs no mask; gates act channel by channel, so the groups of colours stay apart. Forget gates
+    start with a bias of 1 (as in `keras.layers.LSTM`; the paper does not say).
 
     Args:
         units: int. Channels of the state of each direction.

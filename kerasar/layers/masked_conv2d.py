@@ -22,18 +22,18 @@ _MASKS = ("A", "B")
 class MaskedConv2D(CausalConv2D):
     """Convolves over the pixels before the present one, and what the mask allows of that itself.
 
-    With `colours` above 1 the channels of inputs and outputs stand in that many groups of equal
-    size, one after the other: R, then G, then B. Mask "A" shows a group the groups before it of
-    the present pixel (the first none), mask "B" also the group itself. With one group, mask "A"
+    With `color_groups` above 1 the channels of inputs and outputs stand in that many groups of
+    equal size, one after the other: R, then G, then B. Mask "A" shows a group the groups before it
+    of the present pixel (the first none), mask "B" also the group itself. With one group, mask "A"
     hides the present pixel and mask "B" shows it.
 
     Args:
         filters: int. Channels of the output.
         kernel_size: int or pair of ints, (rows, columns), both odd, as if the kernel were whole.
         mask: "A" for the first layer on the data, "B" for all later ones.
-        colours: int. Groups of channels.
-        parts: int. The output is this many equal parts, each with groups of its own: 2 for a
-            convolution that a gate follows.
+        color_groups: int. Groups of channels.
+        output_splits: int. The output is this many equal parts, each with groups of its own: 2 for
+            a convolution that a gate follows.
         **kwargs: as for `keras.layers.Conv2D` (`activation`, `use_bias`, `dilation_rate`, `name`,
             …), without `strides`, `padding`, `data_format` and `groups`.
 
@@ -57,8 +57,8 @@ class MaskedConv2D(CausalConv2D):
         filters: int,
         kernel_size: int | tuple[int, int] = 3,
         mask: str = "B",
-        colours: int = 1,
-        parts: int = 1,
+        color_groups: int = 1,
+        output_splits: int = 1,
         dilation_rate: int | tuple[int, int] = 1,
         **kwargs: object,
     ) -> None:
@@ -76,30 +76,31 @@ class MaskedConv2D(CausalConv2D):
         # A kernel of one row has nothing to the right either.
         stored = (rows // 2 + 1, columns if rows > 1 else columns // 2 + 1)
         super().__init__(filters, stored, dilation_rate=dilation_rate, **kwargs)
-        if filters % (colours * parts):
+        if filters % (color_groups * output_splits):
             raise ValueError(
-                f"MaskedConv2D divides its channels into {parts} part(s) of {colours} colours, but "
-                f"layer '{self.name}' got filters={filters}. Take a multiple of {colours * parts}."
+                f"MaskedConv2D divides its channels into {output_splits} part(s) of {color_groups} "
+                f"colours, but layer '{self.name}' got filters={filters}. Take a multiple of "
+                f"{color_groups * output_splits}."
             )
         self.whole_size = (rows, columns)
-        self.mask, self.colours, self.parts = mask, colours, parts
+        self.mask, self.color_groups, self.output_splits = mask, color_groups, output_splits
 
     def build(self, input_shape: Shape) -> None:
         channels = input_shape[-1]
-        if channels is None or channels % self.colours:
+        if channels is None or channels % self.color_groups:
             raise ValueError(
-                f"MaskedConv2D divides the channels of its input into {self.colours} colours, but "
-                f"layer '{self.name}' got input shape {input_shape}. Give it a multiple of "
-                f"{self.colours} channels."
+                f"MaskedConv2D divides the channels of its input into {self.color_groups} colours, "
+                f"but layer '{self.name}' got input shape {input_shape}. Give it a multiple of "
+                f"{self.color_groups} channels."
             )
         super().build(input_shape)
         self._connects = self._connections(channels)
 
     def _connections(self, channels: int) -> NDArray[np.bool_]:
         """`(rows, columns, channels, filters)`, True where the kernel counts."""
-        inward = np.arange(channels) * self.colours // channels
-        width = self.filters // self.parts
-        outward = np.tile(np.arange(width) * self.colours // width, self.parts)
+        inward = np.arange(channels) * self.color_groups // channels
+        width = self.filters // self.output_splits
+        outward = np.tile(np.arange(width) * self.color_groups // width, self.output_splits)
         connects = np.ones((*self.kernel_size, channels, self.filters), bool)
         centre = self.whole_size[1] // 2
         connects[-1, centre + 1 :] = False
@@ -135,6 +136,6 @@ class MaskedConv2D(CausalConv2D):
             **super().get_config(),
             "kernel_size": self.whole_size,
             "mask": self.mask,
-            "colours": self.colours,
-            "parts": self.parts,
+            "color_groups": self.color_groups,
+            "output_splits": self.output_splits,
         }

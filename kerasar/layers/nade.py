@@ -23,7 +23,7 @@ class NADE(keras.layers.Layer):
     variables add up in them.
 
     Args:
-        hidden: int, at least 1. Number of hidden units.
+        hidden_units: int, at least 1. Number of hidden units.
         **kwargs: `name`, `dtype` and `trainable`, as for `keras.layers.Layer`.
 
     Input shape:
@@ -33,7 +33,7 @@ class NADE(keras.layers.Layer):
         The input shape, in the layer's compute dtype.
 
     Raises:
-        ValueError: if `hidden` is below 1; when built, for another input shape.
+        ValueError: if `hidden_units` is below 1; when built, for another input shape.
 
     References:
         Larochelle & Murray. The Neural Autoregressive Distribution Estimator. AISTATS 2011.
@@ -43,12 +43,14 @@ class NADE(keras.layers.Layer):
     #: A step takes the variable before its own (`kerasar.layers.protocol`).
     step_offset = -1
 
-    def __init__(self, hidden: int, **kwargs: object) -> None:
+    def __init__(self, hidden_units: int, **kwargs: object) -> None:
         # Else inputs and weights are rounded to the compute dtype before they are summed.
         super().__init__(autocast=False, **kwargs)
-        if hidden < 1:
-            raise ValueError(f"NADE needs at least 1 hidden unit, but got hidden={hidden}.")
-        self.hidden = hidden
+        if hidden_units < 1:
+            raise ValueError(
+                f"NADE needs at least 1 hidden unit, but got hidden_units={hidden_units}."
+            )
+        self.hidden_units = hidden_units
 
     def build(self, input_shape: Shape) -> None:
         if len(input_shape) != 3 or input_shape[1] is None or input_shape[2] != 1:
@@ -60,22 +62,22 @@ class NADE(keras.layers.Layer):
             )
         variables = input_shape[1]
         # The last variable's row of W has no one to tell, as in the paper.
-        self.inward = self.add_weight(shape=(variables, self.hidden), name="inward")
-        self.outward = self.add_weight(shape=(variables, self.hidden), name="outward")
+        self.inward = self.add_weight(shape=(variables, self.hidden_units), name="inward")
+        self.outward = self.add_weight(shape=(variables, self.hidden_units), name="outward")
         self.hidden_bias = self.add_weight(
-            shape=(self.hidden,), initializer="zeros", name="hidden_bias"
+            shape=(self.hidden_units,), initializer="zeros", name="hidden_bias"
         )
         self.bias = self.add_weight(shape=(variables,), initializer="zeros", name="bias")
 
     def call(self, inputs: Tensor) -> Tensor:
         inward, outward, hidden_bias, bias = self._weights()
-        start = tf.broadcast_to(hidden_bias, tf.stack([tf.shape(inputs)[0], self.hidden]))
+        start = tf.broadcast_to(hidden_bias, tf.stack([tf.shape(inputs)[0], self.hidden_units]))
         logits = nade_logits(inputs[..., 0], start, inward, outward) + bias
         return ops.cast(logits, self.compute_dtype)[..., None]
 
     def initial(self, batch: Tensor) -> Tensor:
-        """What goes into the hidden units before the first variable, `(batch, hidden)`."""
-        return tf.broadcast_to(self._weights()[2], tf.stack([batch, self.hidden]))
+        """What goes into the hidden units before the first variable, `(batch, hidden_units)`."""
+        return tf.broadcast_to(self._weights()[2], tf.stack([batch, self.hidden_units]))
 
     def step(self, x: Tensor, carry: Tensor, position: Tensor) -> tuple[Tensor, Tensor]:
         """The logit at a position, given the variable before it."""
@@ -97,4 +99,4 @@ class NADE(keras.layers.Layer):
         return keras.KerasTensor(inputs.shape, dtype=self.compute_dtype)
 
     def get_config(self) -> Config:
-        return {**super().get_config(), "hidden": self.hidden}
+        return {**super().get_config(), "hidden_units": self.hidden_units}

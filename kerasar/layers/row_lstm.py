@@ -25,11 +25,11 @@ class RowLSTM(ImageLSTM):
         c_y = f ⊙ c_{y-1} + i ⊙ g
         h_y = o ⊙ tanh(c_y)
 
-    `x` is the input-to-state part, which comes from outside: a
-    `MaskedConv2D(4 * units, (1, 3), mask="B", colours=…, parts=4, use_bias=False)`. States of the
-    row above are complete pixels, so `K` needs no mask; gates act channel by channel, so the
-    groups of colours stay apart. Forget gates start with a bias of 1 (as in
-    `keras.layers.LSTM`; the paper does not say).
+    `x` is the input-to-state part, which comes from outside: a `MaskedConv2D(4 * units, (1, 3),
+    mask="B", color_groups=…, output_splits=4, use_bias=False)`. States of the row above are
+    complete pixels, so `K` needs no mask; gates act channel by channel, so the groups of colours
+    stay apart. Forget gates start with a bias of 1 (as in `keras.layers.LSTM`; the paper does not
+    say).
 
     Args:
         units: int. Channels of the state.

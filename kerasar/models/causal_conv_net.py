@@ -17,7 +17,7 @@ from kerasar.models.parts.sequence_stem_and_head import SequenceStemAndHead
 from kerasar.typing import Tensor
 
 _SKIPS = (None, "add", "concatenate")
-_HIDE = ("shift", "first_conv")
+_FIRST_LAYERS = ("shift", "first_conv")
 
 
 def causal_conv_net(
@@ -26,31 +26,34 @@ def causal_conv_net(
     filters: int | Sequence[int] = 32,
     kernel_size: int = 2,
     dilations: Sequence[int] = (1, 1, 1, 1),
-    inputs: str = "scalar",
+    input_encoding: str = "scalar",
     skip: str | None = None,
-    hide_present: str = "shift",
+    first_layer: str = "shift",
     likelihood: Likelihood | None = None,
-    variables: int | None = None,
+    num_variables: int | None = None,
 ) -> keras.Model:
     """Builds the network; see `CausalConvNet` for the arguments.
 
     Returns:
-        A functional model from data `(batch, time)` or `(batch, time, variables)` to the
+        A functional model from data `(batch, time)` or `(batch, time, num_variables)` to the
         parameters of each step, `(batch, time, parameters)`.
     """
     name = "CausalConvNet"
     widths = _widths(filters, dilations)
-    for argument, value, known in (("skip", skip, _SKIPS), ("hide_present", hide_present, _HIDE)):
+    for argument, value, known in (
+        ("skip", skip, _SKIPS),
+        ("first_layer", first_layer, _FIRST_LAYERS),
+    ):
         if value not in known:
             raise ValueError(
                 f"{name} takes {argument} {' or '.join(map(repr, known))}, but got "
                 f"{argument}={value!r}."
             )
     likelihood = Categorical() if likelihood is None else likelihood
-    ends = SequenceStemAndHead(name, length, levels, likelihood, variables)
-    h = ends.encoded(inputs, widths[0])
+    ends = SequenceStemAndHead(name, length, levels, likelihood, num_variables)
+    h = ends.encoded(input_encoding, widths[0])
 
-    if hide_present == "shift":  # from here on, step t knows only steps < t
+    if first_layer == "shift":  # from here on, step t knows only steps < t
         h = CausalShift(name="shift")(h)
         h = keras.layers.Dense(widths[0], activation="relu", name="first")(h)
     else:
@@ -103,18 +106,18 @@ def CausalConvNet(
     filters: int | Sequence[int] = 32,
     kernel_size: int = 2,
     dilations: Sequence[int] = (1, 1, 1, 1),
-    inputs: str = "scalar",
+    input_encoding: str = "scalar",
     skip: str | None = None,
-    hide_present: str = "shift",
+    first_layer: str = "shift",
     likelihood: Likelihood | None = None,
-    variables: int | None = None,
+    num_variables: int | None = None,
 ) -> AutoregressiveModel:
     """The lecture's causal convolution network for sequences, ready to compile and fit.
 
     With the defaults it is the lecture's toy network. `dilations=(2, 4, 8, 16)` gives the
     lecture's dilated one, and a warning with it: every dilation is even, so after the shift by one
     each output sees *odd* lags only, 1, 3, …, 31, and nothing of the steps between. Dilations
-    `(1, 2, 4, 8, 16)`, or `hide_present="first_conv"`, see all of them;
+    `(1, 2, 4, 8, 16)`, or `first_layer="first_conv"`, see all of them;
     `kerasar.receptive_field(model.network).blind_spot` shows what a network misses.
 
     Args:
@@ -124,16 +127,16 @@ def CausalConvNet(
         filters: int. Channels of every hidden layer, or one number for each dilation.
         kernel_size: int. Taps of each causal convolution.
         dilations: one convolution for each; its taps lie so many steps apart.
-        inputs: how the data enter: "scalar", scaled to [-1, 1] as in the lecture (which divides by
-            the data's deviation instead); "one_hot"; or "embedding", learned.
+        input_encoding: how the data enter: "scalar", scaled to [-1, 1] as in the lecture (which
+            divides by the data's deviation instead); "one_hot"; or "embedding", learned.
         skip: None; "add" adds the input of each convolution to its output, through a 1×1
             convolution where their widths differ; "concatenate" passes on both, so that widths
             grow and the last 1×1 convolution reads all of them.
-        hide_present: "shift" moves the data one step before a first 1×1 convolution; "first_conv"
+        first_layer: "shift" moves the data one step before a first 1×1 convolution; "first_conv"
             begins with a convolution of `kernel_size` taps that leaves out the present.
         likelihood: of a step, or `Categorical()`.
-        variables: int. Numbers of a step, for data `(batch, time, variables)` and a likelihood
-            of whole steps (`event_rank` 1). None for data `(batch, time)`.
+        num_variables: int. Numbers of a step, for data `(batch, time, num_variables)` and a
+            likelihood of whole steps (`event_rank` 1). None for data `(batch, time)`.
 
     Returns:
         An `AutoregressiveModel`.
@@ -161,10 +164,10 @@ def CausalConvNet(
         filters,
         kernel_size,
         dilations,
-        inputs,
+        input_encoding,
         skip,
-        hide_present,
+        first_layer,
         likelihood,
-        variables,
+        num_variables,
     )
     return AutoregressiveModel(network, likelihood, name="causal_conv_net")

@@ -29,7 +29,7 @@ def gated_pixel_cnn(
     first_kernel_size: int = 7,
     skip_filters: int = 96,
     head_filters: int = 96,
-    classes: int | None = None,
+    num_classes: int | None = None,
     global_features: int | None = None,
     local_features: int | None = None,
     likelihood: Likelihood | None = None,
@@ -53,7 +53,7 @@ def gated_pixel_cnn(
         )
     for rate in dilations:
         check_count(rate, "each of dilations")
-    given = global_condition("GatedPixelCNN", classes, global_features, filters, places=2)
+    given = global_condition("GatedPixelCNN", num_classes, global_features, filters, places=2)
     if local_features is not None:
         check_count(local_features, "local_features")
         local = keras.Input((*image_shape[:2], local_features), name="local")
@@ -89,8 +89,8 @@ def gated_pixel_cnn(
             2 * filters,
             (1, size),
             mask,
-            ends.colours,
-            parts=2,
+            ends.color_groups,
+            output_splits=2,
             dilation_rate=rate,
             kernel_initializer=_for_gates(),
             name=f"horizontal{i}",
@@ -129,7 +129,7 @@ def GatedPixelCNN(
     first_kernel_size: int = 7,
     skip_filters: int = 96,
     head_filters: int = 96,
-    classes: int | None = None,
+    num_classes: int | None = None,
     global_features: int | None = None,
     local_features: int | None = None,
     likelihood: Likelihood | None = None,
@@ -156,7 +156,7 @@ def GatedPixelCNN(
         first_kernel_size: of those in the first block, odd.
         skip_filters: channels of the skip outputs.
         head_filters: width of the 1×1 layer before the last.
-        classes: number of classes, for a condition `global` that is an integer.
+        num_classes: number of classes, for a condition `global` that is an integer.
         global_features: size of a condition `global` that is a vector.
         local_features: channels of a condition `local` that is a map of the image's size,
             `(batch, height, width, local_features)`.
@@ -186,7 +186,7 @@ def GatedPixelCNN(
         first_kernel_size,
         skip_filters,
         head_filters,
-        classes,
+        num_classes,
         global_features,
         local_features,
         likelihood,

@@ -20,7 +20,7 @@ def masked_input_conv_net(
     with_position: bool = False,
     filters: tuple[int, int] = (32, 64),
     kernel_size: int = 5,
-    hidden: int = 200,
+    hidden_units: int = 200,
 ) -> keras.Model:
     """Builds the network; see `MaskedInputConvNet` for the arguments.
 
@@ -44,7 +44,7 @@ def masked_input_conv_net(
     x = keras.layers.MaxPooling1D(2, name="pool2")(x)
 
     x = keras.layers.Flatten(name="flatten")(x)
-    x = keras.layers.Dense(hidden, activation="relu", name="hidden")(x)
+    x = keras.layers.Dense(hidden_units, activation="relu", name="hidden")(x)
     logits = keras.layers.Dense(levels, name="logits")(x)
     return keras.Model(list(inputs.values()), logits, name="masked_input_conv_net")
 
@@ -55,7 +55,7 @@ def MaskedInputConvNet(
     order: str | Sequence[int] = "raster",
     filters: tuple[int, int] = (32, 64),
     kernel_size: int = 5,
-    hidden: int = 200,
+    hidden_units: int = 200,
 ) -> MaskedInputModel:
     """The lecture's masked-input network for sequences, ready to compile and fit.
 
@@ -70,7 +70,7 @@ def MaskedInputConvNet(
             orders a third channel marks the place asked for.
         filters: channels of the two convolutions.
         kernel_size: their kernel; they do not pad.
-        hidden: units of the first dense layer.
+        hidden_units: units of the first dense layer.
 
     Returns:
         A `kerasar.MaskedInputModel`.
@@ -82,5 +82,7 @@ def MaskedInputConvNet(
         Fleuret. Deep Learning course (EPFL / UNIGE), lecture 10.1, Auto-regression.
         https://fleuret.org/dlc/
     """
-    network = masked_input_conv_net(length, levels, order == "random", filters, kernel_size, hidden)
+    network = masked_input_conv_net(
+        length, levels, order == "random", filters, kernel_size, hidden_units
+    )
     return MaskedInputModel(network, order, name="masked_input_conv_net")

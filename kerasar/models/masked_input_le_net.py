@@ -16,7 +16,7 @@ def masked_input_le_net(
     with_position: bool = False,
     filters: tuple[int, int] = (32, 64),
     kernel_sizes: tuple[int, int] = (3, 5),
-    hidden: int = 512,
+    hidden_units: int = 512,
 ) -> keras.Model:
     """Builds the network; see `MaskedInputLeNet` for the arguments.
 
@@ -40,7 +40,7 @@ def masked_input_le_net(
     x = keras.layers.Conv2D(filters[1], kernel_sizes[1], activation="relu", name="conv2")(x)
 
     x = keras.layers.Flatten(name="flatten")(x)
-    x = keras.layers.Dense(hidden, activation="relu", name="hidden")(x)
+    x = keras.layers.Dense(hidden_units, activation="relu", name="hidden")(x)
     logits = keras.layers.Dense(levels, name="logits")(x)
     return keras.Model(list(inputs.values()), logits, name="masked_input_le_net")
 
@@ -51,7 +51,7 @@ def MaskedInputLeNet(
     order: str | Sequence[int] = "raster",
     filters: tuple[int, int] = (32, 64),
     kernel_sizes: tuple[int, int] = (3, 5),
-    hidden: int = 512,
+    hidden_units: int = 512,
 ) -> MaskedInputModel:
     """The lecture's masked-input network for images, ready to compile and fit.
 
@@ -67,7 +67,7 @@ def MaskedInputLeNet(
             orders another channel marks the place asked for.
         filters: channels of the two convolutions.
         kernel_sizes: their kernels; they do not pad.
-        hidden: units of the first dense layer.
+        hidden_units: units of the first dense layer.
 
     Returns:
         A `kerasar.MaskedInputModel`.
@@ -80,6 +80,6 @@ def MaskedInputLeNet(
         https://fleuret.org/dlc/
     """
     network = masked_input_le_net(
-        image_shape, levels, order == "random", filters, kernel_sizes, hidden
+        image_shape, levels, order == "random", filters, kernel_sizes, hidden_units
     )
     return MaskedInputModel(network, order, name="masked_input_le_net")

@@ -12,17 +12,19 @@ from kerasar.distributions.likelihoods import Bernoulli
 from kerasar.layers import NADE as NADELayer
 
 
-def nade(dim: int, hidden: int = 500) -> keras.Model:
+def nade(dim: int, hidden_units: int = 500) -> keras.Model:
     """Builds the network; see `NADE` for the arguments.
 
     Returns:
         A functional model from zeros and ones `(batch, dim)` to logits `(batch, dim, 1)`.
     """
     x = keras.Input((dim,), dtype="int32", name="x")
-    return keras.Model(x, NADELayer(hidden, name="nade")(ops.expand_dims(x, -1)), name="nade")
+    return keras.Model(x, NADELayer(hidden_units, name="nade")(ops.expand_dims(x, -1)), name="nade")
 
 
-def NADE(dim: int, hidden: int = 500, order: Sequence[int] | None = None) -> AutoregressiveModel:
+def NADE(
+    dim: int, hidden_units: int = 500, order: Sequence[int] | None = None
+) -> AutoregressiveModel:
     """The neural autoregressive distribution estimator, ready to compile and fit.
 
     A vector is a sequence of `dim` zeros and ones, drawn one after the other. Images are
@@ -30,7 +32,7 @@ def NADE(dim: int, hidden: int = 500, order: Sequence[int] | None = None) -> Aut
 
     Args:
         dim: int. Number of variables.
-        hidden: int. Number of hidden units.
+        hidden_units: int. Number of hidden units.
         order: a permutation of 0 … dim - 1, the order in which the variables are drawn; None
             draws them as they come.
 
@@ -43,7 +45,7 @@ def NADE(dim: int, hidden: int = 500, order: Sequence[int] | None = None) -> Aut
 
     Example:
         >>> import kerasar
-        >>> model = kerasar.models.NADE(dim=16, hidden=8)
+        >>> model = kerasar.models.NADE(dim=16, hidden_units=8)
         >>> model.sample(3, seed=0).shape
         (3, 16)
 
@@ -52,8 +54,8 @@ def NADE(dim: int, hidden: int = 500, order: Sequence[int] | None = None) -> Aut
         https://proceedings.mlr.press/v15/larochelle11a.html
     """
     check_count(dim, "dim")
-    check_count(hidden, "hidden")
-    network = nade(dim, hidden)
+    check_count(hidden_units, "hidden_units")
+    network = nade(dim, hidden_units)
     if order is None:
         return AutoregressiveModel(network, Bernoulli(), name="nade")
     return OrderedModel(network, Bernoulli(), order=order, name="nade")

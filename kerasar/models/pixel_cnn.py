@@ -36,14 +36,14 @@ def pixel_cnn(
     ends = ImageStemAndHead("PixelCNN", image_shape, levels, likelihood)
     ends.check_widths(filters=filters, head_filters=head_filters)
     check_count(blocks, "blocks")
-    h = MaskedConv2D(2 * filters, first_kernel_size, mask="A", colours=ends.colours, name="first")(
-        ends.encoded(embedding)
-    )
+    h = MaskedConv2D(
+        2 * filters, first_kernel_size, mask="A", color_groups=ends.color_groups, name="first"
+    )(ends.encoded(embedding))
     for i in range(blocks):
         r = L.ReLU(name=f"relu{i}a")(h)
         r = ends.pointwise(filters, f"reduce{i}", activation="relu")(r)
         r = MaskedConv2D(
-            filters, kernel_size, colours=ends.colours, activation="relu", name=f"conv{i}"
+            filters, kernel_size, color_groups=ends.color_groups, activation="relu", name=f"conv{i}"
         )(r)
         r = ends.pointwise(2 * filters, f"expand{i}")(r)
         h = L.Add(name=f"residual{i}")([h, r])

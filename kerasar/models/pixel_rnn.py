@@ -53,15 +53,15 @@ def pixel_rnn(
     lstm, width = _CELLS[cell]
     parts = 4 * lstm.directions  # three gates and the content
 
-    h = MaskedConv2D(2 * units, first_kernel_size, mask="A", colours=ends.colours, name="first")(
-        ends.encoded(embedding)
-    )
+    h = MaskedConv2D(
+        2 * units, first_kernel_size, mask="A", color_groups=ends.color_groups, name="first"
+    )(ends.encoded(embedding))
     for i in range(layers):
         r = MaskedConv2D(
             parts * units,
             (1, width),
-            colours=ends.colours,
-            parts=parts,
+            color_groups=ends.color_groups,
+            output_splits=parts,
             use_bias=False,  # the LSTM has one
             name=f"input_to_state{i}",
         )(h)

@@ -11,10 +11,10 @@ from kerasar.models.parts.checks import check_dim
 
 def RealNVP(
     dim: int,
-    hidden: int = 64,
+    hidden_units: int = 64,
     depth: int = 8,
     activation: Any = "tanh",
-    separate: bool = True,
+    separate_networks: bool = True,
     scale_bound: float | None = 3.0,
     standardize: bool = False,
     seed: int = 0,
@@ -29,11 +29,12 @@ def RealNVP(
 
     Args:
         dim: int, at least 2. Numbers in a vector.
-        hidden: int. Width of the hidden layers.
+        hidden_units: int. Width of the hidden layers.
         depth: int. How many couplings.
         activation: of the hidden layers, as for `keras.layers.Dense`; tanh, as in the lecture, if
             not given.
-        separate: bool. Two networks in each coupling; False computes both in one, which is faster.
+        separate_networks: bool. Two networks in each coupling; False computes both in one, which is
+            faster.
         scale_bound: float, the largest log scale. None leaves scales unbounded, as in the lecture:
             they may then overflow.
         standardize: bool. Whether the model keeps the data's mean and deviation
@@ -58,7 +59,7 @@ def RealNVP(
             # A shuffle and halves are a random mask whose networks see no zeros.
             flow.append(Permute("random", seed=seed + i // 2, name=f"shuffle_{i // 2}"))
         both: dict[str, Any] = dict(
-            hidden_units=(hidden,), activation=activation, separate=separate
+            hidden_units=(hidden_units,), activation=activation, separate_networks=separate_networks
         )
         coupling = AffineCoupling(
             "half", invert=i % 2 == 1, scale_bound=scale_bound, name=f"coupling_{i}", **both

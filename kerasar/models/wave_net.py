@@ -28,19 +28,19 @@ def wave_net(
     cycles: int = 3,
     cycle_length: int = 10,
     kernel_size: int = 2,
-    inputs: str | None = None,
-    classes: int | None = None,
+    input_encoding: str | None = None,
+    num_classes: int | None = None,
     global_features: int | None = None,
     local_features: int | None = None,
     hop: int = 1,
     upsampling: str = "repeat",
     likelihood: Likelihood | None = None,
-    variables: int | None = None,
+    num_variables: int | None = None,
 ) -> keras.Model:
     """Builds the network; see `WaveNet` for the arguments.
 
     Returns:
-        A functional model from data `(batch, time)` or `(batch, time, variables)`, and the
+        A functional model from data `(batch, time)` or `(batch, time, num_variables)`, and the
         conditions `global` and `local` if there are any, to the parameters of each step,
         `(batch, time, parameters)`.
     """
@@ -49,11 +49,11 @@ def wave_net(
     for name, size in sizes.items():
         check_count(size, name)
     likelihood = Categorical() if likelihood is None else likelihood
-    ends = SequenceStemAndHead("WaveNet", length, levels, likelihood, variables)
-    given = global_condition("WaveNet", classes, global_features, filters, places=1)
+    ends = SequenceStemAndHead("WaveNet", length, levels, likelihood, num_variables)
+    given = global_condition("WaveNet", num_classes, global_features, filters, places=1)
     given |= _local_condition(length, filters, local_features, hop, upsampling)
 
-    h = ends.encoded(inputs, filters)
+    h = ends.encoded(input_encoding, filters)
     h = CausalShift(name="shift")(h)  # from here on, step t knows only steps < t
     h = L.Conv1D(filters, kernel_size, padding="causal", name="causal")(h)
 
@@ -126,14 +126,14 @@ def WaveNet(
     cycles: int = 3,
     cycle_length: int = 10,
     kernel_size: int = 2,
-    inputs: str | None = None,
-    classes: int | None = None,
+    input_encoding: str | None = None,
+    num_classes: int | None = None,
     global_features: int | None = None,
     local_features: int | None = None,
     hop: int = 1,
     upsampling: str = "repeat",
     likelihood: Likelihood | None = None,
-    variables: int | None = None,
+    num_variables: int | None = None,
 ) -> AutoregressiveModel:
     """WaveNet for sequences of integers or real numbers, ready to compile and fit.
 
@@ -158,10 +158,10 @@ def WaveNet(
         cycles: int. How often the dilations start again at 1.
         cycle_length: int. Dilations of a cycle: 1, 2, 4, …, 2 ** (cycle_length - 1).
         kernel_size: int. Taps of each causal convolution.
-        inputs: how the data enter: "one_hot" as in the paper, "embedding" (learned, of width
-            `filters`) or "scalar" (scaled to [-1, 1]; real numbers are standardised as the
+        input_encoding: how the data enter: "one_hot" as in the paper, "embedding" (learned, of
+            width `filters`) or "scalar" (scaled to [-1, 1]; real numbers are standardised as the
             likelihood says). None takes "one_hot" for single integers, else "scalar".
-        classes: int. Number of classes, for a global condition that is an integer.
+        num_classes: int. Number of classes, for a global condition that is an integer.
         global_features: int. Size of a global condition that is a vector.
         local_features: int. Features of each step of a local condition.
         hop: int. Steps of the data for each step of the local condition.
@@ -169,8 +169,8 @@ def WaveNet(
             convolution over two hops.
         likelihood: of a step, or `Categorical()`; for audio also
             `DiscretizedLogisticMixture(levels)`.
-        variables: int. Numbers of a step, for data `(batch, time, variables)` and a likelihood of
-            whole steps (`event_rank` 1). None for data `(batch, time)`.
+        num_variables: int. Numbers of a step, for data `(batch, time, num_variables)` and a
+            likelihood of whole steps (`event_rank` 1). None for data `(batch, time)`.
 
     Returns:
         An `AutoregressiveModel`.
@@ -180,7 +180,7 @@ def WaveNet(
 
     Example:
         >>> import kerasar
-        >>> model = kerasar.models.WaveNet(8, filters=4, cycles=1, cycle_length=3, classes=10)
+        >>> model = kerasar.models.WaveNet(8, filters=4, cycles=1, cycle_length=3, num_classes=10)
         >>> model.sample(2, condition=[3, 7]).shape
         (2, 8)
 
@@ -196,13 +196,13 @@ def WaveNet(
         cycles,
         cycle_length,
         kernel_size,
-        inputs,
-        classes,
+        input_encoding,
+        num_classes,
         global_features,
         local_features,
         hop,
         upsampling,
         likelihood,
-        variables,
+        num_variables,
     )
     return AutoregressiveModel(network, likelihood, name="wave_net")

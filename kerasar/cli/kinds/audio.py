@@ -47,7 +47,7 @@ class Audio(Kind):
         learn, choose = train.divide()
         arguments: dict[str, Any] = {"length": None, "levels": data.levels}
         if settings.get("conditional"):
-            arguments["classes"] = len(data.classes)
+            arguments["num_classes"] = len(data.classes)
         about = f"{data.length.sum() / data.sample_rate:.0f} s at {data.sample_rate} Hz, "
         about += f"{data.levels} µ-law codes"
         kept = {

@@ -20,7 +20,7 @@ _TOY_LENGTH, _TOY_TRAIN, _TOY_TEST = 32, 25_000, 2_500
 
 
 class Sequences(Kind):
-    """Numbers in order, `(n, time)` or `(n, time, variables)`."""
+    """Numbers in order, `(n, time)` or `(n, time, num_variables)`."""
 
     name = "sequences"
     noun = "sequences"
@@ -43,15 +43,15 @@ class Sequences(Kind):
         x, length = data.train["x"], data.train["length"]
         longest = x.shape[1]
         equal = bool((length == longest).all())
-        variables = x.shape[2] if x.ndim == 3 else None
+        num_variables = x.shape[2] if x.ndim == 3 else None
         arguments = {
             "length": longest if equal else None,
             "levels": data.levels,
-            "variables": variables,
-            "likelihood": _likelihood(data.levels, variables, x),
+            "num_variables": num_variables,
+            "likelihood": _likelihood(data.levels, num_variables, x),
         }
         about = f"{'' if equal else 'up to '}{longest} steps"
-        about += f" of {variables} variables" if variables else ""
+        about += f" of {num_variables} variables" if num_variables else ""
         about += ", real numbers" if data.levels is None else f", {data.levels} levels"
         learn, choose, test = (_plain(part, longest) for part in (learn, choose, data.test))
         kept = {"length": longest}
@@ -145,7 +145,7 @@ def _plain(batch: Batch, longest: int) -> Batch:
     return batch["x"] if (batch["length"] == longest).all() else batch
 
 
-def _likelihood(levels: int | None, variables: int | None, x: Any) -> Any:
+def _likelihood(levels: int | None, num_variables: int | None, x: Any) -> Any:
     from kerasar.data import mean_and_scale
     from kerasar.distributions.likelihoods import (
         Bernoulli,
@@ -155,8 +155,8 @@ def _likelihood(levels: int | None, variables: int | None, x: Any) -> Any:
     )
 
     if levels is None:
-        mean, scale = mean_and_scale(x, per_variable=variables is not None)
-        return GaussianMixture(3, variables, mean, scale)
-    if variables is None:
+        mean, scale = mean_and_scale(x, per_variable=num_variables is not None)
+        return GaussianMixture(3, num_variables, mean, scale)
+    if num_variables is None:
         return Categorical()
-    return Independent(variables, Bernoulli() if levels == 2 else Categorical())
+    return Independent(num_variables, Bernoulli() if levels == 2 else Categorical())

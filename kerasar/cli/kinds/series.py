@@ -47,20 +47,20 @@ class Series(Kind):
         test = windows(data.test, min(size, len(data.test)), min(size, len(data.test)))
         likelihood: Any = Categorical()
         if data.levels is None:
-            likelihood = GaussianMixture(2, data.variables, data.mean, data.scale)
-        elif data.variables is not None:
-            likelihood = Independent(data.variables, Categorical())
+            likelihood = GaussianMixture(2, data.num_variables, data.mean, data.scale)
+        elif data.num_variables is not None:
+            likelihood = Independent(data.num_variables, Categorical())
         arguments = {
             "length": None,
             "levels": data.levels,
-            "variables": data.variables,
+            "num_variables": data.num_variables,
             "likelihood": likelihood,
-            "inputs": "scalar",
+            "input_encoding": "scalar",
         }
         about = f"{len(data.train)} steps of {', '.join(data.columns)}, "
         about += "real numbers" if data.levels is None else f"{data.levels} levels"
         kept = {"column": list(data.columns), "length": size}
-        if data.variables is None and Path(spec).suffix.lower() != ".npy":
+        if data.num_variables is None and Path(spec).suffix.lower() != ".npy":
             kept["column"] = data.columns[0]
         elif Path(spec).suffix.lower() == ".npy":
             kept["column"] = settings.get("column")

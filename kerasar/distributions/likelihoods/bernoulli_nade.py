@@ -21,16 +21,16 @@ _VARIABLE = Bernoulli()
 class BernoulliNADE(keras.layers.Layer, Likelihood):
     """Vectors of zeros and ones, each variable given the earlier ones of its event.
 
-    The network puts out `hidden + variables` numbers for each event: what goes into the hidden
-    units before any variable (their biases c), then the biases b of the variables. The logit of
-    variable i is `b_i + V_i · σ(c + Σ_{j<i} x_j W_j)`. W and V are weights of the likelihood: a
+    The network puts out `hidden_units + num_variables` numbers for each event: what goes into the
+    hidden units before any variable (their biases c), then the biases b of the variables. The logit
+    of variable i is `b_i + V_i · σ(c + Σ_{j<i} x_j W_j)`. W and V are weights of the likelihood: a
     model trains, saves and exports them as its own.
 
     `temperature`, `top_k` and `top_p` bend the logit of each variable in its turn.
 
     Args:
-        variables: int, at least 1. Number of variables of an event.
-        hidden: int, at least 1. Number of hidden units.
+        num_variables: int, at least 1. Number of variables of an event.
+        hidden_units: int, at least 1. Number of hidden units.
         **kwargs: `name` and `trainable`, as for `keras.layers.Layer`.
 
     Raises:
@@ -47,27 +47,28 @@ class BernoulliNADE(keras.layers.Layer, Likelihood):
     event_rank = 1
     event_size: int
 
-    def __init__(self, variables: int, hidden: int, **kwargs: object) -> None:
+    def __init__(self, num_variables: int, hidden_units: int, **kwargs: object) -> None:
         # Sums over variables stay in float32; what comes from the network is cast to it.
         super().__init__(**{**kwargs, "dtype": "float32"})
-        for name, size in (("variables", variables), ("hidden", hidden)):
+        for name, size in (("num_variables", num_variables), ("hidden_units", hidden_units)):
             if size < 1:
                 raise ValueError(f"BernoulliNADE needs at least 1 of each, but got {name}={size}.")
-        self.event_size, self.hidden = variables, hidden
+        self.event_size, self.hidden_units = num_variables, hidden_units
         # All sizes are known here, and likelihoods are never called as layers are.
-        self.inward = self.add_weight(shape=(variables, hidden), name="inward")
-        self.outward = self.add_weight(shape=(variables, hidden), name="outward")
+        self.inward = self.add_weight(shape=(num_variables, hidden_units), name="inward")
+        self.outward = self.add_weight(shape=(num_variables, hidden_units), name="outward")
 
     def num_parameters(self, levels: int | None = None) -> int:
         _VARIABLE.num_parameters(levels)
-        return self.hidden + self.event_size
+        return self.hidden_units + self.event_size
 
     def num_levels(self, parameters: int) -> int:
-        if parameters != self.hidden + self.event_size:
+        if parameters != self.hidden_units + self.event_size:
             raise ValueError(
-                f"BernoulliNADE takes {self.hidden} + {self.event_size} numbers for each event, "
-                "the biases of its hidden units and of its variables, but the network's last axis "
-                f"is {parameters}. End the network with {self.hidden + self.event_size} units."
+                f"BernoulliNADE takes {self.hidden_units} + {self.event_size} numbers for each "
+                "event, the biases of its hidden units and of its variables, but the network's "
+                f"last axis is {parameters}. End the network with "
+                f"{self.hidden_units + self.event_size} units."
             )
         return 2
 
@@ -122,18 +123,18 @@ class BernoulliNADE(keras.layers.Layer, Likelihood):
     def _with_options(self, parameters: Tensor) -> list[Tensor]:
         """The biases, 1 / temperature and top_p, which bent parameters hold behind the biases."""
         parameters = tf.cast(parameters, tf.float32)
-        if parameters.shape[-1] == self.hidden + self.event_size:
+        if parameters.shape[-1] == self.hidden_units + self.event_size:
             off = tf.ones_like(parameters[..., :2])
             parameters = tf.concat([parameters, off], axis=-1)
-        return tf.split(parameters, [self.hidden + self.event_size, 1, 1], axis=-1)
+        return tf.split(parameters, [self.hidden_units + self.event_size, 1, 1], axis=-1)
 
     def _parts(self, parameters: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
         """Biases of hidden units, of variables, and options: events flattened to one axis."""
         size = parameters.shape[-1]
         flat = tf.reshape(tf.cast(parameters, tf.float32), (-1, size))
-        both = self.hidden + self.event_size
+        both = self.hidden_units + self.event_size
         options = flat[:, both:] if size > both else None
-        return flat[:, : self.hidden], flat[:, self.hidden : both], options
+        return flat[:, : self.hidden_units], flat[:, self.hidden_units : both], options
 
     def _logits(self, parameters: Tensor, x: Tensor) -> Tensor:
         """The logit of each variable of `x` given those before it, bent; the shape of `x`."""
@@ -147,13 +148,13 @@ class BernoulliNADE(keras.layers.Layer, Likelihood):
         return {
             "name": self.name,
             "trainable": self.trainable,
-            "variables": self.event_size,
-            "hidden": self.hidden,
+            "num_variables": self.event_size,
+            "hidden_units": self.hidden_units,
         }
 
 
 def _bent(logits: Tensor, options: Tensor | None) -> Tensor:
-    """Logits `(events, variables)` after 1 / temperature and top_p, `(events, 2)`."""
+    """Logits `(events, num_variables)` after 1 / temperature and top_p, `(events, 2)`."""
     if options is None:
         return logits
     return _VARIABLE.apply_top_k_top_p(logits * options[:, :1], None, options[:, 1:])

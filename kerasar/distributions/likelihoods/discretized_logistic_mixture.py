@@ -30,8 +30,8 @@ class DiscretizedLogisticMixture(Mixture):
     For colours, an event is a pixel: the three channels share the choice of a component, and within
     it the mean of green moves with red, and that of blue with red and green.
 
-    The network puts out `num_parameters()` numbers for each event: `3 * components` for values,
-    `10 * components` for pixels of 3 channels (see `Mixture` for their order).
+    The network puts out `num_parameters()` numbers for each event: `3 * num_components` for values,
+    `10 * num_components` for pixels of 3 channels (see `Mixture` for their order).
 
     Sampling draws a component by Gumbel-argmax, then its variables by the inverse of the logistic
     distribution, rounded to levels. Temperature divides the logits of the components and multiplies
@@ -39,13 +39,13 @@ class DiscretizedLogisticMixture(Mixture):
 
     Args:
         levels: int, at least 2. Number of values.
-        components: int. Number of logistic distributions.
-        variables: None for events that are single values (grey images, audio); the number of
+        num_components: int. Number of logistic distributions.
+        num_variables: None for events that are single values (grey images, audio); the number of
             channels for events that are pixels.
 
     Raises:
         TypeError: for numbers that are not whole.
-        ValueError: for `levels` below 2, or `components` or `variables` below 1.
+        ValueError: for `levels` below 2, or `num_components` or `num_variables` below 1.
 
     References:
         Salimans, Karpathy, Chen & Kingma. PixelCNN++: Improving the PixelCNN with Discretized
@@ -55,8 +55,10 @@ class DiscretizedLogisticMixture(Mixture):
         scales are bounded smoothly, and the log-probability is exact at any distance.
     """
 
-    def __init__(self, levels: int, components: int = 10, variables: int | None = None) -> None:
-        super().__init__(components, variables)
+    def __init__(
+        self, levels: int, num_components: int = 10, num_variables: int | None = None
+    ) -> None:
+        super().__init__(num_components, num_variables)
         self.number_of_levels = check_count(levels, "levels", least=2)
         #: Levels in one unit.
         self._half = (levels - 1) / 2

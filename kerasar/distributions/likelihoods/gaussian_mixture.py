@@ -30,30 +30,31 @@ class GaussianMixture(Mixture):
     factor alone. Put `kerasar.layers.Standardize(mean, scale)` in front of the network, with the
     same numbers.
 
-    With `variables`, an event is the vector of all variables of a step. Within a component each
+    With `num_variables`, an event is the vector of all variables of a step. Within a component each
     variable's mean moves linearly with the variables before it in that vector, with coefficients
     that the network puts out: a Gaussian with any covariance. So the joint density of a step is
     autoregressive within the step, and correlations at the same time are modelled.
 
-    The network puts out `num_parameters()` numbers for each event: `3 * components` for values,
-    `components * (1 + 2 v + v (v - 1) / 2)` for v variables (see `Mixture` for their order). Log
-    scales are bounded smoothly: a component's deviation lies between 0.001 and 150 times `scale`.
+    The network puts out `num_parameters()` numbers for each event: `3 * num_components` for values,
+    `num_components * (1 + 2 v + v (v - 1) / 2)` for v variables (see `Mixture` for their order).
+    Log scales are bounded smoothly: a component's deviation lies between 0.001 and 150 times
+    `scale`.
 
     Sampling draws a component by Gumbel-argmax, then its variables in turn. Temperature divides the
     logits of the components and multiplies variances: for one component it is the density to the
     power 1 / temperature, normalised.
 
     Args:
-        components: int. Number of Gaussians.
-        variables: None for events that are single values; the number of variables of a step for
+        num_components: int. Number of Gaussians.
+        num_variables: None for events that are single values; the number of variables of a step for
             events that are vectors.
         mean: the mean of the data, a number, or one for each variable.
         scale: their standard deviation, likewise; above 0.
 
     Raises:
         TypeError: for numbers that are not whole.
-        ValueError: for `components` or `variables` below 1, for a mean or scale that does not fit
-            them, and for scales that are not above 0.
+        ValueError: for `num_components` or `num_variables` below 1, for a mean or scale that does
+            not fit them, and for scales that are not above 0.
 
     References:
         Bishop. Mixture Density Networks. Aston University, NCRG/94/004, 1994.
@@ -67,20 +68,20 @@ class GaussianMixture(Mixture):
 
     def __init__(
         self,
-        components: int = 1,
-        variables: int | None = None,
+        num_components: int = 1,
+        num_variables: int | None = None,
         mean: float | Sequence[float] = 0.0,
         scale: float | Sequence[float] = 1.0,
     ) -> None:
-        super().__init__(components, variables)
+        super().__init__(num_components, num_variables)
         self.mean = check_units(mean, "mean", "GaussianMixture")
         self.scale = check_units(scale, "scale", "GaussianMixture")
         for name, value in (("mean", self.mean), ("scale", self.scale)):
-            if isinstance(value, tuple) and len(value) != variables:
+            if isinstance(value, tuple) and len(value) != num_variables:
                 raise ValueError(
                     f"GaussianMixture takes a number as {name}, or one for each of its variables, "
-                    f"but got {len(value)} for variables={variables}. Say variables={len(value)} "
-                    "if a step is a vector of so many."
+                    f"but got {len(value)} for num_variables={num_variables}. Say "
+                    f"num_variables={len(value)} if a step is a vector of so many."
                 )
 
     def num_parameters(self, levels: int | None = None) -> int:

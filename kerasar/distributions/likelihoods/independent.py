@@ -18,11 +18,11 @@ class Independent(Likelihood):
     parameters of a value)`.
 
     Args:
-        variables: int, at least 1. Number of values of an event.
+        num_variables: int, at least 1. Number of values of an event.
         likelihood: of a single value, such as `Bernoulli()`.
 
     Raises:
-        ValueError: if `variables` is below 1, or `likelihood` is one of vectors itself.
+        ValueError: if `num_variables` is below 1, or `likelihood` is one of vectors itself.
 
     References:
         Bai, Kolter & Koltun. An Empirical Evaluation of Generic Convolutional and Recurrent
@@ -33,17 +33,18 @@ class Independent(Likelihood):
     event_rank = 1
     event_size: int
 
-    def __init__(self, variables: int, likelihood: Likelihood) -> None:
-        if variables < 1:
+    def __init__(self, num_variables: int, likelihood: Likelihood) -> None:
+        if num_variables < 1:
             raise ValueError(
-                f"Independent needs events of at least 1 value, but got variables={variables}."
+                "Independent needs events of at least 1 value, but got "
+                f"num_variables={num_variables}."
             )
         if likelihood.event_rank != 0:
             raise ValueError(
                 "Independent joins likelihoods of single values, but "
                 f"{type(likelihood).__name__} is one of vectors. Use it by itself."
             )
-        self.event_size = variables
+        self.event_size = num_variables
         self.likelihood = likelihood
         self.discrete = likelihood.discrete
         self.mean, self.scale = likelihood.mean, likelihood.scale
@@ -97,22 +98,22 @@ class Independent(Likelihood):
         return parameters // self.event_size
 
     def _split(self, tensor: Tensor) -> Tensor:
-        """`(*places, variables * n)` as `(*places, variables, n)`."""
+        """`(*places, num_variables * n)` as `(*places, num_variables, n)`."""
         each = self._each(int(tensor.shape[-1]))
         return tf.reshape(tensor, tf.concat([tf.shape(tensor)[:-1], [self.event_size, each]], 0))
 
     def _join(self, tensor: Tensor) -> Tensor:
-        """`(*places, variables, n)` as `(*places, variables * n)`."""
+        """`(*places, num_variables, n)` as `(*places, num_variables * n)`."""
         size = tensor.shape[-2] * tensor.shape[-1]
         return tf.reshape(tensor, tf.concat([tf.shape(tensor)[:-2], [size]], 0))
 
     def get_config(self) -> Config:
         return {
-            "variables": self.event_size,
+            "num_variables": self.event_size,
             "likelihood": keras.saving.serialize_keras_object(self.likelihood),
         }
 
     @classmethod
     def from_config(cls, config: Config, custom_objects: Any = None) -> "Independent":
         inner = keras.saving.deserialize_keras_object(config["likelihood"], custom_objects)
-        return cls(config["variables"], inner)
+        return cls(config["num_variables"], inner)

@@ -19,28 +19,28 @@ class Parts(NamedTuple):
     """The parameters of events, by meaning; each axis of components may be gone."""
 
     logits: Tensor
-    """`(…, components)`"""
+    """`(…, num_components)`"""
     means: Tensor
-    """`(…, components, variables)`"""
+    """`(…, num_components, num_variables)`"""
     log_scales: Tensor
-    """`(…, components, variables)`, bounded"""
+    """`(…, num_components, num_variables)`, bounded"""
     couplings: Tensor
-    """`(…, components, pairs)`: of variable 1 on 0, of 2 on 0 and 1, and so on"""
+    """`(…, num_components, pairs)`: of variable 1 on 0, of 2 on 0 and 1, and so on"""
 
 
 class Mixture(Likelihood):
     """Base of mixtures whose components have a mean and a scale for each variable.
 
     The numbers that the network puts out for an event are, one after the other: the logits of the
-    components; their means, log scales and couplings, each `(components, …)` in row-major order.
-    All of them are in *units* of the family, in which data are of the size of 1.
+    components; their means, log scales and couplings, each `(num_components, …)` in row-major
+    order. All of them are in *units* of the family, in which data are of the size of 1.
 
     A subclass defines `to_units`, `project_to_support`, `from_units`, `log_densities`,
     `standard_noise` and `value_shortfall`.
 
     Args:
-        components: how many distributions are mixed.
-        variables: None if a value is an event; else the size of a vector event.
+        num_components: how many distributions are mixed.
+        num_variables: None if a value is an event; else the size of a vector event.
     """
 
     #: Between what the log of a scale lies, in units.
@@ -48,14 +48,16 @@ class Mixture(Likelihood):
     #: By which power of the temperature scales grow.
     temperature_power = 1.0
 
-    def __init__(self, components: int, variables: int | None = None) -> None:
-        self.components = check_count(components, "components")
-        self.variables = None if variables is None else check_count(variables, "variables")
-        self.event_rank = 0 if variables is None else 1
-        self.event_size = self.variables
-        self._width = self.variables or 1
+    def __init__(self, num_components: int, num_variables: int | None = None) -> None:
+        self.num_components = check_count(num_components, "num_components")
+        self.num_variables = (
+            None if num_variables is None else check_count(num_variables, "num_variables")
+        )
+        self.event_rank = 0 if num_variables is None else 1
+        self.event_size = self.num_variables
+        self._width = self.num_variables or 1
 
-    # What a family says. Tensors of data are `(…, variables)` here, for value events too.
+    # What a family says. Tensors of data are `(…, num_variables)` here, for value events too.
 
     def to_units(self, x: Tensor) -> Tensor:
         """Data in units, float32."""
@@ -86,17 +88,21 @@ class Mixture(Likelihood):
     def num_levels(self, parameters: int) -> int | None:
         wanted = self.num_parameters(self._levels())
         if parameters != wanted:
-            event = "value" if self.variables is None else f"event of {self.variables} variables"
+            event = (
+                "value"
+                if self.num_variables is None
+                else f"event of {self.num_variables} variables"
+            )
             raise ValueError(
-                f"{type(self).__name__} with components={self.components} takes {wanted} numbers "
-                f"for each {event}, but the network's last axis is {parameters}. End the network "
-                f"with {wanted} units: likelihood.num_parameters() says how many."
+                f"{type(self).__name__} with num_components={self.num_components} takes {wanted} "
+                f"numbers for each {event}, but the network's last axis is {parameters}. End the "
+                f"network with {wanted} units: likelihood.num_parameters() says how many."
             )
         return self._levels()
 
     def num_parameters(self, levels: int | None = None) -> int:
         pairs = self._width * (self._width - 1) // 2
-        return self.components * (1 + 2 * self._width + pairs)
+        return self.num_components * (1 + 2 * self._width + pairs)
 
     def log_prob(self, parameters: Tensor, x: Tensor) -> Tensor:
         parts = self._parts(parameters)
@@ -107,11 +113,13 @@ class Mixture(Likelihood):
         return tf.reduce_logsumexp(weights + tf.reduce_sum(terms, axis=-1), axis=-1)
 
     def num_uniforms(self, parameters: int) -> int:
-        return self.components + self._width
+        return self.num_components + self._width
 
     def noise(self, uniforms: Tensor) -> Tensor:
-        gumbel = -tf.math.log(-tf.math.log(uniforms[..., : self.components]))
-        return tf.concat([gumbel, self.standard_noise(uniforms[..., self.components :])], axis=-1)
+        gumbel = -tf.math.log(-tf.math.log(uniforms[..., : self.num_components]))
+        return tf.concat(
+            [gumbel, self.standard_noise(uniforms[..., self.num_components :])], axis=-1
+        )
 
     def sample(self, parameters: Tensor, noise: Tensor) -> Tensor:
         scores, standard, parts = self._perturbed(parameters, noise)
@@ -145,7 +153,7 @@ class Mixture(Likelihood):
         return tf.concat([logits / temperature, means, raw, couplings], axis=-1)
 
     def get_config(self) -> Config:
-        return {"components": self.components, "variables": self.variables}
+        return {"num_components": self.num_components, "num_variables": self.num_variables}
 
     # Helpers.
 
@@ -162,14 +170,18 @@ class Mixture(Likelihood):
     def _perturbed(self, parameters: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Parts]:
         """Scores of the components, standard noise of the variables, and the parameters."""
         parts = self._parts(parameters)
-        return parts.logits + noise[..., : self.components], noise[..., self.components :], parts
+        return (
+            parts.logits + noise[..., : self.num_components],
+            noise[..., self.num_components :],
+            parts,
+        )
 
     def _sections(self, parameters: Tensor) -> list[Tensor]:
         """Logits, means, raw log scales and raw couplings, still flat."""
-        each = self.components * self._width
-        rest = self.num_parameters(self._levels()) - self.components - 2 * each
+        each = self.num_components * self._width
+        rest = self.num_parameters(self._levels()) - self.num_components - 2 * each
         return tf.split(
-            tf.cast(parameters, tf.float32), [self.components, each, each, rest], axis=-1
+            tf.cast(parameters, tf.float32), [self.num_components, each, each, rest], axis=-1
         )
 
     def _parts(self, parameters: Tensor) -> Parts:
@@ -178,9 +190,11 @@ class Mixture(Likelihood):
         return Parts(logits, means, bounded(raw, *self.log_scale_range), self._squash(couplings))
 
     def _by_component(self, flat: Tensor) -> Tensor:
-        each = flat.shape[-1] // self.components
-        shape = tf.concat([tf.shape(flat)[:-1], [self.components, each]], axis=0)
-        return tf.ensure_shape(tf.reshape(flat, shape), (*flat.shape[:-1], self.components, each))
+        each = flat.shape[-1] // self.num_components
+        shape = tf.concat([tf.shape(flat)[:-1], [self.num_components, each]], axis=0)
+        return tf.ensure_shape(
+            tf.reshape(flat, shape), (*flat.shape[:-1], self.num_components, each)
+        )
 
 
 def _first(variable: int) -> int:

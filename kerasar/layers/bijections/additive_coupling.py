@@ -25,7 +25,7 @@ class AdditiveCoupling(Coupling):
         section 3.2. https://arxiv.org/abs/1410.8516
     """
 
-    def move(self, values: Tensor, outputs: list[Tensor]) -> tuple[Tensor, None]:
+    def transform(self, values: Tensor, outputs: list[Tensor]) -> tuple[Tensor, None]:
         return values + outputs[0], None
 
     def inverse_transform(self, values: Tensor, outputs: list[Tensor]) -> tuple[Tensor, None]:

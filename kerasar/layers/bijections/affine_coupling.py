@@ -20,14 +20,14 @@ class AffineCoupling(Coupling):
 
     The lecture's coupling has two separate networks of one hidden layer and unbounded scales:
 
-        AffineCoupling("random", hidden_units=(64,), activation="tanh", separate=True,
+        AffineCoupling("random", hidden_units=(64,), activation="tanh", separate_networks=True,
                        scale_bound=None)
 
     Args:
         mask, invert, hidden_units, activation, seed, gain: as for `Coupling`.
         network: as for `Coupling`, 2 outputs for each number that is moved; or a pair of networks
             (s, t) with 1 output each.
-        separate: bool. Makes two networks, one for s and one for t, where none is given.
+        separate_networks: bool. Makes two networks, one for s and one for t, where none is given.
         scale_bound: float, the largest |s|; s is squashed by a / (1 + |a| / scale_bound). `None`
             leaves scales unbounded: they may then overflow.
         **kwargs: `name`, `dtype` and `trainable`, as for `keras.layers.Layer`.
@@ -55,26 +55,26 @@ class AffineCoupling(Coupling):
         network: Any = None,
         hidden_units: Sequence[int] = (64, 64),
         activation: Any = "relu",
-        separate: bool = False,
+        separate_networks: bool = False,
         scale_bound: float | None = 3.0,
         seed: int | None = None,
         gain: float | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(mask, invert, network, hidden_units, activation, seed, gain, **kwargs)
-        self.separate = bool(separate) or isinstance(network, (list, tuple))
-        if self.separate and isinstance(network, keras.layers.Layer):
+        self.separate_networks = bool(separate_networks) or isinstance(network, (list, tuple))
+        if self.separate_networks and isinstance(network, keras.layers.Layer):
             raise ValueError(
-                f"Layer '{self.name}' got separate=True, but one network, '{network.name}'. Give "
-                "the pair (s, t)."
+                f"Layer '{self.name}' got separate_networks=True, but one network, "
+                f"'{network.name}'. Give the pair (s, t)."
             )
         self.scale_bound = check_bound(self.name, scale_bound)
 
     @property
     def params_per_element(self) -> int:  # type: ignore[override]
-        return 1 if self.separate else 2
+        return 1 if self.separate_networks else 2
 
-    def move(self, values: Tensor, outputs: list[Tensor]) -> tuple[Tensor, Tensor]:
+    def transform(self, values: Tensor, outputs: list[Tensor]) -> tuple[Tensor, Tensor]:
         log_scale, shift = self._scale_and_shift(outputs)
         return values * ops.exp(log_scale) + shift, log_scale
 
@@ -83,7 +83,7 @@ class AffineCoupling(Coupling):
         return (values - shift) * ops.exp(-log_scale), -log_scale
 
     def _scale_and_shift(self, outputs: list[Tensor]) -> tuple[Tensor, Tensor]:
-        log_scale, shift = outputs if self.separate else ops.split(outputs[0], 2, axis=-1)
+        log_scale, shift = outputs if self.separate_networks else ops.split(outputs[0], 2, axis=-1)
         return bounded(log_scale, self.scale_bound), shift
 
     def _check_network(self, network: Any) -> Any:
@@ -97,20 +97,20 @@ class AffineCoupling(Coupling):
         return [super(AffineCoupling, self)._check_network(part) for part in network]
 
     def _networks(self) -> list[keras.layers.Layer]:
-        return list(self.network) if self.separate else [self.network]
+        return list(self.network) if self.separate_networks else [self.network]
 
-    def _build_networks(self, shape: Shape, moved: int) -> None:
-        if not self.separate:
-            return super()._build_networks(shape, moved)
+    def _build_networks(self, shape: Shape, transformed: int) -> None:
+        if not self.separate_networks:
+            return super()._build_networks(shape, transformed)
         scale, shift = self.network or (None, None)
         self.network = [
-            self._built_network(scale, "scale", shape, moved),
-            self._built_network(shift, "shift", shape, moved),
+            self._built_network(scale, "scale", shape, transformed),
+            self._built_network(shift, "shift", shape, transformed),
         ]
 
     def get_config(self) -> Config:
         return {
             **super().get_config(),
-            "separate": self.separate,
+            "separate_networks": self.separate_networks,
             "scale_bound": self.scale_bound,
         }

@@ -132,7 +132,7 @@ class Bijection(keras.layers.Layer):
         return "float64" if self.variable_dtype == "float64" else "float32"
 
     @property
-    def numbers(self) -> int:
+    def event_size(self) -> int:
         """How many numbers an event holds."""
         return math.prod(known_sizes(self.name, self.event_shape))
 

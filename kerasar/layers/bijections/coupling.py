@@ -22,7 +22,7 @@ from kerasar.typing import Config, Shape, Tensor
 class Coupling(Bijection):
     """Base of the couplings; a subclass says how single numbers move, given parameters.
 
-    It defines `params_per_element`, `move(values, outputs)` and `inverse_transform(values,
+    It defines `params_per_element`, `transform(values, outputs)` and `inverse_transform(values,
     outputs)`.
 
     Args:
@@ -31,9 +31,9 @@ class Coupling(Bijection):
             (images) the places where row + column is even; `"random"` a random half of all
             numbers. Or an array of 1 (kept) and 0 (moved) that broadcasts to an event.
         invert: bool. Swaps the two parts; two couplings in a row then move everything.
-        network: a Keras layer or model, or `None` for a `CouplingNetwork`. With a mask of halves
-            it maps the kept part, `(…, kept)`, to `(…, moved * params_per_element)`. With all
-            other masks it maps the event, zeros where it is moved, to `(…, channels *
+        network: a Keras layer or model, or `None` for a `CouplingNetwork`. With a mask of halves it
+            maps the kept part, `(…, identity)`, to `(…, transformed * params_per_element)`. With
+            all other masks it maps the event, zeros where it is moved, to `(…, channels *
             params_per_element)`. A condition is joined to its input.
         hidden_units: sequence of ints. Hidden layers of the `CouplingNetwork`.
         activation: of these hidden layers.
@@ -78,7 +78,7 @@ class Coupling(Bijection):
                 f"Layer '{self.name}' must know the size of the last axis, but got input shape "
                 f"{tuple(x_shape)}."
             )
-        seen, moved = channels, channels
+        seen, transformed = channels, channels
         self.kept_values = None
         if isinstance(self.mask, str) and self.mask in SPLITS:
             if channels < 2:
@@ -89,9 +89,9 @@ class Coupling(Bijection):
                     "mask='checkerboard', or a Squeeze2D in front."
                 )
             self.cut = channels // 2
-            seen, moved = self.cut, channels - self.cut
+            seen, transformed = self.cut, channels - self.cut
             if self.invert:
-                seen, moved = moved, seen
+                seen, transformed = transformed, seen
         else:
             values = mask_values(self.name, self.mask, self.event_shape, self.seed or 0)
             check_parts(self.name, values, self.event_shape)
@@ -99,10 +99,10 @@ class Coupling(Bijection):
                 self.mask = values.tolist()  # from here on the config holds the mask itself
             self.kept_values = 1 - values if self.invert else values
         shape = joined_shape(self.name, (*self.event_shape[:-1], seen), self.condition_shape)
-        self._build_networks((None, *shape), moved)
+        self._build_networks((None, *shape), transformed)
 
     def call(self, x: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        return self._couple(self.check_data(x), condition, self.move)
+        return self._couple(self.check_data(x), condition, self.transform)
 
     def inverse(self, z: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
         return self._couple(self.check_latent(z), condition, self.inverse_transform)
@@ -111,12 +111,12 @@ class Coupling(Bijection):
         if self.gain is None and self.makes_network and not self.built:
             self.gain = gain_for(depth)
 
-    def move(self, values: Tensor, outputs: list[Tensor]) -> tuple[Tensor, Tensor | None]:
+    def transform(self, values: Tensor, outputs: list[Tensor]) -> tuple[Tensor, Tensor | None]:
         """Data → latent for single numbers.
 
         Args:
-            values: the numbers to move, `(…, moved)`.
-            outputs: what the networks say, each `(…, moved * parameters)`.
+            values: the numbers to move, `(…, transformed)`.
+            outputs: what the networks say, each `(…, transformed * parameters)`.
 
         Returns:
             The moved numbers, and for each the log of the slope; `None` if that is 0 everywhere.
@@ -126,29 +126,29 @@ class Coupling(Bijection):
     def inverse_transform(
         self, values: Tensor, outputs: list[Tensor]
     ) -> tuple[Tensor, Tensor | None]:
-        """Latent → data; as `move`."""
+        """Latent → data; as `transform`."""
         raise NotImplementedError(f"{type(self).__name__} must define inverse_transform()")
 
-    def _couple(self, x: Tensor, condition: Tensor | None, move: Any) -> tuple[Tensor, Tensor]:
+    def _couple(self, x: Tensor, condition: Tensor | None, transform: Any) -> tuple[Tensor, Tensor]:
         if self.kept_values is None:
             first, second = x[..., : self.cut], x[..., self.cut :]
-            kept, old = (second, first) if self.invert else (first, second)
-            new, log_slope = move(old, self._outputs(kept, condition))
-            parts = [new, kept] if self.invert else [kept, new]
+            identity, old = (second, first) if self.invert else (first, second)
+            new, log_slope = transform(old, self._outputs(identity, condition))
+            parts = [new, identity] if self.invert else [identity, new]
             z = ops.concatenate(parts, axis=-1)
         else:
             keep = ops.convert_to_tensor(self.kept_values, self.flow_dtype)
-            kept = x * keep
-            new, log_slope = move(x, self._outputs(kept, condition))
+            identity = x * keep
+            new, log_slope = transform(x, self._outputs(identity, condition))
             # The kept numbers pass through to the last bit: the way back reads them again.
-            z = kept + new * (1 - keep)
+            z = identity + new * (1 - keep)
             log_slope = None if log_slope is None else log_slope * (1 - keep)
         if log_slope is None:
             return z, self.constant_log_det(x)
         return z, sum_event(log_slope)
 
-    def _outputs(self, kept: Tensor, condition: Tensor | None) -> list[Tensor]:
-        inputs = join(self.name, kept, condition, self.condition_shape)
+    def _outputs(self, identity: Tensor, condition: Tensor | None) -> list[Tensor]:
+        inputs = join(self.name, identity, condition, self.condition_shape)
         outputs = [ops.cast(network(inputs), self.flow_dtype) for network in self._networks()]
         return outputs if self.gain in (None, 1) else [self.gain * part for part in outputs]
 
@@ -165,8 +165,8 @@ class Coupling(Bijection):
     def _networks(self) -> list[keras.layers.Layer]:
         return [self.network]
 
-    def _build_networks(self, shape: Shape, moved: int) -> None:
-        outputs = moved * self.params_per_element
+    def _build_networks(self, shape: Shape, transformed: int) -> None:
+        outputs = transformed * self.params_per_element
         self.network = self._built_network(self.network, "network", shape, outputs)
 
     def _built_network(

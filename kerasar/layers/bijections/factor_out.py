@@ -56,7 +56,7 @@ class FactorOut(Bijection):
     def call(self, x: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
         x = self.check_data(x)
         if self.rest is None:
-            return _flat(x, self.numbers), self.constant_log_det(x)
+            return _flat(x, self.event_size), self.constant_log_det(x)
         sizes = self.latent_sizes((None, *self.event_shape))
         cut = self.event_shape[-1] // 2  # type: ignore[operator]
         z, log_det = self.rest(x[..., cut:], condition=condition)

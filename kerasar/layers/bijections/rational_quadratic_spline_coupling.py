@@ -77,7 +77,7 @@ class RationalQuadraticSplineCoupling(Coupling):
     def params_per_element(self) -> int:  # type: ignore[override]
         return 3 * self.bins - 1
 
-    def move(self, values: Tensor, outputs: list[Tensor]) -> tuple[Tensor, Tensor]:
+    def transform(self, values: Tensor, outputs: list[Tensor]) -> tuple[Tensor, Tensor]:
         inside, value = self._clipped(values)
         x_knot, width, y_knot, height, left, right = self._bin(value, outputs[0], by_height=False)
         u, secant = _share((value - x_knot) / width), height / width

@@ -86,4 +86,4 @@ class StandardizeBijection(Bijection):
         return x, self.constant_log_det(z, self._log_volume())
 
     def _log_volume(self) -> Tensor:
-        return ops.sum(self.log_scale) * (self.numbers // self.log_scale.shape[0])
+        return ops.sum(self.log_scale) * (self.event_size // self.log_scale.shape[0])

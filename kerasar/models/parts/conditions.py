@@ -8,13 +8,13 @@ from kerasar.typing import Tensor
 
 
 def global_condition(
-    builder: str, classes: int | None, features: int | None, width: int, places: int
+    builder: str, num_classes: int | None, features: int | None, width: int, places: int
 ) -> dict[str, tuple[Tensor, Tensor]]:
     """The input `global` and what it puts into the gates.
 
     Args:
         builder: name of the model, for messages.
-        classes: number of classes, if the condition is an integer `(batch,)`.
+        num_classes: number of classes, if the condition is an integer `(batch,)`.
         features: its size, if it is a vector `(batch, features)`.
         width: channels that a class is embedded in.
         places: position axes of the data.
@@ -26,15 +26,15 @@ def global_condition(
     Raises:
         ValueError, TypeError: if both are given, or one is no positive integer.
     """
-    if classes is not None and features is not None:
+    if num_classes is not None and features is not None:
         raise ValueError(
             f"The global condition is either a class or a vector, but {builder} got both "
-            f"classes={classes} and global_features={features}. Leave one out."
+            f"num_classes={num_classes} and global_features={features}. Leave one out."
         )
-    if classes is not None:
-        check_count(classes, "classes", least=2)
+    if num_classes is not None:
+        check_count(num_classes, "num_classes", least=2)
         given = keras.Input((), dtype="int32", name="global")
-        h = keras.layers.Embedding(classes, width, name="class")(given)
+        h = keras.layers.Embedding(num_classes, width, name="class")(given)
     elif features is not None:
         check_count(features, "global_features")
         given = h = keras.Input((features,), name="global")

@@ -59,7 +59,7 @@ class ImageStemAndHead:
             )
         self._by_value = likelihood.event_rank == 0
         #: Groups of channels in a feature map, one for each value that is drawn by itself.
-        self.colours = self.channels if self._by_value else 1
+        self.color_groups = self.channels if self._by_value else 1
         #: How many numbers the network must put out for each event.
         self.parameters = likelihood.num_parameters(levels)
         #: The input of the network, `(batch, height, width, channels)`.
@@ -69,11 +69,12 @@ class ImageStemAndHead:
     def check_widths(self, **widths: int) -> None:
         """Raises a ValueError or TypeError unless these numbers of channels suit all colours."""
         for name, width in widths.items():
-            if check_count(width, name) % self.colours:
+            if check_count(width, name) % self.color_groups:
                 raise ValueError(
-                    f"{self.builder} draws the {self.colours} colours of a pixel in turn and gives "
-                    f"each the same share of its channels, but got {name}={width}. Take a multiple "
-                    f"of {self.colours}, for example {width + -width % self.colours}."
+                    f"{self.builder} draws the {self.color_groups} colours of a pixel in turn and "
+                    f"gives each the same share of its channels, but got {name}={width}. Take a "
+                    f"multiple of {self.color_groups}, for example "
+                    f"{width + -width % self.color_groups}."
                 )
 
     def encoded(self, embedding: int | None) -> Tensor:
@@ -86,7 +87,7 @@ class ImageStemAndHead:
 
     def pointwise(self, filters: int, name: str, **kwargs: Any) -> MaskedConv2D:
         """A 1×1 layer that keeps the colours in order."""
-        return MaskedConv2D(filters, 1, colours=self.colours, name=name, **kwargs)
+        return MaskedConv2D(filters, 1, color_groups=self.color_groups, name=name, **kwargs)
 
     def head(self, h: Tensor, filters: int) -> Tensor:
         """Two 1×1 layers and the parameters of each event."""

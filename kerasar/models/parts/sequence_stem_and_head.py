@@ -20,7 +20,7 @@ class SequenceStemAndHead:
         length: steps of a sequence; None leaves it open.
         levels: number of values of discrete data, None for real numbers.
         likelihood: of a step.
-        variables: numbers of a step where the likelihood draws whole steps and does not say how
+        num_variables: numbers of a step where the likelihood draws whole steps and does not say how
             many; None for sequences `(batch, time)`.
 
     Raises:
@@ -33,7 +33,7 @@ class SequenceStemAndHead:
         length: int | None,
         levels: int | None,
         likelihood: Likelihood,
-        variables: int | None = None,
+        num_variables: int | None = None,
     ) -> None:
         if length is not None:
             check_count(length, "length")
@@ -46,59 +46,61 @@ class SequenceStemAndHead:
                 f"{'integers' if likelihood.discrete else 'real numbers'}. Pass the number of "
                 "levels for integers, and levels=None for real numbers."
             )
-        variables = (
-            likelihood.event_size if variables is None else check_count(variables, "variables")
+        num_variables = (
+            likelihood.event_size
+            if num_variables is None
+            else check_count(num_variables, "num_variables")
         )
-        if likelihood.event_rank != (0 if variables is None else 1):
+        if likelihood.event_rank != (0 if num_variables is None else 1):
             raise ValueError(
-                f"{builder} got variables={variables}, but the likelihood {kind} draws "
+                f"{builder} got num_variables={num_variables}, but the likelihood {kind} draws "
                 f"{'whole steps' if likelihood.event_rank else 'single numbers'} at once. Say how "
                 "many variables a step has if they are drawn together, and only then."
             )
-        if likelihood.event_size not in (None, variables):
+        if likelihood.event_size not in (None, num_variables):
             raise ValueError(
-                f"{builder} got variables={variables}, but the likelihood {kind} is for steps of "
-                f"{likelihood.event_size} variables. Leave variables out."
+                f"{builder} got num_variables={num_variables}, but the likelihood {kind} is for "
+                f"steps of {likelihood.event_size} variables. Leave variables out."
             )
         self.builder, self.levels, self.likelihood = builder, levels, likelihood
-        self.variables = variables
-        shape: Shape = (length,) if variables is None else (length, variables)
-        #: The input of the network, `(batch, time)` or `(batch, time, variables)`.
+        self.num_variables = num_variables
+        shape: Shape = (length,) if num_variables is None else (length, num_variables)
+        #: The input of the network, `(batch, time)` or `(batch, time, num_variables)`.
         self.x = keras.Input(shape, dtype="float32" if levels is None else "int32", name="x")
         #: How many numbers the network must put out for each step.
         self.parameters = likelihood.num_parameters(levels)
 
-    def encoded(self, inputs: str | None, width: int) -> Tensor:
+    def encoded(self, input_encoding: str | None, width: int) -> Tensor:
         """The data as `(batch, time, channels)`, not shifted yet.
 
         Args:
-            inputs: "scalar", "one_hot" or "embedding"; None takes "one_hot" where it can.
+            input_encoding: "scalar", "one_hot" or "embedding"; None takes "one_hot" where it can.
             width: channels of an embedding.
 
         Raises:
-            ValueError: for another `inputs`, or one that does not fit the data.
+            ValueError: for another `input_encoding`, or one that does not fit the data.
         """
-        single_integers = self.levels is not None and self.variables is None
-        if inputs is None:
-            inputs = "one_hot" if single_integers else "scalar"
-        if inputs not in INPUTS:
+        single_integers = self.levels is not None and self.num_variables is None
+        if input_encoding is None:
+            input_encoding = "one_hot" if single_integers else "scalar"
+        if input_encoding not in INPUTS:
             raise ValueError(
-                f"{self.builder} takes inputs {', '.join(map(repr, INPUTS))}, but got "
-                f"inputs={inputs!r}."
+                f"{self.builder} takes input_encoding {', '.join(map(repr, INPUTS))}, but got "
+                f"input_encoding={input_encoding!r}."
             )
-        if inputs != "scalar" and not single_integers:
+        if input_encoding != "scalar" and not single_integers:
             data = "real numbers" if self.levels is None else "several variables a step"
             raise ValueError(
-                f"inputs={inputs!r} is for single integers, but {self.builder} is for {data}. "
-                "Pass inputs='scalar'."
+                f"input_encoding={input_encoding!r} is for single integers, but {self.builder} is "
+                f"for {data}. Pass input_encoding='scalar'."
             )
-        if inputs == "embedding":
+        if input_encoding == "embedding":
             return keras.layers.Embedding(self.levels, width, name="embedding")(self.x)
-        if inputs == "one_hot":
+        if input_encoding == "one_hot":
             return ops.one_hot(self.x, self.levels)
         if self.levels is None:
             mean, scale = self.likelihood.mean, self.likelihood.scale
             h = Standardize(mean, scale, name="standardize")(self.x)
         else:
             h = ScaleLevels(self.levels, name="scale")(self.x)
-        return h if self.variables is not None else ops.expand_dims(h, -1)
+        return h if self.num_variables is not None else ops.expand_dims(h, -1)

@@ -54,7 +54,7 @@ class Images(Kind):
         kept: dict[str, Any] = {"image_shape": list(images.train.shape[1:])}
         if conditional:
             count = int(max(train["condition"].max(), test["condition"].max())) + 1
-            arguments["classes"], kept["classes"] = count, [str(i) for i in range(count)]
+            arguments["num_classes"], kept["classes"] = count, [str(i) for i in range(count)]
         return Loaded(images.name, learn, choose, test, arguments, about, kept, images)
 
     def named(

@@ -48,7 +48,7 @@ def _draw_inpainting(run: RunFolder, model: Any, data: ImageData) -> None:
     options = soon(model)
     if is_conditional(model) and data.test_labels is not None:
         options["condition"] = data.test_labels[: len(images)]
-    completed = model.inpaint(images, known, num=3, **options)
+    completed = model.inpaint(images, known, num_completions=3, **options)
     figure = inpainting_figure(
         known,
         images,
