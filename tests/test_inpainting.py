@@ -49,7 +49,8 @@ def test_several_completions_of_each_image(model, method):
         of_version = drawn[:, version]
         np.testing.assert_array_equal(of_version[KNOWN], IMAGES[KNOWN])
         check_the_sample(model, of_version, fold_in(3, version), known=KNOWN)
-    # The first is what num_completions=1 gives; the others are others; chunks may cut through an image.
+    # The first is what num_completions=1 gives; the others are others; chunks may cut through an
+    # image.
     np.testing.assert_array_equal(drawn[:, 0], model.inpaint(IMAGES, KNOWN, seed=3))
     assert (drawn[0, 1] != drawn[0, 2]).any() and (drawn[0, 0] != drawn[0, 1]).any()
     chunked = model.inpaint(IMAGES, KNOWN, seed=3, num_completions=3, method=method, chunk_size=4)

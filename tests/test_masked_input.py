@@ -501,7 +501,7 @@ def test_a_network_that_leaves_its_size_open():
         (lambda m: m.sample(2, order=[0, 1]), ValueError, r"shape is \(2,\)"),
         (lambda m: m.sample(2, condition=[1]), ValueError, "has no condition"),
         (lambda m: m.inpaint(X, X), TypeError, "known must be Boolean"),
-        (lambda m: m.inpaint(X, X[:2] > 0), ValueError, "known must have the shape of images"),
+        (lambda m: m.inpaint(X, X[:2] > 0), ValueError, "known must have the shape of x"),
         (lambda m: m.inpaint(X + 3, X >= 0), ValueError, r"x must lie in \[0, 3\)"),
         (
             lambda m: m.inpaint(X, X > 0, num_completions=0),
