@@ -253,8 +253,8 @@ def test_what_does_not_fit_is_refused():
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        (dict(filters=32), ValueError, "3 colours.*filters=32.*multiple of 3, for example 33"),
-        (dict(head_filters=4), ValueError, "3 colours.*head_filters=4"),
+        (dict(filters=32), ValueError, "3 colors.*filters=32.*multiple of 3, for example 33"),
+        (dict(head_filters=4), ValueError, "3 colors.*head_filters=4"),
         (dict(filters=4.5), TypeError, "filters must be"),
         (dict(blocks=0), ValueError, "blocks must be at least 1"),
         (dict(likelihood=Bernoulli), TypeError, "such as Bernoulli.*<class"),

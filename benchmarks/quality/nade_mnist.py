@@ -41,7 +41,7 @@ def main() -> None:
     else:
         data = load(options.data_dir)
 
-    model = kerasar.models.NADE(data["train"].shape[1], options.hidden)
+    model = kerasar.models.NADE(data["train"].shape[1], hidden_units=options.hidden)
     model.compile(keras.optimizers.Adam(options.learning_rate))
     best, training = train(
         model,

@@ -37,8 +37,12 @@ def build(kind: str, couplings: int, hidden: int) -> Any:
     import kerasar
 
     if kind == "real_nvp":
-        return kerasar.models.RealNVP(2, hidden, couplings, "relu", separate_networks=False)
-    return kerasar.models.NeuralSplineFlow(2, (hidden, hidden), couplings, linear=False)
+        return kerasar.models.RealNVP(
+            2, hidden_units=hidden, depth=couplings, activation="relu", separate_networks=False
+        )
+    return kerasar.models.NeuralSplineFlow(
+        2, hidden_units=(hidden, hidden), depth=couplings, linear=False
+    )
 
 
 def fit(model: Any, points: np.ndarray, steps: int) -> None:

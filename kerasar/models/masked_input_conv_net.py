@@ -1,7 +1,7 @@
 """The lecture's network for sequences: from values and a mask to the next value, by convolutions.
 
-Two convolutions with pooling and two dense layers see all that is known, near and far; only the
-mask tells them what comes next.
+Two convolutions with pooling and two dense layers see all known values, near and far; only the
+mask determines which value comes next.
 """
 
 from collections.abc import Sequence
@@ -11,47 +11,13 @@ import keras
 from kerasar.checks import check_count
 from kerasar.density_models.masked_input import MaskedInputModel
 from kerasar.layers import mask_and_values
-from kerasar.models.parts.masked_inputs import masked_inputs
-
-
-def masked_input_conv_net(
-    length: int,
-    levels: int,
-    with_position: bool = False,
-    filters: tuple[int, int] = (32, 64),
-    kernel_size: int = 5,
-    hidden_units: int = 200,
-) -> keras.Model:
-    """Builds the network; see `MaskedInputConvNet` for the arguments.
-
-    Returns:
-        A functional model from integers `x` and Booleans `known`, `(batch, length)` (and, if
-        `with_position`, integers `position`, `(batch,)`), to logits `(batch, levels)`.
-    """
-    left = ((check_count(length, "length") - kernel_size + 1) // 2 - kernel_size + 1) // 2
-    if left < 1:
-        raise ValueError(
-            f"Two convolutions of kernel {kernel_size} and two poolings leave nothing of a "
-            f"sequence of length={length}. It takes {3 * kernel_size + 1} steps, or a smaller "
-            "kernel_size."
-        )
-    inputs = masked_inputs((length,), with_position)
-    x = mask_and_values(**inputs, levels=levels)
-    x = keras.layers.Conv1D(filters[0], kernel_size, activation="relu", name="conv1")(x)
-    x = keras.layers.MaxPooling1D(2, name="pool1")(x)
-    x = keras.layers.Conv1D(filters[1], kernel_size, activation="relu", name="conv2")(x)
-    # The lecture has a second ReLU here, which changes nothing.
-    x = keras.layers.MaxPooling1D(2, name="pool2")(x)
-
-    x = keras.layers.Flatten(name="flatten")(x)
-    x = keras.layers.Dense(hidden_units, activation="relu", name="hidden")(x)
-    logits = keras.layers.Dense(levels, name="logits")(x)
-    return keras.Model(list(inputs.values()), logits, name="masked_input_conv_net")
+from kerasar.models.parts.masked_inputs import masked_input_model, masked_inputs
 
 
 def MaskedInputConvNet(
     length: int,
     levels: int,
+    *,
     order: str | Sequence[int] = "raster",
     filters: tuple[int, int] = (32, 64),
     kernel_size: int = 5,
@@ -82,7 +48,18 @@ def MaskedInputConvNet(
         Fleuret. Deep Learning course (EPFL / UNIGE), lecture 10.1, Auto-regression.
         https://fleuret.org/dlc/
     """
-    network = masked_input_conv_net(
-        length, levels, order == "random", filters, kernel_size, hidden_units
-    )
-    return MaskedInputModel(network, order, name="masked_input_conv_net")
+    left = ((check_count(length, "length") - kernel_size + 1) // 2 - kernel_size + 1) // 2
+    if left < 1:
+        raise ValueError(
+            f"Two convolutions of kernel {kernel_size} and two poolings leave nothing of a "
+            f"sequence of length={length}. It takes {3 * kernel_size + 1} steps, or a smaller "
+            "kernel_size."
+        )
+    inputs = masked_inputs((length,), order)
+    h = mask_and_values(**inputs, levels=levels)
+    h = keras.layers.Conv1D(filters[0], kernel_size, activation="relu", name="conv1")(h)
+    h = keras.layers.MaxPooling1D(2, name="pool1")(h)
+    h = keras.layers.Conv1D(filters[1], kernel_size, activation="relu", name="conv2")(h)
+    # The lecture has a second ReLU here, which changes nothing.
+    h = keras.layers.MaxPooling1D(2, name="pool2")(h)
+    return masked_input_model(inputs, h, hidden_units, levels, order, "masked_input_conv_net")

@@ -7,47 +7,13 @@ import keras
 from kerasar.checks import check_count
 from kerasar.density_models.masked_input import MaskedInputModel
 from kerasar.layers import mask_and_values
-from kerasar.models.parts.masked_inputs import masked_inputs
-
-
-def masked_input_le_net(
-    image_shape: tuple[int, int, int],
-    levels: int,
-    with_position: bool = False,
-    filters: tuple[int, int] = (32, 64),
-    kernel_sizes: tuple[int, int] = (3, 5),
-    hidden_units: int = 512,
-) -> keras.Model:
-    """Builds the network; see `MaskedInputLeNet` for the arguments.
-
-    Returns:
-        A functional model from integers `x` and Booleans `known`, `(batch, *image_shape)` (and, if
-        `with_position`, integers `position`, `(batch,)`), to logits `(batch, levels)`.
-    """
-    for size in image_shape[:2]:
-        left = (check_count(size, "image_shape") - kernel_sizes[0] + 1) // 2 - kernel_sizes[1] + 1
-        if left < 1:
-            raise ValueError(
-                f"Convolutions of kernels {kernel_sizes} and a pooling leave nothing of an image "
-                f"of {image_shape[0]} × {image_shape[1]} pixels. It takes at least "
-                f"{2 * kernel_sizes[1] + kernel_sizes[0] - 1} each way, or smaller kernel_sizes."
-            )
-    inputs = masked_inputs(image_shape, with_position)
-    x = mask_and_values(**inputs, levels=levels)
-    x = keras.layers.Conv2D(filters[0], kernel_sizes[0], name="conv1")(x)
-    x = keras.layers.MaxPooling2D(2, name="pool")(x)
-    x = keras.layers.ReLU(name="relu1")(x)
-    x = keras.layers.Conv2D(filters[1], kernel_sizes[1], activation="relu", name="conv2")(x)
-
-    x = keras.layers.Flatten(name="flatten")(x)
-    x = keras.layers.Dense(hidden_units, activation="relu", name="hidden")(x)
-    logits = keras.layers.Dense(levels, name="logits")(x)
-    return keras.Model(list(inputs.values()), logits, name="masked_input_le_net")
+from kerasar.models.parts.masked_inputs import masked_input_model, masked_inputs
 
 
 def MaskedInputLeNet(
     image_shape: tuple[int, int, int] = (28, 28, 1),
     levels: int = 256,
+    *,
     order: str | Sequence[int] = "raster",
     filters: tuple[int, int] = (32, 64),
     kernel_sizes: tuple[int, int] = (3, 5),
@@ -79,7 +45,18 @@ def MaskedInputLeNet(
         Fleuret. Deep Learning course (EPFL / UNIGE), lecture 10.1, Auto-regression.
         https://fleuret.org/dlc/
     """
-    network = masked_input_le_net(
-        image_shape, levels, order == "random", filters, kernel_sizes, hidden_units
-    )
-    return MaskedInputModel(network, order, name="masked_input_le_net")
+    for size in image_shape[:2]:
+        left = (check_count(size, "image_shape") - kernel_sizes[0] + 1) // 2 - kernel_sizes[1] + 1
+        if left < 1:
+            raise ValueError(
+                f"Convolutions of kernels {kernel_sizes} and a pooling leave nothing of an image "
+                f"of {image_shape[0]} × {image_shape[1]} pixels. It takes at least "
+                f"{2 * kernel_sizes[1] + kernel_sizes[0] - 1} each way, or smaller kernel_sizes."
+            )
+    inputs = masked_inputs(image_shape, order)
+    h = mask_and_values(**inputs, levels=levels)
+    h = keras.layers.Conv2D(filters[0], kernel_sizes[0], name="conv1")(h)
+    h = keras.layers.MaxPooling2D(2, name="pool")(h)
+    h = keras.layers.ReLU(name="relu1")(h)
+    h = keras.layers.Conv2D(filters[1], kernel_sizes[1], activation="relu", name="conv2")(h)
+    return masked_input_model(inputs, h, hidden_units, levels, order, "masked_input_le_net")

@@ -8,6 +8,7 @@ from kerasar.models.parts.latent_encoder_decoder import LatentCoder
 def PixelCNNAutoencoder(
     image_shape: tuple[int, int, int],
     levels: int = 256,
+    *,
     latent_shape: tuple[int, ...] = (32,),
     filters: int = 36,
     blocks: int = 4,
@@ -42,6 +43,12 @@ def PixelCNNAutoencoder(
         Van den Oord, Kalchbrenner, Vinyals, Espeholt, Graves & Kavukcuoglu. Conditional Image
         Generation with PixelCNN Decoders. NIPS 2016, section 2.4. https://arxiv.org/abs/1606.05328
     """
-    ends = LatentCoder("PixelCNNAutoencoder", image_shape, levels, latent_shape, encoder_filters)
-    decoder = ends.decoder(likelihood, filters, blocks, kernel_size, first_kernel_size)
-    return AutoencoderModel(ends.encoder(), decoder, name="pixel_cnn_autoencoder")
+    coder = LatentCoder("PixelCNNAutoencoder", image_shape, levels, latent_shape, encoder_filters)
+    decoder = coder.decoder(
+        likelihood=likelihood,
+        filters=filters,
+        blocks=blocks,
+        kernel_size=kernel_size,
+        first_kernel_size=first_kernel_size,
+    )
+    return AutoencoderModel(coder.encoder(), decoder, name="pixel_cnn_autoencoder")

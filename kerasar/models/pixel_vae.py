@@ -8,6 +8,7 @@ from kerasar.models.parts.latent_encoder_decoder import LatentCoder
 def PixelVAE(
     image_shape: tuple[int, int, int],
     levels: int = 256,
+    *,
     latent_shape: tuple[int, ...] = (32,),
     filters: int = 36,
     blocks: int = 4,
@@ -43,6 +44,13 @@ def PixelVAE(
         Gulrajani, Kumar, Ahmed, Taiga, Visin, Vazquez & Courville. PixelVAE: A Latent Variable
         Model for Natural Images. ICLR 2017, section 3. https://arxiv.org/abs/1611.05013
     """
-    ends = LatentCoder("PixelVAE", image_shape, levels, latent_shape, encoder_filters)
-    decoder = ends.decoder(likelihood, filters, blocks, kernel_size, first_kernel_size)
-    return VAEModel(ends.encoder(numbers=2), decoder, warm_up, name="pixel_vae")
+    coder = LatentCoder("PixelVAE", image_shape, levels, latent_shape, encoder_filters)
+    decoder = coder.decoder(
+        likelihood=likelihood,
+        filters=filters,
+        blocks=blocks,
+        kernel_size=kernel_size,
+        first_kernel_size=first_kernel_size,
+    )
+    encoder = coder.encoder(params_per_element=2)  # mean and scale
+    return VAEModel(encoder, decoder, warm_up, name="pixel_vae")

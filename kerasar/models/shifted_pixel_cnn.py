@@ -1,6 +1,6 @@
 """The lecture's PixelCNN: two stacks of ordinary convolutions on shifted images.
 
-One stack sees the rows above, the other the pixels to the left in the own row; together they see
+One stack sees the rows above, the other the pixels to the left in the same row; together they see
 all pixels before the present one within their reach, and there is no blind spot.
 """
 
@@ -17,52 +17,10 @@ from kerasar.layers import (
 )
 
 
-def shifted_pixel_cnn(
-    image_shape: tuple[int | None, int | None, int],
-    levels: int,
-    kernel_size: tuple[int, int] = (3, 5),
-    filters: tuple[int, ...] = (32, 64),
-    head_filters: int = 128,
-    positional_encoding: bool = True,
-) -> keras.Model:
-    """Builds the network; see `ShiftedPixelCNN` for the arguments.
-
-    Returns:
-        A functional model from integers `(batch, height, width, 1)` to logits
-        `(batch, height, width, 1, levels)`.
-    """
-    if image_shape[-1] != 1:
-        raise ValueError(
-            f"ShiftedPixelCNN is for grey images, (height, width, 1), but got image_shape="
-            f"{tuple(image_shape)}: it has no order among colour channels. Take PixelCNN or "
-            "GatedPixelCNN, which draw the channels in turn, or convert the images to grey."
-        )
-    pixels = keras.Input(image_shape, dtype="int32", name="x")
-    x = ScaleLevels(levels, name="scale")(pixels)
-    if positional_encoding:
-        x = PositionalEncoding2D(name="position")(x)
-
-    above = CausalShift(axis=1, name="shift_down")(x)  # knows only rows above
-    for i, width in enumerate(filters, 1):
-        conv = VerticalConv2D(width, kernel_size, activation="relu", name=f"conv{i}h")
-        above = conv(above)
-
-    left = CausalShift(axis=2, name="shift_right")(x)  # knows only pixels to the left
-    for i, width in enumerate(filters, 1):
-        conv = HorizontalConv2D(
-            width, (kernel_size[1] + 1) // 2, activation="relu", name=f"conv{i}v"
-        )
-        left = conv(left)
-
-    x = keras.layers.Concatenate(name="join")([above, left])
-    x = keras.layers.Dense(head_filters, activation="relu", name="final1")(x)
-    x = keras.layers.Dense(levels, name="final2")(x)
-    return keras.Model(pixels, SplitChannels(name="logits")(x), name="shifted_pixel_cnn")
-
-
 def ShiftedPixelCNN(
     image_shape: tuple[int | None, int | None, int],
     levels: int = 256,
+    *,
     kernel_size: tuple[int, int] = (3, 5),
     filters: tuple[int, ...] = (32, 64),
     head_filters: int = 128,
@@ -92,7 +50,30 @@ def ShiftedPixelCNN(
         Van den Oord et al. Conditional Image Generation with PixelCNN Decoders. 2016.
         https://arxiv.org/abs/1606.05328
     """
-    network = shifted_pixel_cnn(
-        image_shape, levels, kernel_size, filters, head_filters, positional_encoding
-    )
+    if image_shape[-1] != 1:
+        raise ValueError(
+            f"ShiftedPixelCNN is for gray images, (height, width, 1), but got image_shape="
+            f"{tuple(image_shape)}: it has no order among color channels. Take PixelCNN or "
+            "GatedPixelCNN, which draw the channels in turn, or convert the images to gray."
+        )
+    x = keras.Input(image_shape, dtype="int32", name="x")
+    h = ScaleLevels(levels, name="scale")(x)
+    if positional_encoding:
+        h = PositionalEncoding2D(name="position")(h)
+
+    above = CausalShift(axis=1, name="shift_down")(h)  # knows only rows above
+    for i, width in enumerate(filters, 1):
+        conv = VerticalConv2D(width, kernel_size, activation="relu", name=f"conv{i}h")
+        above = conv(above)
+
+    left = CausalShift(axis=2, name="shift_right")(h)  # knows only pixels to the left
+    for i, width in enumerate(filters, 1):
+        taps = (kernel_size[1] + 1) // 2
+        conv = HorizontalConv2D(width, taps, activation="relu", name=f"conv{i}v")
+        left = conv(left)
+
+    h = keras.layers.Concatenate(name="join")([above, left])
+    h = keras.layers.Dense(head_filters, activation="relu", name="final1")(h)
+    h = keras.layers.Dense(levels, name="final2")(h)
+    network = keras.Model(x, SplitChannels(name="logits")(h), name="shifted_pixel_cnn")
     return AutoregressiveModel(network, name="shifted_pixel_cnn")
