@@ -37,34 +37,34 @@ def CausalConvNet(
     """The lecture's causal convolution network for sequences, ready to compile and fit.
 
     With the defaults it is the lecture's toy network. `dilations=(2, 4, 8, 16)` gives the
-    lecture's dilated one, and a warning with it: every dilation is even, so after the shift by one
-    each output sees *odd* lags only, 1, 3, …, 31, and nothing of the steps between. Dilations
-    `(1, 2, 4, 8, 16)`, or `first_layer="first_conv"`, see all of them;
+    lecture's dilated network, in which every dilation is even: after the shift by one, each output
+    sees *odd* lags only, 1, 3, …, 31, and none of the steps between. Dilations `(1, 2, 4, 8, 16)`,
+    or `first_layer="first_conv"`, see all of them;
     `kerasar.receptive_field(model.network).blind_spot` shows what a network misses.
 
     Args:
         length: int. Steps of a sequence. None leaves it open; `sample` then takes `length=`.
         levels: int. Number of values; the data are integers in `[0, levels)`. None for real
             numbers, with a likelihood for them.
-        filters: int. Channels of every hidden layer, or one number for each dilation.
+        filters: int. Channels of every hidden layer, or one int for each dilation.
         kernel_size: int. Taps of each causal convolution.
-        dilations: one convolution for each; its taps lie so many steps apart.
-        input_encoding: how the data enter: "scalar", scaled to [-1, 1] as in the lecture (which
-            divides by the data's deviation instead); "one_hot"; or "embedding", learned.
+        dilations: distance between the taps, in steps, of each convolution.
+        input_encoding: how the data enter: "scalar", scaled to [-1, 1] (the lecture divides by
+            the data's standard deviation instead); "one_hot"; or "embedding", learned.
         skip: None; "add" adds the input of each convolution to its output, through a 1×1
             convolution where their widths differ; "concatenate" passes on both, so that widths
             grow and the last 1×1 convolution reads all of them.
-        first_layer: "shift" moves the data one step before a first 1×1 convolution; "first_conv"
-            begins with a convolution of `kernel_size` taps that leaves out the present.
-        likelihood: of a step, or `Categorical()`.
-        num_variables: int. Numbers of a step, for data `(batch, time, num_variables)` and a
+        first_layer: "shift" shifts the data by one step before a first 1×1 convolution;
+            "first_conv" begins with a convolution of `kernel_size` taps without the present step.
+        likelihood: of a step; `Categorical()` if None.
+        num_variables: int. Variables of a step, for data `(batch, time, num_variables)` and a
             likelihood of whole steps (`event_rank` 1). None for data `(batch, time)`.
 
     Returns:
-        An `AutoregressiveModel`.
+        An `AutoregressiveModel` of sequences. Its network outputs `(batch, time, parameters)`.
 
     Raises:
-        ValueError: for arguments that are unknown or do not fit together.
+        ValueError, TypeError: for arguments that are unknown or do not fit together.
 
     Example:
         >>> import kerasar

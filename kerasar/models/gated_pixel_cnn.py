@@ -42,38 +42,43 @@ def GatedPixelCNN(
     embedding: int | None = None,
     dilations: Sequence[int] = (1,),
 ) -> AutoregressiveModel:
-    """Gated PixelCNN for grey and colour images, ready to compile and fit.
+    """Gated PixelCNN for gray and color images, ready to compile and fit.
 
-    Colours are drawn in turn, R, then G given R, then B given both, unless the likelihood draws
-    whole pixels. Conditions go in by name: `condition={"global": …, "local": …}`; the only one
+    Colors are drawn in turn, R, then G given R, then B given both, unless the likelihood draws
+    whole pixels. Conditions are passed by name: `condition={"global": …, "local": …}`; a single one
     also without its name.
 
-    Differs from the paper in that the sum of a skip output of each block goes to the head, as
-    in WaveNet.
+    Differs from the paper in that the head reads the sum of a skip output of each block, as in
+    WaveNet.
 
     Args:
-        image_shape: `(height, width, channels)`; height and width may be None, and then images of
-            any size can be trained on and sampled.
+        image_shape: `(height, width, channels)`. Height and width may be None, for images of any
+            size.
         levels: int. Number of values of a channel; the images hold integers in `[0, levels)`.
-        filters: channels of either stack, of each gate and of an embedded class. With colours
-            drawn in turn a multiple of their number; `skip_filters` and `head_filters` too.
-        blocks: gated blocks, the first one included.
-        kernel_size: of the convolutions, odd: the vertical one has `kernel_size // 2 + 1` rows.
-        first_kernel_size: of those in the first block, odd.
-        skip_filters: channels of the skip outputs.
-        head_filters: width of the 1×1 layer before the last.
-        num_classes: number of classes, for a condition `global` that is an integer.
-        global_features: size of a condition `global` that is a vector.
-        local_features: channels of a condition `local` that is a map of the image's size,
+        filters: int. Channels of either stack, of each gate and of an embedded class. A multiple
+            of the number of colors, if these are drawn in turn; `skip_filters` and `head_filters`
+            too.
+        blocks: int. Number of gated blocks, the first one included.
+        kernel_size: int, odd. Size of the convolutions: the vertical one has
+            `kernel_size // 2 + 1` rows.
+        first_kernel_size: int, odd. Size of the convolutions in the first block.
+        skip_filters: int. Channels of the skip outputs.
+        head_filters: int. Channels of the 1×1 layer before the last one.
+        num_classes: int. Number of classes, for a condition `global` that is a class, `(batch,)`.
+        global_features: int. Size of a condition `global` that is a vector,
+            `(batch, global_features)`.
+        local_features: int. Channels of a condition `local` that is a map of the image's size,
             `(batch, height, width, local_features)`.
         likelihood: of a value or a pixel; `Categorical()` if None.
-        embedding: numbers learned for each level, beside its value scaled to [-1, 1]; None takes
-            15 for 64 levels or more, none for fewer.
+        embedding: number of learned features of each level, concatenated to its value in [-1, 1];
+            None takes 15 for 64 levels or more, 0 for fewer.
         dilations: distances between the taps of the kernels, for the blocks after the first in
-            turn. (2, 4, 8) sees far with few blocks, in about the same time.
+            turn. (2, 4, 8) has a large receptive field with few blocks, in about the same time.
 
     Returns:
-        An `AutoregressiveModel`.
+        An `AutoregressiveModel` of images. Its network outputs
+        `(batch, height, width, channels, parameters)`, or `(batch, height, width, parameters)` for
+        a likelihood of whole pixels.
 
     Raises:
         ValueError, TypeError: for sizes that do not fit.

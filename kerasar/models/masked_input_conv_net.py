@@ -26,23 +26,25 @@ def MaskedInputConvNet(
     """The lecture's masked-input network for sequences, ready to compile and fit.
 
     Convolution to 32 channels, ReLU, max-pooling by 2, convolution to 64, ReLU, max-pooling by 2,
-    dense layer to 200, ReLU, dense layer to the logits. With 32 steps 5 are left when it flattens,
-    320 numbers.
+    dense layer to 200, ReLU, dense layer to the logits. Of 32 steps 5 are left when it flattens,
+    320 features.
 
     Args:
         length: int. Steps of a sequence, at least 16 for kernels of 5.
         levels: int. The sequences hold integers in `[0, levels)`.
         order: "raster", "random" or a permutation; see `kerasar.MaskedInputModel`. With random
-            orders a third channel marks the place asked for.
+            orders a third channel marks the position to predict.
         filters: channels of the two convolutions.
-        kernel_size: their kernel; they do not pad.
-        hidden_units: units of the first dense layer.
+        kernel_size: int. Size of their kernels; they do not pad.
+        hidden_units: int. Units of the first dense layer.
 
     Returns:
-        A `kerasar.MaskedInputModel`.
+        A `kerasar.MaskedInputModel`. Its network maps integers `x` and Booleans `known`,
+        `(batch, length)`, and for random orders integers `position`, `(batch,)`, to logits,
+        `(batch, levels)`.
 
     Raises:
-        ValueError: if nothing is left of so short a sequence, or `order` is no permutation.
+        ValueError: if nothing is left of so short a sequence, or `order` is not a permutation.
 
     References:
         Fleuret. Deep Learning course (EPFL / UNIGE), lecture 10.1, Auto-regression.

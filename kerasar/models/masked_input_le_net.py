@@ -22,24 +22,26 @@ def MaskedInputLeNet(
     """The lecture's masked-input network for images, ready to compile and fit.
 
     Convolution 3 × 3 to 32 channels, max-pooling by 2, ReLU, convolution 5 × 5 to 64, ReLU, dense
-    layer to 512, ReLU, dense layer to the logits. With 28 × 28 pixels 9 × 9 are left when it
-    flattens, 64 · 81 numbers. Scoring and sampling take 784 passes.
+    layer to 512, ReLU, dense layer to the logits. Of 28 × 28 pixels 9 × 9 are left when it
+    flattens, 64 · 81 features. Scoring and sampling take 784 passes.
 
     Args:
         image_shape: `(height, width, channels)`; at least 12 × 12 for kernels of 3 and 5. Each
-            channel of the data has its own mask and is predicted in its turn.
+            channel of the data has its own mask and is predicted in turn.
         levels: int. The images hold integers in `[0, levels)`.
         order: "raster", "random" or a permutation; see `kerasar.MaskedInputModel`. With random
-            orders another channel marks the place asked for.
+            orders another channel marks the position to predict.
         filters: channels of the two convolutions.
-        kernel_sizes: their kernels; they do not pad.
-        hidden_units: units of the first dense layer.
+        kernel_sizes: sizes of their kernels; they do not pad.
+        hidden_units: int. Units of the first dense layer.
 
     Returns:
-        A `kerasar.MaskedInputModel`.
+        A `kerasar.MaskedInputModel`. Its network maps integers `x` and Booleans `known`,
+        `(batch, height, width, channels)`, and for random orders integers `position`, `(batch,)`,
+        to logits, `(batch, levels)`.
 
     Raises:
-        ValueError: if nothing is left of so small an image, or `order` is no permutation.
+        ValueError: if nothing is left of so small an image, or `order` is not a permutation.
 
     References:
         Fleuret. Deep Learning course (EPFL / UNIGE), lecture 10.1, Auto-regression.

@@ -24,14 +24,15 @@ def NADE(
         dim: int. Number of variables.
         hidden_units: int. Number of hidden units.
         order: a permutation of 0 … dim - 1, the order in which the variables are drawn; None
-            draws them as they come.
+            draws them in the order of the vector.
 
     Returns:
         An `AutoregressiveModel` with a Bernoulli likelihood; with an order, an `OrderedModel`,
         whose data and samples stay in the order of the vectors.
 
     Raises:
-        ValueError, TypeError: if a size is not a whole number above 0, or `order` no permutation.
+        ValueError, TypeError: if a size is not a positive integer, or `order` is not a
+            permutation.
 
     Example:
         >>> import kerasar

@@ -27,27 +27,29 @@ def PixelCNN(
     likelihood: Likelihood | None = None,
     embedding: int | None = None,
 ) -> AutoregressiveModel:
-    """PixelCNN for grey and colour images, ready to compile and fit.
+    """PixelCNN for gray and color images, ready to compile and fit.
 
-    Colours are drawn in turn, R, then G given R, then B given both, unless the likelihood draws
+    Colors are drawn in turn, R, then G given R, then B given both, unless the likelihood draws
     whole pixels.
 
     Args:
-        image_shape: `(height, width, channels)`; height and width may be None, and then images of
-            any size can be trained on and sampled.
+        image_shape: `(height, width, channels)`. Height and width may be None, for images of any
+            size.
         levels: int. Number of values of a channel; the images hold integers in `[0, levels)`.
-        filters: channels inside a residual block; twice as many between the blocks. With colours
-            drawn in turn a multiple of their number.
-        blocks: residual blocks.
-        kernel_size: of the convolution in a block, odd.
-        first_kernel_size: of the first convolution, odd.
-        head_filters: width of the 1×1 layer before the last one.
+        filters: int. Channels inside a residual block; twice as many between the blocks. A
+            multiple of the number of colors, if these are drawn in turn.
+        blocks: int. Number of residual blocks.
+        kernel_size: int, odd. Size of the convolution in a block.
+        first_kernel_size: int, odd. Size of the first convolution.
+        head_filters: int. Channels of the 1×1 layer before the last one.
         likelihood: of a value or a pixel; `Categorical()` if None.
-        embedding: numbers learned for each level, beside its value scaled to [-1, 1]; None takes
-            15 for 64 levels or more, none for fewer.
+        embedding: number of learned features of each level, concatenated to its value in [-1, 1];
+            None takes 15 for 64 levels or more, 0 for fewer.
 
     Returns:
-        An `AutoregressiveModel`.
+        An `AutoregressiveModel` of images. Its network outputs
+        `(batch, height, width, channels, parameters)`, or `(batch, height, width, parameters)` for
+        a likelihood of whole pixels.
 
     Raises:
         ValueError, TypeError: for sizes that do not fit.

@@ -19,9 +19,9 @@ def PixelCNNAutoencoder(
 ) -> AutoencoderModel:
     """An autoencoder whose decoder is a Gated PixelCNN, ready to compile and fit.
 
-    The encoder is a stack of convolutions with strides of 2. The decoder is conditioned on the
-    latent by a map, which convolutions make of it. A decoder of few blocks sees few pixels and
-    leaves the rest to the latent.
+    The encoder is a stack of convolutions with strides of 2. The decoder is conditioned on a map
+    of the image's size, which convolutions compute from the latent. A decoder of few blocks sees
+    few pixels and leaves the rest to the latent.
 
     Args:
         image_shape: `(height, width, channels)`.
@@ -29,12 +29,13 @@ def PixelCNNAutoencoder(
         latent_shape: `(size,)` for a vector; `(height, width, channels)` for a map of the image's
             size, halved any number of times (and rounded up).
         filters, blocks, kernel_size, first_kernel_size: of the decoder, as for `GatedPixelCNN`;
-            `filters` are those of its skip outputs and head too.
-        encoder_filters: channels of the encoder, and of the map that conditions the decoder.
+            its skip outputs and head have `filters` channels too.
+        encoder_filters: int. Channels of the encoder, and of the map that the decoder is
+            conditioned on.
         likelihood: of a value or a pixel; `Categorical()` if None.
 
     Returns:
-        An `AutoencoderModel`.
+        An `AutoencoderModel` of images with latents `(batch, *latent_shape)`.
 
     Raises:
         ValueError, TypeError: for sizes that do not fit.

@@ -29,13 +29,14 @@ def PixelVAE(
         latent_shape: `(size,)` for a vector; `(height, width, channels)` for a map of the image's
             size, halved any number of times (and rounded up).
         filters, blocks, kernel_size, first_kernel_size: of the decoder, as for `GatedPixelCNN`;
-            `filters` are those of its skip outputs and head too.
-        encoder_filters: channels of the encoder, and of the map that conditions the decoder.
-        warm_up: training steps in which the weight of the KL term rises from 0 to 1.
+            its skip outputs and head have `filters` channels too.
+        encoder_filters: int. Channels of the encoder, and of the map that the decoder is
+            conditioned on.
+        warm_up: int. Training steps in which the weight of the KL term rises from 0 to 1.
         likelihood: of a value or a pixel; `Categorical()` if None.
 
     Returns:
-        A `VAEModel`.
+        A `VAEModel` of images with latents `(batch, *latent_shape)`.
 
     Raises:
         ValueError, TypeError: for sizes that do not fit.

@@ -31,18 +31,19 @@ def ShiftedPixelCNN(
     Args:
         image_shape: `(height, width, 1)`. Height and width may be None without positional
             encoding.
-        levels: int. Number of grey levels; the images hold integers in `[0, levels)`.
-        kernel_size: (rows, columns) of the vertical convolutions; columns must be odd. The
-            horizontal ones take the left half with the centre, (1, (columns + 1) / 2).
+        levels: int. Number of gray levels; the images hold integers in `[0, levels)`.
+        kernel_size: `(rows, columns)` of the vertical convolutions; columns must be odd. The
+            horizontal ones have the left half and the center, `(1, (columns + 1) / 2)`.
         filters: channels of each convolution of a stack; its length is the depth.
-        head_filters: width of the first 1×1 layer after the stacks are joined.
-        positional_encoding: whether the bits of row and column join the image.
+        head_filters: int. Channels of the first 1×1 layer after the stacks are concatenated.
+        positional_encoding: bool. Whether the bits of row and column are added as channels.
 
     Returns:
-        An `AutoregressiveModel` with a categorical likelihood.
+        An `AutoregressiveModel` of images with a categorical likelihood. Its network outputs
+        logits, `(batch, height, width, 1, levels)`.
 
     Raises:
-        ValueError: for colour images, or an open size with positional encoding.
+        ValueError: for color images, or an open size with positional encoding.
 
     References:
         Fleuret. Deep Learning course (EPFL / UNIGE), lecture 10.2, Causal convolutions.

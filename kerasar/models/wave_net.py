@@ -48,13 +48,13 @@ def WaveNet(
     Each of the `cycles * cycle_length` layers computes tanh(W·x + V·c) ⊙ σ(W'·x + V'·c) (the
     paper's equations 2 and 3), with a causal convolution W and a 1×1 map V of the conditions c. A
     step sees `(kernel_size - 1) * (1 + cycles * (2 ** cycle_length - 1)) + 1` steps back. The head
-    sums the layers' skip outputs, then: ReLU, 1×1, ReLU, 1×1.
+    sums the layers' skip outputs, followed by ReLU, 1×1, ReLU, 1×1.
 
-    Conditions go in by name: `condition={"global": …, "local": …}`; the only one also without its
-    name. `global` is a class `(batch,)` or a vector `(batch, global_features)` for the whole
+    Conditions are passed by name: `condition={"global": …, "local": …}`; a single one also without
+    its name. `global` is a class `(batch,)` or a vector `(batch, global_features)` for the whole
     sequence. `local` is a series `(batch, steps, local_features)`, of which each step lasts `hop`
     steps of the data: length = steps × hop. The local condition of a step reaches that step's own
-    output, so it may well hold what is known of the present and the future.
+    output, so it may hold what is known of the present and the future.
 
     Args:
         length: int. Steps of a sequence. None leaves it open; `sample` then takes `length=`.
@@ -63,28 +63,28 @@ def WaveNet(
             for them.
         filters: int. Channels of the residual path, of each gate and of an embedded class.
         skip_filters: int. Channels of the skip outputs and of the head.
-        cycles: int. How often the dilations start again at 1.
+        cycles: int. Number of cycles of dilations.
         cycle_length: int. Dilations of a cycle: 1, 2, 4, …, 2 ** (cycle_length - 1).
         kernel_size: int. Taps of each causal convolution.
         input_encoding: how the data enter: "one_hot" as in the paper, "embedding" (learned, of
-            width `filters`) or "scalar" (scaled to [-1, 1]; real numbers are standardised as the
-            likelihood says). None takes "one_hot" for single integers, else "scalar".
+            width `filters`) or "scalar" (scaled to [-1, 1]; real numbers are standardized by the
+            likelihood's mean and scale). None takes "one_hot" for single integers, else "scalar".
         num_classes: int. Number of classes, for a global condition that is an integer.
         global_features: int. Size of a global condition that is a vector.
         local_features: int. Features of each step of a local condition.
         hop: int. Steps of the data for each step of the local condition.
-        upsampling: "repeat" holds each local step for `hop` steps; "learned" is a transposed
+        upsampling: "repeat" repeats each local step `hop` times; "learned" is a transposed
             convolution over two hops.
-        likelihood: of a step, or `Categorical()`; for audio also
+        likelihood: of a step; `Categorical()` if None. For audio also
             `DiscretizedLogisticMixture(levels)`.
-        num_variables: int. Numbers of a step, for data `(batch, time, num_variables)` and a
+        num_variables: int. Variables of a step, for data `(batch, time, num_variables)` and a
             likelihood of whole steps (`event_rank` 1). None for data `(batch, time)`.
 
     Returns:
-        An `AutoregressiveModel`.
+        An `AutoregressiveModel` of sequences. Its network outputs `(batch, time, parameters)`.
 
     Raises:
-        ValueError: for arguments that are unknown or do not fit together.
+        ValueError, TypeError: for arguments that are unknown or do not fit together.
 
     Example:
         >>> import kerasar
