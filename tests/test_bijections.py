@@ -210,16 +210,16 @@ def test_an_inverse_of_an_inverse_is_the_bijection():
 def test_an_inverse_gathers_no_statistics():
     norm = ActNorm()
     Inverse(norm)(VECTORS, training=True)
-    assert int(norm.is_initialised.value) == 0
+    assert int(norm.is_initialized.value) == 0
 
 
 def test_training_reaches_the_statistics_inside_a_chain():
     norm = ActNorm()
     chain = FactorOut([Chain([norm])])
     chain(VECTORS, training=False)
-    assert int(norm.is_initialised.value) == 0
+    assert int(norm.is_initialized.value) == 0
     chain(VECTORS, training=True)
-    assert int(norm.is_initialised.value) == 1
+    assert int(norm.is_initialized.value) == 1
 
 
 def test_an_inverse_of_what_flattens_must_be_built_before():

@@ -106,7 +106,7 @@ def test_a_mask_that_is_none(mask, message):
         ("checkerboard", (3, 5), "lays a checkerboard on images"),
         ("checkerboard", (3, None, 4, 1), r"must know the whole shape.*\(None, 4\)"),
         ("random", (3, None, 4, 1), "must know the whole shape"),
-        ("half", (3, None), "must know the size of the last axis"),
+        ("half", (3, None), "must know the number of channels, the size of the last axis"),
         ("half", (3, 1), r"at least 2 numbers there, but got input shape \(3, 1\)"),
         ("channelwise", (3, 4, 4, 1), "mask='checkerboard', or a Squeeze2D in front"),
         ("alternating", (3, 1), r"at least 2 numbers to divide, but got events of shape \(1,\)"),

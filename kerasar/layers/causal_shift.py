@@ -7,8 +7,8 @@ now" into one that sees "before now" (Fleuret, Deep Learning course, lectures 10
 import keras
 from keras import ops
 
+from kerasar.layers.output_dtype import same_dtype_spec
 from kerasar.layers.protocol import Taps
-from kerasar.layers.same_dtype import same_dtype_spec
 from kerasar.typing import Config, Shape, Tensor
 
 
@@ -63,8 +63,8 @@ class CausalShift(keras.layers.Layer):
         keep[self.axis] = slice(None, -self.steps)
         return ops.pad(inputs, padding)[tuple(keep)]
 
-    def taps(self, places: int) -> Taps:
-        offset = [0] * places
+    def taps(self, position_rank: int) -> Taps:
+        offset = [0] * position_rank
         offset[self.axis - 1] = -self.steps
         return Taps((tuple(offset),), combine=lambda values, _: values[0], moves=True)
 

@@ -131,7 +131,7 @@ class DilatedPooling1D(keras.layers.Layer):
         # Nothing but -inf: TensorFlow's maximum of it is the lowest finite number.
         return tf.where(largest <= largest.dtype.min, tf.zeros_like(largest), largest)
 
-    def taps(self, places: int) -> Taps:
+    def taps(self, position_rank: int) -> Taps:
         front, back = self._border()
         offsets = tuple((i * self.dilation_rate - front,) for i in range(self.pool_size))
         grow = (front + back - self.span,)

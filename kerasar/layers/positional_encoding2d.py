@@ -10,8 +10,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from kerasar.layers.output_dtype import same_dtype_spec
 from kerasar.layers.protocol import Taps
-from kerasar.layers.same_dtype import same_dtype_spec
 from kerasar.typing import Shape, Tensor
 
 
@@ -51,7 +51,7 @@ class PositionalEncoding2D(keras.layers.Layer):
         bits = ops.broadcast_to(bits, (ops.shape(inputs)[0], *self.bits.shape))
         return ops.concatenate([inputs, bits], axis=-1)
 
-    def taps(self, places: int) -> Taps:
+    def taps(self, position_rank: int) -> Taps:
         return Taps(((0, 0),))
 
     def combine(self, values: Sequence[Tensor], position: tuple[Tensor, ...]) -> Tensor:

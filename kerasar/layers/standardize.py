@@ -9,13 +9,13 @@ from collections.abc import Sequence
 import keras
 from keras import ops
 
-from kerasar.layers.protocol import POINTWISE, Pointwise
+from kerasar.layers.output_dtype import ElementwiseLayer
 from kerasar.layers.units import check_units
 from kerasar.typing import Config, Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="kerasar")
-class Standardize(keras.layers.Layer):
+class Standardize(ElementwiseLayer):
     """Subtracts a mean and divides by a scale, both fixed numbers that are saved in the config.
 
     Args:
@@ -41,8 +41,7 @@ class Standardize(keras.layers.Layer):
         scale: float | Sequence[float] = 1.0,
         **kwargs: object,
     ) -> None:
-        # Else data are rounded to the compute dtype before the mean is taken away.
-        super().__init__(autocast=False, **kwargs)
+        super().__init__(**kwargs)
         self.mean = check_units(mean, "mean", type(self).__name__)
         self.scale = check_units(scale, "scale", type(self).__name__)
 
@@ -61,15 +60,6 @@ class Standardize(keras.layers.Layer):
         dtype = dtype if dtype == "float64" else "float32"
         mean, scale = ops.cast(self.mean, dtype), ops.cast(self.scale, dtype)
         return ops.cast((ops.cast(inputs, dtype) - mean) / scale, self.compute_dtype)
-
-    def compute_output_spec(self, inputs: Tensor) -> keras.KerasTensor:
-        return keras.KerasTensor(inputs.shape, dtype=self.compute_dtype)
-
-    def taps(self, places: int) -> Pointwise:
-        return POINTWISE
-
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        return input_shape
 
     def get_config(self) -> Config:
         return {**super().get_config(), "mean": self.mean, "scale": self.scale}

@@ -8,6 +8,7 @@ stands first in a network, and only there.
 import keras
 from keras import ops
 
+from kerasar.layers.causal_conv2d import refuse_fixed, without_fixed
 from kerasar.layers.linear_taps import linear_taps
 from kerasar.layers.protocol import Taps
 from kerasar.typing import Config, Shape, Tensor
@@ -46,18 +47,10 @@ class StrictlyCausalConv1D(keras.layers.Conv1D):
         section 3.4 (mask A, which is this for images). https://arxiv.org/abs/1601.06759
     """
 
-    #: Settings of `Conv1D` that causality fixes, so that they are no arguments here.
-    _FIXED = ("strides", "padding", "data_format", "groups")
-
     def __init__(
         self, filters: int, kernel_size: int, dilation_rate: int = 1, **kwargs: object
     ) -> None:
-        for name in self._FIXED:
-            if name in kwargs:
-                raise TypeError(
-                    f"StrictlyCausalConv1D fixes '{name}' to stay causal, but got "
-                    f"{name}={kwargs[name]!r}. Leave it out, or use keras.layers.Conv1D."
-                )
+        refuse_fixed("StrictlyCausalConv1D", "Conv1D", kwargs)
         super().__init__(
             filters,
             kernel_size,
@@ -71,7 +64,7 @@ class StrictlyCausalConv1D(keras.layers.Conv1D):
         lag = self.dilation_rate[0]
         return super().call(ops.pad(inputs, ((0, 0), (lag, 0), (0, 0)))[:, :-lag])
 
-    def taps(self, places: int) -> Taps:
+    def taps(self, position_rank: int) -> Taps:
         size, lag = self.kernel_size[0], self.dilation_rate[0]
         return linear_taps(self, tuple((-i * lag,) for i in range(size, 0, -1)))
 
@@ -79,5 +72,4 @@ class StrictlyCausalConv1D(keras.layers.Conv1D):
         return (*input_shape[:-1], self.filters)
 
     def get_config(self) -> Config:
-        config = super().get_config()
-        return {key: value for key, value in config.items() if key not in self._FIXED}
+        return without_fixed(super().get_config())

@@ -4,8 +4,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from kerasar.layers.bijections.base import Bijection
-from kerasar.layers.bijections.statistics import batch_statistics, positions
+from kerasar.layers.bijections.base import Bijection, batch_statistics
 from kerasar.typing import Shape, Tensor
 
 
@@ -40,8 +39,8 @@ class ActNorm(Bijection):
         self.shift = self.add_flow_weight("shift", shape)
         self.data_mean = self.add_flow_weight("data_mean", shape, trainable=False)
         self.data_log_deviation = self.add_flow_weight("data_log_deviation", shape, trainable=False)
-        self.is_initialised = self.add_flow_weight(
-            "is_initialised", (), trainable=False, dtype="int32"
+        self.is_initialized = self.add_flow_weight(
+            "is_initialized", (), trainable=False, dtype="int32"
         )
 
     def call(
@@ -49,21 +48,21 @@ class ActNorm(Bijection):
     ) -> tuple[Tensor, Tensor]:
         x = self.check_data(x)
         if training:
-            self._initialise(x)
+            self._initialize(x)
         log_slope = self._log_slope()
         z = (x - self.data_mean) * ops.exp(log_slope) + self.shift
-        return z, self.constant_log_det(x, positions(x, self.flow_dtype) * ops.sum(log_slope))
+        return z, self.channelwise_log_det(x, log_slope)
 
     def inverse(self, z: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
         z = self.check_latent(z)
         log_slope = self._log_slope()
         x = (z - self.shift) * ops.exp(-log_slope) + self.data_mean
-        return x, self.constant_log_det(z, -positions(z, self.flow_dtype) * ops.sum(log_slope))
+        return x, self.channelwise_log_det(z, -log_slope)
 
     def _log_slope(self) -> Tensor:
         return self.log_scale - self.data_log_deviation
 
-    def _initialise(self, x: Tensor) -> None:
+    def _initialize(self, x: Tensor) -> None:
         def from_data() -> Tensor:
             mean, variance = batch_statistics(x)
             # A constant channel, or a batch of one vector, says nothing about the scale.
@@ -71,7 +70,7 @@ class ActNorm(Bijection):
             log_deviation = 0.5 * ops.log(ops.where(known, variance, 1.0))
             self.data_mean.assign(mean)
             self.data_log_deviation.assign(log_deviation)
-            self.is_initialised.assign(1)
+            self.is_initialized.assign(1)
             return tf.constant(True)
 
-        tf.cond(tf.equal(self.is_initialised.value, 0), from_data, lambda: tf.constant(False))
+        tf.cond(tf.equal(self.is_initialized.value, 0), from_data, lambda: tf.constant(False))

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import keras
+import tensorflow as tf
 from keras import ops
 
 from kerasar.typing import Shape, Tensor
@@ -136,6 +137,16 @@ class Bijection(keras.layers.Layer):
         """How many numbers an event holds."""
         return math.prod(known_sizes(self.name, self.event_shape))
 
+    def known_channels(self) -> int:
+        """The size of an event's last axis; raises a ValueError if it is open."""
+        channels = self.event_shape[-1]
+        if channels is None:
+            raise ValueError(
+                f"Layer '{self.name}' must know the number of channels, the size of the last axis, "
+                f"but got events of shape {self.event_shape}."
+            )
+        return channels
+
     def check_data(self, x: Tensor) -> Tensor:
         """`x` in the layer's type, once its shape is found to be right."""
         return self._checked(x, "event_shape", "data")
@@ -168,8 +179,13 @@ class Bijection(keras.layers.Layer):
         return tuple(ops.cast(tensor, self.flow_dtype) for tensor in tensors)
 
     def constant_log_det(self, x: Tensor, value: Tensor = 0.0) -> Tensor:
-        """The same number for each example of the batch."""
+        """A log determinant that is the same for each example of the batch, `(batch,)`."""
         return ops.zeros(ops.shape(x)[:1], self.flow_dtype) + ops.cast(value, self.flow_dtype)
+
+    def channelwise_log_det(self, x: Tensor, log_scale: Tensor) -> Tensor:
+        """The log determinant of a map that scales each channel by exp(log_scale), `(batch,)`."""
+        positions = ops.cast(ops.prod(ops.shape(x)[1:-1]), self.flow_dtype)
+        return self.constant_log_det(x, positions * ops.sum(log_scale))
 
     def _checked(self, x: Tensor, attribute: str, kind: str) -> Tensor:
         event = getattr(self, attribute, None)
@@ -194,6 +210,11 @@ class Bijection(keras.layers.Layer):
 def sum_event(values: Tensor) -> Tensor:
     """Sums over all axes but the batch."""
     return ops.sum(values, axis=tuple(range(1, len(values.shape))))
+
+
+def batch_statistics(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and variance over all axes but the last, each `(channels,)`."""
+    return tf.nn.moments(x, axes=list(range(len(x.shape) - 1)))
 
 
 def seed_or_drawn(seed: int | None) -> int:

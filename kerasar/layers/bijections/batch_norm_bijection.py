@@ -5,8 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from kerasar.layers.bijections.base import Bijection
-from kerasar.layers.bijections.statistics import batch_statistics, positions
+from kerasar.layers.bijections.base import Bijection, batch_statistics
 from kerasar.typing import Config, Shape, Tensor
 
 
@@ -73,13 +72,13 @@ class BatchNormBijection(Bijection):
                 moving.assign(moving * self.momentum + now * (1 - self.momentum))
         log_deviation = 0.5 * ops.log(variance + self.epsilon)
         z = (x - mean) * ops.exp(-log_deviation)
-        return z, self.constant_log_det(x, -positions(x, self.flow_dtype) * ops.sum(log_deviation))
+        return z, self.channelwise_log_det(x, -log_deviation)
 
     def inverse(self, z: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
         z = self.check_latent(z)
         log_deviation = 0.5 * ops.log(self.moving_variance + self.epsilon)
         x = z * ops.exp(log_deviation) + self.moving_mean
-        return x, self.constant_log_det(z, positions(z, self.flow_dtype) * ops.sum(log_deviation))
+        return x, self.channelwise_log_det(z, log_deviation)
 
     def get_config(self) -> Config:
         return {**super().get_config(), "momentum": self.momentum, "epsilon": self.epsilon}

@@ -28,11 +28,7 @@ def check_gain(name: str, gain: float | None) -> float | None:
     Raises:
         ValueError: with the layer's name in the message.
     """
-    if gain is not None and not 0 < gain < float("inf"):
-        raise ValueError(
-            f"Layer '{name}' needs a positive gain, the factor of its network's outputs, but got "
-            f"{gain!r}. Pass None to have it chosen."
-        )
+    _check_positive(name, gain, "gain, the factor of its network's outputs", "to have it chosen")
     return gain
 
 
@@ -42,9 +38,13 @@ def check_bound(name: str, bound: float | None) -> float | None:
     Raises:
         ValueError: with the layer's name in the message.
     """
-    if bound is not None and not 0 < bound < float("inf"):
-        raise ValueError(
-            f"Layer '{name}' needs a positive scale_bound, the largest log scale, but got "
-            f"{bound!r}. Pass None for unbounded scales."
-        )
+    _check_positive(name, bound, "scale_bound, the largest log scale", "for unbounded scales")
     return bound
+
+
+def _check_positive(name: str, value: float | None, what: str, purpose_of_none: str) -> None:
+    if value is not None and not 0 < value < float("inf"):
+        raise ValueError(
+            f"Layer '{name}' needs a positive {what}, but got {value!r}. Pass None "
+            f"{purpose_of_none}."
+        )

