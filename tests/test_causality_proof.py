@@ -26,7 +26,7 @@ def responses(model):
     """Which offsets respond to a change, by trying all of them; float64, several inputs."""
     graph = read_graph(model)
     shape = tuple(size or 12 for size in graph.x.shape[1:])
-    count = int(np.prod(shape[: graph.places]))
+    count = int(np.prod(shape[: graph.position_rank]))
     seen = set()
     for seed in range(4):
         randomize(model, seed)
@@ -42,7 +42,7 @@ def responses(model):
         out = np.asarray(model(inputs if len(inputs) > 1 else batch))
         out = out.reshape(count + 1, count, -1)
         moved, at = np.nonzero((np.abs(out[1:] - out[:1]) > 1e-6).any(axis=-1))
-        places = shape[: graph.places]
+        places = shape[: graph.position_rank]
         source = np.array(np.unravel_index(moved, places))
         target = np.array(np.unravel_index(at, places))
         seen |= {tuple(int(v) for v in offset) for offset in (source - target).T}

@@ -29,7 +29,7 @@ Read = tuple[int, int]
 class Call:
     """The operation is called on one column of each input."""
 
-    use: Any
+    identity_key: Any
     node: Node = dataclasses.field(compare=False)
 
 
@@ -37,19 +37,19 @@ class Call:
 class Lookup:
     """The operation gives one channel of its input an axis of its own: an embedding."""
 
-    use: Any
+    identity_key: Any
     channel: int
     node: Node = dataclasses.field(compare=False)
 
 
 @dataclasses.dataclass(frozen=True)
-class Weigh:
+class WeightedSum:
     """A weighted sum of taps, for each tap from a row of the layer's kernel on; then its bias.
 
     `widths` holds the number of rows of each tap; `order` is as for `Layout`.
     """
 
-    use: Any
+    identity_key: Any
     rows: tuple[int, ...]
     widths: tuple[int, ...]
     order: tuple[int, ...] | None
@@ -73,7 +73,7 @@ class Join:
     dtype: str | None = None
 
 
-Job = Call | Lookup | Weigh | Pool | Join
+StreamOp = Call | Lookup | WeightedSum | Pool | Join
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -82,7 +82,7 @@ class Stream:
 
     Attributes:
         number: of the stream.
-        job: how it is made; None for the data.
+        op: how it is made; None for the data.
         reads: from which streams, at which shifts; the smallest shift is 0.
         width: number of channels.
         constant: whether it does not depend on the data (it comes from padding alone).
@@ -90,7 +90,7 @@ class Stream:
     """
 
     number: int
-    job: Job | None
+    op: StreamOp | None
     reads: tuple[Read, ...]
     width: int
     constant: bool = False
@@ -110,7 +110,7 @@ class Streams:
         self.all = [Stream(0, None, (), width)]
         self._known: dict[Any, int] = {}
 
-    def add(self, job: Job, reads: Iterable[Read], width: int, cost: int = 0) -> Read:
+    def add(self, op: StreamOp, reads: Iterable[Read], width: int, cost: int = 0) -> Read:
         """The stream made by a job, and the shift at which these reads meet it."""
         reads = tuple(reads)
         moving = [shift for stream, shift in reads if not self.is_constant(stream)]
@@ -118,11 +118,11 @@ class Streams:
         relative = tuple(
             (stream, 0 if self.is_constant(stream) else shift - base) for stream, shift in reads
         )
-        number = self._known.get((job, relative))
+        number = self._known.get((op, relative))
         if number is None:
             number = len(self.all)
-            self._known[job, relative] = number
-            self.all.append(Stream(number, job, relative, width, not moving, cost))
+            self._known[op, relative] = number
+            self.all.append(Stream(number, op, relative, width, not moving, cost))
         return number, base
 
     def is_constant(self, stream: int) -> bool:
@@ -139,22 +139,22 @@ class Streams:
                     waiting.append(stream)
         return [stream for stream in self.all if stream.number in needed]
 
-    # Between numbers and columns. `cells` are `(…, channels, 3)`, columns `(…, 2)`.
+    # Between numbers and columns. `entries` are `(…, channels, 3)`, columns `(…, 2)`.
 
-    def columns(self, cells: np.ndarray) -> np.ndarray:
+    def columns(self, entries: np.ndarray) -> np.ndarray:
         """Each vector along the last axis as a stream at a shift; all zeros as (ZERO, 0)."""
-        columns = cells[..., 0, :2].copy()
-        whole = self.whole(cells) | (cells[..., 0] == ZERO).all(axis=-1)
+        columns = entries[..., 0, :2].copy()
+        whole = self.whole(entries) | (entries[..., 0] == ZERO).all(axis=-1)
         for place in map(tuple, np.argwhere(~whole)):
-            columns[place] = self._join(cells[place])
+            columns[place] = self._join(entries[place])
         return columns
 
-    def whole(self, cells: np.ndarray) -> np.ndarray:
+    def whole(self, entries: np.ndarray) -> np.ndarray:
         """Which vectors along the last axis are a stream, all its channels in order."""
-        first = cells[..., :1, :2]
-        whole = (cells[..., :2] == first).all(axis=(-1, -2))
-        whole &= (cells[..., 2] == np.arange(cells.shape[-2])).all(axis=-1)
-        return whole & (self.widths(cells[..., 0, 0]) == cells.shape[-2])
+        first = entries[..., :1, :2]
+        whole = (entries[..., :2] == first).all(axis=(-1, -2))
+        whole &= (entries[..., 2] == np.arange(entries.shape[-2])).all(axis=-1)
+        return whole & (self.widths(entries[..., 0, 0]) == entries.shape[-2])
 
     def widths(self, streams: np.ndarray) -> np.ndarray:
         """The number of channels of each stream; 0 for ZERO."""
@@ -181,10 +181,10 @@ class Streams:
         zeros = self.add(Join(((0, width),), dtype), [(ZERO, 0)], width)
         return [zeros if stream == ZERO else (stream, shift) for stream, shift in columns]
 
-    def cells(self, columns: Sequence[Read] | np.ndarray, width: int) -> np.ndarray:
+    def entries(self, columns: Sequence[Read] | np.ndarray, width: int) -> np.ndarray:
         """The numbers of columns of that width, `(…, width, 3)`."""
         columns = np.asarray(columns, np.int64).reshape(*np.shape(columns)[:-1], 1, 2)
-        cells = np.zeros((*columns.shape[:-2], width, 3), np.int64)
-        cells[..., :2] = columns
-        cells[..., 2] = np.arange(width)
-        return cells
+        entries = np.zeros((*columns.shape[:-2], width, 3), np.int64)
+        entries[..., :2] = columns
+        entries[..., 2] = np.arange(width)
+        return entries

@@ -3,19 +3,19 @@ causality, the step-by-step sampler and the conversion of window models all foll
 
 A layer of your own joins by defining, next to `call`, one of
 
-*Pointwise*: `taps(places)` returns `POINTWISE`. The layer treats every position alike and by
+*Pointwise*: `taps(position_rank)` returns `POINTWISE`. The layer treats every position alike and by
 itself; the engine calls it on single positions. (Every position axis then has size 1, so reshapes
 must leave these axes alone.)
 
-*Taps*: `taps(places) -> Taps` and `combine(values, position)`. The output at a position is a pure
-function of the input at a few fixed offsets: convolutions, poolings, shifts, crops, paddings.
+*Taps*: `taps(position_rank) -> Taps` and `combine(values, position)`. The output at a position is a
+pure function of the input at a few fixed offsets: convolutions, poolings, shifts, crops, paddings.
 
 *Recurrence over time*: `initial(batch)` and `step(x, carry, position) -> (y, carry)`. A layer that
 is strictly causal in itself adds `step_offset = -1`: its steps take the input one position before.
 
 *Recurrence over an image*: the methods of `RowRecurrence`.
 
-`places` is the number of position axes: 1 for sequences, 2 for images (rows, columns).
+`position_rank` is the number of position axes: 1 for sequences, 2 for images (rows, columns).
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -33,8 +33,8 @@ class Taps(NamedTuple):
     Attributes:
         offsets: the offsets, each once.
         pad: what is read outside of the input: 0 for a convolution, -inf for max pooling.
-        grow: by how much the output is longer than the input, along each position axis; None
-            stands for "not at all".
+        length_change: by how much the output is longer than the input, along each position axis;
+            None stands for "not at all".
         combine: `combine(values, position) -> value`; None where the layer has a method of that
             name. `values` has one tensor for each offset, `(batch, *positions, channels)`, all of
             them aligned: a single position, a row, or everything. `position` holds the index on
@@ -48,12 +48,12 @@ class Taps(NamedTuple):
         connects: `(taps, input channels, output channels)` Boolean array of what is connected, for
             layers that order the colour channels of the present pixel; None means all of it.
         sources: for each tap the number of the input that it reads; None: there is one input.
-            Lengths (`grow`) are relative to the first input, offsets to the own one.
+            Lengths (`length_change`) are relative to the first input, offsets to the own one.
     """
 
     offsets: tuple[Offset, ...]
     pad: float = 0.0
-    grow: Offset | None = None
+    length_change: Offset | None = None
     combine: Callable[[Sequence[Tensor], tuple[Tensor, ...]], Tensor] | None = None
     matrices: Callable[[], Sequence[Tensor]] | None = None
     finish: Callable[[Tensor], Tensor] | None = None

@@ -14,7 +14,7 @@ from kerasar.layers.protocol import Offset
 from kerasar.typing import Shape, Tensor
 
 
-class Run(NamedTuple):
+class TapRange(NamedTuple):
     """Evenly spaced taps on one stream.
 
     Attributes:
@@ -53,7 +53,7 @@ class Layout(NamedTuple):
     """
 
     shrinks: tuple[int, ...]
-    runs: tuple[Run, ...]
+    runs: tuple[TapRange, ...]
     order: tuple[int, ...] | None = None
     strides: tuple[int, ...] | None = None
 
@@ -63,7 +63,7 @@ class Layout(NamedTuple):
         shrinks, runs, order, strides = written
         return cls(
             tuple(shrinks),
-            tuple(Run(*run) for run in runs),
+            tuple(TapRange(*run) for run in runs),
             None if order is None else tuple(order),
             None if strides is None else tuple(strides),
         )
@@ -73,7 +73,7 @@ class Layout(NamedTuple):
         lists = [None if part is None else list(part) for part in (self.order, self.strides)]
         return [list(self.shrinks), [list(run) for run in self.runs], *lists]
 
-    def stride(self, run: Run) -> int:
+    def stride(self, run: TapRange) -> int:
         """How far a run moves on from one output to the next."""
         return 1 if self.strides is None else self.strides[run.input]
 
@@ -87,7 +87,7 @@ class Layout(NamedTuple):
         """The input of every tap, run by run."""
         return tuple(run.input for run in self.runs for _ in range(run.taps))
 
-    def read(self, inputs: Sequence[Tensor], run: Run, pad: float = 0.0) -> Tensor:
+    def read(self, inputs: Sequence[Tensor], run: TapRange, pad: float = 0.0) -> Tensor:
         """The part of an input that a run reads: output i meets indices i, i + step, … of it."""
         x = inputs[run.input]
         front = run.offset
@@ -116,7 +116,7 @@ def shapes_of(input_shape: Shape | Sequence[Shape]) -> list[Shape]:
     return [tuple(input_shape)]  # type: ignore[arg-type]
 
 
-def taps_of_run(x: Tensor, run: Run, stride: int = 1) -> list[Tensor]:
+def taps_of_run(x: Tensor, run: TapRange, stride: int = 1) -> list[Tensor]:
     """The values at each tap of a run, aligned, from what `Layout.read` gave."""
     span = run.step * (run.taps - 1)
     parts = []

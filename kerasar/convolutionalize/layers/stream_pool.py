@@ -73,11 +73,11 @@ class StreamPool(keras.layers.Layer):
     def _mean(self, total: Tensor) -> Tensor:
         return total / len(self.layout.offsets) if self.pooling == "mean" else total
 
-    def taps(self, places: int) -> Taps:
+    def taps(self, position_rank: int) -> Taps:
         return Taps(
             self.layout.offsets,
             pad=_PADS[self.pooling],
-            grow=(-self.layout.shrinks[0],),
+            length_change=(-self.layout.shrinks[0],),
             sources=self.layout.sources,
         )
 
