@@ -2,8 +2,8 @@
 
 import keras
 
-from kerasar.convolutionalize.network import Network
-from kerasar.convolutionalize.plain import PlainNetwork
+from kerasar.convolutionalize.network import NetworkBuilder
+from kerasar.convolutionalize.plain import PlainNetworkBuilder
 from kerasar.convolutionalize.plan import plan
 
 
@@ -72,6 +72,6 @@ def convolutionalize(
             f"{name}=True needs a prediction at every step, but padding='valid' leaves the first "
             f"steps out. Use padding='causal', or leave {name} out."
         )
-    kind = PlainNetwork if as_plain_keras else Network
+    builder = PlainNetworkBuilder if as_plain_keras else NetworkBuilder
     found = plan(window_model, join_first=as_plain_keras)
-    return kind(found, padding, strictly_causal, per_layer_padding).model
+    return builder(found, padding, strictly_causal, per_layer_padding).build_network()

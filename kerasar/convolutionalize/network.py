@@ -27,8 +27,8 @@ from kerasar.typing import Tensor
 L = keras.layers
 
 
-class Network:
-    """The streams of a plan as Keras tensors.
+class NetworkBuilder:
+    """Makes the streams of a plan as Keras tensors.
 
     With `per_layer_padding` every stream is as long as the data, and what is read before its start
     is zero. Else only the data are padded: a stream starts as late as what it reads makes it.
@@ -54,16 +54,20 @@ class Network:
         self.layers: dict[Any, Any] = {}
         self.views: dict[tuple[int, ...], Tensor] = {}
         self.reuse = Reuse()
-        x = plan.graph.x
-        inputs = keras.Input((None, *x.shape[2:]), dtype=x.dtype, name=x.name)
         self.tensors: dict[int, Tensor] = {}
-        self.tensors[0] = self._data(inputs, padding, strictly_causal)
-        for stream in plan.streams[1:]:
+        self.padding, self.strictly_causal = padding, strictly_causal
+
+    def build_network(self) -> keras.Model:
+        """The network: from a series to the predictions of the window model at every step."""
+        x = self.plan.graph.x
+        inputs = keras.Input((None, *x.shape[2:]), dtype=x.dtype, name=x.name)
+        self.tensors[0] = self._data(inputs)
+        for stream in self.plan.streams[1:]:
             self.tensors[stream.number] = self._make(stream)
-        number, shift = plan.output
-        late = 0 if per_layer_padding else plan.window - 1
+        number, shift = self.plan.output
+        late = 0 if self.per_layer else self.plan.window - 1
         outputs = self._aligned(number, shift, late)
-        self.model = keras.Model(inputs, outputs, name=f"{plan.graph.name}_in_practice")
+        return keras.Model(inputs, outputs, name=f"{self.plan.graph.name}_in_practice")
 
     # Where things are.
 
@@ -96,11 +100,11 @@ class Network:
 
     # Making tensors.
 
-    def _data(self, x: Tensor, padding: str, strictly_causal: bool) -> Tensor:
-        if strictly_causal:
+    def _data(self, x: Tensor) -> Tensor:
+        if self.strictly_causal:
             x = CausalShift(name=self.reuse.unique("strictly_causal"))(x)
         front = self.plan.window - 1
-        if front and padding == "causal" and not self.per_layer:
+        if front and self.padding == "causal" and not self.per_layer:
             x = ops.pad(x, ((0, 0), (front, 0), *[(0, 0)] * (len(x.shape) - 2)))
         return x
 
@@ -132,7 +136,7 @@ class Network:
     def _make(self, stream: Stream) -> Tensor:
         op = stream.op
         if isinstance(op, WeightedSum):
-            return self._weigh(stream, op)
+            return self._weighted_sum(stream, op)
         if isinstance(op, Pool):
             return self._pool(stream, op)
         if isinstance(op, Join):
@@ -141,32 +145,32 @@ class Network:
             return self._lookup(stream, op)
         if isinstance(op, Call):
             return self._call(stream, op)
-        raise TypeError(f"stream {stream.number} has no job")
+        raise TypeError(f"stream {stream.number} has no operation")
 
     def _uses(self) -> dict[Any, list[int]]:
         """The streams of each layer with weights that are met by taps."""
         uses: dict[Any, list[int]] = {}
         for stream in self.plan.streams:
             if isinstance(stream.op, WeightedSum):
-                uses.setdefault(stream.op.identity_key, []).append(stream.number)
+                uses.setdefault(stream.op.layer, []).append(stream.number)
         return uses
 
-    def _weigh(self, stream: Stream, op: WeightedSum) -> Tensor:
+    def _weighted_sum(self, stream: Stream, op: WeightedSum) -> Tensor:
         inputs = [self.value(source) for source in self._sources(stream)]
-        numbers = self.uses[op.identity_key]
+        numbers = self.uses[op.layer]
         layouts = [self.layouts[number] for number in numbers]
-        plain = all(as_it_is(op.identity_key, layout) for layout in layouts)
-        if plain and self.reuse.owns_its_name(op.identity_key):
-            return op.identity_key(inputs[0])
-        if op.identity_key not in self.layers:
-            self.layers[op.identity_key] = StreamLinear(
-                op.identity_key,
+        plain = all(as_it_is(op.layer, layout) for layout in layouts)
+        if plain and self.reuse.owns_its_name(op.layer):
+            return op.layer(inputs[0])
+        if op.layer not in self.layers:
+            self.layers[op.layer] = StreamLinear(
+                op.layer,
                 layouts,
                 op.node.inputs[0].shape,
-                name=self.reuse.name_for(op.identity_key),
-                dtype=op.identity_key.dtype_policy,
+                name=self.reuse.name_for(op.layer),
+                dtype=op.layer.dtype_policy,
             )
-        return self.layers[op.identity_key](_single(inputs), stream=numbers.index(stream.number))
+        return self.layers[op.layer](_single(inputs), stream=numbers.index(stream.number))
 
     def _pool(self, stream: Stream, op: Pool) -> Tensor:
         inputs = [self.value(source) for source in self._sources(stream)]

@@ -12,22 +12,22 @@ import keras
 from kerasar.causality.graph import Node
 from kerasar.convolutionalize.layer_reuse import call, operation_like
 from kerasar.convolutionalize.layers.stream_layout import Layout, TapRange
-from kerasar.convolutionalize.network import Network
+from kerasar.convolutionalize.network import NetworkBuilder
 from kerasar.convolutionalize.streams import Call, Join, Lookup, Pool, Stream, WeightedSum
 from kerasar.typing import Config, Tensor
 
 L = keras.layers
 
 
-class PlainNetwork(Network):
-    """As `Network`, from copies of the layers.
+class PlainNetworkBuilder(NetworkBuilder):
+    """As `NetworkBuilder`, from copies of the layers.
 
     Raises:
         ValueError: naming the first layer that has no plain form.
     """
 
-    def _weigh(self, stream: Stream, op: WeightedSum) -> Tensor:
-        layer, run = op.identity_key, self._run(stream, op.node)
+    def _weighted_sum(self, stream: Stream, op: WeightedSum) -> Tensor:
+        layer, run = op.layer, self._run(stream, op.node)
         kernel = layer.get_weights()[0]
         config: Config = {}
         if run.taps > 1 or not isinstance(layer, L.Dense):

@@ -6,7 +6,7 @@ same layer from the same streams at the same relative shifts are one stream at t
 computed once. Zeros from padding are values that are always zero, so only columns within reach of
 a border are streams of their own.
 
-Feature maps are kept number by number, each as (stream, shift, channel): reshaping, flattening,
+Feature maps are kept element by element, each as (stream, shift, channel): reshaping, flattening,
 cropping, joining, repeating and permuting then cost nothing.
 """
 
@@ -49,7 +49,7 @@ class WeightedSum:
     `widths` holds the number of rows of each tap; `order` is as for `Layout`.
     """
 
-    identity_key: Any
+    layer: Any
     rows: tuple[int, ...]
     widths: tuple[int, ...]
     order: tuple[int, ...] | None
@@ -111,7 +111,7 @@ class Streams:
         self._known: dict[Any, int] = {}
 
     def add(self, op: StreamOp, reads: Iterable[Read], width: int, cost: int = 0) -> Read:
-        """The stream made by a job, and the shift at which these reads meet it."""
+        """The stream made by an operation, and the shift at which these reads meet it."""
         reads = tuple(reads)
         moving = [shift for stream, shift in reads if not self.is_constant(stream)]
         base = min(moving, default=0)
@@ -139,7 +139,7 @@ class Streams:
                     waiting.append(stream)
         return [stream for stream in self.all if stream.number in needed]
 
-    # Between numbers and columns. `entries` are `(…, channels, 3)`, columns `(…, 2)`.
+    # Between elements and columns. `entries` are `(…, channels, 3)`, columns `(…, 2)`.
 
     def columns(self, entries: np.ndarray) -> np.ndarray:
         """Each vector along the last axis as a stream at a shift; all zeros as (ZERO, 0)."""
@@ -161,7 +161,7 @@ class Streams:
         return np.array([stream.width for stream in self.all] + [0])[streams]
 
     def _join(self, column: np.ndarray) -> Read:
-        """A stream for a vector of numbers from here and there."""
+        """A stream for a vector whose elements come from several streams or shifts."""
         stream, shift, channel = column.T
         same = (np.diff(stream) == 0) & (np.diff(shift) == 0)
         same &= (np.diff(channel) == 1) | (stream[1:] == ZERO)
@@ -182,7 +182,7 @@ class Streams:
         return [zeros if stream == ZERO else (stream, shift) for stream, shift in columns]
 
     def entries(self, columns: Sequence[Read] | np.ndarray, width: int) -> np.ndarray:
-        """The numbers of columns of that width, `(…, width, 3)`."""
+        """The elements of columns of that width, `(…, width, 3)`."""
         columns = np.asarray(columns, np.int64).reshape(*np.shape(columns)[:-1], 1, 2)
         entries = np.zeros((*columns.shape[:-2], width, 3), np.int64)
         entries[..., :2] = columns

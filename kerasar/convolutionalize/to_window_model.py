@@ -224,7 +224,7 @@ class _Window:
         operation, declared = node.operation, self.analysis.declarations[node]
         layer = self._weighed(node)
         if layer is not None:
-            return self._weigh(node, layer)
+            return self._weighted_sum(node, layer)
         pooling = _pooling(node)
         if pooling is not None:
             layout, name = self._layout(node, self._runs(node)), self.reuse.unique(node.name)
@@ -243,7 +243,7 @@ class _Window:
             )
         return call(node, found, inputs)
 
-    def _weigh(self, node: Node, layer: Any) -> Tensor:
+    def _weighted_sum(self, node: Node, layer: Any) -> Tensor:
         nodes = self.uses[layer]
         layouts = [self.layouts[other] for other in nodes]
         inputs = [self.tensors[edge] for edge in node.inputs]
