@@ -136,7 +136,7 @@ def test_a_network_that_hides_nothing_is_told_how():
         (lambda h: L.Bidirectional(L.GRU(3, return_sequences=True), name="mix")(h), "future"),
         (lambda h: L.LayerNormalization(axis=(1, 2), name="mix")(h), "holds positions"),
         (lambda h: h - ops.mean(h, axis=1, keepdims=True), "reduces over axis"),
-        (lambda h: L.GroupNormalization(2, name="mix")(h), "normalises over all positions"),
+        (lambda h: L.GroupNormalization(2, name="mix")(h), "normalizes over all positions"),
     ],
 )
 def test_what_mixes_positions_is_refused_with_the_reason(mix, reason):
@@ -155,7 +155,7 @@ def test_a_subclassed_model_has_no_graph():
 
 def test_an_unknown_layer_is_probed_with_a_warning():
     model = network(lambda h: Undeclared(name="mean_so_far")(h))
-    with pytest.warns(UserWarning, match="'mean_so_far'.*probed with numbers and not proven"):
+    with pytest.warns(UserWarning, match="'mean_so_far'.*probed numerically and not proven"):
         kerasar.check_causal(model)
 
 

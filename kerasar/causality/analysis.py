@@ -1,6 +1,6 @@
 """One reading of a graph: for each tensor, whether it depends on the data and at which offsets.
 
-Structural, so what it says holds for all weights.
+It follows from the structure alone and so holds for all weights.
 """
 
 import dataclasses
@@ -48,12 +48,12 @@ class Analysis:
 
     @property
     def unknown(self) -> list[Node]:
-        """Operations on the data's way of which nothing is known."""
+        """Data-dependent operations of which nothing is known."""
         return [node for node, declared in self.declarations.items() if declared is None]
 
     @property
     def mixing(self) -> list[tuple[Node, str]]:
-        """Operations on the data's way that mix positions, with the reason."""
+        """Data-dependent operations that mix positions, with the reason."""
         return [
             (n, d.reason) for n, d in self.declarations.items() if isinstance(d, MixesPositions)
         ]

@@ -1,6 +1,6 @@
 """Causality by experiment: change the input at one position, look which tensors change where.
 
-A probe is no proof, but it needs to know nothing of the layers. Weights are randomised while
+A probe is not a proof, but it needs to know nothing of the layers. Weights are randomized while
 probing (in a copy of the network), for a zero would hide a leak.
 """
 

@@ -19,8 +19,8 @@ def check_causal(network: keras.Model, event_rank: int | None = None) -> None:
     """Proves that a network is strictly causal: each output sees earlier positions only.
 
     The proof follows from the structure and so holds for all weights. Where a layer is unknown
-    (it declares nothing, see `kerasar.layers.protocol`), the network is probed with numbers
-    instead, and a warning says so.
+    (it declares nothing, see `kerasar.layers.protocol`), the network is probed numerically
+    instead, with a warning.
 
     Args:
         network: functional Keras model; its input named `x` (else its first) is examined.
@@ -48,8 +48,8 @@ def prove(analysis: Analysis) -> None:
         layer = analysis.unknown[0]
         warnings.warn(
             f"Layer '{layer.name}' ({type(layer.operation).__name__}) does not declare what it "
-            "sees, so the causality of the network was probed with numbers and not proven. "
-            "kerasar.layers.protocol says how a layer declares it.",
+            "sees, so the causality of the network was probed numerically and not proven. "
+            "See kerasar.layers.protocol for how a layer declares it.",
             stacklevel=3,
         )
         probe_causal(graph.network, graph.event_rank)
@@ -118,11 +118,11 @@ def receptive_field(network: keras.Model, event_rank: int | None = None) -> Rece
         raise ValueError(
             f"The receptive field of network '{network.name}' is unknown, for layer '{node.name}' "
             f"({type(node.operation).__name__}) does not declare what it sees; "
-            "kerasar.layers.protocol says how."
+            "see kerasar.layers.protocol for how."
         )
     for node, reason in analysis.mixing:
         raise ValueError(
-            f"The receptive field of network '{network.name}' is no set of offsets: layer "
+            f"The receptive field of network '{network.name}' is not a set of offsets: layer "
             f"'{node.name}' mixes positions: {reason}."
         )
     if analysis.output is None:

@@ -245,7 +245,7 @@ _ANY_RANK = frozenset(
 
 
 def as_it_is(layer: Any, layout: Layout) -> bool:
-    """Whether calling the original layer on the whole stream does what the layout says."""
+    """Whether calling the original layer on the whole stream does what the layout requires."""
     if len(layout.runs) != 1 or layout.order is not None or layout.strides not in (None, (1,)):
         return False
     run = layout.runs[0]

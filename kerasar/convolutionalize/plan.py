@@ -20,7 +20,7 @@ class Plan:
         window: how many values it sees.
         streams: those that the prediction needs, each after those that it reads.
         output: the prediction.
-        entries: the numbers of each tensor of the window model.
+        entries: the elements of each tensor of the window model.
     """
 
     graph: Graph
@@ -39,7 +39,7 @@ def plan(window_model: Any, join_first: bool = False) -> Plan:
         join_first: as for `Streams`.
 
     Raises:
-        TypeError: if it is no Keras model.
+        TypeError: if it is not a Keras model.
         ValueError: if it is not built, has several inputs or outputs, an open window length, an
             output that is not one column, or a layer that cannot be expressed; the layer is named.
     """
@@ -48,7 +48,7 @@ def plan(window_model: Any, join_first: bool = False) -> Plan:
     sizes = [int(size or 0) for size in graph.x.shape[1:]]
     features = sizes[1] if len(sizes) == 2 else 1
     streams = Streams(features, join_first)
-    shifts = [(0, window - 1 - place) for place in range(window)]
+    shifts = [(0, window - 1 - column) for column in range(window)]
     entries = {graph.x: streams.entries(shifts, features).reshape(*sizes, 3)}
     for node in graph.nodes:
         try:
@@ -92,8 +92,8 @@ def _window(graph: Graph) -> int:
         )
     if None in shape[1:]:
         raise ValueError(
-            f"The window's length must be known, for it says how far back a prediction looks, but "
-            f"the input of '{graph.name}' has shape {shape}. Build the model with "
+            "The window's length must be known, because it is how far back a prediction looks, "
+            f"but the input of '{graph.name}' has shape {shape}. Build the model with "
             "keras.Input((window, features)), both given."
         )
     return int(shape[1])  # type: ignore[arg-type]

@@ -124,7 +124,7 @@ def convolution_report(window_model: keras.Model) -> ConvolutionReport:
 def _layer(node: Node, found: Plan, by_number: dict[int, Stream]) -> LayerReport:
     entries = np.concatenate([found.entries[edge].reshape(-1, 3) for edge in node.outputs])
     found_first = np.sort(np.unique(entries[:, :2], axis=0, return_index=True)[1])
-    columns = [tuple(place) for place in entries[found_first, :2].tolist()]
+    columns = [tuple(column) for column in entries[found_first, :2].tolist()]
     columns = [(stream, shift) for stream, shift in columns if stream != ZERO]
     streams = {stream: by_number[stream] for stream, _ in columns if stream in by_number}
     dilation, form = _form(node, list(streams.values()))

@@ -145,8 +145,8 @@ class Streams:
         """Each vector along the last axis as a stream at a shift; all zeros as (ZERO, 0)."""
         columns = entries[..., 0, :2].copy()
         whole = self.whole(entries) | (entries[..., 0] == ZERO).all(axis=-1)
-        for place in map(tuple, np.argwhere(~whole)):
-            columns[place] = self._join(entries[place])
+        for index in map(tuple, np.argwhere(~whole)):
+            columns[index] = self._join(entries[index])
         return columns
 
     def whole(self, entries: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""`to_window_model`: the way back, from a causal network to the model of one window.
+"""`to_window_model`: the inverse of `convolutionalize`: from a causal network to its window model.
 
 Only the columns that the one prediction needs are computed: where a causal stack doubles its
 dilations, its window model has strides.
@@ -70,7 +70,7 @@ def to_window_model(network: keras.Model) -> keras.Model:
         two agree from the first full window on.
 
     Raises:
-        TypeError: if `network` is no Keras model.
+        TypeError: if `network` is not a Keras model.
         ValueError: if it has no graph, several inputs, looks into the future, or a layer that keeps
             a state or is not known to look at fixed steps only; the layer is named.
 
@@ -125,7 +125,7 @@ class _Window:
         for node, declared in analysis.declarations.items():
             reason = None
             if declared is None:
-                reason = "it does not declare what it sees (kerasar.layers.protocol says how)"
+                reason = "it does not declare what it sees (see kerasar.layers.protocol)"
             elif isinstance(declared, MixesPositions):
                 reason = declared.reason
             elif isinstance(declared, Recurrence):
@@ -200,7 +200,7 @@ class _Window:
         return [TapRange(0, offsets[0], step, len(offsets), 0, rows, rows)]
 
     def _layout(self, node: Node, runs: list[TapRange]) -> Layout:
-        """The same, in places on the grids of the inputs."""
+        """The same, as indices into the grids of the inputs."""
         made = self.grids[node.outputs[0]]
         sources = [self.grids[edge] for edge in node.inputs]
         strides = tuple(made.step // grid.step for grid in sources)

@@ -64,7 +64,7 @@ def _through_moves(
 
 
 def _composes(move: Taps, reader: Taps) -> bool:
-    """Whether the reader sees nothing but the moved tensor and zeros, in the right places."""
+    """Whether the reader sees nothing but the moved tensor and zeros, at the right offsets."""
     if not move.moves or len(reader.offsets) == 0 or move.pad != reader.pad:
         return False
     none = (0,) * len(move.offsets[0])

@@ -25,7 +25,7 @@ def make_stepper(analysis: Analysis) -> SequenceProgram | RasterProgram:
         if declared is None:
             raise NotSteppable(
                 f"layer '{node.name}' ({kind}) does not declare what it sees "
-                "(kerasar.layers.protocol says how)"
+                "(see kerasar.layers.protocol)"
             )
         if isinstance(declared, Taps) and declared.combine is None and declared.matrices is None:
             raise NotSteppable(f"layer '{node.name}' ({kind}) has no step form")

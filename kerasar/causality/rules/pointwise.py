@@ -18,7 +18,7 @@ L = keras.layers
 
 
 def _axis_is_local(axis: Any, rank: int, position_rank: int) -> bool:
-    """Whether a normalisation or reduction over these axes leaves the positions alone."""
+    """Whether a normalization or reduction over these axes leaves the positions alone."""
     axes = [axis] if isinstance(axis, int) else list(axis or range(rank))
     return all(a % rank > position_rank for a in axes)
 
@@ -76,7 +76,7 @@ def _over_channels(node: Node, position_rank: int) -> Declaration:
     rank = len(node.inputs[0].shape)
     if not _axis_is_local(node.operation.axis, rank, position_rank):
         return MixesPositions(
-            f"it normalises over axis {node.operation.axis}, which holds positions"
+            f"it normalizes over axis {node.operation.axis}, which holds positions"
         )
     return POINTWISE
 
@@ -84,7 +84,7 @@ def _over_channels(node: Node, position_rank: int) -> Declaration:
 @rule(L.GroupNormalization)
 def _group_norm(node: Node, position_rank: int) -> Declaration:
     return MixesPositions(
-        "it normalises over all positions; LayerNormalization works on channels alone"
+        "it normalizes over all positions; LayerNormalization works on channels alone"
     )
 
 
@@ -125,7 +125,7 @@ def _along(axis: int, node: Node, position_rank: int) -> Declaration:
     return POINTWISE
 
 
-#: Functions of `keras.ops` that treat each number by itself, or each vector along the last axis.
+#: Functions of `keras.ops` that treat each element by itself, or each vector along the last axis.
 ELEMENTWISE = """
     Add Subtract Multiply Divide TrueDivide FloorDivide Mod Power Maximum Minimum Where Equal
     NotEqual Greater GreaterEqual Less LessEqual LogicalAnd LogicalOr LogicalNot Absolute Abs
@@ -143,7 +143,7 @@ def _elementwise(node: Node, position_rank: int) -> Declaration | None:
         return (
             POINTWISE
             if new > position_rank
-            else MixesPositions("its new axis stands before the positions")
+            else MixesPositions("its new axis comes before the positions")
         )
     if getattr(node.operation, "axis", None) is not None:
         return _along(node.operation.axis, node, position_rank)

@@ -40,9 +40,9 @@ def _without_masked(taps: Taps) -> Taps:
     if taps.connects is None or taps.matrices is None:
         return taps
     links, whole = np.asarray(taps.connects), taps.matrices
-    kept = [number for number, link in enumerate(links) if link.any()]
+    kept = [tap for tap, link in enumerate(links) if link.any()]
     return taps._replace(
-        offsets=tuple(taps.offsets[number] for number in kept),
+        offsets=tuple(taps.offsets[tap] for tap in kept),
         matrices=lambda: [matrix for n, matrix in enumerate(whole()) if n in kept],
         connects=links[kept],
     )

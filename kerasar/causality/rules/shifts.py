@@ -1,4 +1,4 @@
-"""Paddings, crops and slices: the same values at other places."""
+"""Paddings, crops and slices: the same values at other positions."""
 
 from collections.abc import Callable
 

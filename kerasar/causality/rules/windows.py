@@ -109,7 +109,7 @@ def _pooling(node: Node, position_rank: int) -> Declaration | None:
             combine=lambda values, _: functools.reduce(K.maximum, values),
         )
     if layer.padding == "same":
-        # Real values only are averaged, so the divisor depends on the place: no step form.
+        # Real values only are averaged, so the divisor depends on the position: no step form.
         return Taps(tuple(offsets), 0.0, length_change)
     return Taps(
         tuple(offsets), 0.0, length_change, combine=lambda values, _: sum(values) / len(offsets)

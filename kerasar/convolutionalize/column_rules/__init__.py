@@ -32,7 +32,7 @@ L = keras.layers
 
 
 def apply(node: Node, entries: Entries, streams: Streams) -> Entries:
-    """The numbers that an operation puts out, given those of its inputs.
+    """The elements of an operation's outputs, given those of its inputs.
 
     Raises:
         Refused: with the reason, if the operation cannot be expressed.

@@ -1,4 +1,4 @@
-"""Operations that treat all columns, or all numbers, alike."""
+"""Operations that treat all columns, or all elements, alike."""
 
 from typing import Any
 
@@ -31,13 +31,13 @@ def declared(node: Node, entries: Entries, streams: Streams) -> Entries:
         return each_column(node, entries, streams)
     raise Refused(
         "no rule says how it works on single columns. A layer of your own that treats each column "
-        "by itself says so by a method taps(places) that returns "
+        "by itself declares so with a method taps(position_rank) that returns "
         "kerasar.layers.protocol.POINTWISE"
     )
 
 
 def elementwise(node: Node, entries: Entries, streams: Streams) -> Entries:
-    """Number by number, so whole streams can be treated at once, wherever their numbers went."""
+    """Element by element, so whole streams can be treated at once, wherever their elements are."""
     whole = np.broadcast_arrays(*entries) if one_rank(entries) else []
     alike = bool(whole) and all(
         (part[..., 2] == whole[0][..., 2]).all()
@@ -83,12 +83,12 @@ def activation(node: Node, entries: Entries, streams: Streams) -> Entries:
 
 
 def each_column(node: Node, entries: Entries, streams: Streams) -> Entries:
-    """The operation is called on the column of each input at the same place."""
+    """The operation is called on the column of each input at the same index."""
     shape = sizes(node)
     if not one_rank(entries) or len(shape) != entries[0].ndim - 1:
         raise Refused(
             "it joins tensors of different ranks, or changes the rank; keepdims=True or a Reshape "
-            "keeps columns in line"
+            "keeps columns aligned"
         )
     columns = [streams.columns(part) for part in entries]
     indices = np.broadcast_shapes(*[part.shape[:-1] for part in columns])
@@ -110,13 +110,13 @@ def each_column(node: Node, entries: Entries, streams: Streams) -> Entries:
 
 
 def lookup(node: Node, entries: Entries, streams: Streams) -> Entries:
-    """Each number becomes a vector: embeddings, one-hot codes."""
+    """Each element becomes a vector: embeddings, one-hot codes."""
     operation = node.operation
     if getattr(operation, "mask_zero", False):
         raise Refused("mask_zero=True passes a mask on, which streams do not have")
     shape, width = sizes(node), sizes(node)[-1]
     if tuple(shape[:-1]) != entries[0].shape[:-1]:
-        raise Refused(f"it turns numbers {entries[0].shape[:-1]} into {tuple(shape)}")
+        raise Refused(f"it turns elements of shape {entries[0].shape[:-1]} into {tuple(shape)}")
     flat = entries[0].reshape(-1, 3)
     made = []
     for stream, shift, channel in flat.tolist():

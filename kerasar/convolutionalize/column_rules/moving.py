@@ -10,7 +10,7 @@ from kerasar.convolutionalize.streams import ZERO, Streams
 
 
 def moved(node: Node, entries: Entries, streams: Streams) -> Entries:
-    """The operation itself shows where it puts each number: it is run on their names.
+    """The operation itself shows where it puts each element: it is run on their names.
 
     Zeros stand for padding. A second example, named otherwise, shows that nothing else enters.
     """
@@ -25,6 +25,6 @@ def moved(node: Node, entries: Entries, streams: Streams) -> Entries:
     for output in node.run(values):
         names = np.asarray(output)
         if len(names) != 2 or not (names[1] == np.where(names[0], names[0] + count, 0)).all():
-            raise Refused("it moves numbers between examples, or brings in numbers of its own")
+            raise Refused("it moves elements between examples, or adds elements of its own")
         found.append(flat[names[0]])
     return found

@@ -44,14 +44,14 @@ def _joined(node: Node, vector: np.ndarray, width: int, streams: Streams) -> Rea
 
 
 def _weighed(node: Node, vector: np.ndarray, width: int, streams: Streams) -> Read:
-    """The sum of kernel rows times the numbers of one vector."""
+    """The sum of kernel rows times the elements of one vector."""
     rows = np.flatnonzero(vector[:, 0] != ZERO)
     if not len(rows):
         zeros = streams.filled([(ZERO, 0)], len(vector), node.inputs[0].dtype)
         op = WeightedSum(node.operation, (0,), (len(vector),), None, node=node)
         return streams.add(op, zeros, width, len(vector) * width)
     stream, shift, channel = vector[rows].T
-    # The same number may come twice: then its second row belongs to a tap of its own.
+    # The same element may come twice: then its second row belongs to a tap of its own.
     sort = np.lexsort((rows, channel, -shift, stream))
     keys = vector[rows][sort]
     fresh = np.concatenate([[True], (keys[1:] != keys[:-1]).any(axis=1)])

@@ -33,7 +33,7 @@ class StreamJoin(keras.layers.Layer):
     """Pieces of streams side by side.
 
     Args:
-        pieces: the `ChannelSlice`s, or lists of their four numbers; the input -1 stands for zeros.
+        pieces: the `ChannelSlice`s, or lists of their four integers; the input -1 means zeros.
         shrinks: by how many steps the output is shorter than each of the inputs.
         **kwargs: `name`, `dtype` and `trainable`, as for `keras.layers.Layer`.
 
@@ -49,7 +49,7 @@ class StreamJoin(keras.layers.Layer):
         self.pieces = [ChannelSlice(*piece) for piece in pieces]
         self.shrinks = list(shrinks)
         read = [TapRange(piece.input, piece.offset, 1, 1) for piece in self._read()]
-        #: All zeros: then the first input only says how long they are.
+        #: All zeros: then the first input only gives their length.
         self._layout = Layout(tuple(shrinks), tuple(read) or (TapRange(0, 0, 1, 1),))
 
     def _read(self) -> list[ChannelSlice]:

@@ -1,6 +1,6 @@
 """Where the layers of a converted window model read: runs of evenly spaced taps on streams.
 
-A *stream* is a tensor `(batch, time, channels)` whose first step may lie later than that of the
+A *stream* is a tensor `(batch, time, channels)` whose first step may be later than that of the
 streams it is made of, because nothing is padded on the way (see
 `kerasar.convolutionalize`).
 """
@@ -23,7 +23,7 @@ class TapRange(NamedTuple):
         step: distance of the taps.
         taps: how many.
         row: which row of the weights meets the first tap.
-        row_step: by how many rows the next tap's weights lie further on.
+        row_step: the distance in rows to the next tap's weights.
         width: how many rows belong to each tap.
     """
 
@@ -69,7 +69,7 @@ class Layout(NamedTuple):
         )
 
     def written(self) -> list[Any]:
-        """The form for a config: lists of numbers."""
+        """The form for a config: lists of integers."""
         lists = [None if part is None else list(part) for part in (self.order, self.strides)]
         return [list(self.shrinks), [list(run) for run in self.runs], *lists]
 

@@ -1,8 +1,8 @@
-"""A layer of a window model, applied to streams: the same weights, read at other places.
+"""A layer of a window model, applied to streams: the same weights at other offsets.
 
 In a window model a convolution with strides, or a `Dense` on a flattened feature map, meets each
 column once for each window. On streams it reads the few values that differ, at fixed distances.
-One object stands for one original layer and is called once for each stream: Keras can share a
+One object represents one original layer and is called once for each stream: Keras can share a
 kernel between two networks only by sharing the layer that owns it.
 """
 

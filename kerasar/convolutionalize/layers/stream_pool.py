@@ -17,7 +17,7 @@ _JOINS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "mean": ops.add,
     "sum": ops.add,
 }
-#: What stands before the start of a stream, where a layout reads there.
+#: The value before the start of a stream, where a layout reads there.
 _PADS = {"max": -np.inf, "min": np.inf, "mean": 0.0, "sum": 0.0}
 
 
