@@ -53,8 +53,8 @@ def draw_rows(axes: Any) -> None:
             color = PIXEL if here else ROW if row == 3 and column < 3 else DONE if done else OPEN
             box(axes, column, 4 - row, color)
     axes.text(7.3, 3.5, "finished rows:\ncomputed once a row", fontsize=8, va="center")
-    axes.text(7.3, 1.5, "the row being drawn:\npixel by pixel, with\nrings along the columns", fontsize=8,
-              va="center")  # fmt: skip
+    note = "the row being drawn:\npixel by pixel, with\nrings along the columns"
+    axes.text(7.3, 1.5, note, fontsize=8, va="center")
     for column in (2, 3, 4):
         arrow(axes, (column + 0.5, 2.3), (3.5, 1.9), RING)
     arrow(axes, (2.3, 1.5), (3.1, 1.5), "#8a6d00")
