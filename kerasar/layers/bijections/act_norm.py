@@ -1,4 +1,4 @@
-"""Scale and shift for each channel, set by the first training batch to zero mean, variance 1."""
+"""Scale and shift of each channel, initialized by the first training batch."""
 
 import keras
 import tensorflow as tf
@@ -10,13 +10,13 @@ from kerasar.typing import Shape, Tensor
 
 @keras.saving.register_keras_serializable(package="kerasar")
 class ActNorm(Bijection):
-    """Normalises each channel by the statistics of the first training batch, then by training.
+    """Normalizes each channel by the statistics of the first training batch, then by training.
 
-    z = (x - data_mean) · exp(log_scale - data_log_deviation) + shift. The first batch that is seen
-    with `training=True` sets the two data weights, once; they are not trained, and are saved with
-    the layer. Log scale and shift start at zero and are trained. (Glow keeps both in one pair of
-    weights; kept apart, a batch that is refused for NaN can be taken back.) Channels that are
-    constant in that batch keep their scale.
+    z = (x - data_mean) · exp(log_scale - data_log_deviation) + shift. The first batch with
+    `training=True` sets the two data weights, once, so that its latents have mean 0 and variance 1;
+    these weights are not trained, and are saved with the layer. Log scale and shift start at zero
+    and are trained. (Glow has one pair of weights for both; with two pairs, a batch that is refused
+    for NaN can be undone.) Channels that are constant in that batch keep their scale.
 
     Args:
         **kwargs: `name`, `dtype` and `trainable`, as for `keras.layers.Layer`.
@@ -65,7 +65,7 @@ class ActNorm(Bijection):
     def _initialize(self, x: Tensor) -> None:
         def from_data() -> Tensor:
             mean, variance = batch_statistics(x)
-            # A constant channel, or a batch of one vector, says nothing about the scale.
+            # A constant channel, or a batch of one vector, does not determine the scale.
             known = variance > 1e-12 * (1 + mean**2)
             log_deviation = 0.5 * ops.log(ops.where(known, variance, 1.0))
             self.data_mean.assign(mean)

@@ -1,4 +1,4 @@
-"""Bijections one after the other: what a flow is."""
+"""Bijections one after the other: a flow."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,14 +14,14 @@ from kerasar.typing import Config, Shape, Tensor
 class Chain(Bijection):
     """Applies bijections in turn, data → latent, and adds up their log determinants.
 
-    A condition goes to all of them; those without a network take no notice.
+    A condition is passed to all of them; those without a network ignore it.
 
-    A chain of more than 8 couplings or autoregressive steps turns down their `gain`, unless they
-    have one: the moves of all of them add up, and a deep chain would be blown to infinity by the
-    first steps of an optimizer that suits a shallow one.
+    A chain of more than 8 couplings or autoregressive steps reduces their `gain`, unless they have
+    one: the changes of all of them add up, and the first steps of an optimizer that suits a shallow
+    chain would make a deep one overflow.
 
     Args:
-        bijections: sequence of bijections, at least one; the first one meets the data.
+        bijections: sequence of bijections, at least one; the first one is applied to the data.
         **kwargs: `name`, `dtype` and `trainable`, as for `keras.layers.Layer`. The bijections keep
             their own dtypes.
 
@@ -32,7 +32,7 @@ class Chain(Bijection):
         A pair: that of the last bijection, and `(batch,)`.
 
     Raises:
-        TypeError: if one of them is no `Bijection`.
+        TypeError: if one of them is not a `Bijection`.
         ValueError: if there are none.
     """
 
@@ -41,9 +41,9 @@ class Chain(Bijection):
         self.bijections = check_bijections(self.name, bijections)
         if not self.bijections:
             raise ValueError(f"Layer '{self.name}' needs at least one bijection, but got none.")
-        moving = [step for step in self.steps() if hasattr(step, "gain")]
-        for step in moving:
-            step.choose_gain(len(moving))
+        with_gain = [step for step in self.steps() if hasattr(step, "gain")]
+        for step in with_gain:
+            step.choose_gain(len(with_gain))
 
     @property
     def domain(self) -> tuple[float, float]:  # type: ignore[override]
@@ -103,7 +103,7 @@ def check_bijections(name: str, bijections: Sequence[Bijection]) -> list[Bijecti
     """The bijections as a list.
 
     Raises:
-        TypeError: if one of them is no `Bijection`.
+        TypeError: if they are not a list, or one of them is not a `Bijection`.
     """
     if isinstance(bijections, Bijection) or not isinstance(bijections, (list, tuple)):
         raise TypeError(

@@ -14,15 +14,15 @@ from kerasar.typing import Config, Shape, Tensor
 
 @keras.saving.register_keras_serializable(package="kerasar")
 class Invertible1x1Conv(Bijection):
-    """Multiplies the channels of each pixel by one invertible matrix; vectors too.
+    """Multiplies the channels of each pixel, or the features of a vector, by an invertible matrix.
 
     The matrix is a permutation of L (U + diag(±exp(log_scale))), with L lower and U upper
-    triangular. So the log determinant is a sum, exact in float32 where a general determinant
-    cancels, and the way back two triangular solutions instead of an inversion. It starts as a
-    random rotation. Permutation and signs are not trained.
+    triangular. So the log determinant is a sum, accurate in float32 where a general determinant
+    suffers from cancellation, and the inverse takes two triangular solves instead of an inversion.
+    The matrix is initialized to a random rotation. Permutation and signs are not trained.
 
     Args:
-        seed: int for the rotation; drawn if `None`.
+        seed: int. Seed of the rotation; drawn if `None`.
         **kwargs: `name`, `dtype` and `trainable`, as for `keras.layers.Layer`.
 
     Input shape:
@@ -51,7 +51,7 @@ class Invertible1x1Conv(Bijection):
         self.lower = self._add("lower", np.tril(lower, -1))
         self.upper = self._add("upper", np.triu(upper, 1))
         self.log_scale = self._add("log_scale", np.log(np.abs(diagonal)))
-        # Integers, so that nothing that trains, averages or randomises weights can bend them.
+        # Integers, so that nothing that trains, averages or randomizes weights can change them.
         self.signs = self._add("signs", np.sign(diagonal), trainable=False, dtype="int32")
         self.order = self._add("order", order, trainable=False, dtype="int32")
 
@@ -76,7 +76,7 @@ class Invertible1x1Conv(Bijection):
         return self.add_flow_weight(name, value.shape, initial, **settings)
 
     def _triangles(self) -> tuple[Tensor, Tensor]:
-        # The triangles are cut out here, never in the weights: training moves whole matrices.
+        # The triangles are cut out here, never in the weights: training updates whole matrices.
         ones = np.ones(self.lower.shape)
         below = ops.convert_to_tensor(np.tril(ones, -1), self.flow_dtype)
         above = ops.convert_to_tensor(np.triu(ones, 1), self.flow_dtype)
@@ -90,7 +90,7 @@ class Invertible1x1Conv(Bijection):
 
 
 def _mix(x: Tensor, kernel: Tensor) -> Tensor:
-    """x · kernel at each place, as one matrix product."""
+    """x · kernel at each position, as one matrix product."""
     channels = kernel.shape[0]
     return ops.reshape(ops.matmul(ops.reshape(x, (-1, channels)), kernel), ops.shape(x))
 
