@@ -25,7 +25,7 @@ def every_event(levels, num_variables=None):
 
 def log_probs_of_all(likelihood, parameters):
     """`(events, parameter vectors)`"""
-    events = every_event(likelihood.number_of_levels, likelihood.num_variables)
+    events = every_event(likelihood.levels, likelihood.num_variables)
     x = np.repeat(events[:, None], len(parameters), axis=1)
     repeated = np.repeat(parameters[None], len(events), axis=0)
     return likelihood.log_prob(tf.constant(repeated), x).numpy().astype("float64")
@@ -255,10 +255,13 @@ def test_top_k_is_refused():
         (lambda: DiscretizedLogisticMixture(4, 0), "components must be at least 1, but got 0"),
         (lambda: DiscretizedLogisticMixture(4, 1, 0), "variables must be at least 1, but got 0"),
         (lambda: DiscretizedLogisticMixture(4).num_parameters(5), "levels=4, but the data have.*5"),
-        (lambda: DiscretizedLogisticMixture(4, 2).num_levels(7), "takes 6 numbers.*last axis is 7"),
+        (
+            lambda: DiscretizedLogisticMixture(4, 2).num_levels(7),
+            "takes 6 parameters.*last axis is 7",
+        ),
         (
             lambda: DiscretizedLogisticMixture(4, 1, 3).num_levels(9),
-            "10 numbers.*3 variables.*is 9",
+            "10 parameters.*3 variables.*is 9",
         ),
     ],
 )

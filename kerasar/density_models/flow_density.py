@@ -129,7 +129,7 @@ class FlowDensity(DensityModel):
     def dequantize_midpoint(self, x: Tensor) -> Tensor:
         """The numbers that the bijections get for data, without noise."""
         if self.dequantization is not None:
-            return self.dequantization.centre(x, self.bijection.flow_dtype)
+            return self.dequantization.midpoint(x, self.bijection.flow_dtype)
         return tf.cast(x, self.bijection.flow_dtype)
 
     def compute_latent(
