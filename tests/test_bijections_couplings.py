@@ -239,7 +239,7 @@ def test_convolutions_of_the_built_in_network_are_wide_narrow_wide():
 
 def test_a_base_of_couplings_says_what_is_missing():
     layer = built(Coupling())
-    with pytest.raises(NotImplementedError, match="Coupling must define move"):
+    with pytest.raises(NotImplementedError, match="Coupling must define transform"):
         layer.call(VECTORS)
     with pytest.raises(NotImplementedError, match="Coupling must define inverse_transform"):
         layer.inverse(VECTORS)

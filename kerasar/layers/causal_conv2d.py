@@ -17,7 +17,7 @@ _FIXED = ("strides", "padding", "data_format", "groups")
 class CausalConv2D(keras.layers.Conv2D):
     """A stride-1, channels-last `Conv2D` whose output keeps the input's size.
 
-    A subclass says by `padding_sides` how many zeros go above, below, left and right.
+    A subclass defines `padding_sides`, the numbers of zeros above, below, left and right.
     Weights are those of `Conv2D`: `kernel` `(height, width, in, filters)` and `bias`.
     """
 

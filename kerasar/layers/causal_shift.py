@@ -1,7 +1,7 @@
-"""The shift by one, by which a network stops seeing what it has to predict.
+"""The shift by one, after which a network does not see the value that it has to predict.
 
-Moving everything one step later and filling up with zeros turns any network that sees "up to
-now" into one that sees "before now" (Fleuret, Deep Learning course, lectures 10.1 and 10.2).
+Shifting the data to one step later and padding with zeros turns any network that sees "up to now"
+into one that sees "before now" (Fleuret, Deep Learning course, lectures 10.1 and 10.2).
 """
 
 import keras
@@ -14,11 +14,11 @@ from kerasar.typing import Config, Shape, Tensor
 
 @keras.saving.register_keras_serializable(package="kerasar")
 class CausalShift(keras.layers.Layer):
-    """Moves its input towards later positions along one axis; zeros enter at the front.
+    """Shifts its input towards later positions along one axis, with zeros at the front.
 
     Args:
         axis: int. 1 shifts a sequence by time steps or an image by rows, 2 an image by columns.
-        steps: int. How far to shift.
+        steps: int. Number of positions to shift by.
         **kwargs: `name`, `dtype` and `trainable`, as for `keras.layers.Layer`.
 
     Input shape:
@@ -39,7 +39,7 @@ class CausalShift(keras.layers.Layer):
         super().__init__(**kwargs)
         if axis < 1:
             raise ValueError(
-                f"CausalShift moves along axis 1 (time, rows) or 2 (columns), but got axis={axis}."
+                f"CausalShift shifts axis 1 (time, rows) or 2 (columns), but got axis={axis}."
             )
         if steps < 1:
             raise ValueError(

@@ -1,4 +1,4 @@
-"""From integers to numbers a network likes: levels 0 … L-1 become evenly spaced in [-1, 1]."""
+"""Scaling of integers for a network: levels 0 … L-1 become evenly spaced in [-1, 1]."""
 
 import keras
 from keras import ops
@@ -11,8 +11,8 @@ from kerasar.typing import Config, Tensor
 class ScaleLevels(ElementwiseLayer):
     """Scales integers in `[0, levels)` to [-1, 1], so that zero padding means mid-range.
 
-    It belongs inside the network, before anything is shifted or padded: an exported model then
-    takes raw integers and needs no side code.
+    It belongs inside the network, before any shift or padding: an exported model then takes raw
+    integers.
 
     Args:
         levels: int, at least 2. Number of distinct values.

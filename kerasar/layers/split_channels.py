@@ -13,7 +13,7 @@ class SplitChannels(keras.layers.Layer):
     """Splits the last axis into `(channels, rest)`, at any image size.
 
     Args:
-        channels: int. Channels of the data; 1 for grey images.
+        channels: int. Channels of the data; 1 for gray images.
         **kwargs: `name` and `dtype`, as for `keras.layers.Layer`.
 
     Input shape:
@@ -23,7 +23,8 @@ class SplitChannels(keras.layers.Layer):
         `(…, channels, rest)`.
 
     Raises:
-        ValueError: if `channels` is below 1, or (when built) the last axis is no multiple of it.
+        ValueError: if `channels` is below 1, or (when built) the last axis is not a multiple of
+            it.
     """
 
     def __init__(self, channels: int = 1, **kwargs: object) -> None:

@@ -1,7 +1,6 @@
-"""Real data in their own units on the outside, near 0 and of the size of 1 on the inside.
+"""Standardization of real data inside a network, which then takes them in their own units.
 
-It belongs inside the network, before anything is shifted or padded: an exported model then takes
-data as they are, and a padded zero means the average.
+It belongs before any shift or padding, so that a padded zero means the average.
 """
 
 from collections.abc import Sequence
@@ -16,21 +15,21 @@ from kerasar.typing import Config, Shape, Tensor
 
 @keras.saving.register_keras_serializable(package="kerasar")
 class Standardize(ElementwiseLayer):
-    """Subtracts a mean and divides by a scale, both fixed numbers that are saved in the config.
+    """Subtracts a mean and divides by a scale, both constants that are saved in the config.
 
     Args:
-        mean: the mean of the data, a number, or one for each variable (the last axis).
+        mean: the mean of the data, a scalar, or one for each variable (the last axis).
         scale: their standard deviation, likewise; above 0.
         **kwargs: `name` and `dtype`, as for `keras.layers.Layer`.
 
     Input shape:
-        Any; real numbers. With a list of means or scales, the last axis holds as many variables.
+        Any; real numbers. With a list of means or scales, the last axis has its size.
 
     Output shape:
         The input shape, in the layer's compute dtype.
 
     Raises:
-        TypeError: if `mean` or `scale` is no number and no list of numbers.
+        TypeError: if `mean` or `scale` is not a scalar or a list of scalars.
         ValueError: if one of them is not finite, a scale is not above 0, or (when built) the last
             axis has another size than the lists.
     """
@@ -51,11 +50,11 @@ class Standardize(ElementwiseLayer):
                 raise ValueError(
                     f"Standardize '{self.name}' has a {name} for each of {len(value)} variables, "
                     f"so the last axis must have that size, but got input shape {input_shape}. "
-                    f"Give one {name} for each variable, or a single number."
+                    f"Give one {name} for each variable, or a scalar."
                 )
 
     def call(self, inputs: Tensor) -> Tensor:
-        # Data of more digits keep them until the mean is gone.
+        # float64 data keep their digits until the mean is subtracted.
         dtype = keras.backend.standardize_dtype(inputs.dtype)
         dtype = dtype if dtype == "float64" else "float32"
         mean, scale = ops.cast(self.mean, dtype), ops.cast(self.scale, dtype)

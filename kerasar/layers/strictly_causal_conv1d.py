@@ -1,8 +1,8 @@
-"""The lecture's other way to hide the present: a convolution that leaves out its last tap.
+"""The lecture's other way to hide the present: a causal convolution without its last tap.
 
-A causal convolution sees up to now. Without the tap that lies on the present it sees up to the step
-before, and every layer on top of it may be causal as usual: no shift is needed. Such a convolution
-stands first in a network, and only there.
+A causal convolution sees up to the present step. Without its tap at the present it sees up to the
+step before, and every layer on top of it may be causal as usual: no shift is needed. Such a
+convolution is the first layer of a network, and only that.
 """
 
 import keras
@@ -19,13 +19,14 @@ class StrictlyCausalConv1D(keras.layers.Conv1D):
     """A causal `Conv1D` that does not see the present step.
 
     Output t is a weighted sum of the inputs at t - d, t - 2d, …, t - k·d, for a kernel of size k
-    and a dilation rate d: a causal convolution of size k + 1 that leaves out its last tap. Zeros
-    stand before the first step. With `kernel_size=1` it is a shift by d and a `Dense` layer.
+    and a dilation rate d: a causal convolution of size k + 1 without its last tap. The input is
+    padded with zeros before the first step. With `kernel_size=1` it is a shift by d and a `Dense`
+    layer.
 
     Args:
         filters: int. Number of output channels.
-        kernel_size: int, at least 1. Number of earlier steps that are seen; the tap that is left
-            out is not counted.
+        kernel_size: int, at least 1. Number of earlier steps that are seen, without the omitted
+            tap.
         dilation_rate: int, at least 1. Distance between the steps that are seen, and between the
             nearest of them and the present.
         **kwargs: as for `keras.layers.Conv1D`, without `strides`, `padding`, `data_format` and

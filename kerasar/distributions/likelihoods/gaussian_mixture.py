@@ -79,8 +79,8 @@ class GaussianMixture(Mixture):
         for name, value in (("mean", self.mean), ("scale", self.scale)):
             if isinstance(value, tuple) and len(value) != num_variables:
                 raise ValueError(
-                    f"GaussianMixture takes a scalar as {name}, or one for each of its variables, but "
-                    f"got {len(value)} for num_variables={num_variables}. Pass "
+                    f"GaussianMixture takes a scalar as {name}, or one for each of its variables, "
+                    f"but got {len(value)} for num_variables={num_variables}. Pass "
                     f"num_variables={len(value)} if a step is a vector of that size."
                 )
 

@@ -101,8 +101,8 @@ class Mixture(Likelihood):
             )
             raise ValueError(
                 f"{type(self).__name__} with num_components={self.num_components} takes {wanted} "
-                f"parameters for each {event}, but the network's last axis is {parameters}. End the "
-                f"network with {wanted} units, likelihood.num_parameters()."
+                f"parameters for each {event}, but the network's last axis is {parameters}. End "
+                f"the network with {wanted} units, likelihood.num_parameters()."
             )
         return self.levels
 
