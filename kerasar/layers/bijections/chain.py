@@ -1,6 +1,6 @@
 """Bijections one after the other: a flow."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -58,20 +58,20 @@ class Chain(Bijection):
         super().build(x_shape, condition_shape)
 
     def call(self, x: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        z = self.check_data(x)
-        total = self.constant_log_det(z)
-        for bijection in self.bijections:
-            z, log_det = bijection(z, condition=condition)
-            total += ops.cast(log_det, self.flow_dtype)
-        return self.in_flow_dtype(z, total)
+        return self._in_turn(self.check_data(x), condition, self.bijections)
 
     def inverse(self, z: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        x = self.check_latent(z)
-        total = self.constant_log_det(x)
-        for bijection in reversed(self.bijections):
-            x, log_det = bijection.inverse(x, condition=condition)
+        inverses = [bijection.inverse for bijection in reversed(self.bijections)]
+        return self._in_turn(self.check_latent(z), condition, inverses)
+
+    def _in_turn(
+        self, values: Tensor, condition: Tensor | None, maps: Sequence[Callable[..., Any]]
+    ) -> tuple[Tensor, Tensor]:
+        total = self.constant_log_det(values)
+        for apply in maps:
+            values, log_det = apply(values, condition=condition)
             total += ops.cast(log_det, self.flow_dtype)
-        return self.in_flow_dtype(x, total)
+        return self.in_flow_dtype(values, total)
 
     def forward_shape(self, x_shape: Shape) -> Shape:
         for bijection in self.bijections:

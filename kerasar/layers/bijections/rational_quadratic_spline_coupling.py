@@ -80,7 +80,7 @@ class RationalQuadraticSplineCoupling(Coupling):
         inside, value = self._clipped(values)
         x_knot, width, y_knot, height, left, right = self._bin(value, outputs[0], by_height=False)
         u, secant = _share((value - x_knot) / width), height / width
-        bend = secant + (left + right - 2 * secant) * u * (1 - u)
+        bend = _bend(u, left, right, secant)
         new = y_knot + height * (secant * u**2 + left * u * (1 - u)) / bend
         log_slope = _log_slope(u, left, right, secant, bend)
         return ops.where(inside, new, values), ops.where(inside, log_slope, 0.0)
@@ -96,7 +96,7 @@ class RationalQuadraticSplineCoupling(Coupling):
         # Rounding can push the discriminant, which is positive, below zero.
         root = ops.sqrt(ops.maximum(b**2 - 4 * a * c, 1e-30))
         u = _share(2 * c / (-b - root))
-        bend = secant + (left + right - 2 * secant) * u * (1 - u)
+        bend = _bend(u, left, right, secant)
         log_slope = _log_slope(u, left, right, secant, bend)
         new = x_knot + u * width
         return ops.where(inside, new, values), ops.where(inside, -log_slope, 0.0)
@@ -141,6 +141,11 @@ _SLOPE_1 = math.log(math.expm1(1 - _LEAST))
 def _share(u: Tensor) -> Tensor:
     """The position within a bin, in [0, 1]: rounding can carry it outside, where logs are NaN."""
     return ops.clip(u, 0.0, 1.0)
+
+
+def _bend(u: Tensor, left: Tensor, right: Tensor, secant: Tensor) -> Tensor:
+    """The denominator of the rational function at the fraction `u` of a bin."""
+    return secant + (left + right - 2 * secant) * u * (1 - u)
 
 
 def _log_slope(u: Tensor, left: Tensor, right: Tensor, secant: Tensor, bend: Tensor) -> Tensor:
