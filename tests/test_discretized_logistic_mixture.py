@@ -78,7 +78,7 @@ def test_log_prob_of_values_is_the_papers(levels, components):
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("variables", [2, 3])
+@pytest.mark.parametrize("num_variables", [2, 3])
 def test_log_prob_of_pixels_couples_the_channels_as_the_paper_does(num_variables):
     likelihood = DiscretizedLogisticMixture(8, 4, num_variables)
     assert likelihood.event_rank == 1
