@@ -54,17 +54,17 @@ def layer_receptive_fields(
             text = "unknown: so is a layer before it"
         else:
             offsets = analysis.dependences[node.outputs[0]].offsets
-            field, text = field_of(offsets), describe(offsets)
+            field, text = field_of(offsets, analysis.sizes), describe(offsets, analysis.sizes)
         sights.append(LayerReceptiveField(node.name, kind, field, text))
     return sights
 
 
-def describe(offsets: Offsets) -> str:
+def describe(offsets: Offsets, sizes: tuple[int | None, ...]) -> str:
     """A set of offsets in words."""
-    members = offsets.members()
+    members = offsets.members(sizes)
     if not members:
         return "nothing"
-    if offsets.window.position_rank == 1:
+    if offsets.rank == 1:
         first, last = min(members)[0], max(members)[0]
         if offsets.unbounded:
             return f"everything up to {_step(last)}"

@@ -7,7 +7,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerasar.causality.analysis import Analysis, Dependence, analyze
+from kerasar.causality.analysis import Analysis, analyze
+from kerasar.causality.dependence import Dependence
 from kerasar.causality.explain import BEFORE, FUTURE, PRESENT, explain_leak
 from kerasar.causality.graph import Edge
 from kerasar.causality.offsets import Offsets
@@ -82,7 +83,7 @@ def _leaks(output: Dependence, edge: Edge, position_rank: int, analysis: Analysi
 def _latest(seen: Dependence) -> int:
     if seen.offsets.strictly_before():
         return BEFORE
-    return PRESENT if seen.offsets.latest() == (0,) * seen.offsets.window.position_rank else FUTURE
+    return PRESENT if seen.offsets.latest() == (0,) * seen.offsets.rank else FUTURE
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,14 +128,14 @@ def receptive_field(network: keras.Model, event_rank: int | None = None) -> Rece
         )
     if analysis.output is None:
         return ReceptiveField(frozenset(), 0, frozenset())
-    return field_of(analysis.output.offsets)
+    return field_of(analysis.output.offsets, analysis.sizes)
 
 
-def field_of(offsets: Offsets) -> ReceptiveField:
-    """The reach and the blind spot of a set of offsets."""
-    members = offsets.members()
-    here = (0,) * offsets.window.position_rank
-    if offsets.window.position_rank == 1:
+def field_of(offsets: Offsets, sizes: tuple[int | None, ...]) -> ReceptiveField:
+    """The reach and the blind spot of a set of offsets, in data of that size."""
+    members = offsets.members(sizes)
+    here = (0,) * offsets.rank
+    if offsets.rank == 1:
         reach = max([0, *(-lag for (lag,) in members)])
         earlier: set[Offset] = {(-lag,) for lag in range(1, reach + 1)}
         return ReceptiveField(

@@ -7,12 +7,13 @@ now" into one that sees "before now" (Fleuret, Deep Learning course, lectures 10
 import keras
 from keras import ops
 
-from kerasar.layers.protocol import Taps
+from kerasar.layers.protocol import Taps, declares_what_it_sees
 from kerasar.layers.same_dtype import same_dtype_spec
 from kerasar.typing import Config, Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="kerasar")
+@declares_what_it_sees
 class CausalShift(keras.layers.Layer):
     """Moves its input towards later positions along one axis; zeros enter at the front.
 
@@ -34,6 +35,9 @@ class CausalShift(keras.layers.Layer):
         Van den Oord et al. Conditional Image Generation with PixelCNN Decoders. 2016, section 2.2.
         https://arxiv.org/abs/1606.05328
     """
+
+    #: Channels do not mix: the engine asks where colors are drawn in turn.
+    keeps_channels = True
 
     def __init__(self, axis: int = 1, steps: int = 1, **kwargs: object) -> None:
         super().__init__(**kwargs)

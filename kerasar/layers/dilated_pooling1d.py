@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from kerasar.layers.protocol import Taps
+from kerasar.layers.protocol import Taps, declares_what_it_sees
 from kerasar.typing import Config, Shape, Tensor
 
 _TYPES = ("avg", "max")
@@ -21,6 +21,7 @@ _PADDINGS = ("causal", "valid", "same")
 
 
 @keras.saving.register_keras_serializable(package="kerasar")
+@declares_what_it_sees
 class DilatedPooling1D(keras.layers.Layer):
     """Average or maximum of every `dilation_rate`-th of the last steps, for each time step.
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from kerasar.layers.causal_conv2d import CausalConv2D
 from kerasar.layers.linear_taps import linear_taps
-from kerasar.layers.protocol import Taps
+from kerasar.layers.protocol import Taps, declares_what_it_sees
 from kerasar.typing import Config, Shape, Tensor
 
 #: What a mask lets a colour of the own pixel see: earlier colours, or the same one too.
@@ -19,6 +19,7 @@ _MASKS = ("A", "B")
 
 
 @keras.saving.register_keras_serializable(package="kerasar")
+@declares_what_it_sees
 class MaskedConv2D(CausalConv2D):
     """Convolves over the pixels before the present one, and what the mask allows of that itself.
 

@@ -3,11 +3,12 @@
 import keras
 from keras import ops
 
-from kerasar.layers.protocol import POINTWISE, Pointwise
+from kerasar.layers.protocol import POINTWISE, Pointwise, declares_what_it_sees
 from kerasar.typing import Config, Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="kerasar")
+@declares_what_it_sees
 class ScaleLevels(keras.layers.Layer):
     """Scales integers in `[0, levels)` to [-1, 1], so that zero padding means mid-range.
 
@@ -27,6 +28,9 @@ class ScaleLevels(keras.layers.Layer):
     Raises:
         ValueError: if `levels` is below 2.
     """
+
+    #: Channels do not mix: the engine asks where colors are drawn in turn.
+    keeps_channels = True
 
     def __init__(self, levels: int, **kwargs: object) -> None:
         # Else floats are rounded to the compute dtype before `call`: bfloat16 has no 257.

@@ -9,12 +9,13 @@ from collections.abc import Sequence
 import keras
 from keras import ops
 
-from kerasar.layers.protocol import POINTWISE, Pointwise
+from kerasar.layers.protocol import POINTWISE, Pointwise, declares_what_it_sees
 from kerasar.layers.units import check_units
 from kerasar.typing import Config, Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="kerasar")
+@declares_what_it_sees
 class Standardize(keras.layers.Layer):
     """Subtracts a mean and divides by a scale, both fixed numbers that are saved in the config.
 

@@ -31,8 +31,8 @@ class ExternalInputs(Protocol):
     def position(self, index: Tensor) -> tuple[Tensor, ...]:
         """The indices on all position axes, given the index on this one."""
 
-    def value(self, edge: Edge, index: Tensor) -> Tensor:
-        """The value of a tensor that is not on the axis."""
+    def value(self, step: Step, edge: Edge, index: Tensor) -> Tensor:
+        """The value of an input of a step that is not on the axis."""
 
     def weighted_sum(self, step: Step, index: Tensor) -> Tensor | None:
         """The weighted sum of a linear map's other taps; None if there are none."""
@@ -219,7 +219,7 @@ class _RunningStep:
     def _run_node(self, step: Step, found: list[Tensor], index: Tensor) -> tuple[Tensor, ...]:
         own = iter(found)
         inputs = {
-            edge: next(own) if edge in self.program.made else self.external.value(edge, index)
+            edge: next(own) if edge in self.program.made else self.external.value(step, edge, index)
             for edge in step.node.inputs
         }
         return step.node.run(inputs)

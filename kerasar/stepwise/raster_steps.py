@@ -310,7 +310,7 @@ class _PixelInputs:
     def position(self, index: Tensor) -> tuple[Tensor, Tensor]:
         return self.row.y, index
 
-    def value(self, edge: Edge, index: Tensor) -> Tensor:
+    def value(self, step: Step, edge: Edge, index: Tensor) -> Tensor:
         value = self.row.inputs[edge]
         is_constant = len(edge.shape) <= 2 or edge.shape[2] == 1
         return value if is_constant else _column(value, index)

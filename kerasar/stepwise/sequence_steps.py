@@ -83,8 +83,11 @@ class _Conditions:
     def position(self, index: Tensor) -> tuple[Tensor, ...]:
         return (index,)
 
-    def value(self, edge: Edge, index: Tensor) -> Tensor:
-        return slice_at(self.known[edge], edge, 1, index)
+    def value(self, step: Step, edge: Edge, index: Tensor) -> Tensor:
+        # A condition of lower rank has no positions: a vector for the whole sequence.
+        rank = max(len(part.shape) for part in step.node.inputs)
+        value = self.known[edge]
+        return slice_at(value, edge, 1, index) if len(edge.shape) == rank else value
 
     def weighted_sum(self, step: Step, index: Tensor) -> None:
         return None
