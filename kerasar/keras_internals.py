@@ -42,7 +42,7 @@ def paired_inputs(functional: Any, arguments: Any) -> list[Any] | None:
     """
     given = list(arguments.args) or [arguments.kwargs.get("inputs")]
     extra = [name for name in arguments.kwargs if name not in ("inputs", "training", "mask")]
-    settings = [arguments.kwargs.get(name) for name in ("training", "mask")]
+    settings = keras.tree.flatten([arguments.kwargs.get(name) for name in ("training", "mask")])
     if len(given) != 1 or extra or any(value is not None for value in settings):
         return None
     inputs, struct = given[0], functional._inputs_struct
@@ -99,3 +99,13 @@ def dynamic_update_slice(tensor: Tensor, update: Tensor, start: Tensor) -> Tenso
     from tensorflow.compiler.tf2xla.python import xla
 
     return xla.dynamic_update_slice(tensor, update, start)
+
+
+def trainable_by_design(operations: Any) -> list[Any]:
+    """The variables that layers made to be trained, frozen or not."""
+    found = {}
+    for operation in operations:
+        if isinstance(operation, keras.layers.Layer):
+            for layer in nested_layers(operation):
+                found.update({id(variable): variable for variable in layer._trainable_variables})
+    return list(found.values())

@@ -16,16 +16,21 @@ from kerasar.causality.probe import probe_causal
 from kerasar.layers.protocol import Offset
 
 
-def check_causal(network: keras.Model, event_rank: int | None = None) -> None:
+def check_causal(
+    network: keras.Model, event_rank: int | None = None, *, allow_training_leak: bool = False
+) -> None:
     """Proves that a network is strictly causal: each output sees earlier positions only.
 
     The proof follows from the structure and so holds for all weights. Where a layer is unknown
     (it declares nothing, see `kerasar.layers.protocol`), the network is probed numerically
-    instead, with a warning.
+    instead, with a warning. Training is part of the proof: a layer that sees more in training than
+    in inference, such as `BatchNormalization`, lets the network learn from what it must not see.
 
     Args:
         network: functional Keras model; its input named `x` (else its first) is examined.
         event_rank: number of trailing axes of x that are drawn at once; guessed if None.
+        allow_training_leak: bool. Warns of layers that see more in training, instead of refusing
+            them.
 
     Returns:
         None, if the network is strictly causal in time (sequences) or in raster-scan order with
@@ -34,26 +39,35 @@ def check_causal(network: keras.Model, event_rank: int | None = None) -> None:
     Raises:
         ValueError: if it is not, naming the layer that leaks; or if it has no graph.
     """
-    prove(analyze(network, event_rank))
+    prove(analyze(network, event_rank), allow_training_leak=allow_training_leak)
 
 
-def prove(analysis: Analysis) -> None:
-    """`check_causal` for a network that is analyzed already."""
+def prove(
+    analysis: Analysis, num_levels: int | None = None, allow_training_leak: bool = False
+) -> None:
+    """`check_causal` for a network that is analyzed already.
+
+    Args:
+        analysis: of the network.
+        num_levels: number of values of discrete data, for probes.
+        allow_training_leak: as for `check_causal`.
+    """
     graph = analysis.graph
     for node, reason in analysis.mixing:
         raise ValueError(
             f"Network '{graph.name}' cannot be shown to be causal: layer '{node.name}' "
             f"({type(node.operation).__name__}) mixes positions: {reason}."
         )
+    _check_training(analysis, allow_training_leak)
     if analysis.unknown:
         layer = analysis.unknown[0]
+        tried = probe_causal(graph, num_levels)
         warnings.warn(
             f"Layer '{layer.name}' ({type(layer.operation).__name__}) does not declare what it "
-            "sees, so the causality of the network was probed numerically and not proven. "
-            "See kerasar.layers.protocol for how a layer declares it.",
+            "sees, so the causality of the network was probed numerically and not proven: "
+            f"{tried}. See kerasar.layers.protocol for how a layer declares it.",
             stacklevel=3,
         )
-        probe_causal(graph.network, graph.event_rank)
         return
     output = analysis.output
     if output is None:
@@ -63,6 +77,23 @@ def prove(analysis: Analysis) -> None:
     if _leaks(output, graph.output, graph.position_rank, analysis):
         latest = {edge: _latest(seen) for edge, seen in analysis.dependences.items()}
         raise ValueError(explain_leak(graph.name, graph.nodes, latest))
+
+
+def _check_training(analysis: Analysis, allowed: bool) -> None:
+    """Refuses layers that see more in training than in inference, or warns of them."""
+    for node in analysis.declarations:
+        layer = node.operation
+        if type(layer) is keras.layers.BatchNormalization and layer.trainable:
+            message = (
+                f"Layer '{node.name}' (BatchNormalization) of network '{analysis.graph.name}' "
+                "normalizes by statistics of the whole batch in training, later positions "
+                "included: the network would learn from what it is to predict, and its loss would "
+                "be too low. Use keras.layers.LayerNormalization or RMSNormalization, or freeze "
+                "the layer (trainable=False)."
+            )
+            if not allowed:
+                raise ValueError(f"{message} allow_training_leak=True takes it all the same.")
+            warnings.warn(message, stacklevel=4)
 
 
 def _leaks(output: Dependence, edge: Edge, position_rank: int, analysis: Analysis) -> bool:
