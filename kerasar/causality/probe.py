@@ -211,20 +211,22 @@ class _Prober:
             for change, after in zip(part, flat[1:], strict=True):
                 if _differ(before, after)[: change[0] + 1].any():
                     found.append(change)
-        return found[:_CONFIRMED]
+        return found[:: len(found) // _CONFIRMED + 1]
 
     def _confirm(self, probe: Probe, changes: list[tuple[int, np.ndarray]], training: bool) -> None:
         if not changes:
             return
         with self.weights.scope():
             before = self.run(probe.base, training)
+        latest: dict[Edge, int] = {}
         for start, data in changes:
             with self.weights.scope():
                 after = self.run({**probe.base, self.graph.x: data[None]}, training)
-            latest = self._latest(before, after, start, probe.events)
-            if latest.get(self.graph.output, BEFORE) != BEFORE:
-                message = explain_leak(self.graph.name, self.graph.nodes, latest)
-                raise ValueError(f"{message} (It does so in training.)" if training else message)
+            for edge, when in self._latest(before, after, start, probe.events).items():
+                latest[edge] = max(when, latest.get(edge, when))
+        if latest.get(self.graph.output, BEFORE) != BEFORE:
+            message = explain_leak(self.graph.name, self.graph.nodes, latest)
+            raise ValueError(f"{message} (It does so in training.)" if training else message)
 
     def _latest(
         self, before: dict[Edge, Tensor], after: dict[Edge, Tensor], start: int, events: int
