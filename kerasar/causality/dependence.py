@@ -41,18 +41,23 @@ class Passage(NamedTuple):
     def dependence(self, seen: Dependence) -> Dependence:
         """What the output sees through this input."""
         here = (0,) * self.position_rank
-        reads = self._reads()
-        offsets = seen.offsets if reads is None else seen.offsets + reads
-        if spreads(self.source, self.made, self.position_rank):
-            offsets += self._spread()
-            reads = self._spread()
-        offsets = offsets.clipped(self._bounds())
+        reads = self._spread() if self._spreads() else self._reads()
+        offsets = self.offsets(seen).clipped(self._bounds())
         if not offsets.has(here):
             return Dependence(offsets)
         channels = self._channels(seen, reads)
         if not channels.any():
             return Dependence(offsets.without(here))  # masked away
         return Dependence(offsets, channels)
+
+    def offsets(self, seen: Dependence) -> Offsets:
+        """The offsets that are seen, whether data have them or not."""
+        reads = self._reads()
+        offsets = seen.offsets if reads is None else seen.offsets + reads
+        return offsets + self._spread() if self._spreads() else offsets
+
+    def _spreads(self) -> bool:
+        return spreads(self.source, self.made, self.position_rank)
 
     def _reads(self) -> Offsets | None:
         """Where the input is read, relative to the output; None: at the same position."""

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from kerasar.causality.analysis import Analysis, analyze
+from kerasar.causality.certificate import certify
 from kerasar.causality.dependence import Dependence
 from kerasar.causality.explain import BEFORE, FUTURE, PRESENT, explain_leak
 from kerasar.causality.graph import Edge
@@ -59,6 +60,9 @@ def prove(
             f"({type(node.operation).__name__}) mixes positions: {reason}."
         )
     _check_training(analysis, allow_training_leak)
+    for node, declared in analysis.declarations.items():
+        if declared is not None:
+            certify(node, declared, graph.position_rank)
     if analysis.unknown:
         layer = analysis.unknown[0]
         tried = probe_causal(graph, num_levels)
