@@ -268,7 +268,7 @@ def test_bad_integers_are_refused(x, message):
 
 def test_a_missing_or_wrong_condition_is_refused():
     model = plane(condition_shape=(3,))
-    with pytest.raises(ValueError, match=r"needs a condition of shape \(3,\)"):
+    with pytest.raises(ValueError, match=r"needs the condition of shape \(3,\)"):
         model.log_prob(POINTS)
     with pytest.raises(ValueError, match="one row for each of the 40 examples, but has 39"):
         model.log_prob(POINTS, LABELS[1:])

@@ -28,7 +28,7 @@ FLOORS = [
     {"stepwise", "convolutionalize"},
     {"causality", "distributions"},
     {"layers", "data", "pictures"},
-    {"checks", "noise", "statistics", "keras_internals"},
+    {"checks", "function_cache", "noise", "statistics", "keras_internals"},
     {"typing"},
 ]
 #: Private names of Keras and TensorFlow, which only `keras_internals.py` may know.

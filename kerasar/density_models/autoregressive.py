@@ -9,7 +9,7 @@ from kerasar.causality import check_causal
 from kerasar.checks import check_count, check_data, check_given, check_seed
 from kerasar.density_models.autoregressive_density import AutoregressiveDensity
 from kerasar.distributions.likelihoods import Likelihood
-from kerasar.sampling.generate import Graphs, check_method, check_options, generate
+from kerasar.sampling.generate import check_method, check_options, generate
 from kerasar.serving.export import export_autoregressive
 from kerasar.training.short_convolutions import ShortConvForward
 from kerasar.typing import Shape, Tensor
@@ -49,7 +49,6 @@ class AutoregressiveModel(AutoregressiveDensity):
     ) -> None:
         super().__init__(network, likelihood, **kwargs)
         check_causal(network, self.likelihood.event_rank)
-        self.sampling_graphs: Any = Graphs()
         whole = ShortConvForward(network, self.likelihood.event_rank)
         self._whole = whole if whole.products else None
 
@@ -109,7 +108,7 @@ class AutoregressiveModel(AutoregressiveDensity):
         options = check_options(self, temperature, top_k, top_p)
         seed, method = check_seed(seed), check_method(self, method)
         shape = self._sampled_shape(length, image_shape)
-        condition = self.check_condition(condition, num_samples, shape)
+        condition = self.conditions.check(condition, num_samples, shape)
         values = np.zeros((num_samples, *shape), "int32" if self.discrete else "float32")
         known = np.zeros(values.shape, bool)
         if prompt is not None:
@@ -173,7 +172,7 @@ class AutoregressiveModel(AutoregressiveDensity):
         seed, method = check_seed(seed), check_method(self, method)
         values, known = check_given(x, known, self.data_shape, self.data_levels, "x")
         values = values.astype("int32" if self.discrete else "float32")
-        condition = self.check_condition(condition, len(values), values.shape[1:])
+        condition = self.conditions.check(condition, len(values), values.shape[1:])
         drawn = generate(
             self,
             values,

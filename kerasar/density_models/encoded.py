@@ -1,7 +1,6 @@
 """What autoencoders share: an encoder, and an autoregressive model of data given a latent."""
 
 import os
-from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -11,7 +10,6 @@ import tensorflow as tf
 from kerasar.checks import check_count, check_data, check_numbers, check_shape
 from kerasar.density_models.autoregressive import AutoregressiveModel
 from kerasar.keras_internals import functional_graph
-from kerasar.sampling.generate import Graphs
 from kerasar.serving.export_encoded import export_encoded
 from kerasar.training.batches import Batch, unpack
 from kerasar.training.density_model import DensityModel
@@ -51,17 +49,16 @@ class EncodedModel(DensityModel):
         self.encoder, self.decoder = encoder, decoder
         #: Shape of one example, and how many values its numbers can take (None for real ones).
         self.data_shape, self.data_levels = decoder.data_shape, decoder.data_levels
-        if len(decoder.condition_shapes) != 1:
+        if len(decoder.conditions.shapes) != 1:
             raise ValueError(
                 "The decoder must have one condition, the latent, but has "
-                f"{sorted(decoder.condition_shapes) or 'none'}."
+                f"{sorted(decoder.conditions.shapes) or 'none'}."
             )
-        ((self._latent_name, shape),) = decoder.condition_shapes.items()
+        ((self._latent_name, shape),) = decoder.conditions.shapes.items()
         #: Shape of one latent.
         self.latent_shape = tuple(size or 0 for size in shape)  # none is open: see below
         self._check_fit(shape)
         self.built = True
-        self._graphs = Graphs()
 
     def _check_fit(self, latent_shape: Shape) -> None:
         if None in latent_shape or None in self.data_shape:
@@ -123,15 +120,9 @@ class EncodedModel(DensityModel):
         """
         check_count(batch_size, "batch_size")
         x = self.check_batch(unpack(x)).x
-        graph = self._graph("encode", self.compute_latent)
+        graph = self.function_cache.traced("encode", self.compute_latent)
         parts = [graph(tf.constant(x[i : i + batch_size])) for i in range(0, len(x), batch_size)]
         return np.concatenate([part.numpy() for part in parts])
-
-    def _graph(self, name: str, function: Callable[..., Any]) -> Any:
-        """`function` traced, once for each name."""
-        if name not in self._graphs:
-            self._graphs[name] = tf.function(function, reduce_retracing=True, autograph=False)
-        return self._graphs[name]
 
     def decode(self, latent: Any, seed: int = 0, **options: Any) -> np.ndarray:
         """Draws one example given each latent.

@@ -75,7 +75,6 @@ class FlowModel(FlowDensity):
         **kwargs: Any,
     ) -> None:
         super().__init__(bijections, event_shape, base, dequantize, condition_shape, **kwargs)
-        self._graphs = _Graphs()
 
     def uniforms(self, seed: Any, examples: Tensor, draw: Any, size: int) -> Tensor:
         return uniforms(tf.convert_to_tensor(seed), examples, tf.convert_to_tensor(draw), size)
@@ -112,7 +111,7 @@ class FlowModel(FlowDensity):
                 f"got num_samples={num_samples}. Leave num_samples out."
             )
         batch = self._checked(x, condition)
-        graph = self._graph("log_prob", self._log_prob_graph)
+        graph = self.function_cache.traced("log_prob", self._log_prob_of_draw)
         found = []
         for rows in self._slices(len(batch.x), batch_size):
             part = _rows(batch, rows)
@@ -169,7 +168,7 @@ class FlowModel(FlowDensity):
         if chunk_size is not None:
             check_count(chunk_size, "chunk_size")
         condition = self.check_condition(condition, num_samples)
-        sampler = self._graph("sampler", lambda: FlowSampler(self))
+        sampler = self.function_cache.get(FlowSampler, lambda: FlowSampler(self))
         drawn = sampler.run(
             num_samples, seed, temperature, condition, chunk_size, jit_compile, verbose
         )
@@ -192,14 +191,7 @@ class FlowModel(FlowDensity):
             `(batch, dim)`, or with `per_scale` a list of `(batch, size)`, the finest scale first.
         """
         batch = self._checked(x, condition)
-        graph = self._graph(
-            "latent",
-            lambda: _plain(
-                lambda part: self.compute_latent(self.dequantize_midpoint(part.x), part.condition)[
-                    0
-                ]
-            ),
-        )
+        graph = self.function_cache.traced("latent", self._compute_latent)
         found = [graph(_rows(batch, rows)) for rows in self._slices(len(batch.x), batch_size)]
         z = np.concatenate([part.numpy() for part in found])
         self._refuse_nan(z, "latent", batch)
@@ -223,9 +215,7 @@ class FlowModel(FlowDensity):
         """
         z = self._joined(z)
         condition = self.check_condition(condition, len(z))
-        graph = self._graph(
-            "from_latent", lambda: _plain(lambda part: data_of(self, part.x, part.condition))
-        )
+        graph = self.function_cache.traced("from_latent", self._compute_data)
         batch = Batch(z, condition)
         data = np.concatenate(
             [graph(_rows(batch, rows)).numpy() for rows in self._slices(len(z), batch_size)]
@@ -339,26 +329,17 @@ class FlowModel(FlowDensity):
         check_count(batch_size, "batch_size")
         return [slice(start, start + batch_size) for start in range(0, count, batch_size)]
 
-    def _log_prob_graph(self) -> Any:
-        def log_prob(part: Batch, seed: Tensor, examples: Tensor, draw: Tensor) -> Tensor:
-            noise = None if self.exact else self.uniforms(seed, examples, draw, self.dim)
-            return self.log_prob_of(part, noise)
+    def _log_prob_of_draw(
+        self, part: Batch, seed: Tensor, examples: Tensor, draw: Tensor
+    ) -> Tensor:
+        noise = None if self.exact else self.uniforms(seed, examples, draw, self.dim)
+        return self.compute_log_prob(part, noise)
 
-        return _plain(log_prob)
+    def _compute_latent(self, part: Batch) -> Tensor:
+        return self.compute_latent(self.dequantize_midpoint(part.x), part.condition)[0]
 
-    def _graph(self, name: str, make: Any) -> Any:
-        if name not in self._graphs:
-            self._graphs[name] = make()
-        return self._graphs[name]
-
-
-class _Graphs(dict[str, Any]):
-    """A cache that Keras neither tracks nor saves."""
-
-
-def _plain(function: Any) -> Any:
-    """A graph for batches of any size, traced when first called."""
-    return tf.function(function, reduce_retracing=True, autograph=False)
+    def _compute_data(self, part: Batch) -> Tensor:
+        return data_of(self, part.x, part.condition)
 
 
 def _first_nan(found: np.ndarray) -> int | None:

@@ -17,7 +17,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasar.checks import check_count, check_data, check_numbers, check_shape
+from kerasar.checks import check_count, check_data, check_shape
+from kerasar.density_models.conditions import Condition, Conditions
 from kerasar.distributions.base_distributions import BaseDistribution, StandardNormal
 from kerasar.distributions.dequantization import Dequantization
 from kerasar.keras_internals import nested_layers
@@ -25,7 +26,7 @@ from kerasar.layers.bijections.base import Bijection
 from kerasar.layers.bijections.chain import Chain
 from kerasar.training.averaged_weights import AveragedWeights
 from kerasar.training.batches import Batch, unpack
-from kerasar.training.density_model import DensityModel, finite_condition
+from kerasar.training.density_model import DensityModel
 from kerasar.training.finite_guard import first_non_finite
 from kerasar.typing import Config, Shape, Tensor
 
@@ -82,6 +83,7 @@ class FlowDensity(DensityModel):
         self.data_levels = None if self.dequantization is None else self.dequantization.levels
         self.training_noise = keras.random.SeedGenerator()
         self._build_parts()
+        self.conditions = self._find_conditions()
         self.built = True
 
     def _as_dequantization(self, dequantize: Any) -> Dequantization | None:
@@ -103,6 +105,11 @@ class FlowDensity(DensityModel):
         self.latent_shape: Shape = tuple(self.bijection.forward_shape(batch)[1:])
         if self.dequantization is not None and not self.dequantization.built:
             self.dequantization.build(batch)
+
+    def _find_conditions(self) -> Conditions:
+        shape, dtype = self.condition_shape, self.bijection.flow_dtype
+        found = [] if shape is None else [Condition("condition", shape, dtype)]
+        return Conditions(found, self.name, "build the model with condition_shape=…")
 
     @property
     def dim(self) -> int:
@@ -140,7 +147,7 @@ class FlowDensity(DensityModel):
         z, log_det = self.bijection(y, training=training, **given)
         return tf.reshape(z, (-1, self.dim)), log_det
 
-    def log_prob_of(
+    def compute_log_prob(
         self, batch: Batch, uniforms: Tensor | None = None, training: bool | None = None
     ) -> Tensor:
         """`log_prob` on tensors, `(batch,)`; integers need `uniforms`, `(batch, dim)`."""
@@ -168,7 +175,7 @@ class FlowDensity(DensityModel):
                 uniforms = tf.maximum(uniforms, 2.0**-24)  # it may be 0
             else:
                 uniforms = self.uniforms(0, self.example_indices(batch), 0, self.dim)
-        return -self.log_prob_of(batch, uniforms, training)
+        return -self.compute_log_prob(batch, uniforms, training)
 
     def num_dims(self, batch: Batch) -> Tensor:
         return tf.fill(tf.shape(batch.x)[:1], self.dim)
@@ -185,37 +192,18 @@ class FlowDensity(DensityModel):
         return Batch(x, self.check_condition(batch.condition, len(x)))
 
     def check_static_shape(self, batch: Batch, name: str = "x") -> None:
-        check_shape(tuple(batch.x.shape), self.data_shape, name)
-        if self.condition_shape is None or batch.condition is None:
-            self.check_condition(batch.condition, int(batch.x.shape[0]))
-        else:
-            check_shape(tuple(batch.condition.shape), self.condition_shape, "condition")
+        shape = tuple(batch.x.shape)
+        check_shape(shape, self.data_shape, name)
+        self.conditions.check_static_shape(batch.condition, shape[0], shape[1:])
 
     def check_condition(self, condition: Any, examples: int) -> np.ndarray | None:
-        """The condition as an array with one row for each example.
+        """The condition as an array with one row for each example; None without condition.
 
         Raises:
             ValueError: if it is missing, superfluous, or of another shape.
         """
-        if self.condition_shape is None:
-            if condition is not None:
-                raise ValueError(
-                    f"Model '{self.name}' has no condition, but got one. Leave condition out, or "
-                    "build the model with condition_shape=…."
-                )
-            return None
-        if condition is None:
-            raise ValueError(
-                f"Model '{self.name}' needs a condition of shape {self.condition_shape}. Pass "
-                'condition=…, or train on {"x": x, "condition": …}.'
-            )
-        array = check_numbers(condition, self.condition_shape, "condition")
-        if len(array) != examples:
-            raise ValueError(
-                f"condition must have one row for each of the {examples} examples, but has "
-                f"{len(array)}."
-            )
-        return array.astype(self.bijection.flow_dtype)
+        checked = self.conditions.check(condition, examples)
+        return None if checked is None else checked["condition"]
 
     def domain_assertions(self, x: Tensor) -> list[Any]:
         """Graph assertions that fail where real numbers lie outside of the domain."""
@@ -227,10 +215,8 @@ class FlowDensity(DensityModel):
         return [tf.debugging.Assert(inside, [words, tf.reduce_min(x), tf.reduce_max(x)])]
 
     def batch_assertions(self, batch: Batch) -> list[Any]:
-        found = self.domain_assertions(batch.x)
-        if batch.condition is not None:
-            found.append(finite_condition(batch.condition))
-        return found
+        condition = self.conditions.assertions(batch.condition, tf.shape(batch.x)[1:])
+        return self.domain_assertions(batch.x) + condition
 
     def _check_domain(self, x: np.ndarray, name: str) -> None:
         low, high = self.domain

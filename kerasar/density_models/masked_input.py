@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from kerasar.checks import check_count, check_given, check_seed
 from kerasar.density_models.masked_input_density import MaskedInputDensity, check_order
-from kerasar.sampling.generate import Graphs, check_options, generate
+from kerasar.sampling.generate import check_options, generate
 from kerasar.sampling.order_samplers import FixedOrder, LowestEntropyFirst
 from kerasar.serving.masked_input import export_masked_input
 
@@ -64,7 +64,6 @@ class MaskedInputModel(MaskedInputDensity):
         self, network: keras.Model, order: str | Sequence[int] = "raster", **kwargs: Any
     ) -> None:
         super().__init__(network, order, **kwargs)
-        self.sampling_graphs: Any = Graphs()
 
     def sample(
         self,
@@ -101,7 +100,7 @@ class MaskedInputModel(MaskedInputDensity):
             ValueError, TypeError: for arguments out of range, before any work is done.
         """
         check_count(num_samples, "num_samples")
-        values = np.zeros((num_samples, *self.sizes), "int32")
+        values = np.zeros((num_samples, *self.data_shape), "int32")
         options = (temperature, top_k, top_p)
         known = np.zeros(values.shape, bool)
         drawn = self._complete(
@@ -180,22 +179,22 @@ class MaskedInputModel(MaskedInputDensity):
             ValueError, TypeError: for arguments that do not fit.
         """
         values, known = check_given(x, known, self.data_shape, self.data_levels, "x")
-        place = self._check_position(position)
-        condition = self.check_condition(condition, len(values))
+        index = self._check_position(position)
+        condition = self.conditions.check(condition, len(values))
         values, known = values.reshape(len(values), -1), known.reshape(len(values), -1).copy()
-        known[:, place] = False
+        known[:, index] = False
         if self.order != "random":
-            turns = np.argsort(self.visits())
-            before = turns < turns[place]
+            rank_of = np.argsort(self.chain_order())
+            before = rank_of < rank_of[index]
             if not known[:, before].all():
                 example, missing = np.argwhere(before & ~known)[0]
                 raise ValueError(
-                    f"With a fixed order the value at place {place} is predicted from all those "
-                    f"before it, but known is False at place {missing} of example {example}. "
+                    f"With a fixed order the value at index {index} is predicted from all those "
+                    f"before it, but known is False at index {missing} of example {example}. "
                     "Train with order='random' to condition on any values."
                 )
             known &= before
-        positions = tf.fill([len(values)], place)
+        positions = tf.fill([len(values)], index)
         logits = self.compute_conditional(
             tf.constant(values), tf.constant(known), positions, condition, training=False
         )
@@ -223,28 +222,30 @@ class MaskedInputModel(MaskedInputDensity):
             ValueError, TypeError: if `order` is no order, or not one of these.
         """
         is_random = self.order == "random"
+        own = None if is_random else tuple(self.chain_order().tolist())
         if order is None or (isinstance(order, str) and order == "adaptive"):
-            if is_random:
+            if own is None:
                 return LowestEntropyFirst()
             if order is None:
-                return FixedOrder(tuple(self.visits().tolist()), use_all=False)
+                return FixedOrder(own, use_all=False)
             raise ValueError(
                 "order='adaptive' needs a network that predicts any value from any others, but "
                 "this model was trained in a fixed order. Build it with order='random'."
             )
-        visits = check_order(order, self.places)
-        if visits == "random":
+        chosen = check_order(order, self.num_values)
+        if chosen == "random":
             raise ValueError(
                 "order='random' is for training. Sample with order='adaptive', 'raster' or a "
                 "permutation, for example numpy.random.permutation."
             )
-        visits = tuple(range(self.places)) if visits == "raster" else visits
-        if not is_random and visits != tuple(self.visits().tolist()):
+        if isinstance(chosen, str):
+            chosen = tuple(range(self.num_values))
+        if own not in (None, chosen):
             raise ValueError(
                 "This model was trained in a fixed order and knows no other, but got another "
                 "order. Leave order out, or build the model with order='random'."
             )
-        return FixedOrder(tuple(visits), use_all=is_random)  # type: ignore[arg-type]
+        return FixedOrder(chosen, use_all=is_random)
 
     def _complete(
         self,
@@ -265,7 +266,7 @@ class MaskedInputModel(MaskedInputDensity):
             known,
             check_seed(seed),
             check_options(self, *options),
-            self.check_condition(condition, len(values)),
+            self.conditions.check(condition, len(values)),
             num_completions,
             self.sampler(order),
             chunk_size,
@@ -274,14 +275,14 @@ class MaskedInputModel(MaskedInputDensity):
 
     def _check_position(self, position: Any) -> int:
         if isinstance(position, (tuple, list)):
-            index, sizes = tuple(position), self.sizes
+            index, sizes = tuple(position), self.data_shape
         else:
-            index, sizes = (position,), (self.places,)
+            index, sizes = (position,), (self.num_values,)
         for i in index:
             check_count(i, "position", least=0)
         if len(index) != len(sizes) or any(i >= n for i, n in zip(index, sizes, strict=True)):
             raise ValueError(
-                f"position must be an integer below {self.places} or an index into an example of "
-                f"shape {self.sizes}, but got {position!r}."
+                f"position must be an integer below {self.num_values} or an index into an example "
+                f"of shape {self.data_shape}, but got {position!r}."
             )
         return int(np.ravel_multi_index(index, sizes))

@@ -222,7 +222,8 @@ class VAEModel(EncodedModel):
         def drawn(x: Tensor, posterior: Any, seed: Tensor, examples: Any, k: Tensor) -> Tensor:
             return function(x, *posterior, self._noise(seed, examples, k))
 
-        encoded, graph = self._graph("posterior", self.compute_posterior), self._graph(name, drawn)
+        encoded = self.function_cache.traced("posterior", self.compute_posterior)
+        graph = self.function_cache.traced(name, drawn)
         found = []
         for start in range(0, len(x), batch_size):
             part = tf.constant(x[start : start + batch_size])

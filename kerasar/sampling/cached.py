@@ -137,8 +137,7 @@ class CachedSampler:
         model = self.model
         rng = np.random.default_rng(0)
         image = len(model.data_shape) == 3
-        hops = {name: limits.hop or 1 for name, limits in model.condition_limits.items()}
-        open_size = 24 if image else open_length(model.condition_limits, 64)
+        open_size = 24 if image else open_length(model.conditions.limits, 64)
         shape = tuple(size or open_size for size in model.data_shape)
         levels = model.data_levels
         if levels is None:
@@ -146,15 +145,7 @@ class CachedSampler:
             x = x.astype("float32")
         else:
             x = rng.integers(levels, size=(2, *shape)).astype("int32")
-        conditions = {
-            name: rng.normal(size=(2, *(size or shape[0] // hops.get(name, 1) for size in sizes)))
-            for name, sizes in model.condition_shapes.items()
-        }
-        for name, value in conditions.items():
-            dtype = model.condition_dtype(name)
-            # Class 0 is the one that every embedding has.
-            conditions[name] = value.astype(dtype) if "float" in dtype else 0 * value.astype(dtype)
-        condition = {n: tf.constant(value) for n, value in conditions.items()} or None
+        condition = model.conditions.random(rng, 2, shape)
         expected = flat_parameters(
             model, _draft(x, condition, model.likelihood.event_rank), tf.constant(shape, tf.int32)
         )

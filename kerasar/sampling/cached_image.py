@@ -45,7 +45,7 @@ def cached_image(
     run = steps.bind(
         batch,
         (height, width),
-        model.condition_tensors(draft.condition),
+        model.conditions.tensors(draft.condition),
         TensorRing if compiled else ArrayRing,
     )
     image = (-1, height, width, channels)

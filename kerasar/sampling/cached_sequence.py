@@ -44,7 +44,7 @@ def cached_sequence(
     run = steps.bind(
         batch,
         length,
-        model.condition_tensors(draft.condition),
+        model.conditions.tensors(draft.condition),
         TensorRing if compiled else ArrayRing,
     )
     given, known = by_place(draft.values), by_place(draft.known)

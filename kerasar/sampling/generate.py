@@ -19,10 +19,6 @@ from kerasar.typing import Tensor
 METHODS = ("sequential", "parallel", "cached")
 
 
-class Graphs(dict[Any, Any]):
-    """A model's samplers, traced: a dict that Keras neither tracks nor saves."""
-
-
 def check_options(
     model: Any, temperature: float, top_k: int | None, top_p: float | None
 ) -> Options:
@@ -90,9 +86,7 @@ def check_method(model: Any, method: str | None) -> str:
 
 def cached_sampler(model: Any) -> CachedSampler:
     """The model's cached sampler, built and checked when it is first asked for."""
-    if CachedSampler not in model.sampling_graphs:
-        model.sampling_graphs[CachedSampler] = CachedSampler(model)
-    return model.sampling_graphs[CachedSampler]
+    return model.function_cache.get(CachedSampler, lambda: CachedSampler(model))
 
 
 def exportable_sampler(
@@ -207,8 +201,4 @@ def _complete(
 
 def _graph(model: Any, sampler: Any) -> Any:
     """The sampler as one compiled graph, traced once for a model and kind of arguments."""
-    if sampler not in model.sampling_graphs:
-        model.sampling_graphs[sampler] = tf.function(
-            lambda *arguments: sampler(model, *arguments), reduce_retracing=True, autograph=False
-        )
-    return model.sampling_graphs[sampler]
+    return model.function_cache.traced(sampler, lambda *arguments: sampler(model, *arguments))

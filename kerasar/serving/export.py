@@ -6,7 +6,6 @@ nothing here goes through autograph. Signatures are not XLA-compiled: servers st
 off, and assertions vanish under it.
 """
 
-import keyword
 from typing import Any
 
 import tensorflow as tf
@@ -42,10 +41,7 @@ class Signatures:
         shape = model.data_shape
         self.event_rank = model.likelihood.event_rank
         self.x = tf.TensorSpec((None, *shape), self.dtype, name="x")
-        self.conditions = [
-            tf.TensorSpec((None, *size), model.condition_dtype(name), name=_signature_name(name))
-            for name, size in model.condition_shapes.items()
-        ]
+        self.conditions = model.conditions.specs()
         self.options = [tf.TensorSpec((), dtype, name=name) for name, dtype in _OPTIONS.items()]
         self.places = len(shape) - self.event_rank if len(shape) != 3 else 2
         # Where the network leaves a size open, the request says it.
@@ -74,7 +70,9 @@ class Signatures:
 
     def log_prob(self, x: Tensor, *conditions: Tensor) -> dict[str, Tensor]:
         with tf.control_dependencies(value_assertions(x, self.model.data_levels)):
-            batch = Batch(tf.identity(x), self._named(conditions, tf.shape(x)))
+            x = tf.identity(x)
+        shape = tf.shape(x)
+        batch = Batch(x, self.model.conditions.from_signature(conditions, shape[0], shape[1:]))
         terms = self.model.compute_log_prob_map(batch)
         total = tf.reduce_sum(terms, axis=list(range(1, len(terms.shape))))
         return {"log_prob": total, "log_prob_map": terms}
@@ -166,7 +164,7 @@ class Signatures:
             known=tf.ensure_shape(tf.reshape(known, flat), static),
             seeds=fold_in(seed, tf.zeros_like(examples)),
             examples=examples,
-            condition=self._named(conditions, shape),
+            condition=self.model.conditions.from_signature(conditions, shape[0], shape[1:]),
         )
 
         def run(options: Options) -> Tensor:
@@ -186,29 +184,6 @@ class Signatures:
     def completed(self, draft: PartialBatch, options: Options, data_shape: Tensor) -> Tensor:
         """The model's sampler as graph operations."""
         return exportable_sampler(self.model, draft, options, data_shape)
-
-    def _named(self, conditions: tuple[Tensor, ...], shape: Tensor) -> dict[str, Tensor] | None:
-        """The conditions by name, checked against data of that shape."""
-        if not conditions:
-            return None
-        named = {}
-        for name, part in zip(self.model.condition_shapes, conditions, strict=True):
-            rows = tf.shape(part)[0]
-            words = [f"{name} must have one row for each example, but rows and examples are"]
-            checks = [tf.debugging.Assert(tf.equal(rows, shape[0]), [*words, rows, shape[0]])]
-            if part.dtype.is_floating:
-                finite = tf.reduce_all(tf.math.is_finite(part))
-                checks.append(tf.debugging.Assert(finite, [f"{name} must be finite"]))
-            if name in self.model.condition_limits:
-                checks += self.model.condition_limits[name].assertions(part, shape[1:], name)
-            with tf.control_dependencies(checks):
-                named[name] = tf.identity(part)
-        return named
-
-
-def _signature_name(name: str) -> str:
-    """TensorFlow takes no keyword of Python as the name of an input: `global` becomes `global_`."""
-    return f"{name}_" if keyword.iskeyword(name) else name
 
 
 def _at_least_one(number: Tensor, name: str) -> Any:

@@ -28,10 +28,9 @@ class _Signatures:
         self.model = model
         dtype = tf.float32 if model.data_levels is None else tf.int32
         self.x = tf.TensorSpec((None, *model.data_shape), dtype, name="x")
-        self.conditions = []
-        if model.condition_shape is not None:
-            shape = (None, *model.condition_shape)
-            self.conditions = [tf.TensorSpec(shape, tf.float32, name="condition")]
+        # Requests hold float32, whatever precision the flow computes in.
+        specs = model.conditions.specs()
+        self.conditions = [tf.TensorSpec(s.shape, tf.float32, name=s.name) for s in specs]
 
     def all(self) -> dict[str, Endpoint]:
         sampled = [
@@ -51,7 +50,7 @@ class _Signatures:
         if self.model.dequantization is not None:
             examples = tf.range(tf.shape(x)[0])
             uniforms = self.model.uniforms(tf.constant(0), examples, tf.constant(0), self.model.dim)
-        found = self.model.log_prob_of(Batch(x, condition), uniforms, training=False)
+        found = self.model.compute_log_prob(Batch(x, condition), uniforms, training=False)
         return {"log_prob": tf.cast(found, tf.float32)}
 
     def latent(self, x: Tensor, *conditions: Tensor) -> dict[str, Tensor]:
@@ -89,17 +88,5 @@ class _Signatures:
         return x, self._condition(conditions, tf.shape(x)[0])
 
     def _condition(self, conditions: tuple[Tensor, ...], examples: Tensor) -> Tensor | None:
-        if not conditions:
-            return None
-        (condition,) = conditions
-        rows = tf.shape(condition)[0]
-        words = ["condition must have one row for each example, but rows and examples are"]
-        checks = [
-            tf.debugging.Assert(tf.equal(rows, examples), [*words, rows, examples]),
-            tf.debugging.Assert(
-                tf.reduce_all(tf.math.is_finite(condition)), ["condition must be finite"]
-            ),
-        ]
-        with tf.control_dependencies(checks):
-            condition = tf.identity(condition)
-        return tf.cast(condition, self.model.bijection.flow_dtype)
+        named = self.model.conditions.from_signature(conditions, examples, self.model.data_shape)
+        return None if named is None else self.model.conditions.tensors(named)[0]

@@ -30,5 +30,5 @@ class _MaskedInputSignatures(Signatures):
 
     def completed(self, draft: PartialBatch, options: Options, data_shape: Tensor) -> Tensor:
         sampler = self.model.sampler(None)
-        turns = tf.constant(0), tf.constant(self.model.places)
+        turns = tf.constant(0), tf.constant(self.model.num_values)
         return sampler(self.model, draft, options, data_shape, *turns)

@@ -85,7 +85,7 @@ def shortfall(
         `(samples, positions)`, 0 where the value is the pick; positions as they are drawn.
     """
     likelihood = model.likelihood
-    condition = model.check_condition(condition, len(samples))
+    condition = model.conditions.check(condition, len(samples))
     samples, other = (np.asarray(model.to_model_order(tf.constant(x))) for x in (samples, other))
     parameters = model.compute_parameters(tf.constant(samples), condition, training=False)
     if temperature != 1:

@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 from keras import tree
 
+from kerasar.function_cache import FunctionCache
 from kerasar.training.array_batches import array_batches
 from kerasar.training.batches import Batch, unpack
 from kerasar.training.finite_guard import FiniteGuard, StopWhenNotFinite
@@ -43,6 +44,7 @@ class DensityModel(keras.Model):
         if self.discrete:
             self.per_dimension.append(Perplexity(name="perplexity"))
         self.finite_guard = FiniteGuard()
+        self.function_cache = FunctionCache()
 
     # What a subclass says.
 
@@ -263,12 +265,6 @@ class DensityModel(keras.Model):
 def _bool_to_int(batch: Batch) -> Batch:
     """Tensors that hold False and True, as 0 and 1: as arrays are taken."""
     return batch._replace(x=tf.cast(batch.x, tf.uint8)) if batch.x.dtype == tf.bool else batch
-
-
-def finite_condition(condition: Tensor) -> Any:
-    """A graph assertion that fails where a condition that streams in is not finite."""
-    finite = tf.reduce_all(tf.math.is_finite(condition))
-    return tf.debugging.Assert(finite, ["x must have a finite condition"])
 
 
 def value_assertions(x: Tensor, levels: int | None) -> list[Any]:
