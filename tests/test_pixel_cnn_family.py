@@ -177,7 +177,7 @@ def test_samplers_agree_on_conditions(options):
     model = gated((4, 5, 1), local_features=2, **options)
     randomize(model.network)
     rng = np.random.default_rng(0)
-    vector = np.arange(3) if "classes" in options else rng.normal(size=(3, 4))
+    vector = np.arange(3) if "num_classes" in options else rng.normal(size=(3, 4))
     condition = {"global": vector, "local": rng.normal(size=(3, 4, 5, 2))}
     drawn = [
         model.sample(3, seed=2, condition=condition, method=method)
