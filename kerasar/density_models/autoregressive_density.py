@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from kerasar.causality.graph import read_graph
+from kerasar.causality.analysis import analyze
 from kerasar.density_models.conditions import Conditions
 from kerasar.density_models.network_density import NetworkDensity
 from kerasar.distributions.likelihoods import Categorical, Likelihood
@@ -42,7 +42,9 @@ class AutoregressiveDensity(NetworkDensity):
         self.data_shape = tuple(network.inputs[self._x_index].shape[1:])
         self.conditions = Conditions.of_network(network, self._x_index, self.name)
         self._fit_output()
-        self.graph = read_graph(network, likelihood.event_rank)
+        #: The one reading of the network: proof, samplers and training share it.
+        self.analysis = analyze(network, likelihood.event_rank)
+        self.graph = self.analysis.graph
         self.built = True
 
     def _fit_output(self) -> None:
