@@ -193,7 +193,9 @@ def test_a_map_beside_an_image_of_any_size_has_its_size():
     assert drawn.shape == (1, 4, 5, 1)
     for size in ((6, 7), (2, 2), (1, 1), (4, 6)):
         local = np.zeros((1, *size, 2))
-        with pytest.raises(ValueError, match=r"'local' must have the sizes of the data.*example is \(4, 5, 1\)"):
+        with pytest.raises(
+            ValueError, match=r"'local' must have the sizes of the data.*example is \(4, 5, 1\)"
+        ):
             model.sample(1, image_shape=(4, 5), condition=local)
         with pytest.raises(ValueError, match="'local' must have the sizes of the data"):
             model.log_prob(GREY[:1, :4, :5], local)

@@ -199,9 +199,8 @@ class Conditions:
         """Conditions to try a network on, for data of these sizes; integers are 0."""
         found = {}
         for part in self:
-            hop = part.limits.hop or 1
-            shape = [size or sizes[axis] // hop for axis, size in enumerate(part.shape)]
-            values = generator.normal(size=(examples, *shape))
+            length = sizes[0] // (part.limits.hop or 1)
+            values = generator.normal(size=(examples, *(size or length for size in part.shape)))
             # Class 0 is the one that every embedding has.
             values = values if "float" in part.dtype else 0 * values
             found[part.name] = tf.constant(values.astype(part.dtype))

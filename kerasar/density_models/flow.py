@@ -15,8 +15,8 @@ from kerasar.distributions.base_distributions import BaseDistribution
 from kerasar.distributions.dequantization import Dequantization
 from kerasar.layers import Bijection
 from kerasar.noise import uniforms
-from kerasar.sampling.flow_sampler import FlowSampler, data_of
-from kerasar.sampling.generate import check_temperature
+from kerasar.sampling.flow_sampler import FlowSampler, compute_data
+from kerasar.sampling.options import check_temperature
 from kerasar.serving.export_flow import export_flow
 from kerasar.statistics import log_mean_exp
 from kerasar.training.batches import Batch, unpack
@@ -170,7 +170,13 @@ class FlowModel(FlowDensity):
         condition = self.check_condition(condition, num_samples)
         sampler = self.function_cache.get(FlowSampler, lambda: FlowSampler(self))
         drawn = sampler.run(
-            num_samples, seed, temperature, condition, chunk_size, jit_compile, verbose
+            num_samples,
+            seed=seed,
+            temperature=temperature,
+            condition=condition,
+            chunk_size=chunk_size,
+            jit_compile=jit_compile,
+            verbose=verbose,
         )
         return self._data(drawn, f"sample {{k}} of model '{self.name}'")
 
@@ -191,7 +197,7 @@ class FlowModel(FlowDensity):
             `(batch, dim)`, or with `per_scale` a list of `(batch, size)`, the finest scale first.
         """
         batch = self._checked(x, condition)
-        graph = self.function_cache.traced("latent", self._compute_latent)
+        graph = self.function_cache.traced("latent", self._latent_of_data)
         found = [graph(_rows(batch, rows)) for rows in self._slices(len(batch.x), batch_size)]
         z = np.concatenate([part.numpy() for part in found])
         self._refuse_nan(z, "latent", batch)
@@ -215,7 +221,7 @@ class FlowModel(FlowDensity):
         """
         z = self._joined(z)
         condition = self.check_condition(condition, len(z))
-        graph = self.function_cache.traced("from_latent", self._compute_data)
+        graph = self.function_cache.traced("from_latent", self._data_of_latent)
         batch = Batch(z, condition)
         data = np.concatenate(
             [graph(_rows(batch, rows)).numpy() for rows in self._slices(len(z), batch_size)]
@@ -335,11 +341,11 @@ class FlowModel(FlowDensity):
         noise = None if self.exact else self.uniforms(seed, examples, draw, self.dim)
         return self.compute_log_prob(part, noise)
 
-    def _compute_latent(self, part: Batch) -> Tensor:
+    def _latent_of_data(self, part: Batch) -> Tensor:
         return self.compute_latent(self.dequantize_midpoint(part.x), part.condition)[0]
 
-    def _compute_data(self, part: Batch) -> Tensor:
-        return data_of(self, part.x, part.condition)
+    def _data_of_latent(self, part: Batch) -> Tensor:
+        return compute_data(self, part.x, part.condition)
 
 
 def _first_nan(found: np.ndarray) -> int | None:

@@ -7,11 +7,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasar.checks import check_count, check_given, check_seed
+from kerasar.checks import check_count, check_given
 from kerasar.density_models.masked_input_density import MaskedInputDensity, check_order
-from kerasar.sampling.generate import check_options, generate
 from kerasar.sampling.order_samplers import FixedOrder, LowestEntropyFirst
-from kerasar.serving.masked_input import export_masked_input
+from kerasar.sampling.sampler import Sampler, SamplingRequest
+from kerasar.serving.export import export_masked_input
 
 
 @keras.saving.register_keras_serializable(package="kerasar")
@@ -60,11 +60,6 @@ class MaskedInputModel(MaskedInputDensity):
         (3, 6)
     """
 
-    def __init__(
-        self, network: keras.Model, order: str | Sequence[int] = "raster", **kwargs: Any
-    ) -> None:
-        super().__init__(network, order, **kwargs)
-
     def sample(
         self,
         num_samples: int = 1,
@@ -101,12 +96,19 @@ class MaskedInputModel(MaskedInputDensity):
         """
         check_count(num_samples, "num_samples")
         values = np.zeros((num_samples, *self.data_shape), "int32")
-        options = (temperature, top_k, top_p)
-        known = np.zeros(values.shape, bool)
-        drawn = self._complete(
-            values, known, seed, options, condition, 1, order, chunk_size, verbose
+        request = SamplingRequest.checked(
+            self,
+            values,
+            np.zeros(values.shape, bool),
+            seed=seed,
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+            condition=condition,
+            chunk_size=chunk_size,
+            verbose=verbose,
         )
-        return drawn[:, 0]
+        return self.sampler(order).run(request)[:, 0]
 
     def inpaint(
         self,
@@ -142,20 +144,21 @@ class MaskedInputModel(MaskedInputDensity):
         Raises:
             ValueError, TypeError: for arguments that do not fit, before any work is done.
         """
-        check_count(num_completions, "num_completions")
         values, known = check_given(x, known, self.data_shape, self.data_levels, "x")
-        options = (temperature, top_k, top_p)
-        drawn = self._complete(
+        request = SamplingRequest.checked(
+            self,
             values.astype("int32"),
             known,
-            seed,
-            options,
-            condition,
-            num_completions,
-            order,
-            chunk_size,
-            verbose,
+            seed=seed,
+            num_completions=num_completions,
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+            condition=condition,
+            chunk_size=chunk_size,
+            verbose=verbose,
         )
+        drawn = self.sampler(order).run(request)
         return drawn if num_completions > 1 else drawn[:, 0]
 
     def conditional(
@@ -215,19 +218,19 @@ class MaskedInputModel(MaskedInputDensity):
         """
         export_masked_input(self, filepath, **kwargs)
 
-    def sampler(self, order: str | Sequence[int] | None) -> FixedOrder | LowestEntropyFirst:
-        """The sampler of an order, from those that the model was trained for.
+    def sampler(self, order: str | Sequence[int] | None = None) -> Sampler:
+        """The sampler of an order that the model was trained for; `order` as for `sample`.
 
         Raises:
-            ValueError, TypeError: if `order` is no order, or not one of these.
+            ValueError, TypeError: if `order` is not an order, or not one of these.
         """
         is_random = self.order == "random"
         own = None if is_random else tuple(self.chain_order().tolist())
         if order is None or (isinstance(order, str) and order == "adaptive"):
             if own is None:
-                return LowestEntropyFirst()
+                return LowestEntropyFirst(self)
             if order is None:
-                return FixedOrder(own, use_all=False)
+                return FixedOrder(self, own, use_all=False)
             raise ValueError(
                 "order='adaptive' needs a network that predicts any value from any others, but "
                 "this model was trained in a fixed order. Build it with order='random'."
@@ -245,33 +248,7 @@ class MaskedInputModel(MaskedInputDensity):
                 "This model was trained in a fixed order and knows no other, but got another "
                 "order. Leave order out, or build the model with order='random'."
             )
-        return FixedOrder(chosen, use_all=is_random)
-
-    def _complete(
-        self,
-        values: np.ndarray,
-        known: np.ndarray,
-        seed: int,
-        options: tuple[Any, Any, Any],
-        condition: Any,
-        num_completions: int,
-        order: Any,
-        chunk_size: int,
-        verbose: bool | str,
-    ) -> np.ndarray:
-        check_count(chunk_size, "chunk_size")
-        return generate(
-            self,
-            values,
-            known,
-            check_seed(seed),
-            check_options(self, *options),
-            self.conditions.check(condition, len(values)),
-            num_completions,
-            self.sampler(order),
-            chunk_size,
-            verbose=verbose,
-        )
+        return FixedOrder(self, chosen, use_all=is_random)
 
     def _check_position(self, position: Any) -> int:
         if isinstance(position, (tuple, list)):

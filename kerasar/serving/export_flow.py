@@ -1,18 +1,18 @@
 """Writes a flow as one SavedModel: `log_prob` (= `serving_default`), `sample` and `latent`."""
 
 import os
-from typing import Any
 
 import tensorflow as tf
 
 from kerasar.sampling.flow_sampler import compute_samples
 from kerasar.serving.archive import Endpoint, write_archive
+from kerasar.serving.models import ServedFlow
 from kerasar.training.batches import Batch
 from kerasar.training.density_model import value_assertions
 from kerasar.typing import Tensor
 
 
-def export_flow(model: Any, filepath: str | os.PathLike[str], verbose: bool = False) -> None:
+def export_flow(model: ServedFlow, filepath: str | os.PathLike[str], verbose: bool = False) -> None:
     """Writes the signatures of a `FlowModel`.
 
     Raises:
@@ -24,7 +24,7 @@ def export_flow(model: Any, filepath: str | os.PathLike[str], verbose: bool = Fa
 class _Signatures:
     """The functions that are exported, on tensors named as in the signature."""
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: ServedFlow) -> None:
         self.model = model
         dtype = tf.float32 if model.data_levels is None else tf.int32
         self.x = tf.TensorSpec((None, *model.data_shape), dtype, name="x")
