@@ -16,7 +16,7 @@ class FunctionCache:
         return key in self._made
 
     def get(self, key: Hashable, make: Callable[[], Any]) -> Any:
-        """What belongs to a key; `make` makes it when it is first asked for."""
+        """The function of a key; `make` makes it when it is first used."""
         if key not in self._made:
             self._made[key] = make()
         return self._made[key]

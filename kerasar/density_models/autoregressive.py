@@ -30,7 +30,7 @@ class AutoregressiveModel(AutoregressiveDensity):
         **kwargs: `name` and `trainable`, as for `keras.Model`.
 
     Raises:
-        TypeError: if `network` is no Keras model.
+        TypeError: if `network` is not a Keras model.
         ValueError: if the network has no graph, leaks (the layer is named), or has an output that
             does not fit the data and the likelihood.
 
@@ -152,7 +152,7 @@ class AutoregressiveModel(AutoregressiveDensity):
         but does not influence the rest of the same event.
 
         Args:
-            x: `(batch, *data shape)`; whatever stands at unknown places is ignored.
+            x: `(batch, *data shape)`; unknown values may be anything.
             known: Boolean, shape of `x`, True where the value is given.
             num_completions: how many completions of each example.
             seed, temperature, top_k, top_p, condition, method, chunk_size, jit_compile, verbose:
@@ -239,7 +239,7 @@ class AutoregressiveModel(AutoregressiveDensity):
             )
         if given is None and None in sizes:
             raise ValueError(
-                f"Model '{self.name}' leaves its size open, {self.data_shape}: say {names[0]}=…"
+                f"Model '{self.name}' leaves its size open, {self.data_shape}: pass {names[0]}=…"
             )
         chosen = sizes if given is None else _as_sizes(given, len(sizes), names[0])
         if any(own not in (None, size) for size, own in zip(chosen, sizes, strict=True)):

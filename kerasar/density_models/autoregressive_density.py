@@ -27,7 +27,7 @@ class AutoregressiveDensity(NetworkDensity):
         **kwargs: `name` and `trainable`, as for `keras.Model`.
 
     Raises:
-        TypeError: if `network` is no Keras model.
+        TypeError: if `network` is not a Keras model.
         ValueError: if the network has no graph, several outputs, or an output that does not fit
             the data and the likelihood.
     """
@@ -54,9 +54,13 @@ class AutoregressiveDensity(NetworkDensity):
                 f"event, but it has {len(self.network.outputs)}."
             )
         output = tuple(self.network.outputs[0].shape[1:])
-        places = self.data_shape[: len(self.data_shape) - self.likelihood.event_rank]
-        if len(output) != len(places) + 1 or output[-1] is None or not _same(output[:-1], places):
-            wanted = ("batch", *places, "parameters")
+        position_shape = self.data_shape[: len(self.data_shape) - self.likelihood.event_rank]
+        if (
+            len(output) != len(position_shape) + 1
+            or output[-1] is None
+            or not _same(output[:-1], position_shape)
+        ):
+            wanted = ("batch", *position_shape, "parameters")
             raise ValueError(
                 f"Network '{self.network.name}' takes data of shape {('batch', *self.data_shape)} "
                 f"and must put out {wanted} for {type(self.likelihood).__name__}, but its output "

@@ -18,10 +18,10 @@ from kerasar.typing import Config, Shape, Tensor
 
 
 class EncodedModel(DensityModel):
-    """An encoder network and a decoder: everything but the likelihood and latents of no data.
+    """An encoder network and a decoder: everything but the likelihood and the prior of the latents.
 
     Args:
-        encoder: functional Keras model from data to the numbers that describe a latent.
+        encoder: functional Keras model from data to the parameters of a latent.
         decoder: `AutoregressiveModel` of the data whose only condition is the latent. Causality
             is proven of it; the encoder sees whole examples.
         **kwargs: `name` and `trainable`, as for `keras.Model`.
@@ -32,8 +32,8 @@ class EncodedModel(DensityModel):
     """
 
     exact = False
-    #: How many numbers of the encoder's output describe one number of a latent.
-    numbers_per_latent = 1
+    #: How many elements of the encoder's output describe one element of a latent.
+    params_per_element = 1
 
     def __init__(self, encoder: keras.Model, decoder: AutoregressiveModel, **kwargs: Any) -> None:
         if not isinstance(decoder, AutoregressiveModel):
@@ -47,7 +47,7 @@ class EncodedModel(DensityModel):
         self.discrete = decoder.discrete
         super().__init__(**kwargs)
         self.encoder, self.decoder = encoder, decoder
-        #: Shape of one example, and how many values its numbers can take (None for real ones).
+        #: Shape of one example, and how many levels its values have (None for real values).
         self.data_shape, self.data_levels = decoder.data_shape, decoder.data_levels
         if len(decoder.conditions.shapes) != 1:
             raise ValueError(
@@ -66,7 +66,7 @@ class EncodedModel(DensityModel):
                 f"Data and latents must have known sizes, but have {self.data_shape} and "
                 f"{latent_shape}."
             )
-        wanted = (*self.latent_shape[:-1], self.numbers_per_latent * self.latent_shape[-1])
+        wanted = (*self.latent_shape[:-1], self.params_per_element * self.latent_shape[-1])
         taken = [tuple(tensor.shape[1:]) for tensor in self.encoder.inputs]
         given = [tuple(tensor.shape[1:]) for tensor in self.encoder.outputs]
         if taken != [self.data_shape] or given != [wanted]:
@@ -79,7 +79,7 @@ class EncodedModel(DensityModel):
     # On tensors, without checks: what training and serving build on.
 
     def call(self, x: Any, training: bool | None = None) -> Tensor:
-        """What the encoder says about data. `x` is what `fit` takes."""
+        """The encoder's output. `x` is what `fit` takes."""
         return self.compute_code(unpack(x).x, training)
 
     def compute_code(self, x: Tensor, training: bool | None = None) -> Tensor:

@@ -22,8 +22,8 @@ from kerasar.statistics import log_mean_exp
 from kerasar.training.batches import Batch, unpack
 from kerasar.typing import Tensor
 
-#: How many numbers go through the bijections at once where the user does not say.
-_BATCH_NUMBERS = 2**17
+#: How many elements go through the bijections at once by default.
+_BATCH_ELEMENTS = 2**17
 _PATHS = ("circle", "line")
 
 
@@ -31,7 +31,7 @@ _PATHS = ("circle", "line")
 class FlowModel(FlowDensity):
     """A normalizing flow: an invertible map from data to latents of a simple distribution.
 
-    Without `dequantize` the data are real numbers and `log_prob` is their exact log density. With
+    Without `dequantize` the data are real values and `log_prob` is their exact log density. With
     it they are integers, and `log_prob` is a lower bound of their log probability (`exact` is
     False). The bijections then get (x + u) / levels, in [0, 1), with noise u.
 
@@ -39,8 +39,8 @@ class FlowModel(FlowDensity):
         bijections: a bijection of `kerasar.layers`, or a list of them, from data to latents.
         event_shape: the shape of one example: `(dim,)` or `(height, width, channels)`.
         base: the latents' distribution, `StandardNormal()` if None; also `Logistic()`, `Uniform()`
-            (`kerasar.training`).
-        dequantize: None for real numbers; for integers in `[0, levels)` their number, levels, or
+            (`kerasar.distributions`).
+        dequantize: None for real values; for integers in `[0, levels)` the number of levels, or
             a `kerasar.distributions.Dequantization`.
         condition_shape: the shape of one condition, without the batch; None without condition.
         **kwargs: `name` and `trainable`, as for `keras.Model`.
@@ -187,7 +187,7 @@ class FlowModel(FlowDensity):
         per_scale: bool = False,
         batch_size: int | None = None,
     ) -> Any:
-        """The latents of data; integers stand for the middle of their cells, x + 1/2.
+        """The latents of data; integers are taken as the middle of their cells, x + 1/2.
 
         Args:
             x, condition, batch_size: as for `log_prob`.
@@ -206,7 +206,7 @@ class FlowModel(FlowDensity):
     def from_latent(
         self, z: Any, condition: Any = None, batch_size: int | None = None
     ) -> np.ndarray:
-        """The data that latents stand for, the way back of `latent`.
+        """The data of latents: the inverse of `latent`.
 
         Args:
             z: `(batch, dim)`, or one such array for each scale, as `latent` gives them.
@@ -231,7 +231,7 @@ class FlowModel(FlowDensity):
     def interpolate(
         self, x1: Any, x2: Any, steps: int = 8, path: str = "circle", condition: Any = None
     ) -> np.ndarray:
-        """Data on the way from one example to another, through the latents between theirs.
+        """Data between one example and another, through the latents between theirs.
 
         Args:
             x1, x2: where to start and end, `(*event_shape)` each, or `(batch, *event_shape)`.
@@ -298,24 +298,24 @@ class FlowModel(FlowDensity):
         return self.check_batch(batch)
 
     def _refuse_nan(self, found: np.ndarray, what: str, batch: Batch) -> None:
-        """Raises a ValueError that names the layer, if one of the numbers found for x is NaN."""
+        """Raises a ValueError that names the layer, if one of the values found for x is NaN."""
         k = _first_nan(found)
         if k is not None:
             cause = self.locate_non_finite(_rows(batch, slice(k, k + 1)))
             raise ValueError(
-                f"The {what} of x[{k}] is not a number. {cause} Numbers outside of a bounded "
+                f"The {what} of x[{k}] is NaN. {cause} Values outside of a bounded "
                 "layer's domain do that: put such a layer first, or an Inverse(Logit()) in front "
-                "of it; or mend the weights."
+                "of it; or fix the weights."
             )
 
     def _data(self, data: np.ndarray, whose: str) -> np.ndarray:
-        """Data that came out of the bijections, refused if they are not numbers."""
+        """Data that came out of the bijections, refused if they hold NaN."""
         k = _first_nan(data)
         if k is not None:
             raise ValueError(
-                f"The data of {whose.format(k=k)} are not numbers: on the way back a bounded layer "
-                "gets latents from outside of its bounds. A flow that ends with an "
-                "Inverse(Logit()) goes with a Uniform() base; else mend the weights."
+                f"The data of {whose.format(k=k)} hold NaN: in the inverse direction a bounded "
+                "layer gets latents from outside of its bounds. A flow that ends with an "
+                "Inverse(Logit()) goes with a Uniform() base; else fix the weights."
             )
         return data
 
@@ -331,7 +331,7 @@ class FlowModel(FlowDensity):
 
     def _slices(self, count: int, batch_size: int | None) -> list[slice]:
         if batch_size is None:
-            batch_size = max(_BATCH_NUMBERS // self.dim, 1)
+            batch_size = max(_BATCH_ELEMENTS // self.dim, 1)
         check_count(batch_size, "batch_size")
         return [slice(start, start + batch_size) for start in range(0, count, batch_size)]
 

@@ -1,6 +1,6 @@
 """The likelihood of a flow: log p(x) = log p_base(f(x)) + log |det ∂f/∂x|.
 
-The change of variables makes it exact for real numbers. Integers are dequantised first, which
+The change of variables makes it exact for real values. Integers are dequantized first, which
 turns it into a lower bound (`dequantization.py`).
 
 References:
@@ -41,7 +41,7 @@ class FlowDensity(DensityModel):
         bijections: a `Bijection`, or a sequence of them, from data to latents.
         event_shape: the shape of one example: `(dim,)` or `(height, width, channels)`.
         base: a `BaseDistribution`; `StandardNormal()` if None.
-        dequantize: None for real numbers; for integers in `[0, levels)` their number, levels, or
+        dequantize: None for real values; for integers in `[0, levels)` the number of levels, or
             a `Dequantization`.
         condition_shape: the shape of one condition, without the batch; None without condition.
         **kwargs: `name` and `trainable`, as for `keras.Model`.
@@ -79,7 +79,7 @@ class FlowDensity(DensityModel):
             None if condition_shape is None else _sizes(condition_shape, "condition_shape")
         )
         self.dequantization = self._as_dequantization(dequantize)
-        #: Number of values that integers can take; None for real numbers.
+        #: Number of values that integers can take; None for real values.
         self.data_levels = None if self.dequantization is None else self.dequantization.levels
         self.training_noise = keras.random.SeedGenerator()
         self._build_parts()
@@ -93,7 +93,7 @@ class FlowDensity(DensityModel):
             return Dequantization(int(dequantize))
         raise TypeError(
             "dequantize must be the number of levels of integers, a Dequantization, or None for "
-            f"real numbers, but got {dequantize!r}."
+            f"real values, but got {dequantize!r}."
         )
 
     def _build_parts(self) -> None:
@@ -113,28 +113,28 @@ class FlowDensity(DensityModel):
 
     @property
     def dim(self) -> int:
-        """How many numbers an example holds, and a latent too."""
+        """Number of dimensions of an example, and of a latent."""
         return math.prod(size for size in self.data_shape if size is not None)
 
     @property
     def domain(self) -> tuple[float, float]:
-        """The smallest and largest number that the bijections take."""
+        """The smallest and largest value that the bijections take."""
         return self.bijection.domain
 
     @property
     def scales(self) -> tuple[int, ...]:
-        """How many latent numbers belong to each scale, finest first; one scale has them all."""
+        """Number of latent dimensions of each scale, finest first."""
         return tuple(self.bijection.latent_sizes((None, *self.data_shape)))
 
     # Log-probability on tensors, without checks: what training and serving build on.
 
     def call(self, x: Any, training: bool | None = None) -> Tensor:
-        """The latents, flat. `x` is what `fit` takes; integers stand for their cells' middles."""
+        """The latents, flat. `x` is what `fit` takes; an integer is taken as its cell's middle."""
         batch = unpack(x)
         return self.compute_latent(self.dequantize_midpoint(batch.x), batch.condition, training)[0]
 
     def dequantize_midpoint(self, x: Tensor) -> Tensor:
-        """The numbers that the bijections get for data, without noise."""
+        """What the bijections take for data, without noise."""
         if self.dequantization is not None:
             return self.dequantization.centre(x, self.bijection.flow_dtype)
         return tf.cast(x, self.bijection.flow_dtype)
@@ -142,7 +142,7 @@ class FlowDensity(DensityModel):
     def compute_latent(
         self, y: Tensor, condition: Tensor | None = None, training: bool | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Latents, flat, of real numbers, and the log determinant."""
+        """Latents, flat, of real values, and the log determinant."""
         given = {} if condition is None else {"condition": condition}
         z, log_det = self.bijection(y, training=training, **given)
         return tf.reshape(z, (-1, self.dim)), log_det
@@ -163,7 +163,7 @@ class FlowDensity(DensityModel):
         return self.base.log_prob(z) + log_det + extra
 
     def uniforms(self, seed: Any, examples: Tensor, draw: Any, size: int) -> Tensor:
-        """Numbers in (0, 1), `(examples, size)`, a function of seed, example and draw alone."""
+        """Values in (0, 1), `(examples, size)`, a function of seed, example and draw alone."""
         raise NotImplementedError(f"{type(self).__name__} must define uniforms()")
 
     def negative_log_likelihood(self, batch: Batch, training: bool) -> Tensor:
@@ -206,7 +206,7 @@ class FlowDensity(DensityModel):
         return None if checked is None else checked["condition"]
 
     def domain_assertions(self, x: Tensor) -> list[Any]:
-        """Graph assertions that fail where real numbers lie outside of the domain."""
+        """Graph assertions that fail where real values are outside of the domain."""
         low, high = self.domain
         if self.data_levels is not None or (low, high) == (-math.inf, math.inf):
             return []
@@ -222,11 +222,11 @@ class FlowDensity(DensityModel):
         low, high = self.domain
         outside = (x < low) | (x > high)
         if outside.any():
-            place = tuple(int(i) for i in np.argwhere(outside)[0])
+            index = tuple(int(i) for i in np.argwhere(outside)[0])
             raise ValueError(
                 f"{name} must lie in [{low:g}, {high:g}], the domain of layer "
                 f"'{_first(self.bijection).name}' of model '{self.name}', but "
-                f"{name}{list(place)} is {x[place]}. Scale the data first."
+                f"{name}{list(index)} is {x[index]}. Scale the data first."
             )
 
     # Training.
@@ -274,8 +274,8 @@ class FlowDensity(DensityModel):
             return
         if self.dequantization is not None:
             raise ValueError(
-                f"Layer '{first.name}' takes its statistics from real numbers, but model "
-                f"'{self.name}' dequantises integers, which are scaled to (0, 1) already. Leave "
+                f"Layer '{first.name}' takes its statistics from real values, but model "
+                f"'{self.name}' dequantizes integers, which are scaled to (0, 1) already. Leave "
                 "the layer out."
             )
         if isinstance(x, tf.data.Dataset):

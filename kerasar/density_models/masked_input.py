@@ -21,27 +21,27 @@ class MaskedInputModel(MaskedInputDensity):
     The network predicts one value in a pass, so it may be of any kind: strides, pooling, dense
     layers. `log_prob` is exact, by the chain rule, and takes T passes for T values; so does
     sampling. Training takes one pass: `fit` and `evaluate` report T × the cross-entropy at one
-    position of each example, an unbiased estimate of nats (`evaluate` always at the same).
+    position of each example, an unbiased estimate of nats (`evaluate`: always the same position).
 
     With a fixed order, values are drawn, scored and trained in that order, and each prediction
     sees the values before it. With random orders the network learns to predict any value from any
-    others. Sampling then visits first the values that it is surest of, and in-painting uses all
-    that is known. `log_prob` is that of one order, the raster order: it is what
+    others. Sampling then draws the value of the lowest entropy first, and in-painting uses all that
+    is known. `log_prob` is that of one order, the raster order: it is what
     `sample(order="raster")` draws from; another order gives another, similar distribution.
 
     Args:
         network: functional Keras model with the inputs `x` (integers) and `known` (Boolean, same
             shape) and one output, `(batch, levels)`: the logits of the next value. It is given
-            zeros where `x` is not known. An input `position`, integers `(batch,)`, tells it which
-            value is asked for, as its place in raster order; random orders need it. All other
-            inputs are conditions. `kerasar.layers.mask_and_values` stacks the first three.
+            zeros where `x` is not known. An input `position`, integers `(batch,)`, is the index of
+            the value to predict, in raster order; random orders need it. All other inputs are
+            conditions. `kerasar.layers.mask_and_values` stacks the first three.
         order: "raster" (in memory's order: rows, columns, channels), "random", or a permutation
-            of the places, a sequence of integers.
+            of the values' indices, a sequence of integers.
         **kwargs: `name` and `trainable`, as for `keras.Model`.
 
     Raises:
-        TypeError: if `network` is no Keras model, or `order` holds something else than integers.
-        ValueError: if the network has no graph or not these inputs and output, if `order` is no
+        TypeError: if `network` is not a Keras model, or `order` holds something else than integers.
+        ValueError: if the network has no graph or not these inputs and output, if `order` is not a
             permutation, or random for a network without `position`.
 
     References:
@@ -84,7 +84,7 @@ class MaskedInputModel(MaskedInputDensity):
             condition: what the network is conditioned on, one row for each sample.
             order: for a model of random orders: "adaptive" (also None) draws in each example the
                 value of the lowest entropy first, which takes T² / 2 passes; "raster" and
-                permutations take T. A model of a fixed order knows no other.
+                permutations take T. A model of a fixed order has no other.
             chunk_size: how many are drawn at once, which bounds the memory.
             verbose: whether long work is announced and shown on stderr; "auto": on a terminal.
 
@@ -131,7 +131,7 @@ class MaskedInputModel(MaskedInputDensity):
         that come later stay untouched but do not influence it.
 
         Args:
-            x: examples, `(batch, *data shape)`; whatever stands at unknown places is ignored.
+            x: examples, `(batch, *data shape)`; unknown values may be anything.
             known: Boolean, shape of `x`, True where the value is given.
             num_completions: how many completions of each example.
             seed, temperature, top_k, top_p, condition, order, chunk_size, verbose: as for
@@ -164,15 +164,15 @@ class MaskedInputModel(MaskedInputDensity):
     def conditional(
         self, x: Any, known: Any, position: int | tuple[int, ...], condition: Any = None
     ) -> np.ndarray:
-        """The logits of one value given what is known: the lecture's posterior figure.
+        """The logits of one value given what is known, as in the lecture's posterior figure.
 
         Args:
-            x: `(batch, *data shape)`; whatever stands at unknown places is ignored.
+            x: `(batch, *data shape)`; unknown values may be anything.
             known: Boolean, shape of `x`. With a fixed order all values before `position` must be
                 known, and later ones are not used; with random orders all are used. Whether the
                 value at `position` itself is known makes no difference.
-            position: which value: its place in raster order, or its index in an example,
-                `(row, column, channel)` for images.
+            position: which value: its index in raster order, or in an example, `(row, column,
+                channel)` for images.
             condition: what the network is conditioned on, one row for each example.
 
         Returns:

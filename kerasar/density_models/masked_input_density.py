@@ -213,8 +213,8 @@ class MaskedInputDensity(NetworkDensity):
         value = tf.gather(x, position, axis=1, batch_dims=1)
         nats = -self.num_values * self.likelihood.log_prob(logits, value)
         if batch.length is not None:
-            asked = tf.gather(real, position, axis=1, batch_dims=1)
-            nats = tf.where(asked, nats, tf.zeros_like(nats))
+            is_real = tf.gather(real, position, axis=1, batch_dims=1)
+            nats = tf.where(is_real, nats, tf.zeros_like(nats))
         return nats
 
     def _uniforms(self, examples: Tensor, training: bool) -> Tensor:

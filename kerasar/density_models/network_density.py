@@ -94,7 +94,7 @@ class NetworkDensity(DensityModel):
             batch_size: how many examples go through the network at once.
 
         Returns:
-            float32, `(batch, *places)`: a number for each value, pixel or step.
+            float32, `(batch, *position_shape)`: one for each value, pixel or step.
 
         Raises:
             ValueError, TypeError: if the data do not fit the model.

@@ -5,7 +5,7 @@ first k positions are right, so it ends after at most one pass for each position
 earlier. A fixed point is *the* sequential sample: at every position the value is what the head
 picks from the network's output on it.
 
-Real values settle to the last digit too: a pass computes the same numbers from the same numbers,
+Real values settle to the last digit too: a pass computes equal outputs from equal inputs,
 so what depends on settled values only is settled after the next pass.
 
 References:

@@ -164,7 +164,7 @@ class Signatures:
         if not self._truncates:
             completed = run(Options(temperature))
         else:
-            # Sorting the levels at each position is costly: leave it out where nothing asks.
+            # Sorting the levels at each position is costly: leave it out where no option needs it.
             completed = tf.cond(
                 (top_k > 0) | (top_p < 1),
                 lambda: run(Options(temperature, top_k, top_p)),
@@ -215,5 +215,5 @@ class Signatures:
         )
 
 
-def _at_least_one(number: Tensor, name: str) -> Any:
-    return tf.debugging.Assert(number > 0, [f"{name} must be at least 1, but is", number])
+def _at_least_one(count: Tensor, name: str) -> Any:
+    return tf.debugging.Assert(count > 0, [f"{name} must be at least 1, but is", count])
