@@ -1,5 +1,6 @@
 """Samples for the pictures of a run: few, soon, and of every class in turn."""
 
+import inspect
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,8 @@ from kerasar.cli.support.run_folder import RunFolder
 
 def soon(model: Any) -> dict[str, Any]:
     """The sampler that starts soonest on images, as an option; a few passes suffice for them."""
-    return {"method": "parallel"} if hasattr(model, "sampling_graphs") else {}
+    takes_method = "method" in inspect.signature(model.sample).parameters
+    return {"method": "parallel"} if takes_method else {}
 
 
 def quick_samples(
