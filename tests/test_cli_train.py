@@ -130,7 +130,7 @@ def test_validation_images_are_taken_from_the_training_images():
 
 
 def test_a_single_image_is_not_enough():
-    with pytest.raises(ValueError, match="at least 2 images.*holds 1"):
+    with pytest.raises(ValueError, match="tenth of the images.*at least 2, but .*holds 1"):
         hold_out(np.zeros((1, 2, 2, 1)), "images")
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kerasar.data.mu_law import mu_law_decode
+from kerasar.data.split import hold_out
 
 
 @dataclass(frozen=True, eq=False)  # eq=False: comparing arrays gives no single truth
@@ -74,15 +75,8 @@ class AudioData:
         Raises:
             ValueError: if there are fewer than 2 recordings.
         """
-        if len(self) < 2:
-            raise ValueError(
-                "One tenth of the recordings, and at least 1, is held out for testing, so there "
-                f"must be at least 2, but '{self.name}' holds {len(self)}. Add recordings."
-            )
-        # NumPy promises that this stream of numbers never changes; not so for default_rng.
-        order = np.random.RandomState(0).permutation(len(self))
-        tested, kept = np.split(order, [max(1, len(self) // 10)])
-        return self.part(np.sort(kept)), self.part(np.sort(tested))
+        kept, tested = hold_out(len(self), "recordings", f"'{self.name}'")
+        return self.part(kept), self.part(tested)
 
     def sound(self, number: int) -> NDArray[Any]:
         """One recording as float32 in [-1, 1], without its padding."""

@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kerasar.data.split import hold_out
+
 
 @dataclass(frozen=True, eq=False)  # eq=False: comparing arrays gives no single truth
 class ImageData:
@@ -47,18 +49,8 @@ def divide(
     Raises:
         ValueError: if there are fewer than 2 images, or `levels` does not fit them.
     """
-    count = len(images)
-    if count < 2:
-        raise ValueError(
-            "One tenth of the images, and at least 1, is held out for testing, so there must be at "
-            f"least 2, but {source} holds {count}. Add images, or give a test set yourself: an "
-            ".npz file with the arrays x_train and x_test."
-        )
-    # NumPy promises that this stream of numbers never changes; not so for default_rng.
-    order = np.random.RandomState(0).permutation(count)
-    tested, kept = np.split(order, [max(1, count // 10)])
-    tested.sort()
-    kept.sort()
+    advice = ", or give a test set: an .npz file with the arrays x_train and x_test"
+    kept, tested = hold_out(len(images), "images", source, advice)
     return join(
         name,
         source,

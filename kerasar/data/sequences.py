@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kerasar.data.array_files import decode
+from kerasar.data.split import hold_out
 
 #: What `fit` takes: `x`, padded with zeros, and the `length` of each sequence.
 Padded = dict[str, NDArray[Any]]
@@ -100,7 +101,9 @@ def load_sequences(path: str | os.PathLike[str], levels: int | None = None) -> S
     with loaded as archive:
         parts = _read_parts(path, archive)
     if "test" not in parts:
-        parts["train"], parts["test"] = _held_out(path, parts["train"])
+        every, advice = parts["train"], ", or save a test set"
+        kept, tested = hold_out(len(every), "sequences", f"'{path}'", advice)
+        parts["train"], parts["test"] = [every[i] for i in kept], [every[i] for i in tested]
     levels = _checked(path, parts, levels)
     longest = max(len(sequence) for part in parts.values() for sequence in part)
     kind = "float32" if levels is None else "uint8" if levels <= 256 else "int32"
@@ -178,22 +181,6 @@ def _unpadded(padded: NDArray[Any], length: NDArray[Any] | None, what: str) -> l
 def _brief(array: NDArray[Any]) -> str:
     some = ", ".join(str(value) for value in array.ravel()[:6])
     return f"{array.dtype} {array.shape} [{some}{', …' if array.size > 6 else ''}]"
-
-
-def _held_out(
-    path: Path, sequences: list[NDArray[Any]]
-) -> tuple[list[NDArray[Any]], list[NDArray[Any]]]:
-    """One tenth, the same each time; both parts keep the order of the data."""
-    count = len(sequences)
-    if count < 2:
-        raise ValueError(
-            "Without 'test' one tenth of the sequences, and at least 1, is held out, so there must "
-            f"be at least 2, but '{path}' holds {count}. Add sequences, or save a test set."
-        )
-    # NumPy promises that this stream of numbers never changes; not so for default_rng.
-    tested = set(np.random.RandomState(0).permutation(count)[: max(1, count // 10)].tolist())
-    kept = [sequence for i, sequence in enumerate(sequences) if i not in tested]
-    return kept, [sequences[i] for i in sorted(tested)]
 
 
 def _checked(path: Path, parts: dict[str, list[NDArray[Any]]], levels: int | None) -> int | None:

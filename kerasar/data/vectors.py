@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kerasar.data.csv_table import Column, read_csv_columns
+from kerasar.data.split import hold_out
 
 
 @dataclass(frozen=True, eq=False)  # eq=False: comparing arrays gives no single truth
@@ -64,11 +65,7 @@ def load_vectors(
         raise ValueError(
             f"The columns of '{path}' must have different names, but are {list(used)}. Rename one."
         )
-    if len(values) < 2:
-        raise ValueError(
-            "One tenth of the rows, and at least 1, is held out for testing, so there must be at "
-            f"least 2, but '{path}' holds {len(values)}. Add rows."
-        )
+    kept, tested = hold_out(len(values), "rows", f"'{path}'")
     with np.errstate(over="ignore"):  # that is told below
         vectors = values.astype(np.float32)
     huge = np.flatnonzero(~np.isfinite(vectors).all(axis=0))
@@ -85,7 +82,4 @@ def load_vectors(
             f"Column '{used[i]}' of '{path}' is {values[0, i]:g} in every row; a density of such "
             f"data is infinite. Pass columns={[n for n in used if n != used[i]]} to leave it out."
         )
-    # NumPy promises that this stream of numbers never changes; not so for default_rng.
-    order = np.random.RandomState(0).permutation(len(values))
-    tested, kept = np.split(order, [max(1, len(values) // 10)])
-    return VectorData(path.stem, vectors[np.sort(kept)], vectors[np.sort(tested)], used)
+    return VectorData(path.stem, vectors[kept], vectors[tested], used)

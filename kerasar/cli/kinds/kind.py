@@ -195,14 +195,8 @@ def for_model(batch: Batch, model: Any) -> Batch:
 
 def hold_out(batch: Batch, noun: str) -> tuple[Batch, Batch]:
     """Most examples to learn from, and a tenth (at most 5,000) to choose the best epoch by."""
-    import numpy as np
+    from kerasar.data.split import hold_out as split
 
-    size = sizes(batch)
-    if size < 2:
-        raise ValueError(
-            f"DATA must hold at least 2 {noun} to train on, one to learn from and one to choose "
-            f"the best epoch by, but holds {size}. Add {noun}."
-        )
-    count = min(max(1, size // 10), 5000)
-    order = np.random.RandomState(0).permutation(size)
-    return take(batch, np.sort(order[count:])), take(batch, np.sort(order[:count]))
+    source, purpose = "the training part of DATA", "validation"
+    kept, held_out = split(sizes(batch), noun, source, purpose=purpose, most=5000)
+    return take(batch, kept), take(batch, held_out)

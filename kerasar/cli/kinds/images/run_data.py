@@ -8,7 +8,7 @@ import numpy as np
 from kerasar.cli.kinds.kind import Batch, Named, sizes, take
 from kerasar.cli.support.data_spec import path_of
 from kerasar.data import ImageData, load_images
-from kerasar.data.image_data import divide
+from kerasar.data.split import hold_out
 
 
 def load_for(model: Any, spec: str, data_dir: Path | None) -> ImageData:
@@ -102,10 +102,9 @@ def _has_own_test(spec: str) -> bool:
 
 
 def _undivided(train: Batch, test: Batch, spec: str) -> Named:
-    """All images in their first order: what `divide` did to them, it does to their numbers."""
+    """All images in their original order: the inverse of the split of `load_images`."""
     count = sizes(train) + sizes(test)
-    numbers = divide("", "", np.arange(count, dtype=np.int32).reshape(count, 1, 1, 1))
-    order = np.argsort(np.concatenate([numbers.train.ravel(), numbers.test.ravel()]))
+    order = np.argsort(np.concatenate(hold_out(count, "images", spec)))
     path = path_of(spec)
     names = _png_names(path) if path and path.is_dir() else [str(i) for i in range(count)]
     return Named(take(_joined(train, test), order), names)
