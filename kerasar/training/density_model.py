@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 from keras import tree
 
-from kerasar.training.array_batches import array_batches
+from kerasar.data.batching import array_batches
 from kerasar.training.batches import Batch, unpack
 from kerasar.training.finite_guard import FiniteGuard, StopWhenNotFinite
 from kerasar.training.metrics import BitsPerDim, Perplexity
