@@ -144,12 +144,29 @@ def check_given(
     return check_data(np.where(known, array, 0), shape, levels, name), known
 
 
-def check_count(value: Any, name: str, least: int = 1) -> int:
-    """A whole number of at least `least`."""
+def check_count(
+    value: Any, name: str, least: int = 1, most: int | None = None, advice: str = ""
+) -> int:
+    """An integer from `least` to `most`, as an `int`.
+
+    Args:
+        value: what the user passed.
+        name: the argument's name, and what it belongs to if the user might not know, such as
+            "factor of layer 'squeeze'".
+        least: the smallest integer that is allowed.
+        most: the largest one; None for no limit.
+        advice: a sentence on what to do, for the end of the message.
+
+    Raises:
+        TypeError: if it is not an integer.
+        ValueError: if it is out of range.
+    """
+    hint = f" {advice}" if advice else ""
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-        raise TypeError(f"{name} must be an integer, but got {value!r}.")
-    if value < least:
-        raise ValueError(f"{name} must be at least {least}, but got {value}.")
+        raise TypeError(f"{name} must be an integer, but got {value!r}.{hint}")
+    if value < least or (most is not None and value > most):
+        bounds = f"at least {least}" if most is None else f"from {least} to {most:,}"
+        raise ValueError(f"{name} must be {bounds}, but got {value}.{hint}")
     return int(value)
 
 

@@ -209,7 +209,7 @@ def test_nice_scales_at_its_end_only_and_takes_integers():
             lambda: MultiscaleRealNVP((28, 28, 1), blocks=-1),
             "blocks must be at least 0, but got -1",
         ),
-        (lambda: MAF(4, hidden_units=(8, 0)), "at least 1 as hidden_units, but got 0"),
+        (lambda: MAF(4, hidden_units=(8, 0)), "hidden_units of .* at least 1, but got 0"),
         (lambda: Glow((28, 28, 1), alpha=0.7), "alpha between 0 and"),
     ],
 )

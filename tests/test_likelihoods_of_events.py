@@ -258,7 +258,7 @@ def test_training_does_not_see_the_padding():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Independent(0, Bernoulli()), "at least 1 value.*num_variables=0"),
+        (lambda: Independent(0, Bernoulli()), "num_variables must be at least 1, but got 0"),
         (lambda: Independent(3, BernoulliNADE(3, 2)), "single values.*BernoulliNADE.*by itself"),
         (lambda: Independent(3, Categorical()).num_levels(7), "last axis is 7.*no multiple"),
         (lambda: Independent(3, Bernoulli()).num_levels(6), "one logit for each value.*2"),

@@ -1,10 +1,10 @@
 """One door to all images: by name, from TensorFlow Datasets, or from the user's files."""
 
 import difflib
-import operator
 import os
 from pathlib import Path
 
+from kerasar.checks import check_count
 from kerasar.data.array_files import read_array_file
 from kerasar.data.digits import load_digits
 from kerasar.data.image_data import ImageData, join
@@ -57,7 +57,9 @@ def load_images(
         ValueError: if the name is unknown, or the data is damaged or no images of whole numbers.
     """
     if levels is not None:
-        levels = _check_levels(levels)
+        what = "levels, the number of values of a channel,"
+        advice = "Pass 2 for black and white, 256 for 8-bit images, or None to go by the data."
+        levels = check_count(levels, what, least=2, advice=advice)
     name = os.fspath(spec)
     if name == "digits":
         (x_train, y_train), (x_test, y_test) = load_digits()
@@ -105,21 +107,3 @@ def _near_matches(name: str) -> str:
     known |= {n: n for n in ("digits", *TFDS_SHORT_NAMES)}
     near = difflib.get_close_matches(name.lower(), known, n=3)
     return f" Did you mean {' or '.join(repr(known[n]) for n in near)}?" if near else ""
-
-
-def _check_levels(levels: int) -> int:
-    try:
-        count = operator.index(levels)
-    except TypeError:
-        raise TypeError(
-            "levels must be an integer, the number of values a channel can take, but got "
-            f"{levels!r} of type {type(levels).__name__}. Pass 256 for 8-bit images, "
-            "or None to go by the data."
-        ) from None
-    if count < 2:
-        raise ValueError(
-            "levels must be at least 2, the number of values a channel can take, but got "
-            f"{levels}. Pass 2 for black and white, 256 for 8-bit images, or None to go by the "
-            "data."
-        )
-    return count

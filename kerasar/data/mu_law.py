@@ -5,6 +5,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kerasar.checks import check_count
+
+_MOST_LEVELS = 2**16
+
 
 def mu_law_encode(audio: Any, levels: int = 256) -> NDArray[Any]:
     """Quantises audio in [-1, 1] to `levels` codes.
@@ -28,7 +32,7 @@ def mu_law_encode(audio: Any, levels: int = 256) -> NDArray[Any]:
         ITU-T Recommendation G.711, 1988 (with µ = 255; its codes are piecewise linear).
         Van den Oord et al. WaveNet. 2016, section 2.2. https://arxiv.org/abs/1609.03499
     """
-    mu = _check_levels(levels) - 1
+    mu = check_count(levels, "levels", 2, _MOST_LEVELS) - 1
     audio = np.asarray(audio)
     if audio.dtype.kind != "f":
         raise TypeError(
@@ -61,7 +65,7 @@ def mu_law_decode(codes: Any, levels: int = 256) -> NDArray[Any]:
         TypeError: if `codes` are no integers.
         ValueError: for codes outside of `[0, levels)`, and other `levels`.
     """
-    mu = _check_levels(levels) - 1
+    mu = check_count(levels, "levels", 2, _MOST_LEVELS) - 1
     codes = np.asarray(codes)
     if codes.dtype.kind not in "iu":
         raise TypeError(f"mu_law_decode takes integers, but got dtype {codes.dtype}.")
@@ -73,11 +77,3 @@ def mu_law_decode(codes: Any, levels: int = 256) -> NDArray[Any]:
     compressed = codes.astype("float64") * 2 / mu - 1
     audio = np.sign(compressed) * np.expm1(np.abs(compressed) * np.log1p(mu)) / mu
     return np.clip(audio, -1, 1).astype("float32")
-
-
-def _check_levels(levels: int) -> int:
-    if isinstance(levels, bool) or not isinstance(levels, (int, np.integer)):
-        raise TypeError(f"levels must be an integer, but got {levels!r}.")
-    if not 2 <= levels <= 2**16:
-        raise ValueError(f"µ-law codes have from 2 to 65,536 levels, but got levels={levels}.")
-    return int(levels)

@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kerasar.checks import check_count
+
 
 class Quantizer:
     """Divides the range of each variable into `levels` bins of one width.
@@ -28,9 +30,8 @@ class Quantizer:
 
     def __init__(self, low: Any, high: Any, levels: int) -> None:
         self.low, self.high = np.asarray(low, "float64"), np.asarray(high, "float64")
-        self.levels = levels
-        if levels < 2:
-            raise ValueError(f"levels must be at least 2, to tell values apart, but got {levels}.")
+        advice = "With fewer, values cannot be told apart."
+        self.levels = check_count(levels, "levels", least=2, advice=advice)
         if not (self.high > self.low).all():
             raise ValueError(
                 f"A range to be quantised must not be empty, but goes from {low} to {high}. A "

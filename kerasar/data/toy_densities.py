@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kerasar.checks import check_count
+
 Points = NDArray[np.float32]
 
 #: The lecture's mixture of two normal distributions: weights, means, their standard deviation.
@@ -111,10 +113,8 @@ def toy_density(name: str, n: int, noise: float | None = None, seed: int = 0) ->
         raise ValueError(
             f"A toy density is one of {', '.join(_SHAPES)}, but got name={name!r}.{hint}"
         )
-    if n < 1:
-        raise ValueError(f"n, the number of points, must be at least 1, but got {n}.")
-    if seed < 0:
-        raise ValueError(f"seed must be at least 0, but got {seed}.")
+    check_count(n, "n, the number of points,")
+    check_count(seed, "seed", least=0)
     draw, own_noise = _SHAPES[name]
     noise = own_noise if noise is None else noise
     if not 0 <= noise < np.inf:

@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kerasar.checks import check_count
+
 #: Sequences scored at once, which bounds the memory: 50,000 × 32 doubles are 13 MB.
 _CHUNK = 50_000
 
@@ -44,9 +46,9 @@ def toy_sequences(n: int, length: int = 32, seed: int = 0) -> NDArray[np.int32]:
         >>> -toy_log_prob(x).mean().round(1)  # nats; toy_entropy(32) is 12.538
         np.float64(12.5)
     """
-    _check_count(n, "n")
-    _check_count(length, "length")
-    _check_count(seed, "seed", least=0)
+    check_count(n, "n")
+    check_count(length, "length")
+    check_count(seed, "seed", least=0)
     rng = np.random.default_rng(seed)
     cut = rng.integers(1, length, size=(n, 1), endpoint=True)
     first, second = rng.uniform(-1, 1, size=(2, n, 1))
@@ -88,7 +90,7 @@ def toy_entropy(length: int = 32) -> float:
     Raises:
         ValueError, TypeError: if `length` is no integer of at least 1.
     """
-    _check_count(length, "length")
+    check_count(length, "length")
     entropy = 0.0
     for cut in range(1, length + 1):
         first, first_measures = _all_runs(cut)
@@ -157,10 +159,3 @@ def _check_sequences(x: Any) -> NDArray[np.float64]:
             f"{whole[whole != np.round(whole)][0]}. Round x first."
         )
     return whole
-
-
-def _check_count(value: Any, name: str, least: int = 1) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-        raise TypeError(f"{name} must be an integer, but got {value!r}.")
-    if value < least:
-        raise ValueError(f"{name} must be at least {least}, but got {value}.")

@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kerasar.checks import check_count
+
 
 def windows(series: Any, length: int, stride: int = 1) -> NDArray[Any]:
     """Pieces of `length` steps that begin every `stride` steps, in their order.
@@ -34,9 +36,8 @@ def windows(series: Any, length: int, stride: int = 1) -> NDArray[Any]:
             "A series has shape (time,) or (time, variables), but series has shape "
             f"{array.shape}. Cut several series one by one and join their windows."
         )
-    for name, value in (("length", length), ("stride", stride)):
-        if value < 1:
-            raise ValueError(f"{name} of windows must be at least 1 step, but got {value}.")
+    check_count(length, "length of windows")
+    check_count(stride, "stride of windows")
     if len(array) < length:
         raise ValueError(
             f"Windows of length={length} need a series of at least as many steps, but series has "

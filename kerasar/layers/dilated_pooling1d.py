@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
+from kerasar.checks import check_count
 from kerasar.layers.protocol import Taps
 from kerasar.typing import Config, Shape, Tensor
 
@@ -71,8 +72,8 @@ class DilatedPooling1D(keras.layers.Layer):
         super().__init__(**kwargs)
         self.pooling_type = _choice(pooling_type, "pooling_type", _TYPES)
         self.padding = _choice(padding, "padding", _PADDINGS)
-        self.pool_size = _count(pool_size, "pool_size")
-        self.dilation_rate = _count(dilation_rate, "dilation_rate")
+        self.pool_size = check_count(pool_size, f"pool_size of layer '{self.name}'")
+        self.dilation_rate = check_count(dilation_rate, f"dilation_rate of layer '{self.name}'")
 
     @property
     def span(self) -> int:
@@ -171,11 +172,3 @@ def _choice(value: object, name: str, known: tuple[str, ...]) -> str:
             f"{name}={value!r}."
         )
     return str(lower)
-
-
-def _count(value: object, name: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-        raise TypeError(f"DilatedPooling1D takes an integer {name}, but got {name}={value!r}.")
-    if value < 1:
-        raise ValueError(f"DilatedPooling1D needs {name} >= 1, but got {name}={value}.")
-    return int(value)

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from kerasar.checks import check_count
 from kerasar.layers.protocol import POINTWISE, Pointwise
 from kerasar.typing import Config, Shape, Tensor
 
@@ -31,9 +32,7 @@ class ScaleLevels(keras.layers.Layer):
     def __init__(self, levels: int, **kwargs: object) -> None:
         # Else floats are rounded to the compute dtype before `call`: bfloat16 has no 257.
         super().__init__(autocast=False, **kwargs)
-        if levels < 2:
-            raise ValueError(f"ScaleLevels needs at least 2 levels to spread, but got {levels}.")
-        self.levels = levels
+        self.levels = check_count(levels, f"levels of layer '{self.name}'", least=2)
 
     def call(self, inputs: Tensor) -> Tensor:
         scaled = ops.cast(inputs, "float32") * (2.0 / (self.levels - 1)) - 1.0

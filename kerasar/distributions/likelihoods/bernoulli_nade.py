@@ -8,6 +8,7 @@ shared by all events and belong to the likelihood.
 import keras
 import tensorflow as tf
 
+from kerasar.checks import check_count
 from kerasar.distributions.likelihoods.base import Likelihood
 from kerasar.distributions.likelihoods.bernoulli import Bernoulli
 from kerasar.layers.nade_logits import nade_logits
@@ -50,10 +51,8 @@ class BernoulliNADE(keras.layers.Layer, Likelihood):
     def __init__(self, num_variables: int, hidden_units: int, **kwargs: object) -> None:
         # Sums over variables stay in float32; what comes from the network is cast to it.
         super().__init__(**{**kwargs, "dtype": "float32"})
-        for name, size in (("num_variables", num_variables), ("hidden_units", hidden_units)):
-            if size < 1:
-                raise ValueError(f"BernoulliNADE needs at least 1 of each, but got {name}={size}.")
-        self.event_size, self.hidden_units = num_variables, hidden_units
+        self.event_size = check_count(num_variables, "num_variables")
+        self.hidden_units = check_count(hidden_units, "hidden_units")
         # All sizes are known here, and likelihoods are never called as layers are.
         self.inward = self.add_weight(shape=(num_variables, hidden_units), name="inward")
         self.outward = self.add_weight(shape=(num_variables, hidden_units), name="outward")

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from kerasar.checks import check_count
 from kerasar.distributions.likelihoods.base import Likelihood
 from kerasar.typing import Config, Tensor
 
@@ -34,17 +35,12 @@ class Independent(Likelihood):
     event_size: int
 
     def __init__(self, num_variables: int, likelihood: Likelihood) -> None:
-        if num_variables < 1:
-            raise ValueError(
-                "Independent needs events of at least 1 value, but got "
-                f"num_variables={num_variables}."
-            )
         if likelihood.event_rank != 0:
             raise ValueError(
                 "Independent joins likelihoods of single values, but "
                 f"{type(likelihood).__name__} is one of vectors. Use it by itself."
             )
-        self.event_size = num_variables
+        self.event_size = check_count(num_variables, "num_variables")
         self.likelihood = likelihood
         self.discrete = likelihood.discrete
         self.mean, self.scale = likelihood.mean, likelihood.scale

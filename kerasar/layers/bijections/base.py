@@ -12,6 +12,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from kerasar.checks import check_count
 from kerasar.typing import Shape, Tensor
 
 
@@ -201,39 +202,19 @@ def seed_or_drawn(seed: int | None) -> int:
     return random.randrange(2**31) if seed is None else int(seed)
 
 
-def check_whole(name: str, **arguments: Any) -> None:
-    """Refuses arguments of a layer that are no positive whole numbers.
-
-    Args:
-        name: the layer's name, for the message.
-        **arguments: the arguments, ints.
-
-    Raises:
-        ValueError: if one is not an int of at least 1.
-    """
-    for argument, value in arguments.items():
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise ValueError(
-                f"Layer '{name}' needs a whole number of at least 1 as {argument}, but got "
-                f"{value!r}."
-            )
-
-
 def check_hidden_units(name: str, hidden_units: Any) -> tuple[int, ...]:
     """The widths of a network's hidden layers.
 
     Raises:
-        TypeError: if they are no sequence.
-        ValueError: if one is not an int of at least 1, with the layer's name in the message.
+        TypeError: if they are not a sequence of integers.
+        ValueError: if one is below 1. The message names the layer.
     """
     if not isinstance(hidden_units, Iterable):
         raise TypeError(
             f"hidden_units of layer '{name}' must hold a width for each hidden layer, as (64, 64), "
             f"but got {hidden_units!r}."
         )
-    for units in hidden_units:
-        check_whole(name, hidden_units=units)
-    return tuple(hidden_units)
+    return tuple(check_count(units, f"hidden_units of layer '{name}'") for units in hidden_units)
 
 
 def known_sizes(name: str, sizes: Shape) -> tuple[int, ...]:

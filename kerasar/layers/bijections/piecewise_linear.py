@@ -7,7 +7,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from kerasar.layers.bijections.base import Bijection, check_whole, sum_event
+from kerasar.checks import check_count
+from kerasar.layers.bijections.base import Bijection, sum_event
 from kerasar.layers.bijections.bins import bin_of, pick
 from kerasar.typing import Config, Shape, Tensor
 
@@ -43,7 +44,7 @@ class PiecewiseLinear(Bijection):
         self, pieces: int = 32, xmin: float = -4.0, xmax: float = 4.0, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
-        check_whole(self.name, pieces=pieces)
+        check_count(pieces, f"pieces of layer '{self.name}'")
         if not float("-inf") < xmin < xmax < float("inf"):
             raise ValueError(
                 f"Layer '{self.name}' needs an interval, xmin < xmax, but got xmin={xmin!r}, "

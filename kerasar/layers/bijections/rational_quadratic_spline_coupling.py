@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from kerasar.layers.bijections.base import check_whole
+from kerasar.checks import check_count
 from kerasar.layers.bijections.bins import bin_of, pick
 from kerasar.layers.bijections.coupling import Coupling
 from kerasar.typing import Config, Tensor
@@ -60,11 +60,7 @@ class RationalQuadraticSplineCoupling(Coupling):
         **kwargs: Any,
     ) -> None:
         super().__init__(mask, invert, network, hidden_units, activation, seed, gain, **kwargs)
-        check_whole(self.name, bins=bins)
-        if bins < 2 or bins * _LEAST >= 1:
-            raise ValueError(
-                f"Layer '{self.name}' needs from 2 to {int(1 / _LEAST) - 1} bins, but got {bins}."
-            )
+        check_count(bins, f"bins of layer '{self.name}'", least=2, most=int(1 / _LEAST) - 1)
         if not 0 < bound < float("inf"):
             raise ValueError(
                 f"Layer '{self.name}' needs a positive bound, half the side of the splines' box, "

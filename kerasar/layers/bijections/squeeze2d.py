@@ -5,7 +5,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from kerasar.layers.bijections.base import Bijection, check_whole
+from kerasar.checks import check_count
+from kerasar.layers.bijections.base import Bijection
 from kerasar.typing import Config, Shape, Tensor
 
 
@@ -36,8 +37,7 @@ class Squeeze2D(Bijection):
 
     def __init__(self, factor: int = 2, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        check_whole(self.name, factor=factor)
-        self.factor = factor
+        self.factor = check_count(factor, f"factor of layer '{self.name}'")
 
     def call(self, x: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
         x = self.check_data(x)
