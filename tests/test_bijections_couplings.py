@@ -430,11 +430,18 @@ def test_an_autoregressive_step_takes_vectors(shape):
         MaskedAutoregressive(name="step").build(shape)
 
 
-@pytest.mark.parametrize("units", [(0,), (8, -1), (2.5,)])
-def test_hidden_layers_of_no_size(units):
-    with pytest.raises(ValueError, match="'step' needs a whole number .* as hidden_units"):
+@pytest.mark.parametrize(
+    ("units", "error", "must"),
+    [
+        ((0,), ValueError, "at least 1, but got 0"),
+        ((8, -1), ValueError, "at least 1, but got -1"),
+        ((2.5,), TypeError, "an integer, but got 2.5"),
+    ],
+)
+def test_hidden_layers_of_no_size(units, error, must):
+    with pytest.raises(error, match=f"hidden_units of layer 'step' must be {must}"):
         MaskedAutoregressive(units, name="step")
-    with pytest.raises(ValueError, match="'step' needs a whole number .* as hidden_units"):
+    with pytest.raises(error, match=f"hidden_units of layer 'step' must be {must}"):
         AffineCoupling(hidden_units=units, name="step")
 
 
