@@ -1,4 +1,4 @@
-"""One door to all images: by name, from TensorFlow Datasets, or from the user's files."""
+"""Loads images: by name, from TensorFlow Datasets, or from the user's files."""
 
 import difflib
 import os
@@ -19,7 +19,7 @@ def load_images(
     data_dir: str | os.PathLike[str] | None = None,
     levels: int | None = None,
 ) -> ImageData:
-    """Loads images as whole numbers, with a test set.
+    """Loads images as integers, with a test set.
 
     The test set is the data's own where it has one. Otherwise one tenth of the images, at least
     1, is held out: drawn at random, but the same each time.
@@ -36,17 +36,17 @@ def load_images(
             - the path of an `.npz` file with the arrays `x_train` and `x_test`, or `train` and
               `test`, or with a single array; labels, if any, in `y_train` and `y_test`.
             - the path of an `.npy` file with one array.
-            - the path of a folder of PNG images of one size, grey or RGB, or of a folder with such
+            - the path of a folder of PNG images of one size, gray or RGB, or of a folder with such
               a subfolder for each class.
 
             A name wins over a path: write `"./digits"` for a folder of that name.
         data_dir: where TensorFlow Datasets keeps its data; by default `$TFDS_DATA_DIR`, else
-            `~/tensorflow_datasets`. Other kinds of data have no use for it.
-        levels: int, at least 2. How many values a channel can take. None takes what is known of
-            a named data set (17 for digits, 256 for mnist, 2 for binarized_mnist), else goes by
-            the largest value in training and test images: up to 16, that value + 1 (at least 2);
-            up to 255, 256; beyond, the next power of two. Pass it if later images may hold larger
-            values. `levels=2` turns images of nothing but 0 and 255 into 0 and 1.
+            `~/tensorflow_datasets`. Other kinds of data ignore it.
+        levels: int, at least 2. The number of values of a channel. By default that of a named data
+            set (17 for digits, 256 for mnist, 2 for binarized_mnist), else it follows from the
+            largest value in training and test images: up to 16, that value + 1 (at least 2); up
+            to 255, 256; beyond, the next power of two. Pass it if later images may hold larger
+            values. `levels=2` converts images of 0 and 255 alone to 0 and 1.
 
     Returns:
         An `ImageData`, its images of shape `(n, height, width, channels)`.
@@ -54,7 +54,7 @@ def load_images(
     Raises:
         FileNotFoundError: if the path does not exist, or the data set is neither on disk nor to
             be had from the network.
-        ValueError: if the name is unknown, or the data is damaged or no images of whole numbers.
+        ValueError: if the name is unknown, or the data is damaged or not images of integers.
     """
     if levels is not None:
         what = "levels, the number of values of a channel,"
@@ -89,7 +89,7 @@ def _load_path(name: str, levels: int | None) -> ImageData:
             return read_array_file(path, levels)
         raise ValueError(
             f"Images are read from .npz and .npy files and from folders of PNGs, but '{name}' is a "
-            f"file that ends in '{path.suffix}'. Convert it to .npz, or pass the folder it lies in."
+            f"file that ends in '{path.suffix}'. Convert it to .npz, or pass its folder."
         )
     if is_array_file or len(path.parts) > 1:
         raise FileNotFoundError(

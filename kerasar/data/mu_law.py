@@ -1,4 +1,4 @@
-"""µ-law companding: audio as few whole numbers, fine where it is quiet, coarse where it is loud."""
+"""µ-law companding: audio as a few integers, fine where it is quiet, coarse where it is loud."""
 
 from typing import Any
 
@@ -11,13 +11,13 @@ _MOST_LEVELS = 2**16
 
 
 def mu_law_encode(audio: Any, levels: int = 256) -> NDArray[Any]:
-    """Quantises audio in [-1, 1] to `levels` codes.
+    """Quantizes audio in [-1, 1] to `levels` codes.
 
     The audio is compressed by f(x) = sign(x) · ln(1 + µ|x|) / ln(1 + µ) with µ = levels - 1, and
-    then rounded to one of `levels` numbers that lie evenly from -1 to 1.
+    then rounded to one of `levels` values, evenly spaced from -1 to 1.
 
     Args:
-        audio: real numbers in [-1, 1], of any shape.
+        audio: real values in [-1, 1], of any shape.
         levels: int, from 2 to 65,536.
 
     Returns:
@@ -36,14 +36,14 @@ def mu_law_encode(audio: Any, levels: int = 256) -> NDArray[Any]:
     audio = np.asarray(audio)
     if audio.dtype.kind != "f":
         raise TypeError(
-            f"mu_law_encode takes real numbers in [-1, 1], but got dtype {audio.dtype}. Divide "
+            f"mu_law_encode takes real values in [-1, 1], but got dtype {audio.dtype}. Divide "
             "16-bit samples by 32768."
         )
-    outside = ~(np.abs(audio) <= 1)  # NaN lies outside as well
+    outside = ~(np.abs(audio) <= 1)  # also true of NaN
     if outside.any():
         raise ValueError(
-            f"mu_law_encode takes real numbers in [-1, 1], but got {audio[outside][0]}. Divide the "
-            "audio by its largest absolute value, and mend NaN first."
+            f"mu_law_encode takes real values in [-1, 1], but got {audio[outside][0]}. Divide the "
+            "audio by its largest absolute value, and fix NaN first."
         )
     exact = audio.astype("float64")
     compressed = np.sign(exact) * np.log1p(mu * np.abs(exact)) / np.log1p(mu)
@@ -52,7 +52,7 @@ def mu_law_encode(audio: Any, levels: int = 256) -> NDArray[Any]:
 
 
 def mu_law_decode(codes: Any, levels: int = 256) -> NDArray[Any]:
-    """The audio that codes stand for; `mu_law_encode` gives the same codes again, exactly.
+    """Converts codes to audio; `mu_law_encode` gives exactly the same codes again.
 
     Args:
         codes: integers in `[0, levels)`, of any shape.
@@ -62,7 +62,7 @@ def mu_law_decode(codes: Any, levels: int = 256) -> NDArray[Any]:
         float32 in [-1, 1], of the shape of `codes`.
 
     Raises:
-        TypeError: if `codes` are no integers.
+        TypeError: if `codes` are not integers.
         ValueError: for codes outside of `[0, levels)`, and other `levels`.
     """
     mu = check_count(levels, "levels", 2, _MOST_LEVELS) - 1

@@ -1,4 +1,4 @@
-"""Feeds arrays to training: shuffled over the whole set, batched, prepared ahead."""
+"""Feeds arrays to training: shuffled over the whole data set, batched, prepared ahead."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -29,8 +29,8 @@ def pipeline(
             `x` and perhaps `condition` and `length`.
         batch_size: int, at least 1.
         shuffle: bool. False keeps the order of `x`.
-        seed: int. Another seed shuffles otherwise. None follows `tf.random.set_seed` alone: every
-            pipeline has orders of its own.
+        seed: int. Determines the orders. None follows `tf.random.set_seed` alone: every pipeline
+            has orders of its own.
         condition: array, `(n, ...)`, or a dict of such arrays by input name; row i belongs to
             example i.
 
@@ -54,7 +54,7 @@ def pipeline(
     elif condition is not None or "x" not in x:
         raise ValueError(
             "A dict of examples holds 'x' and, if there is one, 'condition', but got "
-            f"{sorted(x)}{' and a condition beside it' if condition is not None else ''}."
+            f"{sorted(x)}{' and a condition' if condition is not None else ''}."
         )
     count = _count(np.asarray(x["x"]))
     examples: Any = {name: _rows(part, count, name) for name, part in x.items()}

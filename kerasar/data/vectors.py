@@ -1,4 +1,4 @@
-"""Reads a CSV of numbers as vectors, one a row, for models of real-valued vectors."""
+"""Reads the rows of a CSV file as vectors of real values."""
 
 import os
 from collections.abc import Sequence
@@ -14,12 +14,12 @@ from kerasar.data.split import hold_out
 
 @dataclass(frozen=True, eq=False)  # eq=False: comparing arrays gives no single truth
 class VectorData:
-    """Vectors of real numbers, in the units of the file, divided for training and testing.
+    """Vectors of real values, in the units of the file, divided into training and test vectors.
 
     Attributes:
-        name: what the data is called.
-        train: vectors to learn from, float32 `(n, columns)`.
-        test: vectors to judge by.
+        name: the name of the data.
+        train: training vectors, float32 `(n, columns)`.
+        test: test vectors.
         columns: the name of each column; "0", "1", … where the file has no header.
     """
 
@@ -32,7 +32,7 @@ class VectorData:
 def load_vectors(
     path: str | os.PathLike[str], columns: Sequence[Column] | None = None
 ) -> VectorData:
-    """Loads a CSV of numbers, each row a vector.
+    """Loads a CSV file, each row a vector.
 
     One tenth of the rows, at least 1, is held out as the test set: drawn at random, but the same
     each time. Fields are separated by commas, semicolons or tabs; a first line with text where the
@@ -40,7 +40,7 @@ def load_vectors(
 
     Args:
         path: the file.
-        columns: which to take, in this order: names, or numbers counted from 0; None takes all
+        columns: which to take, in this order: names, or indices counted from 0; None takes all
             that hold numbers.
 
     Returns:
@@ -49,7 +49,7 @@ def load_vectors(
 
     Raises:
         FileNotFoundError: if there is no such file.
-        TypeError: if `columns` is no list of names and numbers.
+        TypeError: if `columns` is not a list of names and indices.
         ValueError: for rows of unequal length, anything that is not a finite number (its line and
             column are named), unknown columns, constant columns, or fewer than 2 rows.
     """
@@ -66,7 +66,7 @@ def load_vectors(
             f"The columns of '{path}' must have different names, but are {list(used)}. Rename one."
         )
     kept, tested = hold_out(len(values), "rows", f"'{path}'")
-    with np.errstate(over="ignore"):  # that is told below
+    with np.errstate(over="ignore"):  # checked below
         vectors = values.astype(np.float32)
     huge = np.flatnonzero(~np.isfinite(vectors).all(axis=0))
     if len(huge):
