@@ -175,7 +175,7 @@ class DataKind(ABC):
 
     @abstractmethod
     def showcase(self, run: RunFolder, model: Any, data: TrainingData, result: str) -> None:
-        """Draws the pictures of a finished run, whose test result stands in their headings."""
+        """Draws the pictures of a finished run, with its test result in their headings."""
 
     def next_steps(self, run: RunFolder, model: Any, spec: str) -> list[tuple[str, str]]:
         """Arguments of the command that suit a finished run, with a few words on each."""
