@@ -27,7 +27,7 @@ class Misdeclared(keras.layers.Layer):
     def call(self, x):
         return keras.ops.pad(x, ((0, 0), (2, 0), (0, 0)))[:, :-2] + x
 
-    def taps(self, places):
+    def taps(self, position_rank):
         return Taps(((-1,), (0,)), combine=lambda values, _: values[0] + values[1])
 
     def compute_output_shape(self, shape):
@@ -59,7 +59,7 @@ class ColourConv(keras.layers.Layer):
         padded = keras.ops.pad(x, ((0, 0), (1, 0), (1, 1), (0, 0)))
         return keras.ops.conv(padded, self.masked(), padding="valid") + self.bias
 
-    def taps(self, places):
+    def taps(self, position_rank):
         offsets = tuple((r - 1, c - 1) for r, c in np.ndindex(2, 3))
         connects = self.mask.reshape(6, *self.mask.shape[2:]).astype(bool)
         return linear_taps(self, offsets, kernel=self.masked, connects=connects)

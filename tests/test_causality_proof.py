@@ -26,7 +26,7 @@ def responses(model):
     """Which offsets respond to a change, by trying all of them; float64, several inputs."""
     graph = read_graph(model)
     shape = tuple(size or 12 for size in graph.x.shape[1:])
-    count = int(np.prod(shape[: graph.places]))
+    count = int(np.prod(shape[: graph.position_rank]))
     seen = set()
     for seed in range(4):
         randomize(model, seed)
@@ -42,7 +42,7 @@ def responses(model):
         out = np.asarray(model(inputs if len(inputs) > 1 else batch))
         out = out.reshape(count + 1, count, -1)
         moved, at = np.nonzero((np.abs(out[1:] - out[:1]) > 1e-6).any(axis=-1))
-        places = shape[: graph.places]
+        places = shape[: graph.position_rank]
         source = np.array(np.unravel_index(moved, places))
         target = np.array(np.unravel_index(at, places))
         seen |= {tuple(int(v) for v in offset) for offset in (source - target).T}
@@ -136,7 +136,7 @@ def test_a_network_that_hides_nothing_is_told_how():
         (lambda h: L.Bidirectional(L.GRU(3, return_sequences=True), name="mix")(h), "future"),
         (lambda h: L.LayerNormalization(axis=(1, 2), name="mix")(h), "holds positions"),
         (lambda h: h - ops.mean(h, axis=1, keepdims=True), "reduces over axis"),
-        (lambda h: L.GroupNormalization(2, name="mix")(h), "normalises over all positions"),
+        (lambda h: L.GroupNormalization(2, name="mix")(h), "normalizes over all positions"),
     ],
 )
 def test_what_mixes_positions_is_refused_with_the_reason(mix, reason):
@@ -155,7 +155,7 @@ def test_a_subclassed_model_has_no_graph():
 
 def test_an_unknown_layer_is_probed_with_a_warning():
     model = network(lambda h: Undeclared(name="mean_so_far")(h))
-    with pytest.warns(UserWarning, match="'mean_so_far'.*probed with numbers and not proven"):
+    with pytest.warns(UserWarning, match="'mean_so_far'.*probed numerically and not proven"):
         kerasar.check_causal(model)
 
 

@@ -9,8 +9,7 @@ from keras import layers as L
 from keras import ops
 
 import kerasar
-from kerasar.causality.analysis import read
-from kerasar.causality.graph import read_graph
+from kerasar.causality.analysis import analyze
 from kerasar.causality.probe import probe_causal
 from kerasar.causality.randomize import randomize
 from kerasar.layers import CausalShift
@@ -104,8 +103,8 @@ def check_offsets(chain):
         model = network(chain)
         if (model.output_shape[1] or 0) < 1:
             return
-        reading = read(read_graph(model, event_rank=1))
-        declared = {offset for (offset,) in reading.output.offsets.members()}
+        analysis = analyze(model, event_rank=1)
+        declared = {offset for (offset,) in analysis.output.offsets.members()}
         found = brute_force(model)
         assert found <= declared, f"missed {found - declared}"
         # Far offsets are reached from the very ends only, where padding cuts paths off.

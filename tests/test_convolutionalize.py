@@ -267,7 +267,7 @@ LAYERS = {
     ),
     "normalised": (
         lambda w: column(L.LayerNormalization(axis=1, name="bad")(w)),
-        "normalises over axis",
+        "normalizes over axis",
     ),
     "slopes": (lambda w: column(L.PReLU(name="bad")(w)), "slopes differ between positions"),
     "mask": (lambda w: column(L.Masking(name="bad")(w)), "mask"),

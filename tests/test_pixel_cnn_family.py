@@ -195,7 +195,7 @@ def test_a_map_beside_an_image_of_any_size_has_its_size():
         local = np.zeros((1, *size, 2))
         with pytest.raises(ValueError, match=r"'local' lies beside.*example is \(4, 5, 1\)"):
             model.sample(1, image_shape=(4, 5), condition=local)
-        with pytest.raises(ValueError, match="'local' lies beside the data"):
+        with pytest.raises(ValueError, match="'local' must have the sizes of the data"):
             model.log_prob(GREY[:1, :4, :5], local)
     served = Signatures(model)
     x = tf.constant(GREY[:1, :4, :5])

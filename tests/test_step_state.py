@@ -5,12 +5,15 @@ import math
 import tensorflow as tf
 from networks import dilated, open_length, recurrent
 
-from kerasar.stepwise import step_form
+from kerasar.causality.analysis import analyze
+from kerasar.stepwise import make_stepper
+from kerasar.stepwise.axis_execution import AxisExecution
 from kerasar.stepwise.rings import TensorRing
 
 
 def state_size(network, batch=3):
-    state = step_form(network).line.initial(batch, TensorRing)
+    steps = make_stepper(analyze(network))
+    state = AxisExecution(steps.axis_program, batch, 12, TensorRing).initial()
     return sum(math.prod(tensor.shape) for tensor in tf.nest.flatten(state))
 
 
@@ -22,7 +25,7 @@ def test_it_holds_what_is_read_again_and_one_slot_more():
 
 
 def test_it_does_not_know_the_length():
-    steps = step_form(open_length())
+    steps = make_stepper(analyze(open_length()))
     sizes = []
     for length in (16, 16384):
         run = steps.bind(3, length, [], TensorRing)

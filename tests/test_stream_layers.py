@@ -7,7 +7,7 @@ from keras import layers as L
 
 from kerasar.convolutionalize.layers.per_step import PerStep
 from kerasar.convolutionalize.layers.stream_join import StreamJoin
-from kerasar.convolutionalize.layers.stream_layout import Layout, Run
+from kerasar.convolutionalize.layers.stream_layout import Layout, TapRange
 from kerasar.convolutionalize.layers.stream_linear import StreamLinear
 from kerasar.convolutionalize.layers.stream_pool import StreamPool
 from kerasar.testing import check_causal_by_probe, check_layer, randomize
@@ -15,10 +15,10 @@ from kerasar.testing import check_causal_by_probe, check_layer, randomize
 SERIES = np.random.default_rng(0).normal(size=(3, 9, 4)).astype("float32")
 
 #: Three taps, two steps apart, and one of the other half of the kernel.
-TWO_RUNS = Layout((5,), (Run(0, 0, 2, 3, 0, 4, 4), Run(0, 5, 1, 1, 12, 4, 4)))
-BEFORE_THE_START = Layout((0,), (Run(0, -4, 2, 3, 0, 4, 4),))
-SHUFFLED = Layout((2,), (Run(0, 0, 1, 3, 0, 4, 4),), (3, 1, -1, 0, 2, 5, 4, 7, 6, 9, 8, 11))
-EACH = Layout((4,), (Run(0, 0, 2, 3),))
+TWO_RUNS = Layout((5,), (TapRange(0, 0, 2, 3, 0, 4, 4), TapRange(0, 5, 1, 1, 12, 4, 4)))
+BEFORE_THE_START = Layout((0,), (TapRange(0, -4, 2, 3, 0, 4, 4),))
+SHUFFLED = Layout((2,), (TapRange(0, 0, 1, 3, 0, 4, 4),), (3, 1, -1, 0, 2, 5, 4, 7, 6, 9, 8, 11))
+EACH = Layout((4,), (TapRange(0, 0, 2, 3),))
 
 
 LAYERS = {
@@ -26,17 +26,19 @@ LAYERS = {
     "before the start": lambda: StreamLinear(L.Dense(3), [BEFORE_THE_START], (None, 12)),
     "shuffled": lambda: StreamLinear(L.Dense(3, use_bias=False), [SHUFFLED], (None, 12)),
     "convolution": lambda: StreamLinear(
-        L.Conv1D(3, 3), [Layout((4,), (Run(0, 0, 2, 3, 0, 4, 4),))], (None, 9, 4)
+        L.Conv1D(3, 3), [Layout((4,), (TapRange(0, 0, 2, 3, 0, 4, 4),))], (None, 9, 4)
     ),
     "groups": lambda: StreamLinear(
-        L.Conv1D(6, 3, groups=2), [Layout((4,), (Run(0, 0, 2, 3, 0, 2, 2),))], (None, 9, 4)
+        L.Conv1D(6, 3, groups=2), [Layout((4,), (TapRange(0, 0, 2, 3, 0, 2, 2),))], (None, 9, 4)
     ),
     "depthwise": lambda: StreamLinear(
         L.DepthwiseConv1D(3, depth_multiplier=2, activation="tanh"), [EACH], (None, 9, 4)
     ),
     "separable": lambda: StreamLinear(L.SeparableConv1D(5, 3), [EACH], (None, 9, 4)),
-    "maximum": lambda: StreamPool("max", Layout((6,), (Run(0, 0, 1, 5), Run(0, 6, 1, 1)))),
-    "mean": lambda: StreamPool("mean", Layout((0,), (Run(0, -6, 2, 4),))),
+    "maximum": lambda: StreamPool(
+        "max", Layout((6,), (TapRange(0, 0, 1, 5), TapRange(0, 6, 1, 1)))
+    ),
+    "mean": lambda: StreamPool("mean", Layout((0,), (TapRange(0, -6, 2, 4),))),
     "join": lambda: StreamJoin([(0, 1, 2, 4), (-1, 0, 0, 2), (0, 0, 0, 1)], [3]),
     "zeros": lambda: StreamJoin([(-1, 0, 0, 3)], [0]),
     "per step": lambda: PerStep(L.BatchNormalization(), (None, 4)),
@@ -95,7 +97,7 @@ def test_a_weighted_sum_is_that_of_a_loop(layout):
 
 @pytest.mark.parametrize("count", range(1, 9))
 def test_a_sum_over_any_number_of_taps(count):
-    layer = StreamPool("sum", Layout((count - 1,), (Run(0, 0, 1, count),)))
+    layer = StreamPool("sum", Layout((count - 1,), (TapRange(0, 0, 1, count),)))
     expected = [SERIES[:, i : i + count].sum(1) for i in range(9 - count + 1)]
     np.testing.assert_allclose(layer(SERIES), np.stack(expected, 1), atol=1e-5)
 

@@ -16,7 +16,7 @@ import tensorflow as tf
 from kerasar.keras_internals import functional_graph, nodes_of
 from kerasar.typing import Shape, Tensor
 
-#: The size that open axes are tried at, times their place.
+#: The size that open axes are tried at, times one more than the index of the axis.
 _TRIED = 48
 
 
@@ -52,7 +52,7 @@ class ConditionLimits(NamedTuple):
         for axis in self.beside:
             if axis + 1 < len(shape) and sizes[axis] not in (None, shape[axis + 1]):
                 raise ValueError(
-                    f"condition '{name}' lies beside the data, so its sizes must be theirs, but "
+                    f"condition '{name}' must have the sizes of the data, but "
                     f"its shape is {tuple(shape)} and that of an example is {tuple(sizes)}. Resize "
                     "the condition, or the data."
                 )
@@ -102,8 +102,8 @@ def condition_limits(
 
     Args:
         network: functional Keras model.
-        x_index: which input holds the data. With it, the sizes of conditions that lie beside them
-            are found too.
+        x_index: which input holds the data. With it, conditions that must have the sizes of
+            the data are found too.
     """
     limits = _limits_of_layers(network)
     beside = {} if x_index is None else _beside(network, x_index, limits)

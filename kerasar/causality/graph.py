@@ -52,12 +52,14 @@ class Node:
 class Graph:
     """A functional network: nodes from input to output."""
 
+    network: Any
     name: str
+    event_rank: int | None
     nodes: tuple[Node, ...]
     x: Edge
     conditions: tuple[Edge, ...]
     output: Edge
-    places: int  # axes of x that hold positions: 1 for sequences, 2 for images
+    position_rank: int  # axes of x that hold positions: 1 for sequences, 2 for images
 
     def run(
         self, values: dict[Edge, Tensor], training: bool = False
@@ -106,7 +108,10 @@ def read_graph(network: keras.Model, event_rank: int | None = None) -> Graph:
     names = [edge.name for edge in inputs]
     index = names.index("x") if "x" in names else 0
     x = inputs.pop(index)
-    return Graph(network.name, tuple(nodes), x, tuple(inputs), outputs[0], _places(x, event_rank))
+    rank = _position_rank(x, event_rank)
+    return Graph(
+        network, network.name, event_rank, tuple(nodes), x, tuple(inputs), outputs[0], rank
+    )
 
 
 def _read(functional: Any, inputs: list[Edge], nodes: list[Node]) -> list[Edge]:
@@ -131,7 +136,7 @@ def _edge(tensor: Any) -> Edge:
     return Edge(tuple(tensor.shape), tensor.dtype, tensor.name)
 
 
-def _places(x: Edge, event_rank: int | None) -> int:
+def _position_rank(x: Edge, event_rank: int | None) -> int:
     """Images have rows, columns and channels; all else is a sequence of values or of vectors."""
     rank = len(x.shape) - 1
     return rank - event_rank if event_rank else 2 if rank == 3 else 1

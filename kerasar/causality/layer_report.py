@@ -4,8 +4,7 @@ from typing import NamedTuple
 
 import keras
 
-from kerasar.causality.analysis import read
-from kerasar.causality.graph import read_graph
+from kerasar.causality.analysis import analyze
 from kerasar.causality.offsets import Offsets
 from kerasar.causality.proof import ReceptiveField, field_of
 from kerasar.layers.protocol import MixesPositions
@@ -39,22 +38,22 @@ def layer_receptive_fields(
     Raises:
         ValueError: if the network has no graph.
     """
-    reading = read(read_graph(network, event_rank))
+    analysis = analyze(network, event_rank)
     sights = []
-    for node in reading.graph.nodes:
+    for node in analysis.graph.nodes:
         kind = type(node.operation).__name__
         field = None
-        declared = reading.declarations.get(node)
-        if node not in reading.declarations:
+        declared = analysis.declarations.get(node)
+        if node not in analysis.declarations:
             text = "conditions only"
         elif isinstance(declared, MixesPositions):
             text = f"mixes positions: {declared.reason}"
         elif declared is None:
             text = "unknown: it does not declare what it sees"
-        elif node.outputs[0] not in reading.seen:
+        elif node.outputs[0] not in analysis.dependences:
             text = "unknown: so is a layer before it"
         else:
-            offsets = reading.seen[node.outputs[0]].offsets
+            offsets = analysis.dependences[node.outputs[0]].offsets
             field, text = field_of(offsets), describe(offsets)
         sights.append(LayerReceptiveField(node.name, kind, field, text))
     return sights
@@ -65,7 +64,7 @@ def describe(offsets: Offsets) -> str:
     members = offsets.members()
     if not members:
         return "nothing"
-    if offsets.window.places == 1:
+    if offsets.window.position_rank == 1:
         first, last = min(members)[0], max(members)[0]
         if offsets.unbounded:
             return f"everything up to {_step(last)}"

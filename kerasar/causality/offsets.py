@@ -21,7 +21,7 @@ class Window:
     sizes: tuple[int, ...]
 
     @property
-    def places(self) -> int:
+    def position_rank(self) -> int:
         """Number of position axes."""
         return len(self.sizes)
 
@@ -44,8 +44,8 @@ class Offsets:
         rows: dict[int, int] = {}
         width = window.sizes[-1]
         for member in members:
-            row, column = (0, *member) if window.places == 1 else member
-            if abs(column) < width and (window.places == 1 or abs(row) < window.sizes[0]):
+            row, column = (0, *member) if window.position_rank == 1 else member
+            if abs(column) < width and (window.position_rank == 1 or abs(row) < window.sizes[0]):
                 rows[row] = rows.get(row, 0) | 1 << (column + width - 1)
         return cls(window, rows, unbounded)
 
@@ -65,7 +65,7 @@ class Offsets:
         rows: dict[int, int] = {}
         size = self.window.sizes[-1]
         mask = (1 << (2 * size - 1)) - 1
-        tall = self.window.sizes[0] if self.window.places == 2 else 1
+        tall = self.window.sizes[0] if self.window.position_rank == 2 else 1
         for a, left in self.rows.items():
             for b, right in other.rows.items():
                 if abs(a + b) < tall:
@@ -90,7 +90,7 @@ class Offsets:
             while bits:
                 low = bits & -bits
                 column = low.bit_length() - 1 - (size - 1)
-                found.add((column,) if self.window.places == 1 else (row, column))
+                found.add((column,) if self.window.position_rank == 1 else (row, column))
                 bits ^= low
         return frozenset(found)
 
@@ -98,24 +98,24 @@ class Offsets:
         """The last member in raster order; the set must not be empty."""
         row = max(row for row, bits in self.rows.items() if bits)
         column = self.rows[row].bit_length() - 1 - (self.window.sizes[-1] - 1)
-        return (column,) if self.window.places == 1 else (row, column)
+        return (column,) if self.window.position_rank == 1 else (row, column)
 
     def has(self, offset: Offset) -> bool:
         """Whether the offset is a member."""
-        row, column = (0, *offset) if self.window.places == 1 else offset
+        row, column = (0, *offset) if self.window.position_rank == 1 else offset
         bit = column + self.window.sizes[-1] - 1
         return bit >= 0 and bool(self.rows.get(row, 0) >> bit & 1)
 
     def without(self, offset: Offset) -> "Offsets":
         """The set less one member."""
-        row, column = (0, *offset) if self.window.places == 1 else offset
+        row, column = (0, *offset) if self.window.position_rank == 1 else offset
         rows = dict(self.rows)
         rows[row] = rows.get(row, 0) & ~(1 << (column + self.window.sizes[-1] - 1))
         return Offsets(self.window, rows, self.unbounded)
 
     def strictly_before(self) -> bool:
         """Whether every member precedes the position."""
-        return not self or self.latest() < (0,) * self.window.places
+        return not self or self.latest() < (0,) * self.window.position_rank
 
 
 def _sums(left: int, right: int) -> int:

@@ -1,6 +1,6 @@
 """Causality by experiment: change the input at one position, look which tensors change where.
 
-A probe is no proof, but it needs to know nothing of the layers. Weights are randomised while
+A probe is not a proof, but it needs to know nothing of the layers. Weights are randomized while
 probing (in a copy of the network), for a zero would hide a leak.
 """
 
@@ -29,7 +29,7 @@ def probe_causal(network: keras.Model, event_rank: int | None = None, probes: in
     randomize(copy)
     graph = read_graph(copy, event_rank)
     values, moved = _inputs(graph, probes, condition_limits(copy))
-    sizes = values[graph.x].shape[1 : 1 + graph.places]
+    sizes = values[graph.x].shape[1 : 1 + graph.position_rank]
     tensors = {edge: tf.convert_to_tensor(value) for edge, value in values.items()}
     latest = {graph.x: PRESENT}
     for node in graph.nodes:
@@ -48,7 +48,7 @@ def _inputs(
     """A batch whose first example is the base and each other one differs at one position."""
     rng = np.random.default_rng(0)
     levels = max(2, graph.output.shape[-1] or 2)
-    open_size = open_length(limits, _OPEN_SEQUENCE) if graph.places == 1 else _OPEN_IMAGE
+    open_size = open_length(limits, _OPEN_SEQUENCE) if graph.position_rank == 1 else _OPEN_IMAGE
     values: dict[Edge, np.ndarray] = {}
     for edge in (graph.x, *graph.conditions):
         hop = limits.get(edge.name, ConditionLimits()).hop or 1
@@ -57,7 +57,7 @@ def _inputs(
         is_float = keras.backend.is_float_dtype(edge.dtype)
         values[edge] = rng.normal(size=shape) if is_float else whole
     x = values[graph.x]
-    count = int(np.prod(x.shape[: graph.places]))
+    count = int(np.prod(x.shape[: graph.position_rank]))
     moved = np.union1d(rng.permutation(count)[: max(1, probes - 2)], [0, count - 1])
     batch = np.repeat(x[None], len(moved) + 1, axis=0)
     flat = batch.reshape(len(batch), count, -1)

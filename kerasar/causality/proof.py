@@ -7,9 +7,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerasar.causality.analysis import Reading, Seen, read
+from kerasar.causality.analysis import Analysis, Dependence, analyze
 from kerasar.causality.explain import BEFORE, FUTURE, PRESENT, explain_leak
-from kerasar.causality.graph import Edge, read_graph
+from kerasar.causality.graph import Edge
 from kerasar.causality.offsets import Offsets
 from kerasar.causality.probe import probe_causal
 from kerasar.layers.protocol import Offset
@@ -19,8 +19,8 @@ def check_causal(network: keras.Model, event_rank: int | None = None) -> None:
     """Proves that a network is strictly causal: each output sees earlier positions only.
 
     The proof follows from the structure and so holds for all weights. Where a layer is unknown
-    (it declares nothing, see `kerasar.layers.protocol`), the network is probed with numbers
-    instead, and a warning says so.
+    (it declares nothing, see `kerasar.layers.protocol`), the network is probed numerically
+    instead, with a warning.
 
     Args:
         network: functional Keras model; its input named `x` (else its first) is examined.
@@ -33,52 +33,56 @@ def check_causal(network: keras.Model, event_rank: int | None = None) -> None:
     Raises:
         ValueError: if it is not, naming the layer that leaks; or if it has no graph.
     """
-    reading = read(read_graph(network, event_rank))
-    graph = reading.graph
-    for node, reason in reading.mixing:
+    prove(analyze(network, event_rank))
+
+
+def prove(analysis: Analysis) -> None:
+    """`check_causal` for a network that is analyzed already."""
+    graph = analysis.graph
+    for node, reason in analysis.mixing:
         raise ValueError(
             f"Network '{graph.name}' cannot be shown to be causal: layer '{node.name}' "
             f"({type(node.operation).__name__}) mixes positions: {reason}."
         )
-    if reading.unknown:
-        layer = reading.unknown[0]
+    if analysis.unknown:
+        layer = analysis.unknown[0]
         warnings.warn(
             f"Layer '{layer.name}' ({type(layer.operation).__name__}) does not declare what it "
-            "sees, so the causality of the network was probed with numbers and not proven. "
-            "kerasar.layers.protocol says how a layer declares it.",
-            stacklevel=2,
+            "sees, so the causality of the network was probed numerically and not proven. "
+            "See kerasar.layers.protocol for how a layer declares it.",
+            stacklevel=3,
         )
-        probe_causal(network, event_rank)
+        probe_causal(graph.network, graph.event_rank)
         return
-    output = reading.output
+    output = analysis.output
     if output is None:
         raise ValueError(
             f"The output of network '{graph.name}' does not depend on its input '{graph.x.name}'."
         )
-    if _leaks(output, graph.output, graph.places, reading):
-        latest = {edge: _latest(seen) for edge, seen in reading.seen.items()}
+    if _leaks(output, graph.output, graph.position_rank, analysis):
+        latest = {edge: _latest(seen) for edge, seen in analysis.dependences.items()}
         raise ValueError(explain_leak(graph.name, graph.nodes, latest))
 
 
-def _leaks(output: Seen, edge: Edge, places: int, reading: Reading) -> bool:
+def _leaks(output: Dependence, edge: Edge, position_rank: int, analysis: Analysis) -> bool:
     if output.offsets.strictly_before():
         return False
-    here = (0,) * places
+    here = (0,) * position_rank
     if output.offsets.latest() > here or output.channels is None:
         return True
     # The present may be seen where channels are drawn one after the other: those before.
     channels = len(output.channels)
-    by_value = len(edge.shape) == len(reading.graph.x.shape) + 1
+    by_value = len(edge.shape) == len(analysis.graph.x.shape) + 1
     if not by_value:
         return True
     seen = np.asarray(output.channels).reshape(channels, channels, -1).any(axis=-1)
     return bool(np.tril(seen).any())
 
 
-def _latest(seen: Seen) -> int:
+def _latest(seen: Dependence) -> int:
     if seen.offsets.strictly_before():
         return BEFORE
-    return PRESENT if seen.offsets.latest() == (0,) * seen.offsets.window.places else FUTURE
+    return PRESENT if seen.offsets.latest() == (0,) * seen.offsets.window.position_rank else FUTURE
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,28 +113,28 @@ def receptive_field(network: keras.Model, event_rank: int | None = None) -> Rece
         ValueError: if the network has no graph, or a layer is unknown or mixes positions in a way
             that offsets cannot describe; the layer is named.
     """
-    reading = read(read_graph(network, event_rank))
-    for node in reading.unknown:
+    analysis = analyze(network, event_rank)
+    for node in analysis.unknown:
         raise ValueError(
             f"The receptive field of network '{network.name}' is unknown, for layer '{node.name}' "
             f"({type(node.operation).__name__}) does not declare what it sees; "
-            "kerasar.layers.protocol says how."
+            "see kerasar.layers.protocol for how."
         )
-    for node, reason in reading.mixing:
+    for node, reason in analysis.mixing:
         raise ValueError(
-            f"The receptive field of network '{network.name}' is no set of offsets: layer "
+            f"The receptive field of network '{network.name}' is not a set of offsets: layer "
             f"'{node.name}' mixes positions: {reason}."
         )
-    if reading.output is None:
+    if analysis.output is None:
         return ReceptiveField(frozenset(), 0, frozenset())
-    return field_of(reading.output.offsets)
+    return field_of(analysis.output.offsets)
 
 
 def field_of(offsets: Offsets) -> ReceptiveField:
     """The reach and the blind spot of a set of offsets."""
     members = offsets.members()
-    here = (0,) * offsets.window.places
-    if offsets.window.places == 1:
+    here = (0,) * offsets.window.position_rank
+    if offsets.window.position_rank == 1:
         reach = max([0, *(-lag for (lag,) in members)])
         earlier: set[Offset] = {(-lag,) for lag in range(1, reach + 1)}
         return ReceptiveField(

@@ -2,8 +2,8 @@
 
 import keras
 
-from kerasar.convolutionalize.network import Network
-from kerasar.convolutionalize.plain import PlainNetwork
+from kerasar.convolutionalize.network import NetworkBuilder
+from kerasar.convolutionalize.plain import PlainNetworkBuilder
 from kerasar.convolutionalize.plan import plan
 
 
@@ -23,7 +23,7 @@ def convolutionalize(
     Args:
         window_model: built functional or sequential Keras model from a window, `(batch, window)` or
             `(batch, window, features)`, to one prediction, `(batch, units)` or `(batch, 1, units)`.
-        padding: "causal" predicts at every step what the window model says of the last values,
+        padding: "causal" predicts at every step the window model's prediction from the last values,
             filled up with zeros in front at the first steps; "valid" predicts only where the window
             is full, which is `window - 1` steps fewer.
         strictly_causal: whether step t sees the values before t only, as `AutoregressiveModel`
@@ -35,12 +35,12 @@ def convolutionalize(
 
     Returns:
         A functional network from `(batch, time)` or `(batch, time, features)`, of any length, to
-        `(batch, time, units)`. In training, `Dropout` drops numbers of streams rather than of each
+        `(batch, time, units)`. In training, `Dropout` drops elements of streams rather than of each
         window, and `BatchNormalization` takes its statistics over all steps (and updates its moving
         averages once for each stream); otherwise both behave as in the window model.
 
     Raises:
-        TypeError: if `window_model` is no Keras model.
+        TypeError: if `window_model` is not a Keras model.
         ValueError: if it is not built, has several inputs or outputs or an open window; if a layer
             cannot be expressed (recurrent over the window, attention over it, functions that treat
             its columns differently), named with the reason; if arguments do not go together; or,
@@ -62,9 +62,9 @@ def convolutionalize(
     """
     if padding not in ("causal", "valid"):
         raise ValueError(
-            f"padding says what happens before the first full window, 'causal' (zeros in front) or "
-            f"'valid' (no predictions), but got padding={padding!r}. "
-            "padding='same' of layers inside the window model is fine."
+            "padding determines what happens before the first full window, 'causal' (zeros in "
+            f"front) or 'valid' (no predictions), but got padding={padding!r}. padding='same' of "
+            "layers inside the window model is fine."
         )
     if padding == "valid" and (strictly_causal or per_layer_padding):
         name = "strictly_causal" if strictly_causal else "per_layer_padding"
@@ -72,6 +72,6 @@ def convolutionalize(
             f"{name}=True needs a prediction at every step, but padding='valid' leaves the first "
             f"steps out. Use padding='causal', or leave {name} out."
         )
-    kind = PlainNetwork if as_plain_keras else Network
+    builder = PlainNetworkBuilder if as_plain_keras else NetworkBuilder
     found = plan(window_model, join_first=as_plain_keras)
-    return kind(found, padding, strictly_causal, per_layer_padding).model
+    return builder(found, padding, strictly_causal, per_layer_padding).build_network()

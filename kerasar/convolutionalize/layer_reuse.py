@@ -35,7 +35,7 @@ class Reuse:
         self._operations: dict[Any, Any] = {}
 
     def unique(self, name: str) -> str:
-        """The name, with a number if it is taken."""
+        """The name, with a suffix if it is taken."""
         number, found = 0, name
         while found in self._names:
             number += 1
@@ -51,7 +51,7 @@ class Reuse:
         return self._owners.get(layer.name) is layer
 
     def name_for(self, layer: Any) -> str:
-        """The name of what stands for a layer: the layer's own, if no other has it."""
+        """The name of what replaces a layer: the layer's own, if no other has it."""
         return layer.name if self.owns_its_name(layer) else self.unique(layer.name)
 
     def operation(self, operation: Any) -> Any:

@@ -7,8 +7,8 @@ from keras import ops
 
 from kerasar.convolutionalize.layer_reuse import Reuse, call
 from kerasar.convolutionalize.layers.per_step import PerStep
-from kerasar.convolutionalize.layers.stream_join import ZEROS, Piece, StreamJoin
-from kerasar.convolutionalize.layers.stream_layout import Layout, Run
+from kerasar.convolutionalize.layers.stream_join import ZEROS, ChannelSlice, StreamJoin
+from kerasar.convolutionalize.layers.stream_layout import Layout, TapRange
 from kerasar.convolutionalize.layers.stream_linear import StreamLinear
 from kerasar.convolutionalize.layers.stream_pool import StreamPool
 from kerasar.convolutionalize.plan import Plan
@@ -19,7 +19,7 @@ from kerasar.convolutionalize.streams import (
     Lookup,
     Pool,
     Stream,
-    Weigh,
+    WeightedSum,
 )
 from kerasar.layers.causal_shift import CausalShift
 from kerasar.typing import Tensor
@@ -27,8 +27,8 @@ from kerasar.typing import Tensor
 L = keras.layers
 
 
-class Network:
-    """The streams of a plan as Keras tensors.
+class NetworkBuilder:
+    """Makes the streams of a plan as Keras tensors.
 
     With `per_layer_padding` every stream is as long as the data, and what is read before its start
     is zero. Else only the data are padded: a stream starts as late as what it reads makes it.
@@ -48,22 +48,26 @@ class Network:
         self.layouts: dict[int, Layout] = {}
         for stream in plan.streams:
             self.starts[stream.number] = self._start(stream)
-            if isinstance(stream.job, (Weigh, Pool)):
-                self.layouts[stream.number] = self._layout(stream, stream.job)
+            if isinstance(stream.op, (WeightedSum, Pool)):
+                self.layouts[stream.number] = self._layout(stream, stream.op)
         self.uses = self._uses()
         self.layers: dict[Any, Any] = {}
         self.views: dict[tuple[int, ...], Tensor] = {}
         self.reuse = Reuse()
-        x = plan.graph.x
-        inputs = keras.Input((None, *x.shape[2:]), dtype=x.dtype, name=x.name)
         self.tensors: dict[int, Tensor] = {}
-        self.tensors[0] = self._data(inputs, padding, strictly_causal)
-        for stream in plan.streams[1:]:
+        self.padding, self.strictly_causal = padding, strictly_causal
+
+    def build_network(self) -> keras.Model:
+        """The network: from a series to the predictions of the window model at every step."""
+        x = self.plan.graph.x
+        inputs = keras.Input((None, *x.shape[2:]), dtype=x.dtype, name=x.name)
+        self.tensors[0] = self._data(inputs)
+        for stream in self.plan.streams[1:]:
             self.tensors[stream.number] = self._make(stream)
-        number, shift = plan.output
-        late = 0 if per_layer_padding else plan.window - 1
+        number, shift = self.plan.output
+        late = 0 if self.per_layer else self.plan.window - 1
         outputs = self._aligned(number, shift, late)
-        self.model = keras.Model(inputs, outputs, name=f"{plan.graph.name}_in_practice")
+        return keras.Model(inputs, outputs, name=f"{self.plan.graph.name}_in_practice")
 
     # Where things are.
 
@@ -80,27 +84,27 @@ class Network:
     def _sources(self, stream: Stream) -> list[int]:
         return list(dict.fromkeys(source for source, _ in stream.reads if source != ZERO))
 
-    def _layout(self, stream: Stream, job: Weigh | Pool) -> Layout:
+    def _layout(self, stream: Stream, op: WeightedSum | Pool) -> Layout:
         sources = self._sources(stream)
         number = stream.number
         taps = []
         for tap, (source, shift) in enumerate(stream.reads):
-            row, width = (job.rows[tap], job.widths[tap]) if isinstance(job, Weigh) else (0, 1)
+            row, width = (op.rows[tap], op.widths[tap]) if isinstance(op, WeightedSum) else (0, 1)
             offset = self._offset(number, source, shift)
-            taps.append(Run(sources.index(source), offset, 1, 1, row, width, width))
+            taps.append(TapRange(sources.index(source), offset, 1, 1, row, width, width))
         shrinks = [self.starts[number] - self.starts[source] for source in sources]
-        if isinstance(job, Pool):
+        if isinstance(op, Pool):
             taps.sort()
-        order = job.order if isinstance(job, Weigh) else None
+        order = op.order if isinstance(op, WeightedSum) else None
         return Layout(tuple(shrinks), tuple(_runs(taps)), order)
 
     # Making tensors.
 
-    def _data(self, x: Tensor, padding: str, strictly_causal: bool) -> Tensor:
-        if strictly_causal:
+    def _data(self, x: Tensor) -> Tensor:
+        if self.strictly_causal:
             x = CausalShift(name=self.reuse.unique("strictly_causal"))(x)
         front = self.plan.window - 1
-        if front and padding == "causal" and not self.per_layer:
+        if front and self.padding == "causal" and not self.per_layer:
             x = ops.pad(x, ((0, 0), (front, 0), *[(0, 0)] * (len(x.shape) - 2)))
         return x
 
@@ -130,86 +134,86 @@ class Network:
         return value[:, front : -shift or None] if front or shift else value
 
     def _make(self, stream: Stream) -> Tensor:
-        job = stream.job
-        if isinstance(job, Weigh):
-            return self._weigh(stream, job)
-        if isinstance(job, Pool):
-            return self._pool(stream, job)
-        if isinstance(job, Join):
-            return self._join(stream, job)
-        if isinstance(job, Lookup):
-            return self._lookup(stream, job)
-        if isinstance(job, Call):
-            return self._call(stream, job)
-        raise TypeError(f"stream {stream.number} has no job")
+        op = stream.op
+        if isinstance(op, WeightedSum):
+            return self._weighted_sum(stream, op)
+        if isinstance(op, Pool):
+            return self._pool(stream, op)
+        if isinstance(op, Join):
+            return self._join(stream, op)
+        if isinstance(op, Lookup):
+            return self._lookup(stream, op)
+        if isinstance(op, Call):
+            return self._call(stream, op)
+        raise TypeError(f"stream {stream.number} has no operation")
 
     def _uses(self) -> dict[Any, list[int]]:
         """The streams of each layer with weights that are met by taps."""
         uses: dict[Any, list[int]] = {}
         for stream in self.plan.streams:
-            if isinstance(stream.job, Weigh):
-                uses.setdefault(stream.job.use, []).append(stream.number)
+            if isinstance(stream.op, WeightedSum):
+                uses.setdefault(stream.op.layer, []).append(stream.number)
         return uses
 
-    def _weigh(self, stream: Stream, job: Weigh) -> Tensor:
+    def _weighted_sum(self, stream: Stream, op: WeightedSum) -> Tensor:
         inputs = [self.value(source) for source in self._sources(stream)]
-        numbers = self.uses[job.use]
+        numbers = self.uses[op.layer]
         layouts = [self.layouts[number] for number in numbers]
-        plain = all(as_it_is(job.use, layout) for layout in layouts)
-        if plain and self.reuse.owns_its_name(job.use):
-            return job.use(inputs[0])
-        if job.use not in self.layers:
-            self.layers[job.use] = StreamLinear(
-                job.use,
+        plain = all(as_it_is(op.layer, layout) for layout in layouts)
+        if plain and self.reuse.owns_its_name(op.layer):
+            return op.layer(inputs[0])
+        if op.layer not in self.layers:
+            self.layers[op.layer] = StreamLinear(
+                op.layer,
                 layouts,
-                job.node.inputs[0].shape,
-                name=self.reuse.name_for(job.use),
-                dtype=job.use.dtype_policy,
+                op.node.inputs[0].shape,
+                name=self.reuse.name_for(op.layer),
+                dtype=op.layer.dtype_policy,
             )
-        return self.layers[job.use](_single(inputs), stream=numbers.index(stream.number))
+        return self.layers[op.layer](_single(inputs), stream=numbers.index(stream.number))
 
-    def _pool(self, stream: Stream, job: Pool) -> Tensor:
+    def _pool(self, stream: Stream, op: Pool) -> Tensor:
         inputs = [self.value(source) for source in self._sources(stream)]
-        layout, name = self.layouts[stream.number], self.reuse.unique(job.node.name)
-        return StreamPool(job.pooling, layout, name=name, dtype=job.dtype)(_single(inputs))
+        layout, name = self.layouts[stream.number], self.reuse.unique(op.node.name)
+        return StreamPool(op.pooling, layout, name=name, dtype=op.dtype)(_single(inputs))
 
-    def _join(self, stream: Stream, job: Join) -> Tensor:
+    def _join(self, stream: Stream, op: Join) -> Tensor:
         sources = self._sources(stream)
         pieces = []
-        for (source, shift), (start, stop) in zip(stream.reads, job.pieces, strict=True):
+        for (source, shift), (start, stop) in zip(stream.reads, op.pieces, strict=True):
             if source == ZERO:
-                pieces.append(Piece(ZEROS, 0, start, stop))
+                pieces.append(ChannelSlice(ZEROS, 0, start, stop))
             else:
                 offset = self._offset(stream.number, source, shift)
-                pieces.append(Piece(sources.index(source), offset, start, stop))
+                pieces.append(ChannelSlice(sources.index(source), offset, start, stop))
         inputs = [self.value(source) for source in sources]
         if not inputs:
-            inputs = [ops.cast(self.value(0), job.dtype)]
+            inputs = [ops.cast(self.value(0), op.dtype)]
         first = self.starts[stream.number]
         shrinks = [first - self.starts[source] for source in sources] or [0]
         name = self.reuse.unique("join")
         return StreamJoin(pieces, shrinks, name=name, dtype=inputs[0].dtype)(_single(inputs))
 
-    def _lookup(self, stream: Stream, job: Lookup) -> Tensor:
+    def _lookup(self, stream: Stream, op: Lookup) -> Tensor:
         ((source, _),) = stream.reads
         tensor = self.tensors[source]
         if len(tensor.shape) == 3:
-            tensor = tensor[..., job.channel]
-        operation = self.reuse.operation(job.node.operation)
+            tensor = tensor[..., op.channel]
+        operation = self.reuse.operation(op.node.operation)
         if operation is None:
             raise ValueError(
                 f"Two layers of window model '{self.plan.graph.name}' are called "
-                f"'{job.node.name}', in models inside of it. Rename one of them."
+                f"'{op.node.name}', in models inside of it. Rename one of them."
             )
-        return call(job.node, operation, [tensor])
+        return call(op.node, operation, [tensor])
 
-    def _call(self, stream: Stream, job: Call) -> Tensor:
+    def _call(self, stream: Stream, op: Call) -> Tensor:
         start = self.starts[stream.number]
         inputs = [self._aligned(source, shift, start) for source, shift in stream.reads]
-        layer, shape = job.node.operation, job.node.inputs[0].shape
+        layer, shape = op.node.operation, op.node.inputs[0].shape
         operation = None if needs_rank(layer, len(shape)) else self.reuse.operation(layer)
         if operation is not None:
-            result = call(job.node, operation, inputs)
+            result = call(op.node, operation, inputs)
         else:
             if layer not in self.layers:
                 name, policy = self.reuse.name_for(layer), layer.dtype_policy
@@ -217,7 +221,7 @@ class Network:
             result = self.layers[layer](inputs[0])
         if len(result.shape) != 3 or result.shape[-1] != stream.width:
             raise ValueError(
-                f"Layer '{job.node.name}' of window model '{self.plan.graph.name}' gives "
+                f"Layer '{op.node.name}' of window model '{self.plan.graph.name}' gives "
                 f"{tuple(result.shape)} for a series (batch, time, {inputs[0].shape[-1]}), not "
                 f"(batch, time, {stream.width}). Let it count axes from the end: axis=-1."
             )
@@ -241,7 +245,7 @@ _ANY_RANK = frozenset(
 
 
 def as_it_is(layer: Any, layout: Layout) -> bool:
-    """Whether calling the original layer on the whole stream does what the layout says."""
+    """Whether calling the original layer on the whole stream does what the layout requires."""
     if len(layout.runs) != 1 or layout.order is not None or layout.strides not in (None, (1,)):
         return False
     run = layout.runs[0]
@@ -257,9 +261,9 @@ def as_it_is(layer: Any, layout: Layout) -> bool:
     return valid and layout.shrinks == (run.step * (run.taps - 1),)
 
 
-def _runs(taps: list[Run]) -> list[Run]:
+def _runs(taps: list[TapRange]) -> list[TapRange]:
     """Taps that follow each other evenly as runs."""
-    runs: list[Run] = []
+    runs: list[TapRange] = []
     for tap in taps:
         last = runs[-1] if runs else None
         if last is not None and last.input == tap.input and last.width == tap.width:

@@ -11,32 +11,32 @@ import keras
 
 from kerasar.causality.graph import Node
 from kerasar.convolutionalize.layer_reuse import call, operation_like
-from kerasar.convolutionalize.layers.stream_layout import Layout, Run
-from kerasar.convolutionalize.network import Network
-from kerasar.convolutionalize.streams import Call, Join, Lookup, Pool, Stream, Weigh
+from kerasar.convolutionalize.layers.stream_layout import Layout, TapRange
+from kerasar.convolutionalize.network import NetworkBuilder
+from kerasar.convolutionalize.streams import Call, Join, Lookup, Pool, Stream, WeightedSum
 from kerasar.typing import Config, Tensor
 
 L = keras.layers
 
 
-class PlainNetwork(Network):
-    """As `Network`, from copies of the layers.
+class PlainNetworkBuilder(NetworkBuilder):
+    """As `NetworkBuilder`, from copies of the layers.
 
     Raises:
         ValueError: naming the first layer that has no plain form.
     """
 
-    def _weigh(self, stream: Stream, job: Weigh) -> Tensor:
-        layer, run = job.use, self._run(stream, job.node)
+    def _weighted_sum(self, stream: Stream, op: WeightedSum) -> Tensor:
+        layer, run = op.layer, self._run(stream, op.node)
         kernel = layer.get_weights()[0]
         config: Config = {}
         if run.taps > 1 or not isinstance(layer, L.Dense):
             config = {"kernel_size": run.taps, "dilation_rate": run.step, "strides": 1}
         depthwise = isinstance(layer, (L.DepthwiseConv1D, L.SeparableConv1D))
         rows = kernel.shape[0] if depthwise else kernel.size // kernel.shape[-1]
-        in_order = job.order is None and run.row_step == run.width
+        in_order = op.order is None and run.row_step == run.width
         if not in_order or run.taps * run.width != rows:
-            raise self._refusal(job.node, "some of its taps meet padding, or come in another order")
+            raise self._refusal(op.node, "some of its taps meet padding, or come in another order")
         inputs = self.value(stream.reads[0][0])
         if config:
             config["padding"] = "valid"
@@ -70,31 +70,31 @@ class PlainNetwork(Network):
         self.layers[layer, form] = copy
         return copy
 
-    def _padded(self, inputs: Tensor, run: Run) -> Tensor:
+    def _padded(self, inputs: Tensor, run: TapRange) -> Tensor:
         span = run.step * (run.taps - 1)
         return L.ZeroPadding1D((span, 0), name=self.reuse.unique("front"))(inputs)
 
-    def _pool(self, stream: Stream, job: Pool) -> Tensor:
+    def _pool(self, stream: Stream, op: Pool) -> Tensor:
         from kerasar.layers.dilated_pooling1d import DilatedPooling1D
 
-        run = self._run(stream, job.node)
-        kind = {"max": "max", "mean": "avg"}.get(job.pooling)
+        run = self._run(stream, op.node)
+        kind = {"max": "max", "mean": "avg"}.get(op.pooling)
         if kind is None:
-            raise self._refusal(job.node, f"there is no plain layer for the {job.pooling}")
+            raise self._refusal(op.node, f"there is no plain layer for the {op.pooling}")
         layer = DilatedPooling1D(
             kind,
             pool_size=run.taps,
             padding="causal" if self.per_layer else "valid",
             dilation_rate=run.step,
-            name=self.reuse.unique(job.node.name),
-            dtype=job.dtype,
+            name=self.reuse.unique(op.node.name),
+            dtype=op.dtype,
         )
         return layer(self.value(stream.reads[0][0]))
 
-    def _join(self, stream: Stream, job: Join) -> Tensor:
+    def _join(self, stream: Stream, op: Join) -> Tensor:
         start = self.starts[stream.number]
         parts = []
-        for (source, shift), (first, last) in zip(stream.reads, job.pieces, strict=True):
+        for (source, shift), (first, last) in zip(stream.reads, op.pieces, strict=True):
             if source < 0:
                 raise ValueError(
                     f"Window model '{self.plan.graph.name}' uses padding as values of their own, "
@@ -106,16 +106,16 @@ class PlainNetwork(Network):
         name = self.reuse.unique("join")
         return parts[0] if len(parts) == 1 else L.Concatenate(name=name)(parts)
 
-    def _lookup(self, stream: Stream, job: Lookup) -> Tensor:
+    def _lookup(self, stream: Stream, op: Lookup) -> Tensor:
         ((source, _),) = stream.reads
         tensor = self.tensors[source]
-        tensor = tensor if len(tensor.shape) == 2 else tensor[..., job.channel]
-        return self._called(job.node, [tensor])
+        tensor = tensor if len(tensor.shape) == 2 else tensor[..., op.channel]
+        return self._called(op.node, [tensor])
 
-    def _call(self, stream: Stream, job: Call) -> Tensor:
+    def _call(self, stream: Stream, op: Call) -> Tensor:
         start = self.starts[stream.number]
         return self._called(
-            job.node, [self._aligned(source, shift, start) for source, shift in stream.reads]
+            op.node, [self._aligned(source, shift, start) for source, shift in stream.reads]
         )
 
     def _called(self, node: Node, inputs: list[Tensor]) -> Tensor:
@@ -129,7 +129,7 @@ class PlainNetwork(Network):
         copy.set_weights(operation.get_weights())
         return outputs
 
-    def _run(self, stream: Stream, node: Node) -> Run:
+    def _run(self, stream: Stream, node: Node) -> TapRange:
         layout: Layout = self.layouts[stream.number]
         if len(layout.runs) != 1 or len(layout.shrinks) != 1:
             raise self._refusal(node, "it reads several streams, or one at uneven steps")

@@ -20,14 +20,14 @@ class Plan:
         window: how many values it sees.
         streams: those that the prediction needs, each after those that it reads.
         output: the prediction.
-        cells: the numbers of each tensor of the window model.
+        entries: the elements of each tensor of the window model.
     """
 
     graph: Graph
     window: int
     streams: list[Stream]
     output: Read
-    cells: dict[Edge, np.ndarray]
+    entries: dict[Edge, np.ndarray]
 
 
 def plan(window_model: Any, join_first: bool = False) -> Plan:
@@ -39,7 +39,7 @@ def plan(window_model: Any, join_first: bool = False) -> Plan:
         join_first: as for `Streams`.
 
     Raises:
-        TypeError: if it is no Keras model.
+        TypeError: if it is not a Keras model.
         ValueError: if it is not built, has several inputs or outputs, an open window length, an
             output that is not one column, or a layer that cannot be expressed; the layer is named.
     """
@@ -48,19 +48,19 @@ def plan(window_model: Any, join_first: bool = False) -> Plan:
     sizes = [int(size or 0) for size in graph.x.shape[1:]]
     features = sizes[1] if len(sizes) == 2 else 1
     streams = Streams(features, join_first)
-    shifts = [(0, window - 1 - place) for place in range(window)]
-    cells = {graph.x: streams.cells(shifts, features).reshape(*sizes, 3)}
+    shifts = [(0, window - 1 - column) for column in range(window)]
+    entries = {graph.x: streams.entries(shifts, features).reshape(*sizes, 3)}
     for node in graph.nodes:
         try:
-            made = apply(node, [cells[edge] for edge in node.inputs], streams)
+            made = apply(node, [entries[edge] for edge in node.inputs], streams)
         except Refused as reason:
             raise ValueError(
                 f"Layer '{node.name}' ({type(node.operation).__name__}) of window model "
                 f"'{graph.name}' cannot be turned into one pass over all time steps: {reason}."
             ) from None
-        cells.update(zip(node.outputs, made, strict=True))
-    output = _column(graph, cells[graph.output], streams)
-    return Plan(graph, window, streams.live(output[0]), output, cells)
+        entries.update(zip(node.outputs, made, strict=True))
+    output = _column(graph, entries[graph.output], streams)
+    return Plan(graph, window, streams.live(output[0]), output, entries)
 
 
 def _graph(window_model: Any) -> Graph:
@@ -92,20 +92,20 @@ def _window(graph: Graph) -> int:
         )
     if None in shape[1:]:
         raise ValueError(
-            f"The window's length must be known, for it says how far back a prediction looks, but "
-            f"the input of '{graph.name}' has shape {shape}. Build the model with "
+            "The window's length must be known, because it is how far back a prediction looks, "
+            f"but the input of '{graph.name}' has shape {shape}. Build the model with "
             "keras.Input((window, features)), both given."
         )
     return int(shape[1])  # type: ignore[arg-type]
 
 
-def _column(graph: Graph, cells: np.ndarray, streams: Streams) -> Read:
+def _column(graph: Graph, entries: np.ndarray, streams: Streams) -> Read:
     """The prediction: one vector, or one column."""
-    if cells.ndim < 2 or any(size != 1 for size in cells.shape[:-2]):
+    if entries.ndim < 2 or any(size != 1 for size in entries.shape[:-2]):
         raise ValueError(
             f"A window model predicts one vector, (batch, units), or one column, (batch, 1, "
             f"units), but the output of '{graph.name}' has shape {graph.output.shape}. End it with "
             "Flatten and Dense."
         )
-    stream, shift = streams.columns(cells.reshape(1, -1, 3))[0].tolist()
-    return streams.filled([(stream, shift)], cells.shape[-2], graph.output.dtype)[0]
+    stream, shift = streams.columns(entries.reshape(1, -1, 3))[0].tolist()
+    return streams.filled([(stream, shift)], entries.shape[-2], graph.output.dtype)[0]

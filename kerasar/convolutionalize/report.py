@@ -8,7 +8,7 @@ import numpy as np
 from kerasar.causality.graph import Node
 from kerasar.convolutionalize.column_rules import is_move
 from kerasar.convolutionalize.plan import Plan, plan
-from kerasar.convolutionalize.streams import ZERO, Pool, Read, Stream, Weigh
+from kerasar.convolutionalize.streams import ZERO, Pool, Read, Stream, WeightedSum
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,7 +25,7 @@ class LayerReport:
         form: what it is in practice, in words.
         theory: multiplications (operations, where there are no weights) for each prediction.
         practice: the same after the conversion.
-        places: its columns as (stream, shift), from the earliest on, for pictures.
+        reads: its columns as (stream, shift), from the earliest on, for pictures.
     """
 
     name: str
@@ -36,7 +36,7 @@ class LayerReport:
     form: str
     theory: int
     practice: int
-    places: tuple[Read, ...]
+    reads: tuple[Read, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,22 +122,22 @@ def convolution_report(window_model: keras.Model) -> ConvolutionReport:
 
 
 def _layer(node: Node, found: Plan, by_number: dict[int, Stream]) -> LayerReport:
-    cells = np.concatenate([found.cells[edge].reshape(-1, 3) for edge in node.outputs])
-    found_first = np.sort(np.unique(cells[:, :2], axis=0, return_index=True)[1])
-    places = [tuple(place) for place in cells[found_first, :2].tolist()]
-    places = [(stream, shift) for stream, shift in places if stream != ZERO]
-    streams = {stream: by_number[stream] for stream, _ in places if stream in by_number}
+    entries = np.concatenate([found.entries[edge].reshape(-1, 3) for edge in node.outputs])
+    found_first = np.sort(np.unique(entries[:, :2], axis=0, return_index=True)[1])
+    columns = [tuple(column) for column in entries[found_first, :2].tolist()]
+    columns = [(stream, shift) for stream, shift in columns if stream != ZERO]
+    streams = {stream: by_number[stream] for stream, _ in columns if stream in by_number}
     dilation, form = _form(node, list(streams.values()))
     return LayerReport(
         node.name,
         type(node.operation).__name__,
-        len(places),
+        len(columns),
         len(streams),
         dilation,
         form,
-        sum(streams[stream].cost for stream, _ in places if stream in streams),
+        sum(streams[stream].cost for stream, _ in columns if stream in streams),
         sum(stream.cost for stream in streams.values()),
-        tuple(places),
+        tuple(columns),
     )
 
 
@@ -150,12 +150,12 @@ def _form(node: Node, streams: list[Stream]) -> tuple[int | None, str]:
     sources = {source for source, _ in stream.reads}
     shifts = sorted(shift for _, shift in stream.reads)
     steps = {int(step) for step in np.diff(shifts)}
-    if not isinstance(stream.job, (Weigh, Pool)) or len(shifts) == 1:
+    if not isinstance(stream.op, (WeightedSum, Pool)) or len(shifts) == 1:
         return None, f"{kind}, each step"
     if len(sources) != 1 or len(steps) != 1 or 0 in steps:
         return None, f"1 stream, {len(shifts)} taps"
     (step,) = steps
-    if isinstance(stream.job, Pool):
+    if isinstance(stream.op, Pool):
         kind = "DilatedPooling1D"
     elif kind == "Dense":
         kind = "Conv1D"

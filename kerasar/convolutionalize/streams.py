@@ -6,7 +6,7 @@ same layer from the same streams at the same relative shifts are one stream at t
 computed once. Zeros from padding are values that are always zero, so only columns within reach of
 a border are streams of their own.
 
-Feature maps are kept number by number, each as (stream, shift, channel): reshaping, flattening,
+Feature maps are kept element by element, each as (stream, shift, channel): reshaping, flattening,
 cropping, joining, repeating and permuting then cost nothing.
 """
 
@@ -29,7 +29,7 @@ Read = tuple[int, int]
 class Call:
     """The operation is called on one column of each input."""
 
-    use: Any
+    identity_key: Any
     node: Node = dataclasses.field(compare=False)
 
 
@@ -37,19 +37,19 @@ class Call:
 class Lookup:
     """The operation gives one channel of its input an axis of its own: an embedding."""
 
-    use: Any
+    identity_key: Any
     channel: int
     node: Node = dataclasses.field(compare=False)
 
 
 @dataclasses.dataclass(frozen=True)
-class Weigh:
+class WeightedSum:
     """A weighted sum of taps, for each tap from a row of the layer's kernel on; then its bias.
 
     `widths` holds the number of rows of each tap; `order` is as for `Layout`.
     """
 
-    use: Any
+    layer: Any
     rows: tuple[int, ...]
     widths: tuple[int, ...]
     order: tuple[int, ...] | None
@@ -73,7 +73,7 @@ class Join:
     dtype: str | None = None
 
 
-Job = Call | Lookup | Weigh | Pool | Join
+StreamOp = Call | Lookup | WeightedSum | Pool | Join
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -82,7 +82,7 @@ class Stream:
 
     Attributes:
         number: of the stream.
-        job: how it is made; None for the data.
+        op: how it is made; None for the data.
         reads: from which streams, at which shifts; the smallest shift is 0.
         width: number of channels.
         constant: whether it does not depend on the data (it comes from padding alone).
@@ -90,7 +90,7 @@ class Stream:
     """
 
     number: int
-    job: Job | None
+    op: StreamOp | None
     reads: tuple[Read, ...]
     width: int
     constant: bool = False
@@ -110,19 +110,19 @@ class Streams:
         self.all = [Stream(0, None, (), width)]
         self._known: dict[Any, int] = {}
 
-    def add(self, job: Job, reads: Iterable[Read], width: int, cost: int = 0) -> Read:
-        """The stream made by a job, and the shift at which these reads meet it."""
+    def add(self, op: StreamOp, reads: Iterable[Read], width: int, cost: int = 0) -> Read:
+        """The stream made by an operation, and the shift at which these reads meet it."""
         reads = tuple(reads)
         moving = [shift for stream, shift in reads if not self.is_constant(stream)]
         base = min(moving, default=0)
         relative = tuple(
             (stream, 0 if self.is_constant(stream) else shift - base) for stream, shift in reads
         )
-        number = self._known.get((job, relative))
+        number = self._known.get((op, relative))
         if number is None:
             number = len(self.all)
-            self._known[job, relative] = number
-            self.all.append(Stream(number, job, relative, width, not moving, cost))
+            self._known[op, relative] = number
+            self.all.append(Stream(number, op, relative, width, not moving, cost))
         return number, base
 
     def is_constant(self, stream: int) -> bool:
@@ -139,29 +139,29 @@ class Streams:
                     waiting.append(stream)
         return [stream for stream in self.all if stream.number in needed]
 
-    # Between numbers and columns. `cells` are `(…, channels, 3)`, columns `(…, 2)`.
+    # Between elements and columns. `entries` are `(…, channels, 3)`, columns `(…, 2)`.
 
-    def columns(self, cells: np.ndarray) -> np.ndarray:
+    def columns(self, entries: np.ndarray) -> np.ndarray:
         """Each vector along the last axis as a stream at a shift; all zeros as (ZERO, 0)."""
-        columns = cells[..., 0, :2].copy()
-        whole = self.whole(cells) | (cells[..., 0] == ZERO).all(axis=-1)
-        for place in map(tuple, np.argwhere(~whole)):
-            columns[place] = self._join(cells[place])
+        columns = entries[..., 0, :2].copy()
+        whole = self.whole(entries) | (entries[..., 0] == ZERO).all(axis=-1)
+        for index in map(tuple, np.argwhere(~whole)):
+            columns[index] = self._join(entries[index])
         return columns
 
-    def whole(self, cells: np.ndarray) -> np.ndarray:
+    def whole(self, entries: np.ndarray) -> np.ndarray:
         """Which vectors along the last axis are a stream, all its channels in order."""
-        first = cells[..., :1, :2]
-        whole = (cells[..., :2] == first).all(axis=(-1, -2))
-        whole &= (cells[..., 2] == np.arange(cells.shape[-2])).all(axis=-1)
-        return whole & (self.widths(cells[..., 0, 0]) == cells.shape[-2])
+        first = entries[..., :1, :2]
+        whole = (entries[..., :2] == first).all(axis=(-1, -2))
+        whole &= (entries[..., 2] == np.arange(entries.shape[-2])).all(axis=-1)
+        return whole & (self.widths(entries[..., 0, 0]) == entries.shape[-2])
 
     def widths(self, streams: np.ndarray) -> np.ndarray:
         """The number of channels of each stream; 0 for ZERO."""
         return np.array([stream.width for stream in self.all] + [0])[streams]
 
     def _join(self, column: np.ndarray) -> Read:
-        """A stream for a vector of numbers from here and there."""
+        """A stream for a vector whose elements come from several streams or shifts."""
         stream, shift, channel = column.T
         same = (np.diff(stream) == 0) & (np.diff(shift) == 0)
         same &= (np.diff(channel) == 1) | (stream[1:] == ZERO)
@@ -181,10 +181,10 @@ class Streams:
         zeros = self.add(Join(((0, width),), dtype), [(ZERO, 0)], width)
         return [zeros if stream == ZERO else (stream, shift) for stream, shift in columns]
 
-    def cells(self, columns: Sequence[Read] | np.ndarray, width: int) -> np.ndarray:
-        """The numbers of columns of that width, `(…, width, 3)`."""
+    def entries(self, columns: Sequence[Read] | np.ndarray, width: int) -> np.ndarray:
+        """The elements of columns of that width, `(…, width, 3)`."""
         columns = np.asarray(columns, np.int64).reshape(*np.shape(columns)[:-1], 1, 2)
-        cells = np.zeros((*columns.shape[:-2], width, 3), np.int64)
-        cells[..., :2] = columns
-        cells[..., 2] = np.arange(width)
-        return cells
+        entries = np.zeros((*columns.shape[:-2], width, 3), np.int64)
+        entries[..., :2] = columns
+        entries[..., 2] = np.arange(width)
+        return entries

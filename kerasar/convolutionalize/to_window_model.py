@@ -1,4 +1,4 @@
-"""`to_window_model`: the way back, from a causal network to the model of one window.
+"""`to_window_model`: the inverse of `convolutionalize`: from a causal network to its window model.
 
 Only the columns that the one prediction needs are computed: where a causal stack doubles its
 dilations, its window model has strides.
@@ -11,11 +11,11 @@ from typing import Any
 
 import keras
 
-from kerasar.causality.analysis import Reading, read
-from kerasar.causality.graph import Edge, Node, read_graph
+from kerasar.causality.analysis import Analysis, analyze
+from kerasar.causality.graph import Edge, Node
 from kerasar.convolutionalize.layer_reuse import Reuse, call
-from kerasar.convolutionalize.layers.stream_join import ZEROS, Piece, StreamJoin
-from kerasar.convolutionalize.layers.stream_layout import Layout, Run
+from kerasar.convolutionalize.layers.stream_join import ZEROS, ChannelSlice, StreamJoin
+from kerasar.convolutionalize.layers.stream_layout import Layout, TapRange
 from kerasar.convolutionalize.layers.stream_linear import StreamLinear
 from kerasar.convolutionalize.layers.stream_pool import StreamPool
 from kerasar.convolutionalize.network import as_it_is
@@ -70,7 +70,7 @@ def to_window_model(network: keras.Model) -> keras.Model:
         two agree from the first full window on.
 
     Raises:
-        TypeError: if `network` is no Keras model.
+        TypeError: if `network` is not a Keras model.
         ValueError: if it has no graph, several inputs, looks into the future, or a layer that keeps
             a state or is not known to look at fixed steps only; the layer is named.
 
@@ -91,17 +91,18 @@ class _Window:
     """The window model of a network: a tensor of columns for each of its tensors."""
 
     def __init__(self, network: keras.Model) -> None:
-        graph = read_graph(network, max(len(network.inputs[0].shape) - 2, 0) or None)
-        if graph.conditions or graph.places != 1:
+        analysis = analyze(network, max(len(network.inputs[0].shape) - 2, 0) or None)
+        graph = analysis.graph
+        if graph.conditions or graph.position_rank != 1:
             raise ValueError(
                 "to_window_model takes a network with one input, a sequence (batch, time, "
                 f"features), but '{graph.name}' has the inputs "
                 f"{[tuple(t.shape) for t in network.inputs]}."
             )
-        self.reading, self.name = read(graph), graph.name
+        self.analysis, self.name = analysis, graph.name
         self.reuse = Reuse()
         self.layers: dict[Any, StreamLinear] = {}
-        self._check(self.reading)
+        self._check(self.analysis)
         self.grids = self._needed()
         self.uses: dict[Any, list[Node]] = {}
         self.layouts: dict[Node, Layout] = {}
@@ -120,11 +121,11 @@ class _Window:
         outputs = L.Reshape(column.shape[2:], name=self.reuse.unique("prediction"))(column)
         self.model = keras.Model(inputs, outputs, name=f"{graph.name}_of_a_window")
 
-    def _check(self, reading: Reading) -> None:
-        for node, declared in reading.declarations.items():
+    def _check(self, analysis: Analysis) -> None:
+        for node, declared in analysis.declarations.items():
             reason = None
             if declared is None:
-                reason = "it does not declare what it sees (kerasar.layers.protocol says how)"
+                reason = "it does not declare what it sees (see kerasar.layers.protocol)"
             elif isinstance(declared, MixesPositions):
                 reason = declared.reason
             elif isinstance(declared, Recurrence):
@@ -138,7 +139,7 @@ class _Window:
                     f"Network '{self.name}' has no window model: layer '{node.name}' "
                     f"({type(node.operation).__name__}): {reason}."
                 )
-        seen = reading.output
+        seen = analysis.output
         if seen is None or not seen.offsets:
             raise ValueError(f"The output of network '{self.name}' does not depend on its input.")
         if seen.offsets.latest() > (0,):
@@ -155,7 +156,7 @@ class _Window:
 
     def _needed(self) -> dict[Edge, Grid]:
         """The steps of each tensor that the prediction depends on, made even."""
-        graph, declarations = self.reading.graph, self.reading.declarations
+        graph, declarations = self.analysis.graph, self.analysis.declarations
         needed: dict[Edge, set[int]] = {graph.output: {0}}
         grids: dict[Edge, Grid] = {}
         for node in reversed(graph.nodes):
@@ -171,7 +172,7 @@ class _Window:
             else:
                 for source in node.inputs:
                     needed.setdefault(source, set()).update(steps)
-        seen = self.reading.output
+        seen = self.analysis.output
         last = -1 if seen is not None and seen.offsets.strictly_before() else 0
         first = min(needed[graph.x])
         grids[graph.x] = Grid(first, 1, last - first + 1)
@@ -183,9 +184,9 @@ class _Window:
             return node.operation.layer
         return node.operation if isinstance(node.operation, _WEIGHED) else None
 
-    def _runs(self, node: Node) -> list[Run]:
+    def _runs(self, node: Node) -> list[TapRange]:
         """What a node reads, in steps of time."""
-        operation, declared = node.operation, self.reading.declarations[node]
+        operation, declared = node.operation, self.analysis.declarations[node]
         if isinstance(operation, StreamLinear):
             layout = operation.layouts[node.arguments.kwargs.get("stream", 0)]
             return list(layout.runs)
@@ -196,10 +197,10 @@ class _Window:
         rows = 1
         if isinstance(operation, L.Conv1D):
             rows = operation.kernel.shape[1]
-        return [Run(0, offsets[0], step, len(offsets), 0, rows, rows)]
+        return [TapRange(0, offsets[0], step, len(offsets), 0, rows, rows)]
 
-    def _layout(self, node: Node, runs: list[Run]) -> Layout:
-        """The same, in places on the grids of the inputs."""
+    def _layout(self, node: Node, runs: list[TapRange]) -> Layout:
+        """The same, as indices into the grids of the inputs."""
         made = self.grids[node.outputs[0]]
         sources = [self.grids[edge] for edge in node.inputs]
         strides = tuple(made.step // grid.step for grid in sources)
@@ -220,10 +221,10 @@ class _Window:
         return Layout(shrinks, tuple(placed), order, None if single else strides)
 
     def _make(self, node: Node) -> Tensor:
-        operation, declared = node.operation, self.reading.declarations[node]
+        operation, declared = node.operation, self.analysis.declarations[node]
         layer = self._weighed(node)
         if layer is not None:
-            return self._weigh(node, layer)
+            return self._weighted_sum(node, layer)
         pooling = _pooling(node)
         if pooling is not None:
             layout, name = self._layout(node, self._runs(node)), self.reuse.unique(node.name)
@@ -242,7 +243,7 @@ class _Window:
             )
         return call(node, found, inputs)
 
-    def _weigh(self, node: Node, layer: Any) -> Tensor:
+    def _weighted_sum(self, node: Node, layer: Any) -> Tensor:
         nodes = self.uses[layer]
         layouts = [self.layouts[other] for other in nodes]
         inputs = [self.tensors[edge] for edge in node.inputs]
@@ -264,12 +265,12 @@ class _Window:
 
     def _join(self, node: Node) -> Tensor:
         inputs: list[Tensor] = []
-        pieces: list[Piece] = []
+        pieces: list[ChannelSlice] = []
         for piece in node.operation.pieces:
             if piece.input == ZEROS:
                 pieces.append(piece)
                 continue
-            pieces.append(Piece(len(inputs), 0, piece.start, piece.stop))
+            pieces.append(ChannelSlice(len(inputs), 0, piece.start, piece.stop))
             inputs.append(self._part(node.inputs[piece.input], node.outputs[0], piece.offset))
         inputs = inputs or [self._part(node.inputs[0], node.outputs[0], 0)]
         name = self.reuse.unique(node.name)

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerasar.causality import check_causal
+from kerasar.causality.proof import prove
 from kerasar.checks import check_count, check_data, check_given, check_seed
 from kerasar.density_models.autoregressive_density import AutoregressiveDensity
 from kerasar.distributions.likelihoods import Likelihood
@@ -48,9 +48,9 @@ class AutoregressiveModel(AutoregressiveDensity):
         self, network: keras.Model, likelihood: Likelihood | None = None, **kwargs: Any
     ) -> None:
         super().__init__(network, likelihood, **kwargs)
-        check_causal(network, self.likelihood.event_rank)
+        prove(self.analysis)
         self.sampling_graphs: Any = Graphs()
-        whole = ShortConvForward(network, self.likelihood.event_rank)
+        whole = ShortConvForward(self.analysis)
         self._whole = whole if whole.products else None
 
     def compute_parameters(

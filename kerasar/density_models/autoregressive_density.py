@@ -9,8 +9,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from kerasar.causality.analysis import analyze
 from kerasar.causality.condition_limits import ConditionLimits, condition_limits
-from kerasar.causality.graph import read_graph
 from kerasar.checks import (
     check_count,
     check_data,
@@ -60,7 +60,8 @@ class AutoregressiveDensity(DensityModel):
         self.likelihood = likelihood
         self._find_inputs()
         self._fit_output()
-        self.graph = read_graph(network, likelihood.event_rank)
+        #: The one reading of the network: proof, samplers and training share it.
+        self.analysis = analyze(network, likelihood.event_rank)
         self.built = True
         self._log_prob_map_graph: Any = None
 
@@ -312,10 +313,10 @@ class AutoregressiveDensity(DensityModel):
                 return f"Weight '{name}' is not finite."
         names = [tensor.name for tensor in self.network.inputs]
         flat = self.network_inputs(batch.x, batch.condition)
-        values = self.graph.inputs(dict(zip(names, flat, strict=True)))
+        values = self.analysis.graph.inputs(dict(zip(names, flat, strict=True)))
         before = self.network.get_weights()
         try:
-            for node, made in self.graph.run(values, training=True):
+            for node, made in self.analysis.graph.run(values, training=True):
                 if first_non_finite([node.name] * len(made), list(made)):
                     name = node.name
                     return f"Layer '{name}' is the first whose output on that batch is not finite."

@@ -48,7 +48,7 @@ class CausalConv2D(keras.layers.Conv2D):
     def call(self, inputs: Tensor) -> Tensor:
         return super().call(ops.pad(inputs, ((0, 0), *self.padding_sides(), (0, 0))))
 
-    def taps(self, places: int) -> Taps:
+    def taps(self, position_rank: int) -> Taps:
         (above, _), (left, _) = self.padding_sides()
         offsets = tuple(
             (row * self.dilation_rate[0] - above, column * self.dilation_rate[1] - left)

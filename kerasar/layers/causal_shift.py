@@ -60,8 +60,8 @@ class CausalShift(keras.layers.Layer):
         keep[self.axis] = slice(None, -self.steps)
         return ops.pad(inputs, padding)[tuple(keep)]
 
-    def taps(self, places: int) -> Taps:
-        offset = [0] * places
+    def taps(self, position_rank: int) -> Taps:
+        offset = [0] * position_rank
         offset[self.axis - 1] = -self.steps
         return Taps((tuple(offset),), combine=lambda values, _: values[0], moves=True)
 

@@ -132,14 +132,14 @@ class DilatedPooling1D(keras.layers.Layer):
         # Nothing but -inf: TensorFlow's maximum of it is the lowest finite number.
         return tf.where(largest <= largest.dtype.min, tf.zeros_like(largest), largest)
 
-    def taps(self, places: int) -> Taps:
+    def taps(self, position_rank: int) -> Taps:
         front, back = self._border()
         offsets = tuple((i * self.dilation_rate - front,) for i in range(self.pool_size))
-        grow = (front + back - self.span,)
+        length_change = (front + back - self.span,)
         if self.pooling_type == "max":
-            return Taps(offsets, -np.inf, grow, combine=self._largest)
+            return Taps(offsets, -np.inf, length_change, combine=self._largest)
         # The divisor of "same" depends on the place and the length: no step form.
-        return Taps(offsets, 0.0, grow, combine=None if self.padding == "same" else _mean)
+        return Taps(offsets, 0.0, length_change, combine=None if self.padding == "same" else _mean)
 
     def _largest(self, values: Sequence[Tensor], position: tuple[Tensor, ...]) -> Tensor:
         return self._without_empty(functools.reduce(tf.maximum, values))

@@ -65,10 +65,10 @@ class EmbedLevels(keras.layers.Layer):
     def compute_output_spec(self, inputs: Tensor) -> keras.KerasTensor:
         return keras.KerasTensor(self.compute_output_shape(inputs.shape), self.compute_dtype)
 
-    def taps(self, places: int) -> Taps:
+    def taps(self, position_rank: int) -> Taps:
         channels = np.eye(self.channels, dtype=np.bool_)
         return Taps(
-            ((0,) * places,),
+            ((0,) * position_rank,),
             combine=lambda values, position: self(values[0]),
             connects=np.repeat(channels, 1 + self.features, axis=1)[None],
         )

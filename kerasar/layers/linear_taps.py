@@ -14,7 +14,7 @@ from kerasar.typing import Tensor
 def linear_taps(
     layer: Any,
     offsets: tuple[Offset, ...],
-    grow: Offset | None = None,
+    length_change: Offset | None = None,
     kernel: Callable[[], Tensor] | None = None,
     connects: Any = None,
 ) -> Taps:
@@ -23,7 +23,7 @@ def linear_taps(
     Args:
         layer: the layer.
         offsets: of the kernel's elements in raster order.
-        grow: as for `Taps`.
+        length_change: as for `Taps`.
         kernel: gives the effective kernel where it is not `layer.kernel`, for instance masked.
         connects: as for `Taps`.
     """
@@ -42,7 +42,13 @@ def linear_taps(
 
     linear = layer.activation in (None, keras.activations.linear)
     return Taps(
-        offsets, 0.0, grow, matrices=matrices, finish=finish, linear=linear, connects=connects
+        offsets,
+        0.0,
+        length_change,
+        matrices=matrices,
+        finish=finish,
+        linear=linear,
+        connects=connects,
     )
 
 

@@ -126,8 +126,8 @@ class MaskedConv2D(CausalConv2D):
     def convolution_op(self, inputs: Tensor, kernel: Tensor) -> Tensor:
         return super().convolution_op(inputs, self._masked(kernel))
 
-    def taps(self, places: int) -> Taps:
-        declared = super().taps(places)
+    def taps(self, position_rank: int) -> Taps:
+        declared = super().taps(position_rank)
         connects = self._connects.reshape(-1, *self._connects.shape[2:])
         return linear_taps(self, declared.offsets, kernel=self.masked_kernel, connects=connects)
 

@@ -51,7 +51,7 @@ class PositionalEncoding2D(keras.layers.Layer):
         bits = ops.broadcast_to(bits, (ops.shape(inputs)[0], *self.bits.shape))
         return ops.concatenate([inputs, bits], axis=-1)
 
-    def taps(self, places: int) -> Taps:
+    def taps(self, position_rank: int) -> Taps:
         return Taps(((0, 0),))
 
     def combine(self, values: Sequence[Tensor], position: tuple[Tensor, ...]) -> Tensor:

@@ -1,21 +1,21 @@
-"""How a layer tells the causality engine what it sees: one declaration, from which the proof of
-causality, the step-by-step sampler and the conversion of window models all follow.
+"""How a layer declares what it sees: one declaration, from which the proof of causality, the
+step-by-step sampler and the conversion of window models all follow.
 
 A layer of your own joins by defining, next to `call`, one of
 
-*Pointwise*: `taps(places)` returns `POINTWISE`. The layer treats every position alike and by
+*Pointwise*: `taps(position_rank)` returns `POINTWISE`. The layer treats every position alike and by
 itself; the engine calls it on single positions. (Every position axis then has size 1, so reshapes
 must leave these axes alone.)
 
-*Taps*: `taps(places) -> Taps` and `combine(values, position)`. The output at a position is a pure
-function of the input at a few fixed offsets: convolutions, poolings, shifts, crops, paddings.
+*Taps*: `taps(position_rank) -> Taps` and `combine(values, position)`. The output at a position is a
+pure function of the input at a few fixed offsets: convolutions, poolings, shifts, crops, paddings.
 
 *Recurrence over time*: `initial(batch)` and `step(x, carry, position) -> (y, carry)`. A layer that
 is strictly causal in itself adds `step_offset = -1`: its steps take the input one position before.
 
 *Recurrence over an image*: the methods of `RowRecurrence`.
 
-`places` is the number of position axes: 1 for sequences, 2 for images (rows, columns).
+`position_rank` is the number of position axes: 1 for sequences, 2 for images (rows, columns).
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -33,8 +33,8 @@ class Taps(NamedTuple):
     Attributes:
         offsets: the offsets, each once.
         pad: what is read outside of the input: 0 for a convolution, -inf for max pooling.
-        grow: by how much the output is longer than the input, along each position axis; None
-            stands for "not at all".
+        length_change: by how much the output is longer than the input, along each position axis;
+            None means not at all.
         combine: `combine(values, position) -> value`; None where the layer has a method of that
             name. `values` has one tensor for each offset, `(batch, *positions, channels)`, all of
             them aligned: a single position, a row, or everything. `position` holds the index on
@@ -46,14 +46,14 @@ class Taps(NamedTuple):
         linear: whether `finish` only adds a bias, so that sums of such maps are one product.
         moves: whether the one tap's value is passed on as it is: shifts, paddings, crops.
         connects: `(taps, input channels, output channels)` Boolean array of what is connected, for
-            layers that order the colour channels of the present pixel; None means all of it.
-        sources: for each tap the number of the input that it reads; None: there is one input.
-            Lengths (`grow`) are relative to the first input, offsets to the own one.
+            layers that order the color channels of the present pixel; None means all of it.
+        sources: for each tap the index of the input that it reads; None: there is one input.
+            Lengths (`length_change`) are relative to the first input, offsets to the own one.
     """
 
     offsets: tuple[Offset, ...]
     pad: float = 0.0
-    grow: Offset | None = None
+    length_change: Offset | None = None
     combine: Callable[[Sequence[Tensor], tuple[Tensor, ...]], Tensor] | None = None
     matrices: Callable[[], Sequence[Tensor]] | None = None
     finish: Callable[[Tensor], Tensor] | None = None
@@ -63,7 +63,7 @@ class Taps(NamedTuple):
     sources: tuple[int, ...] | None = None
 
     def source(self, tap: int) -> int:
-        """The number of the input that a tap reads."""
+        """The index of the input that a tap reads."""
         return 0 if self.sources is None else self.sources[tap]
 
 
@@ -94,7 +94,7 @@ class RowRecurrence(NamedTuple):
     """A state that goes over an image: from row to row, and along the row.
 
     Everything that depends on finished rows only is done by `row`, at full width, once a row;
-    `step` then runs once a pixel on what lies left.
+    `step` then runs once a pixel on what is to its left.
 
     Attributes:
         sees: `sees(height, width)` gives the offsets (rows, columns) that are seen.
@@ -107,7 +107,7 @@ class RowRecurrence(NamedTuple):
         step: `step(x, left, part, position) -> (y, left, kept)` on `(batch, channels)`, with the
             pixel's own slice of `part`. `position` is (row, column).
         connects: `(input channels, output channels)` Boolean array of what of the present pixel is
-            connected, for layers that keep the order of its colour channels (a method without
+            connected, for layers that keep the order of its color channels (a method without
             arguments on the layer itself); None means all of it.
     """
 

@@ -43,7 +43,7 @@ class SplitChannels(keras.layers.Layer):
         shape = ops.shape(inputs)[:-1]
         return ops.reshape(inputs, (*shape, self.channels, inputs.shape[-1] // self.channels))
 
-    def taps(self, places: int) -> Pointwise:
+    def taps(self, position_rank: int) -> Pointwise:
         return POINTWISE
 
     def compute_output_spec(self, inputs: Tensor) -> keras.KerasTensor:

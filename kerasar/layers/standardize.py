@@ -65,7 +65,7 @@ class Standardize(keras.layers.Layer):
     def compute_output_spec(self, inputs: Tensor) -> keras.KerasTensor:
         return keras.KerasTensor(inputs.shape, dtype=self.compute_dtype)
 
-    def taps(self, places: int) -> Pointwise:
+    def taps(self, position_rank: int) -> Pointwise:
         return POINTWISE
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:

@@ -71,7 +71,7 @@ class StrictlyCausalConv1D(keras.layers.Conv1D):
         lag = self.dilation_rate[0]
         return super().call(ops.pad(inputs, ((0, 0), (lag, 0), (0, 0)))[:, :-lag])
 
-    def taps(self, places: int) -> Taps:
+    def taps(self, position_rank: int) -> Taps:
         size, lag = self.kernel_size[0], self.dilation_rate[0]
         return linear_taps(self, tuple((-i * lag,) for i in range(size, 0, -1)))
 

@@ -34,7 +34,7 @@ def convolution_figure(report: Any, heading: str | None = None) -> Figure:
 
     steps = min(report.window, _STEPS)
     rows_of_columns = [tuple((0, shift) for shift in reversed(range(report.window)))]
-    rows_of_columns += [layer.places for layer in report.layers]
+    rows_of_columns += [layer.reads for layer in report.layers]
     columns: dict[_Place, _Spot] = {}
     values: dict[int, dict[_Place, _Spot]] = {}
     for row, places in enumerate(rows_of_columns):

@@ -11,7 +11,7 @@ from kerasar.causality.condition_limits import open_length
 from kerasar.sampling.cached_image import cached_image
 from kerasar.sampling.cached_sequence import cached_sequence
 from kerasar.sampling.draft import Options, PartialBatch, flat_parameters
-from kerasar.stepwise import NotSteppable, step_form
+from kerasar.stepwise import NotSteppable, make_stepper
 from kerasar.stepwise.raster_steps import RasterProgram
 from kerasar.typing import Shape, Tensor
 
@@ -53,7 +53,7 @@ class CachedSampler:
 
     def __init__(self, model: Any) -> None:
         self.model = model
-        self.steps = step_form(model.network, model.likelihood.event_rank)
+        self.steps = make_stepper(model.analysis)
         self.patience = 2.0 + 0.15 * len(self.steps.graph.nodes)
         self.spent = 0.0
         self.compiles = True

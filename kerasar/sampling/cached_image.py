@@ -74,7 +74,7 @@ def cached_image(
         here = (given[row.y, column], known[row.y, column])
         spots = noise[column]
         drawn: list[Tensor] = []
-        if steps.plan.present:
+        if steps.plan.sees_present:
             # Channels in turn: each sees those drawn before it, and the last run sees them all.
             seen = []
             for number in range(per_pixel):
@@ -103,7 +103,7 @@ def cached_image(
         )
         last = tf.zeros(tf.stack([batch, 1, 1, channels]), x.dtype)
         state = run.start_pixels()
-        for column in range(steps.plan.line.start, 0):
+        for column in range(run.first_column, 0):
             state = run.flush(tf.constant(column), state)
             _, _, state = run.pixel(tf.constant(column), state, last, row)
         shapes = [(dtype, static), *run.collected_shapes(rows)]

@@ -5,7 +5,7 @@ from typing import Any
 import tensorflow as tf
 
 from kerasar.sampling.draft import Options, apply_options
-from kerasar.stepwise.loops import while_loop as while_loop
+from kerasar.stepwise.rings import while_loop as while_loop
 from kerasar.typing import Tensor
 
 

@@ -12,32 +12,32 @@ from collections.abc import Callable, Sequence
 import keras
 import tensorflow as tf
 
-from kerasar.causality.analysis import Reading
+from kerasar.causality.analysis import Analysis
 from kerasar.causality.graph import Edge, Node
 from kerasar.layers.protocol import Declaration, Taps
 from kerasar.typing import Tensor
 
 
-def fuse(reading: Reading) -> Reading:
+def fuse(analysis: Analysis) -> Analysis:
     """The same network with linear maps merged; what its tensors see stays as it was."""
-    declarations = dict(reading.declarations)
-    made_by = {edge: node for node in reading.graph.nodes for edge in node.outputs}
+    declarations = dict(analysis.declarations)
+    made_by = {edge: node for node in analysis.graph.nodes for edge in node.outputs}
     nodes = []
-    for node in reading.graph.nodes:
+    for node in analysis.graph.nodes:
         found = node, declarations.get(node)
         if found[1] is not None:
             found = _through_moves(*found, made_by, declarations)
-            found = _split_concatenation(*found, made_by, reading)
-            found = _joined_sum(*found, made_by, declarations, reading)
+            found = _split_concatenation(*found, made_by, analysis)
+            found = _joined_sum(*found, made_by, declarations, analysis)
         if found[0] is not node:
             del declarations[node]
             declarations[found[0]] = found[1]
             made_by.update(dict.fromkeys(found[0].outputs, found[0]))
         nodes.append(found[0])
-    live = _live(nodes, reading.graph.output)
-    graph = dataclasses.replace(reading.graph, nodes=tuple(live))
+    live = _live(nodes, analysis.graph.output)
+    graph = dataclasses.replace(analysis.graph, nodes=tuple(live))
     kept = {node: declarations[node] for node in live if node in declarations}
-    return dataclasses.replace(reading, graph=graph, declarations=kept)
+    return dataclasses.replace(analysis, graph=graph, declarations=kept)
 
 
 def _through_moves(
@@ -57,31 +57,31 @@ def _through_moves(
             tuple(o + s for o, s in zip(offset, shift, strict=True)) for offset in declared.offsets
         )
         none = (0,) * len(shift)
-        pairs = zip(move.grow or none, declared.grow or none, strict=True)
-        declared = declared._replace(offsets=offsets, grow=tuple(a + b for a, b in pairs))
+        pairs = zip(move.length_change or none, declared.length_change or none, strict=True)
+        declared = declared._replace(offsets=offsets, length_change=tuple(a + b for a, b in pairs))
         node = dataclasses.replace(node, inputs=mover.inputs, slots=())
     return node, declared
 
 
 def _composes(move: Taps, reader: Taps) -> bool:
-    """Whether the reader sees nothing but the moved tensor and zeros, in the right places."""
+    """Whether the reader sees nothing but the moved tensor and zeros, at the right offsets."""
     if not move.moves or len(reader.offsets) == 0 or move.pad != reader.pad:
         return False
     none = (0,) * len(move.offsets[0])
     for axis in range(len(none)):
         front = -move.offsets[0][axis]
-        back = (move.grow or none)[axis] - front
+        back = (move.length_change or none)[axis] - front
         reach = [offset[axis] for offset in reader.offsets]
         # Where the move cut something off, the reader must not look beyond the cut.
         if front < 0 and min(reach) < 0:
             return False
-        if back < 0 and max(reach) > -(reader.grow or none)[axis]:
+        if back < 0 and max(reach) > -(reader.length_change or none)[axis]:
             return False
     return True
 
 
 def _split_concatenation(
-    node: Node, declared: Declaration | None, made_by: dict[Edge, Node], reading: Reading
+    node: Node, declared: Declaration | None, made_by: dict[Edge, Node], analysis: Analysis
 ) -> tuple[Node, Declaration | None]:
     """A linear map whose one input is a concatenation of channels reads the parts instead."""
     if not isinstance(declared, Taps) or declared.matrices is None or len(node.inputs) != 1:
@@ -90,7 +90,9 @@ def _split_concatenation(
     if joined is None or type(joined.operation).__name__ != "Concatenate":
         return node, declared
     parts = joined.inputs
-    if not all(edge in reading.tainted and edge.dtype == node.inputs[0].dtype for edge in parts):
+    if not all(
+        edge in analysis.data_dependent and edge.dtype == node.inputs[0].dtype for edge in parts
+    ):
         return node, declared
     widths = [edge.shape[-1] for edge in parts]
     whole = declared.matrices
@@ -111,7 +113,7 @@ def _joined_sum(
     declared: Declaration | None,
     made_by: dict[Edge, Node],
     declarations: dict[Node, Declaration | None],
-    reading: Reading,
+    analysis: Analysis,
 ) -> tuple[Node, Declaration | None]:
     """A sum whose terms are linear maps, all read by nobody else, becomes one linear map."""
     if not (isinstance(node.operation, keras.layers.Add) or type(node.operation).__name__ == "Add"):
@@ -127,9 +129,9 @@ def _joined_sum(
     for edge, term, taps in zip(node.inputs, terms, maps, strict=True):
         if term is None or not isinstance(taps, Taps) or taps.matrices is None or not taps.linear:
             return node, declared
-        if any(taps.grow or ()):
+        if any(taps.length_change or ()):
             return node, declared
-        if sum(edge in other.inputs for other in reading.graph.nodes) > 1:
+        if sum(edge in other.inputs for other in analysis.graph.nodes) > 1:
             return node, declared
         sources += [len(inputs) + taps.source(tap) for tap in range(len(taps.offsets))]
         inputs += term.inputs

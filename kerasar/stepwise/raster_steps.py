@@ -1,18 +1,26 @@
-"""The step form of an image network: rows at their start, then pixel by pixel."""
+"""The step form of an image network: rows at their start, then pixel by pixel.
+
+start_row(y)    finished rows of `RowState`  ->  `RowInputs`: what the row's pixels read
+  pixel(0)      one step along the columns for each pixel; the caller draws it
+  pixel(1)
+    …
+finish_row(y)   the drawn row and what was collected of it  ->  the next `RowState`
+"""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from kerasar.causality.analysis import Reading
+from kerasar.causality.analysis import Analysis
 from kerasar.causality.graph import Edge, Node
 from kerasar.layers.linear_taps import weighted_sum
 from kerasar.layers.protocol import RowRecurrence, Taps
-from kerasar.stepwise.line import Job, LineState, tap_matrix
-from kerasar.stepwise.raster_plan import RasterPlan, plan_raster, reads_of
+from kerasar.stepwise.axis_execution import AxisExecution, AxisState
+from kerasar.stepwise.axis_program import Step, tap_matrix
+from kerasar.stepwise.raster_plan import RasterPlan, declaration_of, plan_raster, reads_of
 from kerasar.stepwise.rings import Rings, masked, padding
-from kerasar.stepwise.sequence_steps import untainted
+from kerasar.stepwise.sequence_steps import slice_at
 from kerasar.typing import Tensor
 
 
@@ -20,15 +28,15 @@ class RasterProgram:
     """A causal image network, ready to be run pixel by pixel.
 
     Args:
-        reading: of a network that `check_causal` accepts.
+        analysis: of a network that `check_causal` accepts.
 
     Raises:
         NotSteppable: naming the layer that has no step form.
     """
 
-    def __init__(self, reading: Reading) -> None:
-        self.reading, self.graph = reading, reading.graph
-        self.plan = plan_raster(reading)
+    def __init__(self, analysis: Analysis) -> None:
+        self.analysis, self.graph = analysis, analysis.graph
+        self.plan = plan_raster(analysis)
 
     def bind(
         self,
@@ -38,30 +46,32 @@ class RasterProgram:
         rings: Rings,
     ) -> "RasterExecution":
         """Everything that is computed once: conditions, weights; call it outside the loops."""
-        return RasterExecution(self.plan, batch, size, untainted(self.reading, conditions), rings)
+        known = self.analysis.compute_conditions(conditions)
+        return RasterExecution(self.plan, batch, size, known, rings)
 
 
-class Row(NamedTuple):
-    """What the pixels of one row read: by column, `(width, batch, …)`."""
+class RowInputs(NamedTuple):
+    """What the pixels of row `y` read from outside of it: by column, `(width, batch, …)`."""
 
     inputs: dict[Edge, Tensor]
-    parts: dict[Job, Any]
+    parts: dict[Step, Any]
     y: Tensor
 
 
-class Above(NamedTuple):
-    """What goes from row to row: finished rows, and what recurrences keep and carry."""
+class RowState(NamedTuple):
+    """What is passed from row to row: finished rows, and what recurrences keep and carry."""
 
     rows: list[Tensor]
     kept: list[Any]
     carries: list[Any]
 
 
-RowsState = dict[tuple[Edge, float], list[Tensor]]
+#: For each tensor and padding the rows that are read again, the newest last.
+_Rows = dict[tuple[Edge, float], list[Tensor]]
 
 
 class RasterExecution:
-    """One run of the step form; states go from row to row and from pixel to pixel."""
+    """One run of the step form; states are passed from row to row and from pixel to pixel."""
 
     def __init__(
         self,
@@ -71,19 +81,24 @@ class RasterExecution:
         known: dict[Edge, Tensor],
         rings: Rings,
     ) -> None:
-        self.plan, self.batch, self.known, self.rings = plan, batch, known, rings
+        self.plan, self.batch, self.known = plan, batch, known
         self.height, self.width = size
-        self.line_weights = plan.line.prepare()
-        self.row_weights: dict[Node | Job, Tensor] = {}
+        self.pixels = AxisExecution(plan.pixels, batch, self.width, rings)
+        self.recurrences = [
+            (step, step.declared)
+            for step in plan.pixels.steps
+            if isinstance(step.declared, RowRecurrence)
+        ]
+        #: For each step the taps that read finished rows.
+        self.above = {step: _taps_above(step) for step in plan.pixels.steps}
+        self.row_weights: dict[Node | Step, Tensor] = {}
         for node in plan.row_nodes:
-            declared = plan.declared(node)
+            declared = declaration_of(plan.analysis, node)
             if isinstance(declared, Taps) and declared.matrices is not None:
-                every = range(len(declared.offsets))
-                self.row_weights[node] = tap_matrix(declared, every)
-        for job in plan.line.jobs:
-            above = self._above(job)
-            if above and isinstance(job.declared, Taps) and job.declared.matrices is not None:
-                self.row_weights[job] = tap_matrix(job.declared, above)
+                self.row_weights[node] = tap_matrix(declared, [*range(len(declared.offsets))])
+        for step, taps in self.above.items():
+            if taps and isinstance(step.declared, Taps) and step.declared.matrices is not None:
+                self.row_weights[step] = tap_matrix(step.declared, taps)
 
     # Rows.
 
@@ -92,157 +107,52 @@ class RasterExecution:
         """Rows from here to -1 are prepared for readers that look ahead; nothing is drawn."""
         return -max([0, *self.plan.row_lead.values()])
 
-    def _row_recurrences(self) -> list[tuple[Job, RowRecurrence]]:
-        jobs = self.plan.line.jobs
-        return [(job, job.declared) for job in jobs if isinstance(job.declared, RowRecurrence)]
-
-    def initial(self) -> Above:
-        """What stands above the first row: padding, initial states."""
-        state: RowsState = {}
+    def initial(self) -> RowState:
+        """The state above the first row: padding, initial states."""
+        rows: _Rows = {}
         for (edge, pad), depth in self.plan.depth.items():
-            width = self.width + self.plan.growth[edge][1]
+            width = self.width + self.plan.length_changes[edge][1]
             shape = (self.batch, 1, width, *edge.shape[3:])
             row = tf.fill(tf.stack(shape), padding(pad, edge.dtype))
-            row = tf.ensure_shape(row, [_size(s) for s in shape])
-            state[edge, pad] = [row] * depth
-        starts = [r.initial_rows(self.batch, self.width) for _, r in self._row_recurrences()]
-        return Above(self._flat(state), [kept for kept, _ in starts], [c for _, c in starts])
+            row = tf.ensure_shape(row, [_static(size) for size in shape])
+            rows[edge, pad] = [row] * depth
+        starts = [r.initial_rows(self.batch, self.width) for _, r in self.recurrences]
+        return RowState(self._flat(rows), [kept for kept, _ in starts], [c for _, c in starts])
 
-    def _flat(self, state: RowsState) -> list[Tensor]:
-        return [row for key in self.plan.depth for row in state[key]]
-
-    def _unflat(self, flat: list[Tensor]) -> RowsState:
-        rows = iter(flat)
-        return {key: [next(rows) for _ in range(d)] for key, d in self.plan.depth.items()}
-
-    def start_row(self, y: Tensor, above: Above) -> tuple[Row, Above]:
-        """Computes what depends on finished rows only, for row `y`; newest rows come last."""
-        state = self._unflat(above.rows)
-        plan = self.plan
-        for node in plan.row_nodes:
-            lead = plan.row_lead[node.outputs[0]]
-            declared = plan.declared(node)
-            if isinstance(declared, Taps):
-                values = self._aligned(state, node, declared, range(len(declared.offsets)), lead)
-                if declared.finish is not None:
-                    total = weighted_sum(values, self.row_weights[node])
-                    made: tuple[Tensor, ...] = (declared.finish(total),)
-                else:
-                    columns = tf.range(self.width + plan.growth[node.outputs[0]][1])
-                    made = (declared.combine(values, (y + lead, columns)),)  # type: ignore[misc]
-            else:
-                inputs = {edge: self._row_of(state, edge, lead, y) for edge in node.inputs}
-                made = node.run(inputs)
+    def start_row(self, y: Tensor, above: RowState) -> tuple[RowInputs, RowState]:
+        """Computes what depends on finished rows only, for row `y`."""
+        rows = self._by_edge(above.rows)
+        for node in self.plan.row_nodes:
+            made = self._run_row(node, rows, y)
             for edge, value in zip(node.outputs, made, strict=True):
-                self._push(state, edge, value, y)
-        line = plan.line
-        inputs, parts = {}, {}
-        for job in line.jobs:
-            if isinstance(job.declared, Taps):
-                numbers = self._above(job)
-                if not numbers:
-                    continue
-                rows = self._aligned(state, job.node, job.declared, numbers, 0)
-                if job in self.row_weights:
-                    parts[job] = _by_column(weighted_sum(rows, self.row_weights[job]))
-                else:
-                    parts[job] = {n: _by_column(row) for n, row in zip(numbers, rows, strict=True)}
-                continue
-            for edge in job.node.inputs:
-                if edge not in line.made and edge not in inputs:
-                    inputs[edge] = self._outside_row(state, edge, y)
-        output = plan.reading.graph.output
-        if output not in line.made:
-            inputs[output] = self._outside_row(state, output, y)
-        carries = []
-        for (job, recurrence), kept, carry in zip(
-            self._row_recurrences(), above.kept, above.carries, strict=True
-        ):
-            finished = tf.squeeze(state[job.node.inputs[0], 0.0][-1], 1)
-            part, carry = recurrence.row(finished, kept, carry, y)
-            parts[job] = tf.nest.map_structure(
-                lambda p: tf.transpose(p, (1, 0, *range(2, len(p.shape)))), part
-            )
-            carries.append(carry)
-        return Row(inputs, parts, y), Above(self._flat(state), above.kept, carries)
+                self._push(rows, edge, value, y)
+        parts = self._row_parts(rows)
+        recurrent_parts, carries = self._recurrent_parts(rows, above, y)
+        inputs = RowInputs(self._external_rows(rows, y), parts | recurrent_parts, y)
+        return inputs, RowState(self._flat(rows), above.kept, carries)
 
-    def _outside_row(self, state: RowsState, edge: Edge, y: Tensor) -> Tensor:
-        value = self._row_of(state, edge, 0, y)
-        return value if len(edge.shape) <= 2 or value.shape[2] == 1 else _by_column(value)
-
-    def _row_of(self, state: RowsState, edge: Edge, row: int, y: Tensor) -> Tensor:
-        """Row y + `row` of a tensor, `(batch, 1, width, …)`."""
-        if edge in self.plan.reading.tainted:
-            kept = state[edge, 0.0]
-            return kept[-1 - (self.plan.row_lead[edge] - row)]
-        value = self.known[edge]
-        if len(edge.shape) <= 2 or edge.shape[1] == 1:
-            return value
-        index = tf.clip_by_value(y + row, 0, tf.shape(value)[1] - 1)
-        return tf.gather(value, tf.reshape(index, (1,)), axis=1)
-
-    def _push(self, state: RowsState, edge: Edge, row: Tensor, y: Tensor) -> None:
-        """Keeps a row, as its readers' padding where it lies outside of the tensor."""
-        lead, growth = self.plan.row_lead[edge], self.plan.growth[edge][0]
-        for (kept, pad), rows in state.items():
-            if kept is not edge:
-                continue
-            value = masked(row, pad, y, self.first_row, lead, self.height, growth)
-            rows[:] = [*rows[1:], tf.ensure_shape(value, rows[-1].shape)]
-
-    def _above(self, job: Job) -> list[int]:
-        """The taps of a job on the line that read finished rows."""
-        if not isinstance(job.declared, Taps):
-            return []
-        on_line = {number for number, _ in job.taps}
-        return [n for n in range(len(job.declared.offsets)) if n not in on_line]
-
-    def _aligned(
-        self, state: RowsState, node: Node, declared: Taps, numbers: Sequence[int], row: int
-    ) -> list[Tensor]:
-        """For each tap the row it reads, shifted so that equal columns belong together."""
-        reads = [reads_of(node, declared)[number] for number in numbers]
-        width = self.width + self.plan.growth[node.outputs[0]][1]
-        padded: dict[tuple[Edge, int], tuple[Tensor, int]] = {}
-        found = []
-        for edge, dy, dx in reads:
-            if (edge, dy) not in padded:
-                columns = [c for e, _, c in reads if e is edge]
-                spare = self.plan.growth[node.outputs[0]][1] - self.plan.growth[edge][1]
-                left = max([0, *(-c for c in columns)])
-                right = max([0, *(c + spare for c in columns)])
-                kept = state[edge, declared.pad]
-                value = kept[-1 - (self.plan.row_lead[edge] - row - dy)]
-                sides = [[0, 0], [0, 0], [left, right]] + [[0, 0]] * (len(value.shape) - 3)
-                pad = padding(declared.pad, value.dtype)
-                padded[edge, dy] = tf.pad(value, sides, constant_values=pad), left
-            value, left = padded[edge, dy]
-            found.append(value[:, :, left + dx : left + dx + width])
-        return found
-
-    def finish_row(self, y: Tensor, above: Above, x: Tensor, collected: list[Tensor]) -> Above:
+    def finish_row(
+        self, y: Tensor, above: RowState, x: Tensor, collected: list[Tensor]
+    ) -> RowState:
         """Keeps the rows that were drawn; `x` and `collected` are `(width, batch, …)`.
 
-        `collected` holds, in the order of `collected_shapes`, tensors of the line and then what
-        recurrences keep.
+        `collected` holds, in the order of `collected_shapes`, tensors made pixel by pixel and then
+        what recurrences keep.
         """
-        state = self._unflat(above.rows)
-        plain = len(self.plan.collected)
-        kept_flat = [_by_row(value) for value in collected[plain:]]
-        collected = collected[:plain]
-        graph = self.plan.reading.graph
-        drawn = [(graph.x, x), *zip(self.plan.collected, collected, strict=True)]
+        rows = self._by_edge(above.rows)
+        edges = self.plan.collected
+        kept = [_swap_batch(value) for value in collected[len(edges) :]]
+        drawn = [(self.plan.analysis.graph.x, x)]
+        drawn += zip(edges, collected[: len(edges)], strict=True)
         for edge, value in drawn:
-            row = _by_row(value)[:, None]
             # Kept for the next row, where this one is row -1.
             if edge in self.plan.row_lead:
-                self._push(state, edge, row, y + 1)
-        kept = tf.nest.pack_sequence_as(above.kept, kept_flat)
-        return Above(self._flat(state), kept, above.carries)
+                self._push(rows, edge, _swap_batch(value)[:, None], y + 1)
+        return RowState(self._flat(rows), tf.nest.pack_sequence_as(above.kept, kept), above.carries)
 
-    def collected_shapes(self, above: Above) -> list[tuple[Any, tuple[int | None, ...]]]:
+    def collected_shapes(self, above: RowState) -> list[tuple[Any, tuple[int | None, ...]]]:
         """(dtype, shape) of what each pixel adds to the row."""
-        batch = _size(self.batch)
+        batch = _static(self.batch)
         plain = [(edge.dtype, (batch, *edge.shape[3:])) for edge in self.plan.collected]
         kept = [
             (value.dtype, (value.shape[0], *value.shape[2:]))
@@ -250,70 +160,187 @@ class RasterExecution:
         ]
         return plain + kept
 
+    def _flat(self, rows: _Rows) -> list[Tensor]:
+        return [row for key in self.plan.depth for row in rows[key]]
+
+    def _by_edge(self, flat: list[Tensor]) -> _Rows:
+        rows = iter(flat)
+        return {key: [next(rows) for _ in range(d)] for key, d in self.plan.depth.items()}
+
+    def _run_row(self, node: Node, rows: _Rows, y: Tensor) -> tuple[Tensor, ...]:
+        """A node's outputs for the whole row y + lead."""
+        lead = self.plan.row_lead[node.outputs[0]]
+        declared = declaration_of(self.plan.analysis, node)
+        if not isinstance(declared, Taps):
+            return node.run({edge: self._row_of(rows, edge, lead, y) for edge in node.inputs})
+        values = self._aligned(rows, node, declared, range(len(declared.offsets)), lead)
+        if declared.finish is not None:
+            return (declared.finish(weighted_sum(values, self.row_weights[node])),)
+        columns = tf.range(self.width + self.plan.length_changes[node.outputs[0]][1])
+        return (declared.combine(values, (y + lead, columns)),)  # type: ignore[misc]
+
+    def _row_parts(self, rows: _Rows) -> dict[Step, Any]:
+        """What each step's taps in finished rows give: their weighted sum, or their values."""
+        parts: dict[Step, Any] = {}
+        for step, taps in self.above.items():
+            if not taps or not isinstance(step.declared, Taps):
+                continue
+            values = self._aligned(rows, step.node, step.declared, taps, 0)
+            if step in self.row_weights:
+                parts[step] = _by_column(weighted_sum(values, self.row_weights[step]))
+            else:
+                parts[step] = {t: _by_column(row) for t, row in zip(taps, values, strict=True)}
+        return parts
+
+    def _recurrent_parts(
+        self, rows: _Rows, above: RowState, y: Tensor
+    ) -> tuple[dict[Step, Any], list[Any]]:
+        """What recurrences make of the finished row, by column, and what they carry on."""
+        parts, carries = {}, []
+        for (step, recurrence), kept, carry in zip(
+            self.recurrences, above.kept, above.carries, strict=True
+        ):
+            finished = tf.squeeze(rows[step.node.inputs[0], 0.0][-1], 1)
+            part, carry = recurrence.row(finished, kept, carry, y)
+            parts[step] = tf.nest.map_structure(_swap_batch, part)
+            carries.append(carry)
+        return parts, carries
+
+    def _external_rows(self, rows: _Rows, y: Tensor) -> dict[Edge, Tensor]:
+        """Row y of the tensors that pixels read and that are not made pixel by pixel."""
+        made = self.plan.pixels.made
+        wanted = [
+            edge
+            for step in self.plan.pixels.steps
+            if not isinstance(step.declared, Taps)
+            for edge in step.node.inputs
+        ]
+        found = {}
+        for edge in dict.fromkeys([*wanted, self.plan.analysis.graph.output]):
+            if edge not in made:
+                value = self._row_of(rows, edge, 0, y)
+                is_constant = len(edge.shape) <= 2 or value.shape[2] == 1
+                found[edge] = value if is_constant else _by_column(value)
+        return found
+
+    def _row_of(self, rows: _Rows, edge: Edge, row: int, y: Tensor) -> Tensor:
+        """Row y + `row` of a tensor, `(batch, 1, width, …)`."""
+        if edge in self.plan.analysis.data_dependent:
+            return rows[edge, 0.0][-1 - (self.plan.row_lead[edge] - row)]
+        if len(edge.shape) <= 2:
+            return self.known[edge]
+        return slice_at(self.known[edge], edge, 1, y + row)
+
+    def _push(self, rows: _Rows, edge: Edge, row: Tensor, y: Tensor) -> None:
+        """Keeps a row, as its readers' padding where it lies outside of the tensor."""
+        lead, change = self.plan.row_lead[edge], self.plan.length_changes[edge][0]
+        for (owner, pad), held in rows.items():
+            if owner is not edge:
+                continue
+            value = masked(row, pad, y, self.first_row, lead, self.height, change)
+            held[:] = [*held[1:], tf.ensure_shape(value, held[-1].shape)]
+
+    def _aligned(
+        self, rows: _Rows, node: Node, declared: Taps, taps: Sequence[int], row: int
+    ) -> list[Tensor]:
+        """For each tap the row it reads, shifted so that equal columns belong together."""
+        reads = [reads_of(node, declared)[tap] for tap in taps]
+        change = self.plan.length_changes[node.outputs[0]][1]
+        padded: dict[tuple[Edge, int], tuple[Tensor, int]] = {}
+        found = []
+        for edge, dy, dx in reads:
+            if (edge, dy) not in padded:
+                columns = [c for e, _, c in reads if e is edge]
+                spare = change - self.plan.length_changes[edge][1]
+                left = max([0, *(-c for c in columns)])
+                right = max([0, *(c + spare for c in columns)])
+                value = rows[edge, declared.pad][-1 - (self.plan.row_lead[edge] - row - dy)]
+                sides = [[0, 0], [0, 0], [left, right]] + [[0, 0]] * (len(value.shape) - 3)
+                pad = padding(declared.pad, value.dtype)
+                padded[edge, dy] = tf.pad(value, sides, constant_values=pad), left
+            value, left = padded[edge, dy]
+            found.append(value[:, :, left + dx : left + dx + self.width + change])
+        return found
+
     # Pixels.
 
-    def start_pixels(self) -> LineState:
-        """The state before the first pixel of a row."""
-        return self.plan.line.initial(self.batch, self.rings)
+    @property
+    def first_column(self) -> int:
+        """Columns from here to -1 are prepared for readers that look ahead; nothing is drawn."""
+        return self.plan.pixels.start
 
-    def flush(self, column: Tensor, state: LineState) -> LineState:
+    def start_pixels(self) -> AxisState:
+        """The state before the first pixel of a row."""
+        return self.pixels.initial()
+
+    def flush(self, column: Tensor, state: AxisState) -> AxisState:
         """The first thing at a pixel: what the one before it made goes into the rings."""
-        return self.plan.line.flush(column, state, self.rings)
+        return self.pixels.flush(column, state)
 
     def pixel(
-        self, column: Tensor, state: LineState, x: Tensor, row: Row
-    ) -> tuple[Tensor, list[Tensor], LineState]:
+        self, column: Tensor, state: AxisState, x: Tensor, row: RowInputs
+    ) -> tuple[Tensor, list[Tensor], AxisState]:
         """The network's output at a pixel.
 
         Args:
             column: of the pixel.
             state: from `flush`.
-            x: the pixel before it, or (colour channels in turn) what is drawn of itself;
+            x: the pixel before it, or (color channels in turn) what is drawn of itself;
                 `(batch, 1, 1, channels)`.
             row: from `start_row`.
 
         Returns:
             The output `(batch, 1, 1, …)`, the values to collect `(batch, …)`, and the state.
         """
-        plan = self.plan
+        values, state, kept = self.pixels.run(column, state, x, _PixelInputs(row))
+        output = self.plan.analysis.graph.output
+        found = values[output] if output in values else _column(row.inputs[output], column)
+        collected = [tf.squeeze(values[edge], (1, 2)) for edge in self.plan.collected]
+        for step, _ in self.recurrences:
+            collected += tf.nest.flatten(kept[step])
+        return found, collected, state
 
-        def outside(job: Job, edge: Edge | None, index: Tensor) -> Any:
-            if edge is not None:
-                return _at_column(row.inputs[edge], edge, index)
-            part = row.parts.get(job)
-            if isinstance(job.declared, RowRecurrence):
-                return tf.nest.map_structure(lambda p: _column(p, index)[:, 0, 0], part)
-            if isinstance(part, dict):
-                return {n: _column(value, index) for n, value in part.items()}
-            return None if part is None else _column(part, index)
 
-        values, state, kept = plan.line.step(
-            column,
-            state,
-            self.rings,
-            x,
-            self.width,
-            self.line_weights,
-            outside,
-            lambda index: (row.y, index),
-        )
-        output = plan.reading.graph.output
-        if output not in values:
-            values[output] = _column(row.inputs[output], column)
-        collected = [tf.squeeze(values[edge], (1, 2)) for edge in plan.collected]
-        for job, _ in self._row_recurrences():
-            collected += tf.nest.flatten(kept[job])
-        return values[output], collected, state
+class _PixelInputs:
+    """What a pixel reads from outside of its row: conditions and finished rows."""
+
+    def __init__(self, row: RowInputs) -> None:
+        self.row = row
+
+    def position(self, index: Tensor) -> tuple[Tensor, Tensor]:
+        return self.row.y, index
+
+    def value(self, edge: Edge, index: Tensor) -> Tensor:
+        value = self.row.inputs[edge]
+        is_constant = len(edge.shape) <= 2 or edge.shape[2] == 1
+        return value if is_constant else _column(value, index)
+
+    def weighted_sum(self, step: Step, index: Tensor) -> Tensor | None:
+        part = self.row.parts.get(step)
+        return None if part is None else _column(part, index)
+
+    def taps(self, step: Step, index: Tensor) -> dict[int, Tensor]:
+        return {tap: _column(value, index) for tap, value in self.row.parts[step].items()}
+
+    def part(self, step: Step, index: Tensor) -> Any:
+        return tf.nest.map_structure(lambda p: _column(p, index)[:, 0, 0], self.row.parts[step])
+
+
+def _taps_above(step: Step) -> list[int]:
+    """The taps of a step that read finished rows."""
+    if not isinstance(step.declared, Taps):
+        return []
+    own = {tap for tap, _ in step.taps}
+    return [tap for tap in range(len(step.declared.offsets)) if tap not in own]
 
 
 def _by_column(row: Tensor) -> Tensor:
     """`(batch, 1, width, …)` to `(width, batch, …)`: a column is then one contiguous slice."""
-    row = tf.squeeze(row, 1)
-    return tf.transpose(row, (1, 0, *range(2, len(row.shape))))
+    return _swap_batch(tf.squeeze(row, 1))
 
 
-def _by_row(columns: Tensor) -> Tensor:
-    """The way back: `(width, batch, …)` to `(batch, width, …)`."""
+def _swap_batch(columns: Tensor) -> Tensor:
+    """Swaps the first two axes: `(width, batch, …)` to `(batch, width, …)`, and its inverse."""
     return tf.transpose(columns, (1, 0, *range(2, len(columns.shape))))
 
 
@@ -322,11 +349,5 @@ def _column(row: Tensor, index: Tensor) -> Tensor:
     return value[:, None, None]
 
 
-def _at_column(row: Tensor, edge: Edge, index: Tensor) -> Tensor:
-    if len(edge.shape) <= 2 or edge.shape[2] == 1:
-        return row
-    return _column(row, index)
-
-
-def _size(size: Any) -> int | None:
+def _static(size: Any) -> int | None:
     return size if isinstance(size, int) else None

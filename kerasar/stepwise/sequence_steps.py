@@ -4,12 +4,12 @@ from typing import Any
 
 import tensorflow as tf
 
-from kerasar.causality.analysis import Reading
+from kerasar.causality.analysis import Analysis
 from kerasar.causality.graph import Edge
 from kerasar.layers.protocol import Taps
-from kerasar.stepwise.line import Job, Line, sequence_jobs
-from kerasar.stepwise.loops import while_loop
-from kerasar.stepwise.rings import Rings
+from kerasar.stepwise.axis_execution import AxisExecution, StepResult
+from kerasar.stepwise.axis_program import AxisProgram, Step
+from kerasar.stepwise.rings import Rings, while_loop
 from kerasar.typing import Tensor
 
 
@@ -17,93 +17,86 @@ class SequenceProgram:
     """A causal sequence network, ready to be run step by step.
 
     Args:
-        reading: of a network that `check_causal` accepts, with no unknown layer.
+        analysis: of a network that `check_causal` accepts, with no unknown layer.
     """
 
-    def __init__(self, reading: Reading) -> None:
-        self.reading, self.graph = reading, reading.graph
-        nodes = [node for node in self.graph.nodes if node in reading.declarations]
-        jobs = sequence_jobs(nodes, reading.declarations)
-        growth = {self.graph.x: 0}
-        for job in jobs:
-            source = next(edge for edge in job.node.inputs if edge in growth)
-            grow = job.declared.grow if isinstance(job.declared, Taps) else None
-            for edge in job.node.outputs:
-                growth[edge] = growth[source] + (grow[0] if grow else 0)
-        self.line = Line(jobs, self.graph.x, [self.graph.output], growth, 1)
+    def __init__(self, analysis: Analysis) -> None:
+        self.analysis, self.graph = analysis, analysis.graph
+        steps = []
+        for node, declared in analysis.declarations.items():
+            if declared is None:
+                raise ValueError(f"layer '{node.name}' declares nothing")
+            offsets = declared.offsets if isinstance(declared, Taps) else ()
+            taps = tuple((tap, offset[0]) for tap, offset in enumerate(offsets))
+            steps.append(Step(node, declared, taps))
+        changes = {edge: sizes[0] for edge, sizes in analysis.length_changes().items()}
+        self.axis_program = AxisProgram(steps, self.graph.x, [self.graph.output], changes, 1)
 
     def bind(
         self, batch: Tensor, length: Tensor, conditions: list[Tensor], rings: Rings
     ) -> "SequenceExecution":
         """Everything that is computed once: conditions, weights; call it outside the loop."""
-        return SequenceExecution(self, batch, length, untainted(self.reading, conditions), rings)
+        known = self.analysis.compute_conditions(conditions)
+        execution = AxisExecution(self.axis_program, batch, length, rings)
+        return SequenceExecution(self.graph.x, self.graph.output, execution, known)
 
 
 class SequenceExecution:
-    """One run of the step form; only `state` changes from step to step."""
+    """One run of the step form; only the state changes from step to step."""
 
     def __init__(
-        self,
-        steps: SequenceProgram,
-        batch: Tensor,
-        length: Tensor,
-        known: dict[Edge, Tensor],
-        rings: Rings,
+        self, x: Edge, output: Edge, execution: AxisExecution, known: dict[Edge, Tensor]
     ) -> None:
-        self.steps, self.batch, self.length, self.known = steps, batch, length, known
-        self.rings = rings
-        self.weights = steps.line.prepare()
+        self.x, self.output = x, output
+        self.execution, self.external = execution, _Conditions(known)
 
     def initial(self) -> Any:
         """The state at step 0, after the steps that readers ahead need."""
-        line, x = self.steps.line, self.steps.graph.x
-        state = line.initial(self.batch, self.rings)
-        nothing = tf.zeros(tf.stack([self.batch, 1, *x.shape[2:]]), x.dtype)
-        if line.start == 0:
+        state = self.execution.initial()
+        start = self.execution.program.start
+        if start == 0:
             return state
+        nothing = tf.zeros(tf.stack([self.execution.batch, 1, *self.x.shape[2:]]), self.x.dtype)
         _, state = while_loop(
             lambda t, _: t < 0,
-            lambda t, state: (t + 1, self._step(t, state, nothing)[1]),
-            (tf.constant(line.start), state),
+            lambda t, state: (t + 1, self._run(t, state, nothing).state),
+            (tf.constant(start), state),
         )
         return state
 
     def step(self, t: Tensor, state: Any, x: Tensor) -> tuple[Tensor, Any]:
         """The network's output at step `t`, `(batch, 1, …)`, given x at t - 1, `(batch, 1, …)`."""
-        values, state = self._step(t, state, x)
-        return values[self.steps.graph.output], state
+        result = self._run(t, state, x)
+        return result.values[self.output], result.state
 
-    def _step(self, t: Tensor, state: Any, x: Tensor) -> tuple[dict[Edge, Tensor], Any]:
-        line = self.steps.line
-        state = line.flush(t, state, self.rings)
-        values, state, _ = line.step(
-            t,
-            state,
-            self.rings,
-            x,
-            self.length,
-            self.weights,
-            self._outside,
-            lambda index: (index,),
-        )
-        return values, state
-
-    def _outside(self, job: Job, edge: Edge | None, index: Tensor) -> Tensor | None:
-        if edge is None:
-            return None
-        return at_index(self.known[edge], edge, 1, index)
+    def _run(self, t: Tensor, state: Any, x: Tensor) -> StepResult:
+        state = self.execution.flush(t, state)
+        return self.execution.run(t, state, x, self.external)
 
 
-def untainted(reading: Reading, conditions: list[Tensor]) -> dict[Edge, Tensor]:
-    """All tensors that do not depend on the data, computed once and in parallel."""
-    known = dict(zip(reading.graph.conditions, conditions, strict=True))
-    for node in reading.graph.nodes:
-        if node not in reading.declarations:
-            known.update(zip(node.outputs, node.run(known), strict=True))
-    return known
+class _Conditions:
+    """What does not depend on the data, by time; every tap of a sequence is on its axis."""
+
+    def __init__(self, known: dict[Edge, Tensor]) -> None:
+        self.known = known
+
+    def position(self, index: Tensor) -> tuple[Tensor, ...]:
+        return (index,)
+
+    def value(self, edge: Edge, index: Tensor) -> Tensor:
+        return slice_at(self.known[edge], edge, 1, index)
+
+    def weighted_sum(self, step: Step, index: Tensor) -> None:
+        return None
+
+    def taps(self, step: Step, index: Tensor) -> dict[int, Tensor]:
+        return {}
+
+    def part(self, step: Step, index: Tensor) -> None:
+        return None
 
 
-def at_index(value: Tensor, edge: Edge, axis: int, index: Tensor) -> Tensor:
+def slice_at(value: Tensor, edge: Edge, axis: int, index: Tensor) -> Tensor:
     """The slice at an index of a position axis; tensors of size 1 there hold for all positions."""
     if len(edge.shape) <= axis or edge.shape[axis] == 1:
         return value

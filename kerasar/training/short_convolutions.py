@@ -4,16 +4,14 @@ A causal convolution of kernel 2 is the product of [what was, what is] with a ma
 XLA, training steps of small networks are faster for it than with Keras' own `Conv1D`.
 """
 
-from typing import Any
-
 import keras
 import tensorflow as tf
 
-from kerasar.causality.analysis import read
-from kerasar.causality.graph import Edge, Node, read_graph
+from kerasar.causality.analysis import Analysis
+from kerasar.causality.graph import Node
 from kerasar.layers.linear_taps import weighted_sum
 from kerasar.layers.protocol import Taps
-from kerasar.stepwise.line import tap_matrix
+from kerasar.stepwise.axis_program import tap_matrix
 from kerasar.typing import Tensor
 
 #: Wider kernels are left to the convolution: their taps side by side would fill the memory.
@@ -24,17 +22,15 @@ class ShortConvForward:
     """Computes what `network(inputs, training=…)` does, from the same weights.
 
     Args:
-        network: functional Keras model over sequences.
-        event_rank: as for `check_causal`.
+        analysis: of a functional Keras model over sequences.
     """
 
-    def __init__(self, network: keras.Model, event_rank: int | None = None) -> None:
-        reading = read(read_graph(network, event_rank))
-        self.graph = reading.graph
+    def __init__(self, analysis: Analysis) -> None:
+        self.graph = analysis.graph
         #: The convolutions that become products; empty if this form is of no use.
         self.products: dict[Node, Taps] = {}
-        self.inputs = [tensor.name for tensor in network.inputs]
-        for node, declared in reading.declarations.items():
+        self.inputs = [tensor.name for tensor in analysis.graph.network.inputs]
+        for node, declared in analysis.declarations.items():
             layer = node.operation
             if isinstance(layer, keras.layers.Conv1D) and isinstance(declared, Taps):
                 short = 1 < len(declared.offsets) <= _WIDEST
@@ -42,9 +38,7 @@ class ShortConvForward:
                     self.products[node] = declared
 
     def __call__(self, inputs: list[Tensor], training: bool) -> Tensor:
-        by_name = dict(zip(self.inputs, inputs, strict=True))
-        edges = (self.graph.x, *self.graph.conditions)
-        values: dict[Edge, Any] = {edge: by_name[edge.name] for edge in edges}
+        values = self.graph.inputs(dict(zip(self.inputs, inputs, strict=True)))
         for node in self.graph.nodes:
             if node in self.products:
                 made: tuple[Tensor, ...] = (_product(values[node.inputs[0]], self.products[node]),)
@@ -60,6 +54,6 @@ def _product(x: Tensor, taps: Taps) -> Tensor:
         x if lag == 0 else tf.pad(x, [[0, 0], [lag, 0], [0, 0]])[:, :length]
         for lag in (-offset for (offset,) in taps.offsets)
     ]
-    total = weighted_sum(shifted, tap_matrix(taps, range(len(shifted))))
+    total = weighted_sum(shifted, tap_matrix(taps, [*range(len(shifted))]))
     total = tf.ensure_shape(total, (*x.shape[:2], total.shape[-1]))
     return total if taps.finish is None else taps.finish(total)

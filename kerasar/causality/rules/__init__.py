@@ -1,6 +1,6 @@
 """What Keras' own layers and `keras.ops` functions see: one rule for each kind of operation.
 
-An operation that has no rule and declares nothing itself is unknown, which is no error: it is
+An operation that has no rule and declares nothing itself is unknown. That is not an error: it is
 probed, and sampled from without a cache.
 """
 

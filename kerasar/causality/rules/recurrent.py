@@ -14,9 +14,9 @@ L = keras.layers
 
 
 @rule(L.GRU, L.LSTM, L.SimpleRNN, L.RNN)
-def _recurrent(node: Node, places: int) -> Declaration:
+def _recurrent(node: Node, position_rank: int) -> Declaration:
     layer = node.operation
-    if places != 1:
+    if position_rank != 1:
         return MixesPositions("it runs over one axis of an image")
     if not layer.return_sequences:
         return MixesPositions("it returns the last state only; set return_sequences=True")
@@ -34,12 +34,12 @@ def _recurrent(node: Node, places: int) -> Declaration:
 
 
 @rule(L.Bidirectional)
-def _bidirectional(node: Node, places: int) -> Declaration:
+def _bidirectional(node: Node, position_rank: int) -> Declaration:
     return MixesPositions("one of its directions comes from the future")
 
 
 @rule(L.TimeDistributed)
-def _time_distributed(node: Node, places: int) -> Declaration | None:
+def _time_distributed(node: Node, position_rank: int) -> Declaration | None:
     return None
 
 
@@ -54,7 +54,7 @@ def _time_distributed(node: Node, places: int) -> Declaration | None:
     L.UpSampling2D,
     *operation_classes("Flip", "Roll", "Transpose", "Cumsum", "Sort", "Argsort"),
 )
-def _mixing(node: Node, places: int) -> Declaration | None:
+def _mixing(node: Node, position_rank: int) -> Declaration | None:
     name = type(node.operation).__name__
     if name == "Cumsum":
         return None

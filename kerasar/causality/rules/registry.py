@@ -12,11 +12,11 @@ Rule = Callable[[Node, int], Declaration | None]
 RULES: dict[type, Rule] = {}
 
 
-def declaration(node: Node, places: int) -> Declaration | None:
+def declaration(node: Node, position_rank: int) -> Declaration | None:
     """What an operation declares about itself or is known to see; None if unknown."""
     operation = node.operation
     if hasattr(operation, "taps"):
-        taps = operation.taps(places)
+        taps = operation.taps(position_rank)
         if isinstance(taps, Taps) and taps.combine is None and taps.matrices is None:
             taps = taps._replace(combine=getattr(operation, "combine", None))
         return _without_masked(taps) if isinstance(taps, Taps) else taps
@@ -32,7 +32,7 @@ def declaration(node: Node, places: int) -> Declaration | None:
     if hasattr(operation, "initial") and hasattr(operation, "step"):
         return Recurrence(operation.initial, operation.step, getattr(operation, "step_offset", 0))
     rule = RULES.get(type(operation))
-    return None if rule is None else rule(node, places)
+    return None if rule is None else rule(node, position_rank)
 
 
 def _without_masked(taps: Taps) -> Taps:
@@ -40,9 +40,9 @@ def _without_masked(taps: Taps) -> Taps:
     if taps.connects is None or taps.matrices is None:
         return taps
     links, whole = np.asarray(taps.connects), taps.matrices
-    kept = [number for number, link in enumerate(links) if link.any()]
+    kept = [tap for tap, link in enumerate(links) if link.any()]
     return taps._replace(
-        offsets=tuple(taps.offsets[number] for number in kept),
+        offsets=tuple(taps.offsets[tap] for tap in kept),
         matrices=lambda: [matrix for n, matrix in enumerate(whole()) if n in kept],
         connects=links[kept],
     )

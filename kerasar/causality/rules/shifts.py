@@ -1,4 +1,4 @@
-"""Paddings, crops and slices: the same values at other places."""
+"""Paddings, crops and slices: the same values at other positions."""
 
 from collections.abc import Callable
 
@@ -15,25 +15,25 @@ L = keras.layers
 
 
 @rule(L.ZeroPadding1D, L.ZeroPadding2D)
-def _zero_padding(node: Node, places: int) -> Declaration:
+def _zero_padding(node: Node, position_rank: int) -> Declaration:
     padding = node.operation.padding
-    pairs = [padding] if places == 1 else list(padding)
+    pairs = [padding] if position_rank == 1 else list(padding)
     return _moved([(int(a), int(b)) for a, b in pairs], 0.0)
 
 
 @rule(L.Cropping1D, L.Cropping2D)
-def _cropping(node: Node, places: int) -> Declaration:
+def _cropping(node: Node, position_rank: int) -> Declaration:
     cropping = node.operation.cropping
-    pairs = [cropping] if places == 1 else list(cropping)
+    pairs = [cropping] if position_rank == 1 else list(cropping)
     return _moved([(-int(a), -int(b)) for a, b in pairs], 0.0)
 
 
 @rule(*operation_classes("Pad"))
-def _pad(node: Node, places: int) -> Declaration:
+def _pad(node: Node, position_rank: int) -> Declaration:
     operation = node.operation
     pairs = [(int(front), int(back)) for front, back in np.asarray(operation.pad_width)]
-    inside = pairs[1 : places + 1]
-    if pairs[0] != (0, 0) or any(pair != (0, 0) for pair in pairs[places + 1 :]):
+    inside = pairs[1 : position_rank + 1]
+    if pairs[0] != (0, 0) or any(pair != (0, 0) for pair in pairs[position_rank + 1 :]):
         return MixesPositions("it pads other axes than the positions")
     if operation.mode != "constant":
         return MixesPositions(f"it pads by mode '{operation.mode}', which copies other positions")
@@ -42,7 +42,7 @@ def _pad(node: Node, places: int) -> Declaration:
 
 
 @rule(*operation_classes("GetItem"))
-def _get_item(node: Node, places: int) -> Declaration:
+def _get_item(node: Node, position_rank: int) -> Declaration:
     key = node.arguments.args[1] if len(node.arguments.args) > 1 else node.arguments.kwargs["key"]
     key = list(key) if isinstance(key, (tuple, list)) else [key]
     rank = len(node.inputs[0].shape)
@@ -50,7 +50,7 @@ def _get_item(node: Node, places: int) -> Declaration:
         at = next(i for i, k in enumerate(key) if k is Ellipsis)
         missing = rank - (len(key) - 1) + sum(k is None for k in key)
         key = key[:at] + [slice(None)] * missing + key[at + 1 :]
-    head = key[: places + 1]
+    head = key[: position_rank + 1]
     if not all(isinstance(k, slice) and k.step in (None, 1) for k in head):
         return MixesPositions(f"it indexes positions by {head}")
     if head and head[0] != slice(None):
@@ -65,13 +65,13 @@ def _get_item(node: Node, places: int) -> Declaration:
         elif start < 0 or (stop is not None and stop >= 0):
             return MixesPositions(f"it slices an open length by {part}")
         pairs.append((-start, stop or 0))
-    pairs += [(0, 0)] * (places - len(pairs))
+    pairs += [(0, 0)] * (position_rank - len(pairs))
     if all(pair == (0, 0) for pair in pairs):
         return POINTWISE
-    rest = tuple(key[places + 1 :])
+    rest = tuple(key[position_rank + 1 :])
     if not rest:
         return _moved(pairs, 0.0)
-    whole = (slice(None),) * (places + 1) + rest
+    whole = (slice(None),) * (position_rank + 1) + rest
     return _moved(pairs, 0.0, lambda value: value[whole])
 
 
@@ -80,7 +80,7 @@ def _moved(
 ) -> Taps:
     """Padding (positive) or cropping (negative) in front and behind: one tap, another length."""
     offset = tuple(-front for front, _ in pairs)
-    grow = tuple(front + back for front, back in pairs)
+    length_change = tuple(front + back for front, back in pairs)
     if rest is None:
-        return Taps((offset,), pad, grow, combine=lambda values, _: values[0], moves=True)
-    return Taps((offset,), pad, grow, combine=lambda values, _: rest(values[0]))
+        return Taps((offset,), pad, length_change, combine=lambda values, _: values[0], moves=True)
+    return Taps((offset,), pad, length_change, combine=lambda values, _: rest(values[0]))

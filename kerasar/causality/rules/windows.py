@@ -22,23 +22,25 @@ def _window(
     size: Sequence[int], dilation: Sequence[int], padding: str
 ) -> tuple[list[tuple[int, ...]], tuple[int, ...]]:
     """Offsets of a window's elements in raster order, and by how much the output grows."""
-    places = len(size)
+    position_rank = len(size)
     spans = [(k - 1) * d for k, d in zip(size, dilation, strict=True)]
     before = {
-        "valid": [0] * places,
+        "valid": [0] * position_rank,
         "same": [span // 2 for span in spans],
         "causal": spans,
     }[padding]
-    grid = np.indices(size).reshape(places, -1).T
+    grid = np.indices(size).reshape(position_rank, -1).T
     offsets = [tuple(int(v) for v in g * np.array(dilation) - np.array(before)) for g in grid]
-    grow = tuple(-span if padding == "valid" else 0 for span in spans)
-    return offsets, grow
+    length_change = tuple(-span if padding == "valid" else 0 for span in spans)
+    return offsets, length_change
 
 
-def _refused(operation: Any, size: Sequence[int], places: int, verb: str) -> MixesPositions | None:
+def _refused(
+    operation: Any, size: Sequence[int], position_rank: int, verb: str
+) -> MixesPositions | None:
     """Why a window cannot be a set of offsets; None if it can."""
-    if len(size) != places:
-        return MixesPositions(f"it {verb} over {len(size)} axes of {places}")
+    if len(size) != position_rank:
+        return MixesPositions(f"it {verb} over {len(size)} axes of {position_rank}")
     strides = operation.strides
     strides = strides if isinstance(strides, (tuple, list)) else (strides,)
     if any(s != 1 for s in strides):
@@ -52,22 +54,24 @@ def _refused(operation: Any, size: Sequence[int], places: int, verb: str) -> Mix
 
 
 @rule(L.Conv1D, L.Conv2D)
-def _convolution(node: Node, places: int) -> Declaration | None:
+def _convolution(node: Node, position_rank: int) -> Declaration | None:
     operation = node.operation
-    refused = _refused(operation, operation.kernel_size, places, "convolves")
+    refused = _refused(operation, operation.kernel_size, position_rank, "convolves")
     if refused is not None:
         return refused
-    offsets, grow = _window(operation.kernel_size, operation.dilation_rate, operation.padding)
-    return linear_taps(operation, tuple(offsets), grow)
+    offsets, length_change = _window(
+        operation.kernel_size, operation.dilation_rate, operation.padding
+    )
+    return linear_taps(operation, tuple(offsets), length_change)
 
 
 @rule(L.DepthwiseConv1D, L.DepthwiseConv2D, L.SeparableConv1D, L.SeparableConv2D)
-def _depthwise(node: Node, places: int) -> Declaration | None:
+def _depthwise(node: Node, position_rank: int) -> Declaration | None:
     layer = node.operation
-    refused = _refused(layer, layer.kernel_size, places, "convolves")
+    refused = _refused(layer, layer.kernel_size, position_rank, "convolves")
     if refused is not None:
         return refused
-    offsets, grow = _window(layer.kernel_size, layer.dilation_rate, layer.padding)
+    offsets, length_change = _window(layer.kernel_size, layer.dilation_rate, layer.padding)
     separable = hasattr(layer, "pointwise_kernel")
 
     def combine(values: Sequence[Tensor], position: tuple[Tensor, ...]) -> Tensor:
@@ -86,25 +90,27 @@ def _depthwise(node: Node, places: int) -> Declaration | None:
             total = total + K.cast(layer.bias, total.dtype)
         return total if layer.activation is None else layer.activation(total)
 
-    return Taps(tuple(offsets), 0.0, grow, combine=combine)
+    return Taps(tuple(offsets), 0.0, length_change, combine=combine)
 
 
 @rule(L.MaxPooling1D, L.AveragePooling1D, L.MaxPooling2D, L.AveragePooling2D)
-def _pooling(node: Node, places: int) -> Declaration | None:
+def _pooling(node: Node, position_rank: int) -> Declaration | None:
     layer = node.operation
     size = layer.pool_size if isinstance(layer.pool_size, tuple) else (layer.pool_size,)
-    refused = _refused(layer, size, places, "pools")
+    refused = _refused(layer, size, position_rank, "pools")
     if refused is not None:
         return refused
-    offsets, grow = _window(size, (1,) * places, layer.padding)
+    offsets, length_change = _window(size, (1,) * position_rank, layer.padding)
     if isinstance(layer, (L.MaxPooling1D, L.MaxPooling2D)):
         return Taps(
             tuple(offsets),
             -np.inf,
-            grow,
+            length_change,
             combine=lambda values, _: functools.reduce(K.maximum, values),
         )
     if layer.padding == "same":
-        # Real values only are averaged, so the divisor depends on the place: no step form.
-        return Taps(tuple(offsets), 0.0, grow)
-    return Taps(tuple(offsets), 0.0, grow, combine=lambda values, _: sum(values) / len(offsets))
+        # Real values only are averaged, so the divisor depends on the position: no step form.
+        return Taps(tuple(offsets), 0.0, length_change)
+    return Taps(
+        tuple(offsets), 0.0, length_change, combine=lambda values, _: sum(values) / len(offsets)
+    )

@@ -13,7 +13,7 @@ from kerasar.convolutionalize.column_rules.columns import (
     lookup,
     rescaling,
 )
-from kerasar.convolutionalize.column_rules.common import Cells, Rule
+from kerasar.convolutionalize.column_rules.common import Entries, Rule
 from kerasar.convolutionalize.column_rules.common import Refused as Refused
 from kerasar.convolutionalize.column_rules.moving import moved
 from kerasar.convolutionalize.column_rules.vectors import dense
@@ -31,8 +31,8 @@ from kerasar.layers.scale_levels import ScaleLevels
 L = keras.layers
 
 
-def apply(node: Node, cells: Cells, streams: Streams) -> Cells:
-    """The numbers that an operation puts out, given those of its inputs.
+def apply(node: Node, entries: Entries, streams: Streams) -> Entries:
+    """The elements of an operation's outputs, given those of its inputs.
 
     Raises:
         Refused: with the reason, if the operation cannot be expressed.
@@ -43,8 +43,8 @@ def apply(node: Node, cells: Cells, streams: Streams) -> Cells:
     if getattr(node.operation, "data_format", "channels_last") != "channels_last":
         raise Refused("it has data_format='channels_first'; channels come last here")
     if kind in _RULES:
-        return _RULES[kind](node, cells, streams)
-    return declared(node, cells, streams)
+        return _RULES[kind](node, entries, streams)
+    return declared(node, entries, streams)
 
 
 def is_move(node: Node) -> bool:

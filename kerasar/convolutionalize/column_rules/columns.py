@@ -1,4 +1,4 @@
-"""Operations that treat all columns, or all numbers, alike."""
+"""Operations that treat all columns, or all elements, alike."""
 
 from typing import Any
 
@@ -7,50 +7,50 @@ import numpy as np
 from kerasar.causality.graph import Node
 from kerasar.causality.rules import declaration
 from kerasar.convolutionalize.column_rules.common import (
-    Cells,
+    Entries,
     Refused,
     call,
     check_activation,
     constants_are_scalars,
+    identity_key,
     is_of_keras,
     is_zero_at_zero,
     one_rank,
     sizes,
-    use,
 )
 from kerasar.convolutionalize.streams import ZERO, Lookup, Read, Streams
 from kerasar.layers.protocol import MixesPositions, Pointwise
 
 
-def declared(node: Node, cells: Cells, streams: Streams) -> Cells:
+def declared(node: Node, entries: Entries, streams: Streams) -> Entries:
     """Column by column, if the causality engine knows that the operation treats them alike."""
     declared = declaration(node, len(node.inputs[0].shape) - 2)
     if isinstance(declared, MixesPositions):
         raise Refused(declared.reason)
     if isinstance(declared, Pointwise):
-        return each_column(node, cells, streams)
+        return each_column(node, entries, streams)
     raise Refused(
         "no rule says how it works on single columns. A layer of your own that treats each column "
-        "by itself says so by a method taps(places) that returns "
+        "by itself declares so with a method taps(position_rank) that returns "
         "kerasar.layers.protocol.POINTWISE"
     )
 
 
-def elementwise(node: Node, cells: Cells, streams: Streams) -> Cells:
-    """Number by number, so whole streams can be treated at once, wherever their numbers went."""
-    whole = np.broadcast_arrays(*cells) if one_rank(cells) else []
+def elementwise(node: Node, entries: Entries, streams: Streams) -> Entries:
+    """Element by element, so whole streams can be treated at once, wherever their elements are."""
+    whole = np.broadcast_arrays(*entries) if one_rank(entries) else []
     alike = bool(whole) and all(
         (part[..., 2] == whole[0][..., 2]).all()
         and (streams.widths(part[..., 0]) == streams.widths(whole[0][..., 0])).all()
         and (part[..., 0] != ZERO).all()
         for part in whole
     )
-    if len(cells) == 1 and is_zero_at_zero(node):
+    if len(entries) == 1 and is_zero_at_zero(node):
         alike = True
     if not constants_are_scalars(node):
-        return declared(node, cells, streams)
+        return declared(node, entries, streams)
     if not alike:
-        return each_column(node, cells, streams)
+        return each_column(node, entries, streams)
     flat = np.concatenate([part.reshape(-1, 3)[:, :2] for part in whole], axis=1)
     # Shifts relative to the first input: the same pair at another time is the same pair.
     kinds, which = np.unique(flat, axis=0, return_inverse=True)
@@ -67,34 +67,34 @@ def elementwise(node: Node, cells: Cells, streams: Streams) -> Cells:
     return [result]
 
 
-def rescaling(node: Node, cells: Cells, streams: Streams) -> Cells:
+def rescaling(node: Node, entries: Entries, streams: Streams) -> Entries:
     layer = node.operation
     same = np.ndim(layer.scale) == 0 and np.ndim(layer.offset) == 0
-    return (elementwise if same else each_column)(node, cells, streams)
+    return (elementwise if same else each_column)(node, entries, streams)
 
 
-def activation(node: Node, cells: Cells, streams: Streams) -> Cells:
+def activation(node: Node, entries: Entries, streams: Streams) -> Entries:
     function = node.operation.activation
     check_activation(function)
     over_channels = ("softmax", "log_softmax", "sparsemax", "glu")
     if is_of_keras(function) and function.__name__ not in over_channels:
-        return elementwise(node, cells, streams)
-    return each_column(node, cells, streams)
+        return elementwise(node, entries, streams)
+    return each_column(node, entries, streams)
 
 
-def each_column(node: Node, cells: Cells, streams: Streams) -> Cells:
-    """The operation is called on the column of each input at the same place."""
+def each_column(node: Node, entries: Entries, streams: Streams) -> Entries:
+    """The operation is called on the column of each input at the same index."""
     shape = sizes(node)
-    if not one_rank(cells) or len(shape) != cells[0].ndim - 1:
+    if not one_rank(entries) or len(shape) != entries[0].ndim - 1:
         raise Refused(
             "it joins tensors of different ranks, or changes the rank; keepdims=True or a Reshape "
-            "keeps columns in line"
+            "keeps columns aligned"
         )
-    columns = [streams.columns(part) for part in cells]
-    places = np.broadcast_shapes(*[part.shape[:-1] for part in columns])
-    if places != tuple(shape[:-1]) or len(node.outputs) != 1:
-        raise Refused(f"it turns columns {places} into {tuple(shape[:-1])}")
-    rows = [np.broadcast_to(part, (*places, 2)).reshape(-1, 2).tolist() for part in columns]
+    columns = [streams.columns(part) for part in entries]
+    indices = np.broadcast_shapes(*[part.shape[:-1] for part in columns])
+    if indices != tuple(shape[:-1]) or len(node.outputs) != 1:
+        raise Refused(f"it turns columns {indices} into {tuple(shape[:-1])}")
+    rows = [np.broadcast_to(part, (*indices, 2)).reshape(-1, 2).tolist() for part in columns]
     made: list[Read] = []
     known: dict[Any, Read] = {}
     for group in zip(*rows, strict=True):
@@ -102,40 +102,42 @@ def each_column(node: Node, cells: Cells, streams: Streams) -> Cells:
         if name not in known:
             reads = [
                 streams.filled([read], part.shape[-2], edge.dtype)[0]
-                for read, part, edge in zip(name, cells, node.inputs, strict=True)
+                for read, part, edge in zip(name, entries, node.inputs, strict=True)
             ]
             known[name] = streams.add(call(node), reads, shape[-1], shape[-1] * len(reads))
         made.append(known[name])
-    return [streams.cells(made, shape[-1]).reshape(*shape, 3)]
+    return [streams.entries(made, shape[-1]).reshape(*shape, 3)]
 
 
-def lookup(node: Node, cells: Cells, streams: Streams) -> Cells:
-    """Each number becomes a vector: embeddings, one-hot codes."""
+def lookup(node: Node, entries: Entries, streams: Streams) -> Entries:
+    """Each element becomes a vector: embeddings, one-hot codes."""
     operation = node.operation
     if getattr(operation, "mask_zero", False):
         raise Refused("mask_zero=True passes a mask on, which streams do not have")
     shape, width = sizes(node), sizes(node)[-1]
-    if tuple(shape[:-1]) != cells[0].shape[:-1]:
-        raise Refused(f"it turns numbers {cells[0].shape[:-1]} into {tuple(shape)}")
-    flat = cells[0].reshape(-1, 3)
+    if tuple(shape[:-1]) != entries[0].shape[:-1]:
+        raise Refused(f"it turns elements of shape {entries[0].shape[:-1]} into {tuple(shape)}")
+    flat = entries[0].reshape(-1, 3)
     made = []
     for stream, shift, channel in flat.tolist():
         reads = streams.filled([(stream, shift)], 1, node.inputs[0].dtype)
-        made.append(streams.add(Lookup(use(node), channel, node=node), reads, width, width))
-    return [streams.cells(made, width).reshape(*shape, 3)]
+        made.append(
+            streams.add(Lookup(identity_key(node), channel, node=node), reads, width, width)
+        )
+    return [streams.entries(made, width).reshape(*shape, 3)]
 
 
-def function(node: Node, cells: Cells, streams: Streams) -> Cells:
+def function(node: Node, entries: Entries, streams: Streams) -> Entries:
     """A `Lambda`: its function is unknown, so it is tried whether it treats columns alike."""
-    if len(cells) != 1 or cells[0].ndim != 3 or len(node.outputs) != 1:
+    if len(entries) != 1 or entries[0].ndim != 3 or len(node.outputs) != 1:
         raise Refused("its function is unknown; only (batch, window, channels) can be tried")
     dtype = node.inputs[0].dtype
-    sample = (8 * np.random.default_rng(0).normal(size=(2, *cells[0].shape[:-1]))).astype(dtype)
+    sample = (8 * np.random.default_rng(0).normal(size=(2, *entries[0].shape[:-1]))).astype(dtype)
     whole = np.asarray(node.run({node.inputs[0]: sample})[0], "float64")
     if whole.shape[:2] != sample.shape[:2]:
         raise Refused(f"its function turns columns {sample.shape[1:2]} into {whole.shape[1:]}")
-    for place in range(sample.shape[1]):
-        alone = node.run({node.inputs[0]: sample[:, place : place + 1]})[0]
-        if not np.allclose(np.asarray(alone, "float64")[:, 0], whole[:, place], 1e-3, 1e-3):
+    for index in range(sample.shape[1]):
+        alone = node.run({node.inputs[0]: sample[:, index : index + 1]})[0]
+        if not np.allclose(np.asarray(alone, "float64")[:, 0], whole[:, index], 1e-3, 1e-3):
             raise Refused("its function treats the columns of a window differently")
-    return each_column(node, cells, streams)
+    return each_column(node, entries, streams)

@@ -10,15 +10,15 @@ from keras import tree
 from kerasar.causality.graph import Node
 from kerasar.convolutionalize.streams import Call, Streams
 
-Cells = list[np.ndarray]
-Rule = Callable[[Node, Cells, Streams], Cells]
+Entries = list[np.ndarray]
+Rule = Callable[[Node, Entries, Streams], Entries]
 
 
 class Refused(Exception):
     """Why a layer cannot be expressed on streams."""
 
 
-def use(node: Node) -> Any:
+def identity_key(node: Node) -> Any:
     """What makes two calls the same: the layer, or this very call if it has settings of its own."""
     args, kwargs = node.constants
     settings = [leaf for leaf in tree.flatten(args) if not isinstance(leaf, keras.KerasTensor)]
@@ -28,11 +28,11 @@ def use(node: Node) -> Any:
 
 
 def call(node: Node) -> Call:
-    return Call(use(node), node=node)
+    return Call(identity_key(node), node=node)
 
 
-def one_rank(cells: Cells) -> bool:
-    return len({part.ndim for part in cells}) == 1
+def one_rank(entries: Entries) -> bool:
+    return len({part.ndim for part in entries}) == 1
 
 
 def sizes(node: Node) -> tuple[int, ...]:

@@ -3,28 +3,28 @@
 import numpy as np
 
 from kerasar.causality.graph import Node
-from kerasar.convolutionalize.column_rules.common import Cells, check_weights, sizes
-from kerasar.convolutionalize.streams import ZERO, Read, Streams, Weigh
+from kerasar.convolutionalize.column_rules.common import Entries, check_weights, sizes
+from kerasar.convolutionalize.streams import ZERO, Read, Streams, WeightedSum
 
 
-def dense(node: Node, cells: Cells, streams: Streams) -> Cells:
+def dense(node: Node, entries: Entries, streams: Streams) -> Entries:
     """On a column as on a stream; on a flattened map each stream meets its part of the kernel."""
     layer = node.operation
     check_weights(layer)
     shape, width = sizes(node), sizes(node)[-1]
-    vectors = cells[0].reshape(-1, *cells[0].shape[-2:])
+    vectors = entries[0].reshape(-1, *entries[0].shape[-2:])
     size = vectors.shape[1]
     made = []
     for vector, whole in zip(vectors, streams.whole(vectors).tolist(), strict=True):
         if whole:
-            job = Weigh(layer, (0,), (size,), None, node=node)
+            op = WeightedSum(layer, (0,), (size,), None, node=node)
             read = (int(vector[0, 0]), int(vector[0, 1]))
-            made.append(streams.add(job, [read], width, size * width))
+            made.append(streams.add(op, [read], width, size * width))
         else:
             made.append(
                 _joined(node, vector, width, streams) or _weighed(node, vector, width, streams)
             )
-    return [streams.cells(made, width).reshape(*shape, 3)]
+    return [streams.entries(made, width).reshape(*shape, 3)]
 
 
 def _joined(node: Node, vector: np.ndarray, width: int, streams: Streams) -> Read | None:
@@ -39,19 +39,19 @@ def _joined(node: Node, vector: np.ndarray, width: int, streams: Streams) -> Rea
     if len({stream for stream, _ in reads}) != 1 or reads[0][0] == ZERO:
         return None
     rows = tuple(range(0, len(vector), size))
-    job = Weigh(node.operation, rows, (size,) * len(rows), None, node=node)
-    return streams.add(job, reads, width, len(vector) * width)
+    op = WeightedSum(node.operation, rows, (size,) * len(rows), None, node=node)
+    return streams.add(op, reads, width, len(vector) * width)
 
 
 def _weighed(node: Node, vector: np.ndarray, width: int, streams: Streams) -> Read:
-    """The sum of kernel rows times the numbers of one vector."""
+    """The sum of kernel rows times the elements of one vector."""
     rows = np.flatnonzero(vector[:, 0] != ZERO)
     if not len(rows):
         zeros = streams.filled([(ZERO, 0)], len(vector), node.inputs[0].dtype)
-        job = Weigh(node.operation, (0,), (len(vector),), None, node=node)
-        return streams.add(job, zeros, width, len(vector) * width)
+        op = WeightedSum(node.operation, (0,), (len(vector),), None, node=node)
+        return streams.add(op, zeros, width, len(vector) * width)
     stream, shift, channel = vector[rows].T
-    # The same number may come twice: then its second row belongs to a tap of its own.
+    # The same element may come twice: then its second row belongs to a tap of its own.
     sort = np.lexsort((rows, channel, -shift, stream))
     keys = vector[rows][sort]
     fresh = np.concatenate([[True], (keys[1:] != keys[:-1]).any(axis=1)])
@@ -76,5 +76,5 @@ def _weighed(node: Node, vector: np.ndarray, width: int, streams: Streams) -> Re
     else:
         firsts = np.concatenate([[0], np.cumsum(widths)[:-1]]).tolist()
         order = tuple(np.concatenate(tables).tolist())
-    job = Weigh(node.operation, tuple(firsts), widths, order, node=node)
-    return streams.add(job, reads, width, len(rows) * width)
+    op = WeightedSum(node.operation, tuple(firsts), widths, order, node=node)
+    return streams.add(op, reads, width, len(rows) * width)

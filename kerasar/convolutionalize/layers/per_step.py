@@ -49,7 +49,7 @@ class PerStep(keras.layers.Layer):
         outputs = ops.cast(outputs, self.compute_dtype)
         return ops.reshape(outputs, (-1, steps, outputs.shape[-1]))
 
-    def taps(self, places: int) -> Pointwise:
+    def taps(self, position_rank: int) -> Pointwise:
         return POINTWISE
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:

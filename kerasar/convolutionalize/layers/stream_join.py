@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import keras
 from keras import ops
 
-from kerasar.convolutionalize.layers.stream_layout import Layout, Run, as_list, shapes_of
+from kerasar.convolutionalize.layers.stream_layout import Layout, TapRange, as_list, shapes_of
 from kerasar.layers.protocol import Taps
 from kerasar.layers.same_dtype import same_dtype_spec
 from kerasar.typing import Config, Shape, Tensor
@@ -19,7 +19,7 @@ from kerasar.typing import Config, Shape, Tensor
 ZEROS = -1
 
 
-class Piece(NamedTuple):
+class ChannelSlice(NamedTuple):
     """Channels `start` to `stop` of an input, `offset` steps from the output; or zeros."""
 
     input: int
@@ -33,7 +33,7 @@ class StreamJoin(keras.layers.Layer):
     """Pieces of streams side by side.
 
     Args:
-        pieces: the `Piece`s, or lists of their four numbers; the input -1 stands for zeros.
+        pieces: the `ChannelSlice`s, or lists of their four integers; the input -1 means zeros.
         shrinks: by how many steps the output is shorter than each of the inputs.
         **kwargs: `name`, `dtype` and `trainable`, as for `keras.layers.Layer`.
 
@@ -46,13 +46,13 @@ class StreamJoin(keras.layers.Layer):
 
     def __init__(self, pieces: Sequence[Any], shrinks: Sequence[int], **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.pieces = [Piece(*piece) for piece in pieces]
+        self.pieces = [ChannelSlice(*piece) for piece in pieces]
         self.shrinks = list(shrinks)
-        read = [Run(piece.input, piece.offset, 1, 1) for piece in self._read()]
-        #: All zeros: then the first input only says how long they are.
-        self._layout = Layout(tuple(shrinks), tuple(read) or (Run(0, 0, 1, 1),))
+        read = [TapRange(piece.input, piece.offset, 1, 1) for piece in self._read()]
+        #: All zeros: then the first input only gives their length.
+        self._layout = Layout(tuple(shrinks), tuple(read) or (TapRange(0, 0, 1, 1),))
 
-    def _read(self) -> list[Piece]:
+    def _read(self) -> list[ChannelSlice]:
         return [piece for piece in self.pieces if piece.input != ZEROS]
 
     def build(self, input_shape: Any) -> None:
@@ -62,8 +62,10 @@ class StreamJoin(keras.layers.Layer):
         inputs = as_list(inputs)
         return self.combine([self._layout.read(inputs, run) for run in self._layout.runs], ())
 
-    def taps(self, places: int) -> Taps:
-        return Taps(self._layout.offsets, grow=(-self.shrinks[0],), sources=self._layout.sources)
+    def taps(self, position_rank: int) -> Taps:
+        return Taps(
+            self._layout.offsets, length_change=(-self.shrinks[0],), sources=self._layout.sources
+        )
 
     def combine(self, values: Sequence[Tensor], position: tuple[Tensor, ...]) -> Tensor:
         empty = ops.zeros_like(values[0][..., :1])

@@ -1,6 +1,6 @@
 """Where the layers of a converted window model read: runs of evenly spaced taps on streams.
 
-A *stream* is a tensor `(batch, time, channels)` whose first step may lie later than that of the
+A *stream* is a tensor `(batch, time, channels)` whose first step may be later than that of the
 streams it is made of, because nothing is padded on the way (see
 `kerasar.convolutionalize`).
 """
@@ -14,7 +14,7 @@ from kerasar.layers.protocol import Offset
 from kerasar.typing import Shape, Tensor
 
 
-class Run(NamedTuple):
+class TapRange(NamedTuple):
     """Evenly spaced taps on one stream.
 
     Attributes:
@@ -23,7 +23,7 @@ class Run(NamedTuple):
         step: distance of the taps.
         taps: how many.
         row: which row of the weights meets the first tap.
-        row_step: by how many rows the next tap's weights lie further on.
+        row_step: the distance in rows to the next tap's weights.
         width: how many rows belong to each tap.
     """
 
@@ -53,7 +53,7 @@ class Layout(NamedTuple):
     """
 
     shrinks: tuple[int, ...]
-    runs: tuple[Run, ...]
+    runs: tuple[TapRange, ...]
     order: tuple[int, ...] | None = None
     strides: tuple[int, ...] | None = None
 
@@ -63,17 +63,17 @@ class Layout(NamedTuple):
         shrinks, runs, order, strides = written
         return cls(
             tuple(shrinks),
-            tuple(Run(*run) for run in runs),
+            tuple(TapRange(*run) for run in runs),
             None if order is None else tuple(order),
             None if strides is None else tuple(strides),
         )
 
     def written(self) -> list[Any]:
-        """The form for a config: lists of numbers."""
+        """The form for a config: lists of integers."""
         lists = [None if part is None else list(part) for part in (self.order, self.strides)]
         return [list(self.shrinks), [list(run) for run in self.runs], *lists]
 
-    def stride(self, run: Run) -> int:
+    def stride(self, run: TapRange) -> int:
         """How far a run moves on from one output to the next."""
         return 1 if self.strides is None else self.strides[run.input]
 
@@ -87,7 +87,7 @@ class Layout(NamedTuple):
         """The input of every tap, run by run."""
         return tuple(run.input for run in self.runs for _ in range(run.taps))
 
-    def read(self, inputs: Sequence[Tensor], run: Run, pad: float = 0.0) -> Tensor:
+    def read(self, inputs: Sequence[Tensor], run: TapRange, pad: float = 0.0) -> Tensor:
         """The part of an input that a run reads: output i meets indices i, i + step, … of it."""
         x = inputs[run.input]
         front = run.offset
@@ -116,7 +116,7 @@ def shapes_of(input_shape: Shape | Sequence[Shape]) -> list[Shape]:
     return [tuple(input_shape)]  # type: ignore[arg-type]
 
 
-def taps_of_run(x: Tensor, run: Run, stride: int = 1) -> list[Tensor]:
+def taps_of_run(x: Tensor, run: TapRange, stride: int = 1) -> list[Tensor]:
     """The values at each tap of a run, aligned, from what `Layout.read` gave."""
     span = run.step * (run.taps - 1)
     parts = []

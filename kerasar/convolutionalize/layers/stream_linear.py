@@ -1,8 +1,8 @@
-"""A layer of a window model, applied to streams: the same weights, read at other places.
+"""A layer of a window model, applied to streams: the same weights at other offsets.
 
 In a window model a convolution with strides, or a `Dense` on a flattened feature map, meets each
 column once for each window. On streams it reads the few values that differ, at fixed distances.
-One object stands for one original layer and is called once for each stream: Keras can share a
+One object represents one original layer and is called once for each stream: Keras can share a
 kernel between two networks only by sharing the layer that owns it.
 """
 
@@ -16,7 +16,7 @@ from keras import ops
 
 from kerasar.convolutionalize.layers.stream_layout import (
     Layout,
-    Run,
+    TapRange,
     as_list,
     shapes_of,
     taps_of_run,
@@ -92,7 +92,7 @@ class StreamLinear(keras.layers.Layer):
         activation = self.layer.activation
         taps = Taps(
             layout.offsets,
-            grow=(-layout.shrinks[0],),
+            length_change=(-layout.shrinks[0],),
             finish=self._finish,
             linear=not self._depthwise and activation in (None, keras.activations.linear),
             sources=layout.sources,
@@ -122,7 +122,7 @@ class StreamLinear(keras.layers.Layer):
         rows = np.array(layout.order)
         return ops.take(kernel, np.where(rows < 0, kernel.shape[0] - 1, rows), axis=0)
 
-    def _rows(self, weights: Tensor, run: Run) -> Tensor:
+    def _rows(self, weights: Tensor, run: TapRange) -> Tensor:
         """The weights of a run, `(taps, channels of a group, filters)`."""
         width = run.width
         if run.row_step == width or run.taps == 1:
@@ -143,7 +143,7 @@ class StreamLinear(keras.layers.Layer):
 
     # Arithmetic.
 
-    def _times(self, x: Tensor, run: Run, stride: int, rows: Tensor) -> Tensor:
+    def _times(self, x: Tensor, run: TapRange, stride: int, rows: Tensor) -> Tensor:
         """The sum over a run of value @ matrix."""
         taps, width, filters = rows.shape
         # TensorFlow has no convolution with both a stride and a dilation.

@@ -17,7 +17,7 @@ _JOINS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "mean": ops.add,
     "sum": ops.add,
 }
-#: What stands before the start of a stream, where a layout reads there.
+#: The value before the start of a stream, where a layout reads there.
 _PADS = {"max": -np.inf, "min": np.inf, "mean": 0.0, "sum": 0.0}
 
 
@@ -73,11 +73,11 @@ class StreamPool(keras.layers.Layer):
     def _mean(self, total: Tensor) -> Tensor:
         return total / len(self.layout.offsets) if self.pooling == "mean" else total
 
-    def taps(self, places: int) -> Taps:
+    def taps(self, position_rank: int) -> Taps:
         return Taps(
             self.layout.offsets,
             pad=_PADS[self.pooling],
-            grow=(-self.layout.shrinks[0],),
+            length_change=(-self.layout.shrinks[0],),
             sources=self.layout.sources,
         )
 

@@ -7,5 +7,5 @@ from kerasar.layers.protocol import Declaration
 
 
 @rule(StreamLinear)
-def _stream(node: Node, places: int) -> Declaration:
+def _stream(node: Node, position_rank: int) -> Declaration:
     return node.operation.taps_of(node.arguments.kwargs.get("stream", 0))

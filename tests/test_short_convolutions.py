@@ -8,6 +8,7 @@ from keras import layers as L
 from networks import SEQUENCES, dilated, gated_with_skips, open_length, shared_layer
 
 import kerasar
+from kerasar.causality.analysis import analyze
 from kerasar.causality.randomize import randomize
 from kerasar.layers import CausalShift
 from kerasar.training.short_convolutions import ShortConvForward
@@ -18,7 +19,7 @@ def test_it_computes_what_the_network_does(build):
     network = build()
     randomize(network)
     x = tf.constant(np.random.default_rng(0).integers(2, size=(3, 12)), tf.int32)
-    form = ShortConvForward(network)
+    form = ShortConvForward(analyze(network))
     with tf.GradientTape(persistent=True) as tape:
         expected, found = network(x), form([x], training=False)
         losses = [tf.reduce_sum(tf.sin(y)) for y in (expected, found)]
@@ -32,7 +33,7 @@ def test_it_computes_what_the_network_does(build):
 
 @pytest.mark.parametrize("build", [dilated, gated_with_skips, shared_layer, open_length])
 def test_short_causal_convolutions_are_what_it_is_for(build):
-    assert ShortConvForward(build()).products
+    assert ShortConvForward(analyze(build())).products
 
 
 def test_layers_still_learn_that_they_are_trained():

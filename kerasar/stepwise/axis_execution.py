@@ -1,0 +1,225 @@
+"""One run of an `AxisProgram`: the arithmetic of a single step.
+
+What a step needs from outside of the axis (conditions; for images the rows above) comes through
+`ExternalInputs`, so that sequences and rows of an image run the same code.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol
+
+import tensorflow as tf
+
+from kerasar.causality.graph import Edge
+from kerasar.layers.linear_taps import weighted_sum
+from kerasar.layers.protocol import Recurrence, RowRecurrence, Taps
+from kerasar.stepwise.axis_program import AxisProgram, Read, Step
+from kerasar.stepwise.rings import Rings, masked, padding
+from kerasar.typing import Tensor
+
+
+class AxisState(NamedTuple):
+    """What is passed from step to step: rings, the slots not yet written into them, carries."""
+
+    rings: list[Any]
+    pending: list[Tensor]
+    carries: list[Any]
+
+
+class ExternalInputs(Protocol):
+    """What a step reads that is not on the axis."""
+
+    def position(self, index: Tensor) -> tuple[Tensor, ...]:
+        """The indices on all position axes, given the index on this one."""
+
+    def value(self, edge: Edge, index: Tensor) -> Tensor:
+        """The value of a tensor that is not on the axis."""
+
+    def weighted_sum(self, step: Step, index: Tensor) -> Tensor | None:
+        """The weighted sum of a linear map's other taps; None if there are none."""
+
+    def taps(self, step: Step, index: Tensor) -> dict[int, Tensor]:
+        """The values that other taps read, by tap."""
+
+    def part(self, step: Step, index: Tensor) -> Any:
+        """What a recurrence over an image made of the finished rows, at this index."""
+
+
+class StepResult(NamedTuple):
+    """The tensors of a step, the state after it, and what recurrences over images keep."""
+
+    values: dict[Edge, Tensor]
+    state: AxisState
+    kept: dict[Step, Any]
+
+
+class AxisExecution:
+    """Weights and sizes of a run, fixed outside of the loop; only the state changes in it.
+
+    Args:
+        program: the plan.
+        batch: number of examples.
+        length: of the axis.
+        rings: the form of the rings.
+    """
+
+    def __init__(self, program: AxisProgram, batch: Tensor, length: Tensor, rings: Rings) -> None:
+        self.program, self.batch, self.length, self.rings = program, batch, length, rings
+        self.weights = {
+            step: step.tap_matrix()
+            for step in program.steps
+            if isinstance(step.declared, Taps) and step.declared.matrices is not None and step.taps
+        }
+
+    def initial(self) -> AxisState:
+        """The state before the first step: rings full of padding, initial carries."""
+        slots = []
+        for ring in self.program.rings:
+            edge = ring.entries[0][0]
+            tail = list(edge.shape[1 + self.program.position_rank :])
+            pads = tf.stack([padding(pad, edge.dtype) for _, pad in ring.entries])
+            pads = tf.reshape(pads, (-1, 1, *[1] * len(tail)))
+            slot = tf.broadcast_to(pads, tf.stack([len(ring.entries), self.batch, *tail]))
+            size = self.batch if isinstance(self.batch, int) else None
+            slots.append(tf.ensure_shape(slot, (len(ring.entries), size, *tail)))
+        full = [
+            self.rings.full(ring.depth, slot)
+            for ring, slot in zip(self.program.rings, slots, strict=True)
+        ]
+        carries = [
+            step.declared.initial(self.batch)  # type: ignore[union-attr]
+            for step in self.program.recurrences
+        ]
+        return AxisState(full, slots, carries)
+
+    def flush(self, t: Tensor, state: AxisState) -> AxisState:
+        """Writes the values of step t - 1 into the rings; the first thing in step t."""
+        written = [
+            self.rings.write(held, tf.math.floormod(t - 1, ring.depth), slot)
+            for ring, held, slot in zip(self.program.rings, state.rings, state.pending, strict=True)
+        ]
+        return state._replace(rings=written)
+
+    def run(self, t: Tensor, state: AxisState, x: Tensor, external: ExternalInputs) -> StepResult:
+        """Computes every tensor at its index for step `t`.
+
+        Args:
+            t: the step.
+            state: from `flush`.
+            x: the data at index t + the source's lead, `(batch, 1, …)`.
+            external: what comes from outside of the axis.
+        """
+        return _RunningStep(self, t, state, x, external).result()
+
+
+class _RunningStep:
+    """The values of one step while they are computed."""
+
+    def __init__(
+        self,
+        execution: AxisExecution,
+        t: Tensor,
+        state: AxisState,
+        x: Tensor,
+        external: ExternalInputs,
+    ) -> None:
+        self.execution, self.program = execution, execution.program
+        self.t, self.state, self.external = t, state, external
+        self.carries = list(state.carries)
+        self.kept: dict[Step, Any] = {}
+        self.values: dict[Edge, Tensor] = {self.program.source: x}
+        self.old = self._read_rings()
+        self._masked: dict[tuple[Edge, float], Tensor] = {}
+
+    def result(self) -> StepResult:
+        for step in self.program.steps:
+            index = self.t + self.program.lead[step.node.outputs[0]]
+            found = [self._read(read, step.moves) for read in self.program.reads(step)]
+            if isinstance(step.declared, Taps):
+                made: Sequence[Tensor] = (self._combine(step, step.declared, found, index),)
+            elif isinstance(step.declared, (Recurrence, RowRecurrence)):
+                made = (self._recur(step, found[0], index),)
+            else:
+                made = self._run_node(step, found, index)
+            self.values.update(zip(step.node.outputs, made, strict=True))
+        state = AxisState(self.state.rings, self._pending(), self.carries)
+        return StepResult(self.values, state, self.kept)
+
+    # Reading.
+
+    def _read_rings(self) -> dict[Read, Tensor]:
+        rings, found = self.execution.rings, {}
+        for ring, held in zip(self.program.rings, self.state.rings, strict=True):
+            for read in ring.reads:
+                index = tf.math.floormod(self.t - read.lag, ring.depth)
+                value = rings.read(held, index, ring.entries.index((read.edge, read.pad)))
+                is_sequence = self.program.position_rank == 1
+                found[read] = value[:, None] if is_sequence else value[:, None, None]
+        return found
+
+    def _read(self, read: Read, moves: bool) -> Tensor:
+        if read.lag:
+            return self.old[read]
+        # Only what reads other positions than its own meets the ends of the axis.
+        return self._fitted(read.edge, read.pad) if moves else self.values[read.edge]
+
+    def _fitted(self, edge: Edge, pad: float) -> Tensor:
+        """The present value, or padding where the index lies outside of the tensor."""
+        if (edge, pad) not in self._masked:
+            start, lead = self.program.start, self.program.lead[edge]
+            length, change = self.execution.length, self.program.length_changes[edge]
+            value = self.values[edge]
+            self._masked[edge, pad] = masked(value, pad, self.t, start, lead, length, change)
+        return self._masked[edge, pad]
+
+    def _pending(self) -> list[Tensor]:
+        """The slots of this step, which the next one writes into the rings."""
+        positions = list(range(1, 1 + self.program.position_rank))
+        return [
+            tf.stack([tf.squeeze(self._fitted(*entry), positions) for entry in ring.entries])
+            for ring in self.program.rings
+        ]
+
+    # Computing.
+
+    def _combine(self, step: Step, declared: Taps, found: list[Tensor], index: Tensor) -> Tensor:
+        if declared.matrices is not None and declared.finish is not None:
+            total = weighted_sum(found, self.execution.weights[step]) if step.taps else None
+            rest = self.external.weighted_sum(step, index)
+            if rest is not None:
+                total = rest if total is None else total + rest
+            return declared.finish(total)
+        if len(found) < len(declared.offsets):
+            others = self.external.taps(step, index)
+            own = {tap: value for (tap, _), value in zip(step.taps, found, strict=True)}
+            found = [own[i] if i in own else others[i] for i in range(len(declared.offsets))]
+        if declared.combine is None:
+            raise ValueError(f"layer '{step.node.name}' has no step form")
+        return declared.combine(found, self.external.position(index))
+
+    def _recur(self, step: Step, now: Tensor, index: Tensor) -> Tensor:
+        declared, number = step.declared, self.program.recurrences.index(step)
+        before = self.carries[number]
+        x = tf.squeeze(now, list(range(1, 1 + self.program.position_rank)))
+        if isinstance(declared, RowRecurrence):
+            part = self.external.part(step, index)
+            row, column = self.external.position(index)
+            y, after, self.kept[step] = declared.step(x, before, part, (row, column))
+        else:
+            y, after = declared.step(x, before, index)  # type: ignore[union-attr]
+        self.carries[number] = self._unless_early(step, after, before, index)
+        y_shape = tf.concat([tf.shape(now)[:-1], [y.shape[-1]]], 0)
+        return tf.ensure_shape(tf.reshape(y, y_shape), (*now.shape[:-1], y.shape[-1]))
+
+    def _unless_early(self, step: Step, after: Any, before: Any, index: Tensor) -> Any:
+        """The carry, which does not move before the first index."""
+        if self.program.start + self.program.lead[step.node.outputs[0]] >= 0:
+            return after
+        return tf.nest.map_structure(lambda new, old: tf.where(index >= 0, new, old), after, before)
+
+    def _run_node(self, step: Step, found: list[Tensor], index: Tensor) -> tuple[Tensor, ...]:
+        own = iter(found)
+        inputs = {
+            edge: next(own) if edge in self.program.made else self.external.value(edge, index)
+            for edge in step.node.inputs
+        }
+        return step.node.run(inputs)

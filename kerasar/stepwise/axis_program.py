@@ -1,0 +1,175 @@
+"""A graph along one axis, planned: when each tensor is computed, and what is kept for later.
+
+A program runs a graph one index at a time. Each tensor has a fixed *lead* over the loop's index: at
+step t it is computed at index t + lead. Leads are found from the output backwards, as late as the
+readers allow, so paddings in front, crops and shifts cost nothing. What is read again later waits
+in ring buffers:
+
+    step t of a network whose first convolution has a dilation of 2
+
+          index    t-4   t-3   t-2   t-1    t
+                    .     .     |     |     |
+    x, lead -1      .     .     .     x     .      the value just drawn
+                                |     |
+    conv1, lead 0   o-----------+-----+---> o      reads x at t-1 and, from its ring, at t-3
+                    ^ring       ^ring
+    out, lead 0                             o      computed last, predicts the value at t
+
+A ring has one slot for each step and `depth` slots in all; slot t holds the tensors of one shape
+as of step t:
+
+    slot  (t-3) % 3   (t-2) % 3   (t-1) % 3
+          [oldest] -> [       ] -> [newest]  <- written first thing in step t, then read
+
+A step begins by writing the slot of the step before and then reads what it needs. Every read
+follows the write, so compilers update the rings in place (written at the end of a step, a ring of
+30 MB was copied whole). Rings are passed from step to step; layers keep no state, so a served model
+can be called concurrently.
+"""
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+import tensorflow as tf
+
+from kerasar.causality.graph import Edge, Node
+from kerasar.layers.protocol import Declaration, Recurrence, RowRecurrence, Taps
+from kerasar.typing import Tensor
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Step:
+    """One node of a program: how it reads along the program's axis.
+
+    Attributes:
+        node: the operation.
+        declared: what it sees.
+        taps: (index of the tap, offset along the axis) of the taps that read this axis.
+    """
+
+    node: Node
+    declared: Declaration
+    taps: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def moves(self) -> bool:
+        """Whether it reads other positions than its own, and so meets the ends of the axis."""
+        declared = self.declared
+        return isinstance(declared, Taps) or (
+            isinstance(declared, Recurrence) and declared.offset != 0
+        )
+
+    def tap_matrix(self) -> Tensor:
+        """The weight matrices of the taps that read this axis, on top of each other."""
+        return tap_matrix(self.declared, [tap for tap, _ in self.taps])
+
+
+@dataclasses.dataclass(frozen=True)
+class Read:
+    """A value of `edge` from `lag` steps ago, `pad` where there is none."""
+
+    edge: Edge
+    pad: float
+    lag: int
+
+
+@dataclasses.dataclass
+class RingPlan:
+    """Values of the same shape and type; entry e of slot t holds a tensor as of step t."""
+
+    entries: list[tuple[Edge, float]]
+    depth: int
+    reads: list[Read]
+
+
+class AxisProgram:
+    """A graph (or the part of it that is computed index by index), planned for one axis.
+
+    Args:
+        steps: the nodes on the axis, from input to output.
+        source: the tensor of the data.
+        outputs: tensors that must be computed, at index t, when step t ends.
+        length_changes: by how much each tensor is longer than the axis.
+        position_rank: number of position axes of the tensors, which have size 1 here.
+        source_lead: -1 if a step begins with the data one index before it, 0 if at it.
+        made: the tensors on the axis, if not all that the steps make and the source.
+    """
+
+    def __init__(
+        self,
+        steps: list[Step],
+        source: Edge,
+        outputs: list[Edge],
+        length_changes: dict[Edge, int],
+        position_rank: int,
+        source_lead: int = -1,
+        made: set[Edge] | None = None,
+    ) -> None:
+        self.source, self.outputs, self.position_rank = source, outputs, position_rank
+        self.length_changes = length_changes
+        self.made = made or {edge for step in steps for edge in step.node.outputs} | {source}
+        self.lead = self._leads(steps, source_lead)
+        #: The nodes that the outputs need.
+        self.steps = [step for step in steps if step.node.outputs[0] in self.lead]
+        #: The recurrences among them, in the order of their carries.
+        self.recurrences = [
+            step for step in self.steps if isinstance(step.declared, (Recurrence, RowRecurrence))
+        ]
+        #: The first step: earlier indices are computed for readers that look ahead.
+        self.start = -max([0, *self.lead.values()])
+        self.rings = self._rings()
+
+    def _leads(self, steps: list[Step], source_lead: int) -> dict[Edge, int]:
+        lead: dict[Edge, int] = dict.fromkeys(self.outputs, 0)
+        for step in reversed(steps):
+            own = [lead[edge] for edge in step.node.outputs if edge in lead]
+            if not own:
+                continue
+            for edge in step.node.outputs:
+                lead[edge] = max(own)
+            for edge, _, offset in self._reads(step):
+                lead[edge] = max(lead.get(edge, -(10**9)), max(own) + offset)
+        if lead.get(self.source, source_lead) > source_lead:
+            raise ValueError("the graph is not causal: it reads data that are not there yet")
+        lead[self.source] = source_lead
+        return lead
+
+    def _reads(self, step: Step) -> list[tuple[Edge, float, int]]:
+        """(tensor, padding, offset) of each tap on the axis, or of each input on the axis."""
+        declared, inputs = step.declared, step.node.inputs
+        if isinstance(declared, Taps):
+            return [
+                (inputs[declared.source(tap)], declared.pad, offset) for tap, offset in step.taps
+            ]
+        offset = declared.offset if isinstance(declared, Recurrence) else 0
+        return [(edge, 0.0, offset) for edge in inputs if edge in self.made]
+
+    def reads(self, step: Step) -> Iterator[Read]:
+        """What a step reads on the axis, with the number of steps since it was computed."""
+        lead = self.lead[step.node.outputs[0]]
+        for edge, pad, offset in self._reads(step):
+            yield Read(edge, pad, self.lead[edge] - lead - offset)
+
+    def _rings(self) -> list[RingPlan]:
+        rings: dict[tuple[Any, ...], RingPlan] = {}
+        for step in self.steps:
+            for read in self.reads(step):
+                if read.lag <= 0:
+                    continue
+                shape = (read.edge.shape[1 + self.position_rank :], read.edge.dtype)
+                ring = rings.setdefault(shape, RingPlan([], 0, []))
+                ring.depth = max(ring.depth, read.lag)
+                if (read.edge, read.pad) not in ring.entries:
+                    ring.entries.append((read.edge, read.pad))
+                if read not in ring.reads:
+                    ring.reads.append(read)
+        return list(rings.values())
+
+
+def tap_matrix(declared: Declaration, taps: list[int]) -> Tensor:
+    """The weight matrices of some taps on top of each other."""
+    if not isinstance(declared, Taps) or declared.matrices is None:
+        raise ValueError("only linear maps have weight matrices")
+    matrices = declared.matrices()
+    return tf.concat([matrices[tap] for tap in taps], 0)
