@@ -1,4 +1,4 @@
-"""Where results go: nothing is overwritten, and nothing is left half-written."""
+"""Where results go: to new files, written as a whole or not at all, and to the terminal."""
 
 import contextlib
 import itertools
