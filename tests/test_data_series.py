@@ -189,8 +189,8 @@ def test_a_column_that_is_no_name_is_refused(tmp_path, column):
         (np.array([[1.0, 2], [1, np.inf], [3, 4]]), {}, "column 1 is inf in row 1"),
         (np.array(["a", "b"]), {}, "dtype <U1"),
         (np.array([True, False]), {}, "dtype bool"),
-        (np.arange(4.0), {"column": "a"}, "number in .0, 1.*'a'"),
-        (np.arange(4.0), {"column": 1}, "number in .0, 1.*got 1"),
+        (np.arange(4.0), {"column": "a"}, "index in .0, 1.*'a'"),
+        (np.arange(4.0), {"column": 1}, "index in .0, 1.*got 1"),
         (np.array([{}, {}], dtype=object), {}, "Python objects"),
     ],
 )
