@@ -7,6 +7,7 @@ into one that sees "before now" (Fleuret, Deep Learning course, lectures 10.1 an
 import keras
 from keras import ops
 
+from kerasar.checks import check_count
 from kerasar.layers.output_dtype import same_dtype_spec
 from kerasar.layers.protocol import Taps
 from kerasar.typing import Config, Shape, Tensor
@@ -41,13 +42,9 @@ class CausalShift(keras.layers.Layer):
             raise ValueError(
                 f"CausalShift shifts axis 1 (time, rows) or 2 (columns), but got axis={axis}."
             )
-        if steps < 1:
-            raise ValueError(
-                f"CausalShift hides the present by steps >= 1, but got steps={steps}. "
-                "Leave the layer out if nothing is to be hidden."
-            )
         self.axis = axis
-        self.steps = steps
+        advice = "Leave the layer out if nothing is to be hidden."
+        self.steps = check_count(steps, f"steps of layer '{self.name}'", advice=advice)
 
     def build(self, input_shape: Shape) -> None:
         if len(input_shape) <= self.axis:

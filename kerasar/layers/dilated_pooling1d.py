@@ -72,8 +72,8 @@ class DilatedPooling1D(keras.layers.Layer):
         super().__init__(**kwargs)
         self.pooling_type = _choice(pooling_type, "pooling_type", _TYPES)
         self.padding = _choice(padding, "padding", _PADDINGS)
-        self.pool_size = check_count(pool_size, "pool_size of DilatedPooling1D")
-        self.dilation_rate = check_count(dilation_rate, "dilation_rate of DilatedPooling1D")
+        self.pool_size = check_count(pool_size, f"pool_size of layer '{self.name}'")
+        self.dilation_rate = check_count(dilation_rate, f"dilation_rate of layer '{self.name}'")
 
     @property
     def span(self) -> int:

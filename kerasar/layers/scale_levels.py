@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from kerasar.checks import check_count
 from kerasar.layers.output_dtype import ElementwiseLayer
 from kerasar.typing import Config, Tensor
 
@@ -30,9 +31,7 @@ class ScaleLevels(ElementwiseLayer):
 
     def __init__(self, levels: int, **kwargs: object) -> None:
         super().__init__(**kwargs)
-        if levels < 2:
-            raise ValueError(f"ScaleLevels needs at least 2 levels to spread, but got {levels}.")
-        self.levels = levels
+        self.levels = check_count(levels, f"levels of layer '{self.name}'", least=2)
 
     def call(self, inputs: Tensor) -> Tensor:
         scaled = ops.cast(inputs, "float32") * (2.0 / (self.levels - 1)) - 1.0

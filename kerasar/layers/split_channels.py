@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from kerasar.checks import check_count
 from kerasar.layers.output_dtype import same_dtype_spec
 from kerasar.layers.protocol import POINTWISE, Pointwise
 from kerasar.typing import Config, Shape, Tensor
@@ -29,9 +30,7 @@ class SplitChannels(keras.layers.Layer):
 
     def __init__(self, channels: int = 1, **kwargs: object) -> None:
         super().__init__(**kwargs)
-        if channels < 1:
-            raise ValueError(f"SplitChannels needs channels >= 1, but got {channels}.")
-        self.channels = channels
+        self.channels = check_count(channels, f"channels of layer '{self.name}'")
 
     def build(self, input_shape: Shape) -> None:
         if input_shape[-1] is None or input_shape[-1] % self.channels:

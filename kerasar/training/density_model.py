@@ -15,8 +15,8 @@ import numpy as np
 import tensorflow as tf
 from keras import tree
 
+from kerasar.data.batching import array_batches
 from kerasar.function_cache import FunctionCache
-from kerasar.training.array_batches import array_batches
 from kerasar.training.batches import Batch, unpack
 from kerasar.training.finite_guard import FiniteGuard, StopWhenNotFinite
 from kerasar.training.metrics import BitsPerDim, Perplexity
