@@ -262,7 +262,7 @@ def test_without_its_shift_the_diagonal_bilstm_is_caught():
 
 
 @pytest.mark.parametrize(
-    ("layer", "parts"),
+    ("layer", "output_splits"),
     [(RowLSTM(6), 4), (DiagonalBiLSTM(3), 8)],
     ids=CELLS,
 )
