@@ -92,7 +92,7 @@ def nats(kind: str, couplings: int, hidden: int, steps: int, peer: Peer | None) 
     """Held-out nats on moons, and the numbers of weights."""
     from kerasar.data import toy_density
 
-    # Points of seeds 0 and 1 chose how networks start (docs/results.md).
+    # Points of seeds 0 and 1 chose how networks start (benchmarks/NOTEBOOK.md).
     train, test = (toy_density("moons", POINTS, NOISE, seed) for seed in (2, 3))
     keras.utils.set_random_seed(0)
     model = build(kind, couplings, hidden)

@@ -298,7 +298,7 @@ class AutoregressiveDensity(DensityModel):
     # Training.
 
     def default_compilation(self) -> Config:
-        # Measured (docs/results.md): XLA pays for sequences and for LSTMs over images. Convolutions
+        # Measured (benchmarks/NOTEBOOK.md): XLA pays for sequences and for LSTMs over images. Convolutions
         # of images train as fast or faster without, and start sooner. Random numbers of dropout
         # and the like cost XLA more on a CPU than all it saves.
         layers = nested_layers(self.network, include_self=False)

@@ -109,7 +109,7 @@ def _for_gates() -> keras.initializers.Initializer:
     """Starts a convolution so that small signals pass its gate, tanh ⊙ ½, at their own size.
 
     The vertical stack has no residual connections, and Keras' own choice lets it fade from block
-    to block (measured: docs/results.md).
+    to block (measured: benchmarks/NOTEBOOK.md).
     """
     return keras.initializers.VarianceScaling(4.0, mode="fan_in")
 

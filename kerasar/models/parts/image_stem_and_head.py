@@ -13,7 +13,7 @@ ImageShape = tuple[int | None, int | None, int]
 
 
 #: From how many levels on they are embedded unless the user says otherwise, and in how many
-#: numbers (measured: docs/results.md). Few levels gain nothing, and few images overfit.
+#: numbers (measured: benchmarks/NOTEBOOK.md). Few levels gain nothing, and few images overfit.
 _MANY, _EMBEDDING = 64, 15
 
 
