@@ -39,10 +39,15 @@ def build(kind: str, couplings: int, hidden: int) -> Any:
     return kerasar.models.NeuralSplineFlow(2, (hidden, hidden), couplings, linear=False)
 
 
-def fit(model: Any, points: np.ndarray, steps: int) -> None:
+def compile_flow(model: Any, optimizer: Any, tiny: bool) -> None:
+    """`compile` as by default, but without XLA in a tiny run, which takes longer than the run."""
+    model.compile(optimizer, jit_compile=False if tiny else None)
+
+
+def fit(model: Any, points: np.ndarray, steps: int, tiny: bool) -> None:
     """Adam, with a learning rate that falls from 1e-3 to 0 along half a cosine, as the peers'."""
     rate = keras.optimizers.schedules.CosineDecay(1e-3, steps)
-    model.compile(keras.optimizers.Adam(rate, epsilon=1e-8))
+    compile_flow(model, keras.optimizers.Adam(rate, epsilon=1e-8), tiny)
     whole = points[: len(points) // BATCH * BATCH]
     epochs = -(-steps * BATCH // len(whole))
     model.fit(whole, batch_size=BATCH, epochs=epochs, verbose=0)
@@ -68,15 +73,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
             if options.tiny:
                 couplings, hidden, steps = 2, 4, 5
             if options.only in (None, "nats"):
-                report.rows += nats(kind, couplings, hidden, steps, peer)
+                report.rows += nats(kind, couplings, hidden, steps, options.tiny, peer)
             if options.only in (None, "speed"):
                 speed(report, kind, couplings, hidden, options, peer)
     if options.only in (None, "mixture"):
-        report.rows.append(mixture(2 if options.tiny else 40))
+        report.rows.append(mixture(1 if options.tiny else 40, options.tiny))
     report.write(picture=not options.tiny)
 
 
-def nats(kind: str, couplings: int, hidden: int, steps: int, peer: Peer | None) -> list[list[str]]:
+def nats(
+    kind: str, couplings: int, hidden: int, steps: int, tiny: bool, peer: Peer | None
+) -> list[list[str]]:
     """Held-out nats on moons, and the numbers of weights."""
     from kerasar.data import toy_density
 
@@ -84,7 +91,7 @@ def nats(kind: str, couplings: int, hidden: int, steps: int, peer: Peer | None) 
     train, test = (toy_density("moons", POINTS, NOISE, seed) for seed in (2, 3))
     keras.utils.set_random_seed(0)
     model = build(kind, couplings, hidden)
-    fit(model, train, steps)
+    fit(model, train, steps, tiny)
     ours = -float(model.log_prob(test).astype("float64").mean())
     theirs = []
     if peer is not None:
@@ -118,7 +125,7 @@ def speed(
     """Milliseconds of a training step through `fit`, and of a draw, against the faster peer."""
     steps, draws = (2, 1) if options.tiny else (200, 10)
     model = build(kind, couplings, hidden)
-    model.compile(keras.optimizers.Adam(1e-3))
+    compile_flow(model, keras.optimizers.Adam(1e-3), options.tiny)
     x = np.random.default_rng(0).normal(size=(steps * BATCH, 2)).astype("float32")
 
     def train() -> None:
@@ -153,7 +160,7 @@ def speed(
         report.add(row, ratio, target, label=f"{kind}, {name.split(', ')[0]}")
 
 
-def mixture(epochs: int) -> list[str]:
+def mixture(epochs: int, tiny: bool) -> list[str]:
     """The lecture's map on its mixture: held-out nats above the true density's."""
     import kerasar
     from kerasar.data import mixture_entropy, mixture_log_prob, toy_density
@@ -161,7 +168,7 @@ def mixture(epochs: int) -> list[str]:
     keras.utils.set_random_seed(0)
     model = kerasar.models.PiecewiseLinearFlow(100)
     rate = keras.optimizers.schedules.CosineDecay(1e-2, 100 * epochs)
-    model.compile(keras.optimizers.Adam(rate))
+    compile_flow(model, keras.optimizers.Adam(rate), tiny)
     model.fit(toy_density("mixture", 25_000), batch_size=250, epochs=epochs, verbose=0)
     held_out = toy_density("mixture", 200_000, seed=1)
     found = -model.log_prob(held_out).astype("float64")

@@ -30,10 +30,14 @@ def models(tiny: bool) -> list[tuple[str, Any]]:
     shape = (6, 6, 1) if tiny else (28, 28, 1)
     found = []
     for name, (builder, size) in MODELS.items():
+        if tiny:
+            size = {**size, "layers" if builder == "PixelRNN" else "blocks": 1}
         model = getattr(kerasar.models, builder)(shape, 2, likelihood=Bernoulli(), **size)
         randomize(model.network)
         found.append((name, model.sample))
-    vae = kerasar.models.PixelVAE(shape, 2, likelihood=Bernoulli())
+    vae = kerasar.models.PixelVAE(
+        shape, 2, likelihood=Bernoulli(), **(dict(blocks=1) if tiny else {})
+    )
     randomize(vae.decoder.network)
     return [*found, ("pixel_vae", vae.sample)]
 

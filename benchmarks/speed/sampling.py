@@ -24,6 +24,8 @@ from benchmarks.speed import networks
 
 Case = tuple[str, Callable[..., Any], dict[str, Any], int, int, str, dict[str, Any], float]
 
+#: Sizes of networks for `--tiny`.
+TINY = {networks.pixel_cnn: dict(size=5, levels=8), networks.wavenet: dict(cycles=1, length=2)}
 #: case, network, sample arguments, examples, positions, peer, peer arguments, target
 CASES: list[Case] = [
     ("PixelCNN 28×28, 48 images; lecture's loop", networks.pixel_cnn, {}, 48, 784,
@@ -76,9 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for name, build, sizes, count, positions, case, settings, target in CASES:
             if options.only not in name:
                 continue
-            network = (
-                build(size=5, levels=8) if options.tiny and build is networks.pixel_cnn else build()
-            )
+            network = build(**(TINY.get(build, {}) if options.tiny else {}))
             if options.tiny:
                 sizes, count, positions = (dict(length=9) if sizes else {}), 2, 9 if sizes else 25
             model = AutoregressiveModel(network)
