@@ -107,9 +107,9 @@ class AutoregressiveDensity(NetworkDensity):
     # Training.
 
     def default_compilation(self) -> Config:
-        # Measured (docs/results.md): XLA pays for sequences and for LSTMs over images. Convolutions
-        # of images train as fast or faster without, and start sooner. Random numbers of dropout
-        # and the like cost XLA more on a CPU than all it saves.
+        # Measured (benchmarks/NOTEBOOK.md): XLA pays for sequences and for LSTMs over images.
+        # Convolutions of images train as fast or faster without, and start sooner. Random numbers
+        # of dropout and the like cost XLA more on a CPU than all it saves.
         layers = nested_layers(self.network, include_self=False)
         random = any(getattr(layer, "seed_generator", None) is not None for layer in layers)
         sequential = len(self.data_shape) < 3 or any(hasattr(x, "initial_rows") for x in layers)

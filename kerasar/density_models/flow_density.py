@@ -305,8 +305,8 @@ class FlowDensity(DensityModel):
         return "Every layer's output is finite on that batch: it arose in the gradient."
 
     def default_compilation(self) -> Config:
-        # Measured (docs/results.md): XLA pays for vectors; convolutions train as fast without, and
-        # start much sooner.
+        # Measured (benchmarks/NOTEBOOK.md): XLA pays for vectors; convolutions train as fast
+        # without, and start much sooner.
         return {"jit_compile": len(self.data_shape) == 1, "steps_per_execution": 20}
 
     # Saving.
