@@ -65,7 +65,7 @@ def test_a_new_map_is_the_identity_everywhere():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (dict(pieces=0), "needs a whole number of at least 1 as pieces, but got 0"),
+        (dict(pieces=0), "must be at least 1, but got 0"),
         (dict(xmin=1.0, xmax=1.0), "needs an interval, xmin < xmax, but got xmin=1.0, xmax=1.0"),
         (dict(xmax=float("inf")), "needs an interval"),
         (dict(xmin=float("nan")), "needs an interval"),

@@ -178,7 +178,7 @@ def test_points_of_many_numbers_have_no_picture(trained):
     run = trained / "space"
     succeed("train", "maf", "--data", trained / "space.csv", "--out", run, "--epochs", 1)
     assert not (run / "density.png").exists()
-    assert "have 3 numbers. Write a .csv" in refuse("sample", run, "--out", trained / "space.png")
+    assert "have dimension 3. Write a .csv" in refuse("sample", run, "--out", trained / "space.png")
 
 
 def test_what_data_look_like_says_their_kind(trained):

@@ -122,9 +122,21 @@ def test_same_is_aligned_as_a_dilated_convolution_of_keras():
         (lambda: DilatedPooling1D("sum"), ValueError, "'avg' or 'max'.*got pooling_type='sum'"),
         (lambda: DilatedPooling1D(2), ValueError, "got pooling_type=2"),
         (lambda: DilatedPooling1D("max", padding="full"), ValueError, "got padding='full'"),
-        (lambda: DilatedPooling1D("max", dilation_rate=0), ValueError, ">= 1.*dilation_rate=0"),
-        (lambda: DilatedPooling1D("max", pool_size=0), ValueError, ">= 1.*pool_size=0"),
-        (lambda: DilatedPooling1D("max", 2.0), TypeError, "integer pool_size.*2.0"),
+        (
+            lambda: DilatedPooling1D("max", dilation_rate=0),
+            ValueError,
+            "dilation_rate of .* at least 1, but got 0",
+        ),
+        (
+            lambda: DilatedPooling1D("max", pool_size=0),
+            ValueError,
+            "pool_size of .* at least 1, but got 0",
+        ),
+        (
+            lambda: DilatedPooling1D("max", 2.0),
+            TypeError,
+            "pool_size of .* integer.*2.0",
+        ),
         (lambda: DilatedPooling1D("max", name="p")(noise(2, 3)), ValueError, r"'p' got.*\(2, 3\)"),
         (
             lambda: DilatedPooling1D("avg", 3, "valid", 2, name="p")(noise(2, 4, 1)),

@@ -1,19 +1,21 @@
-"""From integers to numbers a network likes: levels 0 … L-1 become evenly spaced in [-1, 1]."""
+"""Scaling of integers for a network: levels 0 … L-1 become evenly spaced in [-1, 1]."""
 
 import keras
 from keras import ops
 
-from kerasar.layers.protocol import POINTWISE, Pointwise, declares_what_it_sees
-from kerasar.typing import Config, Shape, Tensor
+from kerasar.checks import check_count
+from kerasar.layers.output_dtype import ElementwiseLayer
+from kerasar.layers.protocol import declares_what_it_sees
+from kerasar.typing import Config, Tensor
 
 
 @keras.saving.register_keras_serializable(package="kerasar")
 @declares_what_it_sees
-class ScaleLevels(keras.layers.Layer):
+class ScaleLevels(ElementwiseLayer):
     """Scales integers in `[0, levels)` to [-1, 1], so that zero padding means mid-range.
 
-    It belongs inside the network, before anything is shifted or padded: an exported model then
-    takes raw integers and needs no side code.
+    It belongs inside the network, before any shift or padding: an exported model then takes raw
+    integers.
 
     Args:
         levels: int, at least 2. Number of distinct values.
@@ -33,24 +35,12 @@ class ScaleLevels(keras.layers.Layer):
     keeps_channels = True
 
     def __init__(self, levels: int, **kwargs: object) -> None:
-        # Else floats are rounded to the compute dtype before `call`: bfloat16 has no 257.
-        super().__init__(autocast=False, **kwargs)
-        if levels < 2:
-            raise ValueError(f"ScaleLevels needs at least 2 levels to spread, but got {levels}.")
-        self.levels = levels
+        super().__init__(**kwargs)
+        self.levels = check_count(levels, f"levels of layer '{self.name}'", least=2)
 
     def call(self, inputs: Tensor) -> Tensor:
         scaled = ops.cast(inputs, "float32") * (2.0 / (self.levels - 1)) - 1.0
         return ops.cast(scaled, self.compute_dtype)
-
-    def compute_output_spec(self, inputs: Tensor) -> keras.KerasTensor:
-        return keras.KerasTensor(inputs.shape, dtype=self.compute_dtype)
-
-    def taps(self, position_rank: int) -> Pointwise:
-        return POINTWISE
-
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        return input_shape
 
     def get_config(self) -> Config:
         return {**super().get_config(), "levels": self.levels}

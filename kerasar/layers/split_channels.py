@@ -3,8 +3,9 @@
 import keras
 from keras import ops
 
+from kerasar.checks import check_count
+from kerasar.layers.output_dtype import same_dtype_spec
 from kerasar.layers.protocol import POINTWISE, Pointwise, declares_what_it_sees
-from kerasar.layers.same_dtype import same_dtype_spec
 from kerasar.typing import Config, Shape, Tensor
 
 
@@ -14,7 +15,7 @@ class SplitChannels(keras.layers.Layer):
     """Splits the last axis into `(channels, rest)`, at any image size.
 
     Args:
-        channels: int. Channels of the data; 1 for grey images.
+        channels: int. Channels of the data; 1 for gray images.
         **kwargs: `name` and `dtype`, as for `keras.layers.Layer`.
 
     Input shape:
@@ -24,7 +25,8 @@ class SplitChannels(keras.layers.Layer):
         `(…, channels, rest)`.
 
     Raises:
-        ValueError: if `channels` is below 1, or (when built) the last axis is no multiple of it.
+        ValueError: if `channels` is below 1, or (when built) the last axis is not a multiple of
+            it.
     """
 
     #: Channels do not mix: the engine asks where colors are drawn in turn.
@@ -32,9 +34,7 @@ class SplitChannels(keras.layers.Layer):
 
     def __init__(self, channels: int = 1, **kwargs: object) -> None:
         super().__init__(**kwargs)
-        if channels < 1:
-            raise ValueError(f"SplitChannels needs channels >= 1, but got {channels}.")
-        self.channels = channels
+        self.channels = check_count(channels, f"channels of layer '{self.name}'")
 
     def build(self, input_shape: Shape) -> None:
         if input_shape[-1] is None or input_shape[-1] % self.channels:

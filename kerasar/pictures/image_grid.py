@@ -1,4 +1,4 @@
-"""A labelled grid of images."""
+"""A labeled grid of images."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from kerasar.checks import check_count
 from kerasar.pictures.pixels import to_rgb
 from kerasar.pictures.sheet import draw_sheet
 
@@ -23,10 +24,10 @@ def image_grid(
     """Draws images in rows: level 0 black, the highest white.
 
     Args:
-        images: integers in `[0, levels)`, `(n, height, width, channels)`; grey or RGB.
-        levels: int. How many values a channel can take.
+        images: integers in `[0, levels)`, `(n, height, width, channels)`; gray or RGB.
+        levels: int. Number of values of a channel.
         titles: a short text above each image.
-        columns: images in a row; by default as many as make the grid about square.
+        columns: int. Images in a row; by default the grid is about square.
         heading: text above the grid.
 
     Returns:
@@ -48,6 +49,5 @@ def image_grid(
         )
     if columns is None:
         columns = math.ceil(math.sqrt(len(cells)))
-    if columns < 1:
-        raise ValueError(f"columns must be at least 1, but got {columns}.")
+    check_count(columns, "columns")
     return draw_sheet(cells, min(columns, len(cells)), heading, titles)

@@ -1,22 +1,23 @@
-"""Trades space for channels, so that channel-wise steps see neighbouring pixels."""
+"""Trades space for channels, so that channel-wise steps see neighboring pixels."""
 
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from kerasar.layers.bijections.base import Bijection, check_whole
+from kerasar.checks import check_count
+from kerasar.layers.bijections.base import Bijection
 from kerasar.typing import Config, Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="kerasar")
 class Squeeze2D(Bijection):
-    """Turns each block of `factor` × `factor` pixels into one pixel with that many more channels.
+    """Turns each block of `factor` × `factor` pixels into one pixel with `factor`² × the channels.
 
     Channels of the result are ordered by row in the block, column in the block, channel.
 
     Args:
-        factor: int, the side of a block.
+        factor: int. Side of a block, in pixels.
         **kwargs: `name`, `dtype` and `trainable`, as for `keras.layers.Layer`.
 
     Input shape:
@@ -27,7 +28,8 @@ class Squeeze2D(Bijection):
         zeros.
 
     Raises:
-        ValueError: when built, if height or width is no multiple of `factor`.
+        TypeError: if `factor` is not an integer.
+        ValueError: if `factor` is below 1; when built, if height or width is not a multiple of it.
 
     References:
         Dinh, Sohl-Dickstein & Bengio. Density estimation using Real NVP. ICLR 2017, section 3.6.
@@ -36,8 +38,7 @@ class Squeeze2D(Bijection):
 
     def __init__(self, factor: int = 2, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        check_whole(self.name, factor=factor)
-        self.factor = factor
+        self.factor = check_count(factor, f"factor of layer '{self.name}'")
 
     def call(self, x: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
         x = self.check_data(x)
