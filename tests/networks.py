@@ -160,7 +160,7 @@ def wave_net():
 
 def densely_connected():
     return kerasar.models.CausalConvNet(
-        LENGTH, LEVELS, 5, dilations=(1, 2), skip="concatenate", first_layer="first_conv"
+        LENGTH, LEVELS, filters=5, dilations=(1, 2), skip="concatenate", first_layer="first_conv"
     ).network
 
 
@@ -260,12 +260,12 @@ def diagonal_recurrent():
 
 def row_lstm():
     sizes = dict(units=4, layers=2, first_kernel_size=3, head_filters=6)
-    return kerasar.models.PixelRNN((4, 5, 1), 3, "row_lstm", **sizes).network
+    return kerasar.models.PixelRNN((4, 5, 1), 3, cell="row_lstm", **sizes).network
 
 
 def diagonal_bilstm_colour():
     sizes = dict(units=6, layers=1, first_kernel_size=3, head_filters=9)
-    return kerasar.models.PixelRNN((3, 4, 3), 3, "diagonal_bilstm", **sizes).network
+    return kerasar.models.PixelRNN((3, 4, 3), 3, cell="diagonal_bilstm", **sizes).network
 
 
 SEQUENCES = [

@@ -28,16 +28,16 @@ TINY_GATED = dict(filters=6, blocks=2, first_kernel_size=3, skip_filters=6, head
 TINY_DECODER = dict(latent_shape=(3,), filters=6, blocks=2, encoder_filters=4)
 
 AUTOREGRESSIVE = {
-    "CausalConvNet": lambda: models.CausalConvNet(8, 4, 6),
+    "CausalConvNet": lambda: models.CausalConvNet(8, 4, filters=6),
     "CausalConvNet mixture": lambda: models.CausalConvNet(
-        8, None, 6, likelihood=GaussianMixture(2)
+        8, None, filters=6, likelihood=GaussianMixture(2)
     ),
     "WaveNet": lambda: models.WaveNet(8, 4, filters=4, skip_filters=5, cycles=1, cycle_length=3),
     "WaveNet logistic": lambda: models.WaveNet(
         8, 16, filters=4, cycles=1, cycle_length=2, likelihood=DiscretizedLogisticMixture(16, 2)
     ),
-    "NADE": lambda: models.NADE(6, 5),
-    "NADE in order": lambda: models.NADE(6, 5, order=(3, 1, 5, 0, 2, 4)),
+    "NADE": lambda: models.NADE(6, hidden_units=5),
+    "NADE in order": lambda: models.NADE(6, hidden_units=5, order=(3, 1, 5, 0, 2, 4)),
     "ShiftedPixelCNN": lambda: models.ShiftedPixelCNN(GREY, 4, filters=(5, 6), head_filters=8),
     "PixelCNN": lambda: models.PixelCNN(
         GREY, 4, filters=6, blocks=1, first_kernel_size=3, head_filters=8
@@ -48,27 +48,31 @@ AUTOREGRESSIVE = {
     "GatedPixelCNN": lambda: models.GatedPixelCNN(GREY, 4, **TINY_GATED),
     "GatedPixelCNN colour": lambda: models.GatedPixelCNN(COLOUR, 4, **TINY_GATED),
     "PixelRNN row": lambda: models.PixelRNN(
-        GREY, 4, "row_lstm", units=4, layers=1, first_kernel_size=3, head_filters=6
+        GREY, 4, cell="row_lstm", units=4, layers=1, first_kernel_size=3, head_filters=6
     ),
     "PixelRNN diagonal": lambda: models.PixelRNN(
-        GREY, 4, "diagonal_bilstm", units=4, layers=1, first_kernel_size=3, head_filters=6
+        GREY, 4, cell="diagonal_bilstm", units=4, layers=1, first_kernel_size=3, head_filters=6
     ),
 }
 MASKED_INPUT = {
-    "MaskedInputConvNet": lambda: models.MaskedInputConvNet(10, 3, "raster", (4, 5), 3, 7),
-    "MaskedInputConvNet random": lambda: models.MaskedInputConvNet(10, 3, "random", (4, 5), 3, 7),
+    "MaskedInputConvNet": lambda: models.MaskedInputConvNet(
+        10, 3, order="raster", filters=(4, 5), kernel_size=3, hidden_units=7
+    ),
+    "MaskedInputConvNet random": lambda: models.MaskedInputConvNet(
+        10, 3, order="random", filters=(4, 5), kernel_size=3, hidden_units=7
+    ),
     "MaskedInputLeNet": lambda: models.MaskedInputLeNet(
-        (12, 12, 1), 3, "raster", (3, 4), (3, 3), 5
+        (12, 12, 1), 3, order="raster", filters=(3, 4), kernel_sizes=(3, 3), hidden_units=5
     ),
 }
 FLOWS = {
     "PiecewiseLinearFlow": lambda: models.PiecewiseLinearFlow(20),
-    "NICE": lambda: models.NICE(4, (7,)),
-    "RealNVP": lambda: models.RealNVP(4, 7, 4),
-    "MAF": lambda: models.MAF(4, (7,), 2),
-    "NeuralSplineFlow": lambda: models.NeuralSplineFlow(4, (7,), 2, 4),
-    "MultiscaleRealNVP": lambda: models.MultiscaleRealNVP(GREY, 4, 1, 4, 1),
-    "Glow": lambda: models.Glow(GREY, 4, 1, 1, 4),
+    "NICE": lambda: models.NICE(4, hidden_units=(7,)),
+    "RealNVP": lambda: models.RealNVP(4, hidden_units=7, depth=4),
+    "MAF": lambda: models.MAF(4, hidden_units=(7,), depth=2),
+    "NeuralSplineFlow": lambda: models.NeuralSplineFlow(4, hidden_units=(7,), depth=2, bins=4),
+    "MultiscaleRealNVP": lambda: models.MultiscaleRealNVP(GREY, 4, stages=1, filters=4, blocks=1),
+    "Glow": lambda: models.Glow(GREY, 4, stages=1, depth=1, filters=4),
     "plane": flows.plane,
     "pictures": flows.pictures,
 }
@@ -133,8 +137,8 @@ def network(build):
     model = kerasar.AutoregressiveModel(build())
     randomize(model.network)
     conditions = {
-        name: data(shape, 3 if model.condition_dtype(name) == "int32" else None, 3)
-        for name, shape in model.condition_shapes.items()
+        part.name: data(part.shape, 3 if part.dtype == "int32" else None, 3)
+        for part in model.conditions
     }
     length = {"length": 9} if model.data_shape[0] is None else {}
     yield "sample", model.sample(3, seed=5, condition=conditions or None, **length)

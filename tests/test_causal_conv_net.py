@@ -163,7 +163,7 @@ def test_it_learns_what_repeats():
         ),
         (
             dict(num_variables=3),
-            "num_variables=3, but the likelihood Categorical draws single numbers",
+            "num_variables=3, but the likelihood Categorical draws single values",
         ),
         (
             dict(levels=None, likelihood=GaussianMixture(1, num_variables=2), num_variables=3),

@@ -109,7 +109,7 @@ FLOWS = DOCS["serving.md"].index("\n## Flows")
     ("model", "page"),
     [
         (kerasar.models.ShiftedPixelCNN((3, 3, 1), levels=2), DOCS["serving.md"][:FLOWS]),
-        (kerasar.models.RealNVP(2, 4, 2), DOCS["serving.md"][FLOWS:]),
+        (kerasar.models.RealNVP(2, hidden_units=4, depth=2), DOCS["serving.md"][FLOWS:]),
     ],
     ids=["images", "flows"],
 )
@@ -132,7 +132,7 @@ def test_the_signatures_on_the_serving_page_are_those_of_an_export(model, page, 
 
 
 def test_the_requests_to_a_flow_on_the_serving_page_are_answered(tmp_path):
-    model = kerasar.models.RealNVP(2, 4, 2)
+    model = kerasar.models.RealNVP(2, hidden_units=4, depth=2)
     model.export(str(tmp_path / "1"))
     found = re.findall(r"-d '(\{.*?\})'\n", DOCS["serving.md"][FLOWS:], re.DOTALL)
     requests = [json.loads(request) for request in found]

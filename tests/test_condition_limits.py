@@ -72,7 +72,7 @@ def test_an_open_length_that_is_probed_or_checked_holds_whole_steps():
         model = kerasar.AutoregressiveModel(keras.Model([x, steps], L.Dense(4)(h)))
     drawn = model.sample(1, length=14, condition=np.zeros((1, 2, 2)))
     assert drawn.shape == (1, 14)
-    assert open_length(model.condition_limits, 64) == 70
+    assert open_length(model.conditions.limits, 64) == 70
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ SEES = {(y, x) for y in range(-3, 1) for x in range(-2, 3) if (y, x) < (0, 0)}
 
 def build(builder, shape=(5, 7, 1), levels=3, latent_shape=(2,), **options):
     sizes = dict(filters=6, blocks=2, encoder_filters=4)
-    model = builder(shape, levels, latent_shape, **{**sizes, **options})
+    model = builder(shape, levels, latent_shape=latent_shape, **{**sizes, **options})
     randomize(model.encoder)
     randomize(model.decoder.network)
     return model

@@ -46,7 +46,7 @@ def test_several_draws_are_averaged_as_probabilities():
     weights = []
     for draw in range(3):
         noise = model.uniforms(7, tf.range(9), draw, 2)
-        weights.append(np.exp(model.log_prob_of(batch, noise).numpy()))
+        weights.append(np.exp(model.compute_log_prob(batch, noise).numpy()))
     found = model.log_prob(PAIRS, num_samples=3, seed=7)
     np.testing.assert_allclose(found, np.log(np.mean(weights, axis=0)), rtol=1e-5)
 
@@ -90,7 +90,7 @@ def test_integers_come_back_from_their_noisy_cells(levels):
         if noise == 0.5 or levels < 1000:  # float32 rounds edges of 65,536 cells
             assert np.abs(layer.integers(y) - x).max() <= (noise > 0.5)
         assert float(log_volume[0]) == pytest.approx(-4 * np.log(levels))
-    np.testing.assert_array_equal(layer.integers(layer.centre(tf.constant(x), tf.float32)), x)
+    np.testing.assert_array_equal(layer.integers(layer.midpoint(tf.constant(x), tf.float32)), x)
 
 
 def test_numbers_outside_go_to_the_first_or_last_level():
@@ -154,7 +154,7 @@ def test_learned_noise_serves_images():
 
 def test_bijections_of_noise_must_keep_the_shape():
     dequantize = VariationalDequantization(4, [Squeeze2D()])
-    with pytest.raises(ValueError, match="one number of noise for each integer"):
+    with pytest.raises(ValueError, match="one noise value for each integer"):
         kerasar.FlowModel([Logit()], (4, 4, 1), dequantize=dequantize)
 
 

@@ -25,7 +25,7 @@ def every_event(levels, num_variables=None):
 
 def log_probs_of_all(likelihood, parameters):
     """`(events, parameter vectors)`"""
-    events = every_event(likelihood.number_of_levels, likelihood.num_variables)
+    events = every_event(likelihood.levels, likelihood.num_variables)
     x = np.repeat(events[:, None], len(parameters), axis=1)
     repeated = np.repeat(parameters[None], len(events), axis=0)
     return likelihood.log_prob(tf.constant(repeated), x).numpy().astype("float64")
@@ -78,7 +78,7 @@ def test_log_prob_of_values_is_the_papers(levels, components):
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("variables", [2, 3])
+@pytest.mark.parametrize("num_variables", [2, 3])
 def test_log_prob_of_pixels_couples_the_channels_as_the_paper_does(num_variables):
     likelihood = DiscretizedLogisticMixture(8, 4, num_variables)
     assert likelihood.event_rank == 1
@@ -100,7 +100,7 @@ def test_the_papers_pixel_takes_100_numbers():
 
 @pytest.mark.parametrize("size", [0.0, 1.0, 10.0, 1e3, 1e6, 1e30])
 @pytest.mark.parametrize(
-    ("levels", "components", "variables"), [(2, 2, None), (256, 5, None), (3, 2, 3)]
+    ("levels", "components", "num_variables"), [(2, 2, None), (256, 5, None), (3, 2, 3)]
 )
 def test_the_probabilities_of_all_events_sum_to_1(levels, components, num_variables, size):
     likelihood = DiscretizedLogisticMixture(levels, components, num_variables)
@@ -156,7 +156,7 @@ def draw(likelihood, parameters, seed=0):
     return likelihood.sample(tf.constant(parameters), noise), noise
 
 
-@pytest.mark.parametrize(("levels", "variables"), [(6, None), (3, 2)])
+@pytest.mark.parametrize(("levels", "num_variables"), [(6, None), (3, 2)])
 def test_frequencies_are_the_probabilities(levels, num_variables):
     likelihood = DiscretizedLogisticMixture(levels, 3, num_variables)
     parameters, n = random_parameters(likelihood, 1, seed=4), 100_000
@@ -168,7 +168,7 @@ def test_frequencies_are_the_probabilities(levels, num_variables):
         assert abs(frequency - probability) < 5 * np.sqrt(probability * (1 - probability) / n)
 
 
-@pytest.mark.parametrize("variables", [None, 3])
+@pytest.mark.parametrize("num_variables", [None, 3])
 def test_the_margin_is_zero_for_the_pick_alone(num_variables):
     likelihood = DiscretizedLogisticMixture(7, 3, num_variables)
     parameters = random_parameters(likelihood, 300)
@@ -255,10 +255,13 @@ def test_top_k_is_refused():
         (lambda: DiscretizedLogisticMixture(4, 0), "components must be at least 1, but got 0"),
         (lambda: DiscretizedLogisticMixture(4, 1, 0), "variables must be at least 1, but got 0"),
         (lambda: DiscretizedLogisticMixture(4).num_parameters(5), "levels=4, but the data have.*5"),
-        (lambda: DiscretizedLogisticMixture(4, 2).num_levels(7), "takes 6 numbers.*last axis is 7"),
+        (
+            lambda: DiscretizedLogisticMixture(4, 2).num_levels(7),
+            "takes 6 parameters.*last axis is 7",
+        ),
         (
             lambda: DiscretizedLogisticMixture(4, 1, 3).num_levels(9),
-            "10 numbers.*3 variables.*is 9",
+            "10 parameters.*3 variables.*is 9",
         ),
     ],
 )

@@ -24,14 +24,23 @@ SMALL = (8,)
 #: Name -> the flow, its dimension, and the toy density that it is fitted to.
 FLOWS = {
     "piecewise linear": (lambda: PiecewiseLinearFlow(20), "mixture"),
-    "MAF on the line": (lambda: MAF(1, SMALL, 2), "mixture"),
-    "NICE": (lambda: NICE(2, SMALL, 3), "moons"),
-    "RealNVP": (lambda: RealNVP(2, 8, 4), "moons"),
-    "RealNVP, one network": (lambda: RealNVP(2, 8, 4, separate_networks=False), "moons"),
-    "RealNVP, unbounded": (lambda: RealNVP(2, 8, 4, scale_bound=None), "moons"),
-    "MAF": (lambda: MAF(2, SMALL, 2, standardize=True), "circles"),
-    "neural spline": (lambda: NeuralSplineFlow(2, SMALL, 2, standardize=True), "circles"),
-    "neural spline, plain": (lambda: NeuralSplineFlow(2, SMALL, 2, linear=False), "moons"),
+    "MAF on the line": (lambda: MAF(1, hidden_units=SMALL, depth=2), "mixture"),
+    "NICE": (lambda: NICE(2, hidden_units=SMALL, depth=3), "moons"),
+    "RealNVP": (lambda: RealNVP(2, hidden_units=8, depth=4), "moons"),
+    "RealNVP, one network": (
+        lambda: RealNVP(2, hidden_units=8, depth=4, separate_networks=False),
+        "moons",
+    ),
+    "RealNVP, unbounded": (lambda: RealNVP(2, hidden_units=8, depth=4, scale_bound=None), "moons"),
+    "MAF": (lambda: MAF(2, hidden_units=SMALL, depth=2, standardize=True), "circles"),
+    "neural spline": (
+        lambda: NeuralSplineFlow(2, hidden_units=SMALL, depth=2, standardize=True),
+        "circles",
+    ),
+    "neural spline, plain": (
+        lambda: NeuralSplineFlow(2, hidden_units=SMALL, depth=2, linear=False),
+        "moons",
+    ),
 }
 
 
@@ -154,7 +163,7 @@ def test_each_stage_has_its_own_number_of_filters(filters, used):
 
 
 def test_real_nvp_alternates_random_halves_with_their_complements():
-    flow = RealNVP(6, 4, 6, seed=3).bijection
+    flow = RealNVP(6, hidden_units=4, depth=6, seed=3).bijection
     randomize(flow)
     x = np.random.default_rng(0).normal(size=(1, 6)).astype("float32")
     kept = []
@@ -178,12 +187,12 @@ def test_real_nvp_takes_the_lectures_activation_or_another():
     def is_hidden(part):
         return isinstance(part, keras.layers.Dense) and part.activation.__name__ != "linear"
 
-    assert activations(RealNVP(2, 4, 2)) == {"tanh"}
-    assert activations(RealNVP(2, 4, 2, activation="relu")) == {"relu"}
+    assert activations(RealNVP(2, hidden_units=4, depth=2)) == {"tanh"}
+    assert activations(RealNVP(2, hidden_units=4, depth=2, activation="relu")) == {"relu"}
 
 
 def test_nice_scales_at_its_end_only_and_takes_integers():
-    model = NICE(6, SMALL, 2, levels=4)
+    model = NICE(6, 4, hidden_units=SMALL, depth=2)
     x = np.random.default_rng(0).integers(0, 4, (5, 6))
     assert isinstance(model.base, kerasar.distributions.Logistic) and not model.exact
     _, log_det = model.bijection(x.astype("float32"))
@@ -196,7 +205,7 @@ def test_nice_scales_at_its_end_only_and_takes_integers():
     [
         (lambda: RealNVP(1), "dim must be at least 2"),
         (lambda: NeuralSplineFlow(1), "dim must be at least 2"),
-        (lambda: NICE(1), "dim must be at least 2.*For single numbers take MAF"),
+        (lambda: NICE(1), "dim must be at least 2.*For scalars take MAF"),
         (lambda: MAF(0), "dim must be at least 1"),
         (lambda: RealNVP(2, depth=0), "depth must be at least 1"),
         (lambda: MultiscaleRealNVP((30, 28, 1)), "multiples of 4, but image_shape is"),
@@ -209,7 +218,10 @@ def test_nice_scales_at_its_end_only_and_takes_integers():
             lambda: MultiscaleRealNVP((28, 28, 1), blocks=-1),
             "blocks must be at least 0, but got -1",
         ),
-        (lambda: MAF(4, hidden_units=(8, 0)), "hidden_units of .* at least 1, but got 0"),
+        (
+            lambda: MAF(4, hidden_units=(8, 0)),
+            "of hidden_units of layer .* at least 1, but got 0",
+        ),
         (lambda: Glow((28, 28, 1), alpha=0.7), "alpha between 0 and"),
     ],
 )

@@ -258,14 +258,23 @@ def test_training_does_not_see_the_padding():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Independent(0, Bernoulli()), "num_variables must be at least 1, but got 0"),
+        (
+            lambda: Independent(0, Bernoulli()),
+            "num_variables of Independent must be at least 1, but got 0",
+        ),
         (lambda: Independent(3, BernoulliNADE(3, 2)), "single values.*BernoulliNADE.*by itself"),
-        (lambda: Independent(3, Categorical()).num_levels(7), "last axis is 7.*no multiple"),
+        (lambda: Independent(3, Categorical()).num_levels(7), "last axis is 7.*not a multiple"),
         (lambda: Independent(3, Bernoulli()).num_levels(6), "one logit for each value.*2"),
         (lambda: Independent(3, Bernoulli()).num_parameters(4), "2 levels.*levels=4"),
-        (lambda: BernoulliNADE(0, 4), "num_variables must be at least 1, but got 0"),
-        (lambda: BernoulliNADE(4, 0), "hidden_units must be at least 1, but got 0"),
-        (lambda: BernoulliNADE(3, 4).num_levels(5), r"4 \+ 3 numbers.*last axis is 5.*7 units"),
+        (
+            lambda: BernoulliNADE(0, 4),
+            "num_variables of BernoulliNADE must be at least 1, but got 0",
+        ),
+        (
+            lambda: BernoulliNADE(4, 0),
+            "hidden_units of BernoulliNADE must be at least 1, but got 0",
+        ),
+        (lambda: BernoulliNADE(3, 4).num_levels(5), r"4 \+ 3 parameters.*last axis is 5.*7 units"),
         (lambda: BernoulliNADE(3, 4).num_parameters(5), "2 levels.*levels=5"),
     ],
 )

@@ -16,7 +16,7 @@ OPTIONS = dict(seed=3, temperature=1.0, top_k=0, top_p=1.0)
 
 def small(order):
     model = kerasar.models.MaskedInputLeNet(
-        (2, 2, 1), 4, order, filters=(4, 4), kernel_sizes=(1, 1), hidden_units=8
+        (2, 2, 1), 4, order=order, filters=(4, 4), kernel_sizes=(1, 1), hidden_units=8
     )
     randomize(model.network)
     return model

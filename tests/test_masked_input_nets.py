@@ -33,15 +33,21 @@ def test_the_network_for_images_has_the_lectures_shapes():
 
 
 def test_random_orders_add_a_channel_that_marks_the_place():
-    assert ConvNet(32, 4, "random").network.get_layer("conv1").kernel.shape == (5, 3, 32)
-    colour = LeNet((12, 12, 3), 4, "random", filters=(2, 2), hidden_units=4)
+    assert ConvNet(32, 4, order="random").network.get_layer("conv1").kernel.shape == (5, 3, 32)
+    colour = LeNet((12, 12, 3), 4, order="random", filters=(2, 2), hidden_units=4)
     assert colour.network.get_layer("conv1").kernel.shape == (3, 3, 9, 2)
 
 
 TINY = {
-    "sequence": lambda order: ConvNet(5, 3, order, filters=(4, 4), kernel_size=1, hidden_units=8),
-    "image": lambda order: LeNet((2, 2, 1), 4, order, (4, 4), kernel_sizes=(1, 1), hidden_units=8),
-    "colour": lambda order: LeNet((2, 2, 2), 3, order, (4, 4), kernel_sizes=(1, 1), hidden_units=8),
+    "sequence": lambda order: ConvNet(
+        5, 3, order=order, filters=(4, 4), kernel_size=1, hidden_units=8
+    ),
+    "image": lambda order: LeNet(
+        (2, 2, 1), 4, order=order, filters=(4, 4), kernel_sizes=(1, 1), hidden_units=8
+    ),
+    "colour": lambda order: LeNet(
+        (2, 2, 2), 3, order=order, filters=(4, 4), kernel_sizes=(1, 1), hidden_units=8
+    ),
 }
 
 
@@ -54,7 +60,7 @@ def test_probabilities_of_all_inputs_sum_to_one(name, order):
 
 
 def test_a_new_model_trains_and_comes_back(tmp_path):
-    model = LeNet((12, 13, 2), 4, "random", filters=(2, 3), hidden_units=5)
+    model = LeNet((12, 13, 2), 4, order="random", filters=(2, 3), hidden_units=5)
     x = np.random.default_rng(0).integers(0, 4, (5, 12, 13, 2))
     model.compile()
     model.fit(x, verbose=0)
@@ -75,7 +81,7 @@ def test_a_new_model_trains_and_comes_back(tmp_path):
     [
         (lambda: ConvNet(15, 4), "nothing of a sequence of length=15. It takes 16 steps"),
         (lambda: LeNet((28, 11, 1), 4), "28 × 11 pixels. It takes at least 12 each way"),
-        (lambda: ConvNet(16, 4, [1, 2, 3]), "permutation of the 16 places"),
+        (lambda: ConvNet(16, 4, order=[1, 2, 3]), "permutation of the 16 places"),
         (lambda: ConvNet(0, 4), "length must be at least 1"),
         (lambda: ConvNet(16, 1), "levels .* at least 2"),
     ],

@@ -112,7 +112,7 @@ def test_it_sees_everything_before_and_nothing_else():
 
 
 def test_its_proof_needs_no_shift():
-    model = kerasar.models.NADE(5, 4)
+    model = kerasar.models.NADE(5, hidden_units=4)
     kerasar.check_causal(model.network)
     field = kerasar.receptive_field(model.network)
     assert field.offsets == {(-1,), (-2,), (-3,), (-4,)} and field.reach is None
@@ -120,14 +120,14 @@ def test_its_proof_needs_no_shift():
 
 @pytest.fixture(scope="module")
 def model():
-    model = kerasar.models.NADE(5, 4)
+    model = kerasar.models.NADE(5, hidden_units=4)
     randomize(model.network)
     return model
 
 
 @pytest.fixture(scope="module")
 def ordered(model):
-    ordered = kerasar.models.NADE(5, 4, order=ORDER)
+    ordered = kerasar.models.NADE(5, hidden_units=4, order=ORDER)
     ordered.network.set_weights(model.network.get_weights())
     return ordered
 
@@ -143,7 +143,7 @@ def test_compiled_sampling_is_the_same(model):
 
 
 def test_one_variable_is_a_coin():
-    model = kerasar.models.NADE(1, 3)
+    model = kerasar.models.NADE(1, hidden_units=3)
     randomize(model.network)
     check_normalized(model)
     check_samples(model, num_samples=8)
@@ -154,7 +154,7 @@ def test_training_learns_that_bits_repeat():
     keras.utils.set_random_seed(0)
     bits = RNG.integers(0, 2, (2000, 4))
     x = np.concatenate([bits, bits], axis=1)
-    model = kerasar.models.NADE(8, 16)
+    model = kerasar.models.NADE(8, hidden_units=16)
     model.compile(keras.optimizers.Adam(0.02))
     model.fit(x, batch_size=100, epochs=15, verbose=0)
     assert 4 * np.log(2) - 0.1 < -model.log_prob(x).mean() < 3.2
@@ -230,7 +230,7 @@ BAD_ORDERS = {
 def test_what_is_no_permutation_is_refused(name):
     order, error, message = BAD_ORDERS[name]
     with pytest.raises(error, match=message):
-        kerasar.models.NADE(5, 4, order=order)
+        kerasar.models.NADE(5, hidden_units=4, order=order)
 
 
 def test_an_ordered_model_has_no_beginning_and_no_end(ordered):
@@ -254,7 +254,11 @@ def test_an_ordered_model_has_no_beginning_and_no_end(ordered):
             r"number of variables known.*\(None, None, 1\)",
         ),
         (lambda: kerasar.models.NADE(0), ValueError, "dim must be at least 1, but got 0"),
-        (lambda: kerasar.models.NADE(5, 2.5), TypeError, "hidden_units must be an integer.*2.5"),
+        (
+            lambda: kerasar.models.NADE(5, hidden_units=2.5),
+            TypeError,
+            "hidden_units must be an integer.*2.5",
+        ),
     ],
 )
 def test_it_refuses(make, error, message):

@@ -40,7 +40,7 @@ def test_colours_stay_colours():
     [
         (np.zeros((4, 4)), 2, r"\(4, 4\).*images\[None\]"),
         (np.zeros((1, 4, 4, 2)), 2, r"\(1, 4, 4, 2\)"),
-        (np.full((1, 4, 4), 4), 4, r"lie in \[0, 4\).*to 4"),
+        (np.full((1, 4, 4), 4), 4, r"be in \[0, 4\).*to 4"),
         (np.full((1, 4, 4), -1), 4, "from -1"),
         (np.full((1, 4, 4), np.nan), 4, "nan"),
         (np.zeros((1, 4, 4)), 1, "levels must be at least 2, but got 1"),

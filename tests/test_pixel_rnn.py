@@ -28,7 +28,7 @@ def model_of(cell, shape, levels=3, dtype="float32", **options):
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(dtype)
     try:
-        model = PixelRNN(shape, levels, cell, **{**sizes, **options})
+        model = PixelRNN(shape, levels, cell=cell, **{**sizes, **options})
     finally:
         keras.config.set_dtype_policy(before)
     randomize(model.network)
@@ -262,7 +262,7 @@ def test_without_its_shift_the_diagonal_bilstm_is_caught():
 
 
 @pytest.mark.parametrize(
-    ("layer", "parts"),
+    ("layer", "output_splits"),
     [(RowLSTM(6), 4), (DiagonalBiLSTM(3), 8)],
     ids=CELLS,
 )
@@ -306,7 +306,7 @@ def test_an_open_size_is_trained_and_sampled_at_any(cell):
 @pytest.mark.parametrize("cell", CELLS)
 def test_it_learns_compiled(cell):
     keras.utils.set_random_seed(0)
-    model = PixelRNN((7, 7, 1), 3, cell, units=6, layers=1)
+    model = PixelRNN((7, 7, 1), 3, cell=cell, units=6, layers=1)
     model.compile(keras.optimizers.Adam(0.01), jit_compile=True, steps_per_execution=1)
     start = -model.log_prob(GREY).mean()
     losses = [model.train_on_batch(GREY, return_dict=True)["loss"] for _ in range(5)]
@@ -358,7 +358,7 @@ ERRORS = {
     "no cell": (lambda: PixelRNN((4, 4, 1), cell=None), "cell must be one of.*None"),
     "units for colours": (
         lambda: PixelRNN((4, 4, 3), units=32),
-        "3 colours.*units=32.*multiple of 3, for example 33",
+        "3 colors.*units=32.*multiple of 3, for example 33",
     ),
     "head for colours": (
         lambda: PixelRNN((4, 4, 3), head_filters=32),

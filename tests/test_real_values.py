@@ -30,7 +30,7 @@ def network_for(likelihood, length=LENGTH):
     shape = (length,) if likelihood.variables is None else (length, likelihood.variables)
     x = keras.Input(shape, dtype="int32" if likelihood.discrete else "float32", name="x")
     if likelihood.discrete:
-        h = ScaleLevels(likelihood.number_of_levels)(x)
+        h = ScaleLevels(likelihood.levels)(x)
     else:
         h = Standardize(likelihood.mean, likelihood.scale)(x)
     if likelihood.variables is None:

@@ -31,7 +31,7 @@ def test_a_conditional_model_comes_back(conditional, tmp_path):
     conditional.save(tmp_path / "model.keras")
     loaded = kerasar.load(tmp_path / "model.keras")
     same(conditional, loaded, LABEL)
-    assert loaded.condition_shapes == {"label": (2,)}
+    assert loaded.conditions.shapes == {"label": (2,)}
 
 
 def test_a_pixelcnn_comes_back(pixels, tmp_path):

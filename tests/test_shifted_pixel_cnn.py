@@ -103,7 +103,7 @@ def test_positions_matter_only_with_their_encoding():
 
 
 def test_colour_is_refused_with_a_pointer():
-    with pytest.raises(ValueError, match=r"grey.*\(8, 8, 3\).*GatedPixelCNN"):
+    with pytest.raises(ValueError, match=r"gray.*\(8, 8, 3\).*GatedPixelCNN"):
         kerasar.models.ShiftedPixelCNN((8, 8, 3))
 
 

@@ -33,8 +33,8 @@ def test_low_precision_begins_after_the_mean_is_gone():
         (lambda: Standardize(0.0, 0.0), ValueError, "scale of Standardize must be above 0"),
         (lambda: Standardize(0.0, (1.0, -2.0)), ValueError, "above 0, but got -2.0"),
         (lambda: Standardize(np.inf), ValueError, "mean of Standardize must be finite"),
-        (lambda: Standardize("1"), TypeError, "must be a number, or one for each variable"),
-        (lambda: Standardize(True), TypeError, "must be a number"),
+        (lambda: Standardize("1"), TypeError, "must be a scalar, or one for each variable"),
+        (lambda: Standardize(True), TypeError, "must be a scalar"),
         (lambda: Standardize((1.0, 2.0, 3.0))(X), ValueError, r"3 variables.*\(4, 7, 2\)"),
     ],
 )

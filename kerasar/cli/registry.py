@@ -67,7 +67,7 @@ MODELS: Mapping[str, ModelEntry] = MappingProxyType(
             builder="kerasar.models:ShiftedPixelCNN",
             about="gray images; two stacks of convolutions, shifted images (Fleuret, lecture 10.2)",
             training={
-                # Chosen on a tenth of the training images (docs/results.md).
+                # Chosen on a tenth of the training images (benchmarks/NOTEBOOK.md).
                 "digits": Training(epochs=40, batch_size=32, learning_rate=2e-3),
                 "": Training(epochs=10, batch_size=32, learning_rate=2e-3),
             },
@@ -75,7 +75,7 @@ MODELS: Mapping[str, ModelEntry] = MappingProxyType(
         "pixelcnn": ModelEntry(
             builder="kerasar.models:PixelCNN",
             about="gray or color images; masked convolutions (van den Oord et al. 2016a)",
-            # Small batches reach a lower loss in the same time (docs/results.md).
+            # Small batches reach a lower loss in the same time (benchmarks/NOTEBOOK.md).
             training={"": Training(epochs=10, batch_size=8, learning_rate=2e-3)},
         ),
         "gated-pixelcnn": ModelEntry(
@@ -86,7 +86,7 @@ MODELS: Mapping[str, ModelEntry] = MappingProxyType(
                 "mnist": Training(epochs=2, batch_size=8, learning_rate=5e-3),
                 "": Training(epochs=10, batch_size=8, learning_rate=2e-3),
             },
-            # A smaller network: ten minutes an epoch on two cores (docs/results.md).
+            # A smaller network: ten minutes an epoch on two cores (benchmarks/NOTEBOOK.md).
             settings={
                 "mnist": {
                     "filters": 32,

@@ -1,8 +1,8 @@
-"""Dequantisation: from integers to real numbers that a flow can have a density of.
+"""Dequantization: from integers to real numbers, of which a flow can have a density.
 
-A density of integers themselves can grow without end, on spikes at the integers. Noise u in [0, 1)
-is therefore added: the density of x + u, averaged over the unit cell of x, is a probability of x,
-and its logarithm at a single u drawn from q(u | x), less log q, is on average a lower bound:
+A density of the integers themselves is unbounded, with spikes at the integers. Noise u in [0, 1)
+is therefore added: the density of x + u, integrated over the unit cell of x, is a probability of x,
+and its logarithm at a single u drawn from q(u | x), minus log q, is on average a lower bound:
 
     log P(x) >= E_q [ log p(x + u) - log q(u | x) ].
 
@@ -25,19 +25,22 @@ import tensorflow as tf
 from kerasar.checks import check_count
 from kerasar.typing import Config, Tensor
 
-#: The largest float32 number below 1: sums in float32 round up to 1 otherwise.
+#: The largest float32 below 1: sums in float32 round up to 1 otherwise.
 _BELOW_ONE = float(np.nextafter(np.float32(1), np.float32(0)))
 
 
 @keras.saving.register_keras_serializable(package="kerasar")
 class Dequantization(keras.layers.Layer):
-    """Uniform noise on the integers' unit cells; the base of other dequantisations.
+    """Uniform noise on the integers' unit cells; the base of other dequantizations.
 
-    The numbers that a flow gets are y = (x + u) / levels, in [0, 1).
+    The flow's data are y = (x + u) / levels, in [0, 1).
 
     Args:
-        levels: int, at least 2. The integers lie in `[0, levels)`.
+        levels: int, at least 2. The integers are in `[0, levels)`.
         **kwargs: `name`, `dtype` and `trainable`, as for `keras.layers.Layer`.
+
+    Raises:
+        TypeError, ValueError: if `levels` is not an integer of at least 2.
 
     References:
         Uria, Murray & Larochelle. RNADE: The real-valued neural autoregressive
@@ -49,16 +52,16 @@ class Dequantization(keras.layers.Layer):
         self.levels = check_count(levels, "levels", least=2)
 
     def call(self, x: Tensor, uniforms: Tensor, training: bool | None = None) -> Any:
-        """The numbers for the flow, and what their noise adds to the log density.
+        """The flow's data, and the term to add to their log density.
 
         Args:
             x: integers, `(batch, *event)`.
-            uniforms: numbers in (0, 1) of the same shape, in the dtype that the flow computes in.
+            uniforms: values in (0, 1) of the same shape, in the dtype that the flow computes in.
             training: whether networks inside are being trained.
 
         Returns:
-            y, in the shape of `x`, and `(batch,)`: log p(y) plus this is the bound in nats of the
-            integers, the change of scale by `levels` included.
+            y, in the shape of `x`, and the term, `(batch,)`: log p(y) plus this term is the bound
+            of log P(x) in nats, including the change of scale by `levels`.
         """
         noise, log_density = self.noise(x, uniforms, training)
         scaled = (tf.cast(x, noise.dtype) + noise) / self.levels
@@ -70,12 +73,12 @@ class Dequantization(keras.layers.Layer):
         """The noise u in (0, 1), in the shape of `x`, and log q(u | x), `(batch,)`."""
         return uniforms, tf.zeros_like(tf.reshape(uniforms, (tf.shape(x)[0], -1))[:, 0])
 
-    def centre(self, x: Tensor, dtype: Any) -> Tensor:
+    def midpoint(self, x: Tensor, dtype: Any) -> Tensor:
         """y at the middle of each cell, x + 1/2, without noise."""
         return (tf.cast(x, dtype) + 0.5) / self.levels
 
     def integers(self, y: Tensor) -> Tensor:
-        """The cell that y lies in; what lies outside of [0, 1) goes to the first or last level."""
+        """The cell of y; values outside of [0, 1) belong to the first or last level."""
         return tf.cast(tf.clip_by_value(tf.floor(y * self.levels), 0, self.levels - 1), tf.int32)
 
     def get_config(self) -> Config:

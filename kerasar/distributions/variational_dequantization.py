@@ -1,4 +1,4 @@
-"""Dequantisation with noise that is learned: a small flow of its own draws it."""
+"""Dequantization with learned noise, which a small flow of its own draws."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,8 +7,9 @@ import keras
 import tensorflow as tf
 
 from kerasar.distributions.dequantization import Dequantization
-from kerasar.layers.bijections.base import Bijection
-from kerasar.layers.bijections.chain import Chain
+from kerasar.distributions.standard_noise import logistic, logistic_log_density
+from kerasar.layers.bijections.base import Bijection, sum_event
+from kerasar.layers.bijections.chain import Chain, deserialized, serialized
 from kerasar.typing import Config, Shape, Tensor
 
 
@@ -16,19 +17,19 @@ from kerasar.typing import Config, Shape, Tensor
 class VariationalDequantization(Dequantization):
     """Noise u = sigmoid(v), where a conditional flow maps v to logistic noise, given x.
 
-    Uniform noise makes steep edges at the cells' borders, which a smooth flow fits badly; noise
-    that is trained with the flow makes the bound tighter. Where the flow is the identity, as a new
-    one is, u is uniform. (The paper starts from normal noise, which hardly reaches the cells'
-    edges: weights of importance sampling then have an infinite variance.)
+    Uniform noise has steep edges at the cells' borders, which a smooth flow fits badly; noise that
+    is trained with the flow makes the bound tighter. If the flow is the identity, as a new one is,
+    u is uniform. (The paper starts from normal noise, which hardly reaches the cells' edges:
+    importance weights then have an infinite variance.)
 
     Args:
-        levels: int, at least 2. The integers lie in `[0, levels)`.
-        bijections: bijections of an event's shape, a list; at least one with a network, for the
+        levels: int, at least 2. The integers are in `[0, levels)`.
+        bijections: bijections of an event's shape, a list; at least one with a network, because the
             integers, scaled to [-1, 1], are their condition.
         **kwargs: `name`, `dtype` and `trainable`, as for `keras.layers.Layer`.
 
     Raises:
-        TypeError: if one of `bijections` is no `Bijection`.
+        TypeError: if one of `bijections` is not a `Bijection`.
         ValueError: when built, if the bijections change the shape.
 
     References:
@@ -45,29 +46,26 @@ class VariationalDequantization(Dequantization):
         self.flow.build(x_shape, x_shape)
         if tuple(self.flow.forward_shape(tuple(x_shape))) != tuple(x_shape):
             raise ValueError(
-                f"Layer '{self.name}' draws one number of noise for each integer of an event of "
+                f"Layer '{self.name}' draws one noise value for each integer of an event of "
                 f"shape {tuple(x_shape[1:])}, but its bijections give "
                 f"{self.flow.forward_shape(tuple(x_shape))[1:]}. Leave out FactorOut and "
                 "Squeeze2D."
             )
 
     def noise(self, x: Tensor, uniforms: Tensor, training: bool | None) -> tuple[Tensor, Tensor]:
-        noise = tf.math.log(uniforms) - tf.math.log1p(-uniforms)
+        noise = logistic(uniforms)
         scaled = 2 * tf.cast(x, uniforms.dtype) / (self.levels - 1) - 1
         v, log_det = self.flow.inverse(noise, condition=scaled)
-        return tf.sigmoid(v), _log_slope(noise) - log_det - _log_slope(v)
+        return tf.sigmoid(v), _log_density(noise) - log_det - _log_density(v)
 
     def get_config(self) -> Config:
-        bijections = [keras.saving.serialize_keras_object(b) for b in self.flow.bijections]
-        return {**super().get_config(), "bijections": bijections}
+        return {**super().get_config(), "bijections": serialized(self.flow.bijections)}
 
     @classmethod
     def from_config(cls, config: Config) -> "VariationalDequantization":
-        bijections = [keras.saving.deserialize_keras_object(b) for b in config["bijections"]]
-        return cls(**{**config, "bijections": bijections})
+        return cls(**{**config, "bijections": deserialized(config["bijections"])})
 
 
-def _log_slope(v: Tensor) -> Tensor:
-    """log of the derivative of the sigmoid, which is the logistic density; sums over an event."""
-    axes = list(range(1, len(v.shape)))
-    return -tf.reduce_sum(tf.nn.softplus(v) + tf.nn.softplus(-v), axis=axes)
+def _log_density(v: Tensor) -> Tensor:
+    """The logistic log density of each event, `(batch,)`, also log |du/dv| of u = sigmoid(v)."""
+    return sum_event(logistic_log_density(v))

@@ -1,4 +1,6 @@
-"""What the vertical and the horizontal convolution share: `Conv2D` with padding on chosen sides."""
+"""What the causal convolutions share, above all `Conv2D` with padding on chosen sides."""
+
+from collections.abc import Mapping
 
 import keras
 import numpy as np
@@ -8,16 +10,16 @@ from kerasar.layers.linear_taps import linear_taps
 from kerasar.layers.protocol import Taps
 from kerasar.typing import Config, Shape, Tensor
 
+#: Settings of a convolution that causality fixes, so that the causal layers do not take them.
+_FIXED = ("strides", "padding", "data_format", "groups")
+
 
 class CausalConv2D(keras.layers.Conv2D):
     """A stride-1, channels-last `Conv2D` whose output keeps the input's size.
 
-    A subclass says by `padding_sides` how many zeros go above, below, left and right.
+    A subclass defines `padding_sides`, the numbers of zeros above, below, left and right.
     Weights are those of `Conv2D`: `kernel` `(height, width, in, filters)` and `bias`.
     """
-
-    #: Settings of `Conv2D` that causality fixes, so that they are no arguments here.
-    _FIXED = ("strides", "padding", "data_format", "groups")
 
     def __init__(
         self,
@@ -26,12 +28,7 @@ class CausalConv2D(keras.layers.Conv2D):
         dilation_rate: int | tuple[int, int] = 1,
         **kwargs: object,
     ) -> None:
-        for name in self._FIXED:
-            if name in kwargs:
-                raise TypeError(
-                    f"{type(self).__name__} fixes '{name}' to stay causal, but got "
-                    f"{name}={kwargs[name]!r}. Leave it out, or use keras.layers.Conv2D."
-                )
+        refuse_fixed(type(self).__name__, "Conv2D", kwargs)
         super().__init__(
             filters,
             kernel_size,
@@ -60,5 +57,19 @@ class CausalConv2D(keras.layers.Conv2D):
         return (*input_shape[:-1], self.filters)
 
     def get_config(self) -> Config:
-        config = super().get_config()
-        return {key: value for key, value in config.items() if key not in self._FIXED}
+        return without_fixed(super().get_config())
+
+
+def refuse_fixed(layer: str, keras_layer: str, settings: Mapping[str, object]) -> None:
+    """Raises a TypeError if one of a causal layer's settings is fixed."""
+    for name in _FIXED:
+        if name in settings:
+            raise TypeError(
+                f"{layer} fixes '{name}' to stay causal, but got {name}={settings[name]!r}. Leave "
+                f"it out, or use keras.layers.{keras_layer}."
+            )
+
+
+def without_fixed(config: Config) -> Config:
+    """The config of a causal layer, from that of the Keras layer it inherits from."""
+    return {key: value for key, value in config.items() if key not in _FIXED}

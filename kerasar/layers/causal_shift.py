@@ -1,25 +1,25 @@
-"""The shift by one, by which a network stops seeing what it has to predict.
+"""The shift by one, after which a network does not see the value that it has to predict.
 
-Moving everything one step later and filling up with zeros turns any network that sees "up to
-now" into one that sees "before now" (Fleuret, Deep Learning course, lectures 10.1 and 10.2).
+Shifting the data to one step later and padding with zeros turns any network that sees "up to now"
+into one that sees "before now" (Fleuret, Deep Learning course, lectures 10.1 and 10.2).
 """
 
 import keras
 from keras import ops
 
 from kerasar.checks import check_count
+from kerasar.layers.output_dtype import same_dtype_spec
 from kerasar.layers.protocol import Taps
-from kerasar.layers.same_dtype import same_dtype_spec
 from kerasar.typing import Config, Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="kerasar")
 class CausalShift(keras.layers.Layer):
-    """Moves its input towards later positions along one axis; zeros enter at the front.
+    """Shifts its input towards later positions along one axis, with zeros at the front.
 
     Args:
         axis: int. 1 shifts a sequence by time steps or an image by rows, 2 an image by columns.
-        steps: int. How far to shift.
+        steps: int. Number of positions to shift by.
         **kwargs: `name`, `dtype` and `trainable`, as for `keras.layers.Layer`.
 
     Input shape:
@@ -40,7 +40,7 @@ class CausalShift(keras.layers.Layer):
         super().__init__(**kwargs)
         if axis < 1:
             raise ValueError(
-                f"CausalShift moves along axis 1 (time, rows) or 2 (columns), but got axis={axis}."
+                f"CausalShift shifts axis 1 (time, rows) or 2 (columns), but got axis={axis}."
             )
         self.axis = axis
         advice = "Leave the layer out if nothing is to be hidden."

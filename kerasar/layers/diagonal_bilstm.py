@@ -1,10 +1,10 @@
 """The Diagonal BiLSTM: two LSTMs that cross the image along its diagonals.
 
-One starts at the upper left corner and sees what lies above and to the left; the other starts at
-the upper right. Skewed, so that each row stands one place to the right of the row above, the
-diagonals are columns, and a whole column is one matrix product.
+One starts at the upper left corner and sees the pixels above and to the left; the other starts at
+the upper right. In a skewed map, where each row is shifted to the right by one more pixel than the
+row above, the diagonals are columns, and a whole column is one matrix product.
 
-In its own row the second direction would see pixels to the right, so its result is moved down by
+In its own row the second direction would see pixels to the right, so its result is shifted down by
 one row before the two are added.
 """
 
@@ -32,13 +32,14 @@ class DiagonalBiLSTM(ImageLSTM):
         h_yx = o ⊙ tanh(c_yx)
 
     The second is its mirror image, with weights of its own; the output is
-    `h_yx + mirrored h_{y-1,x}`. The cell comes from the pixel to the left alone, as in the
-    paper: it is the same row of the skewed map.
+    `h_yx + mirrored h_{y-1,x}`. The cell depends only on that of the pixel to the left, as in the
+    paper: it is in the same row of the skewed map.
 
-    `x` is the input-to-state part, which comes from outside: a `MaskedConv2D(8 * units, 1,
+    `x` is the input-to-state part, the layer's input, computed by a `MaskedConv2D(8 * units, 1,
     mask="B", color_groups=…, output_splits=8, use_bias=False)`. Other pixels are complete, so `K`
-    needs no mask; gates act channel by channel, so the groups of colours stay apart. Forget gates
-    start with a bias of 1 (as in `keras.layers.LSTM`; the paper does not say).
+    needs no mask; gates act channel by channel, so the groups of colors remain separate. Forget
+    gates are initialized with a bias of 1 (as in `keras.layers.LSTM`; the paper does not specify
+    it).
 
     Args:
         units: int. Channels of the state of each direction.
@@ -61,13 +62,13 @@ class DiagonalBiLSTM(ImageLSTM):
     """
 
     directions = 2
-    # On a column of the skewed map the place above was, one step before, the pixel above, and the
-    # own place the pixel to the left.
+    # In the column before of the skewed map, the entry above is the pixel above, and the entry of
+    # the same row is the pixel to the left.
     reads = (-1, 0)
 
     def call(self, inputs: Tensor) -> Tensor:
         kernel, bias = self.matrices()
-        # Biases go in before the map is skewed: with zeros, what is left of the image stays zero.
+        # Biases are added before the map is skewed, so that its padding stays zero.
         first, second = tf.split(inputs + tf.reshape(bias, (-1,)), 2, axis=-1)
         lines = _skew(tf.stack([first, tf.reverse(second, [2])]))
         states = lstm_scan(tf.transpose(lines, (3, 0, 1, 2, 4)), kernel, self.reads)
@@ -88,7 +89,7 @@ class DiagonalBiLSTM(ImageLSTM):
     def row(
         self, above: Tensor, kept: Tensor, carry: Tensor, y: Tensor
     ) -> tuple[tuple[Tensor, Tensor], Tensor]:
-        """What the states above add to the gates, and the second direction of the row above.
+        """The sums of the states above in the gates, and the second direction of the row above.
 
         Args:
             above: inputs of the row above.
@@ -99,12 +100,12 @@ class DiagonalBiLSTM(ImageLSTM):
         kernel, bias = self.matrices()
         above_kernel, beside_kernel = tf.split(kernel, 2, axis=1)
         from_above = products(tf.stack([kept, carry]), above_kernel) + bias[:, None, None]
-        # From right to left, a pixel at a time; the scan's lines are columns of one place.
+        # From right to left, a pixel at a time; the scan's lines are columns of one pixel.
         sums = above[..., 4 * self.units :] + from_above[1]
         columns = tf.reverse(tf.transpose(sums, (1, 0, 2)), [0])[:, None, :, None]
         states = lstm_scan(columns, beside_kernel[1:], (0,))
         second = tf.transpose(tf.reverse(states[:, 0, :, 0], [0]), (1, 0, 2))
-        second = tf.where(y > 0, second, tf.zeros_like(second))  # no row is above the first
+        second = tf.where(y > 0, second, tf.zeros_like(second))  # there is no row above the first
         return (from_above[0], second), tf.ensure_shape(second, carry.shape)
 
     def initial(self, batch: Tensor) -> tuple[Tensor, Tensor]:
@@ -127,10 +128,10 @@ class DiagonalBiLSTM(ImageLSTM):
 
 
 def _skew(maps: Tensor) -> Tensor:
-    """Moves row r to the right by r places: `(…, height, width, c)` becomes wider by height - 1.
+    """Shifts row r to the right by r pixels: `(…, height, width, c)` becomes wider by height - 1.
 
-    With `height` zeros behind each row and all rows in one line, cutting that line into rows one
-    place shorter starts each of them one place earlier.
+    With `height` zeros after each row and all rows in one line, splitting that line into rows that
+    are one pixel shorter starts each of them one pixel earlier.
     """
     *_, height, width, channels = _sizes(maps)
     padded = tf.pad(maps, [[0, 0]] * (len(maps.shape) - 2) + [[0, height], [0, 0]])
@@ -140,7 +141,7 @@ def _skew(maps: Tensor) -> Tensor:
 
 
 def _unskew(maps: Tensor) -> Tensor:
-    """The way back."""
+    """The inverse of `_skew`."""
     *_, height, length, channels = _sizes(maps)
     flat = _reshaped(maps, 3, [height * length, channels])
     flat = tf.pad(flat, [[0, 0]] * (len(flat.shape) - 2) + [[0, height], [0, 0]])
@@ -148,12 +149,12 @@ def _unskew(maps: Tensor) -> Tensor:
 
 
 def _one_down(maps: Tensor) -> Tensor:
-    """Row r becomes row r + 1 of `(batch, height, width, channels)`, zeros row 0."""
+    """Shifts `(batch, height, width, channels)` down by one row, with zeros in row 0."""
     return tf.pad(maps, [[0, 0], [1, 0], [0, 0], [0, 0]])[:, :-1]
 
 
 def _reshaped(tensor: Tensor, last: int, sizes: list[Tensor]) -> Tensor:
-    """The tensor with its last axes, so many, replaced."""
+    """The tensor with its last `last` axes replaced by axes of the given sizes."""
     return tf.reshape(tensor, tf.stack([*_sizes(tensor)[:-last], *sizes]))
 
 

@@ -1,8 +1,8 @@
-"""Pooling along time whose window has gaps: what a strided pooling becomes when nothing is skipped.
+"""Pooling along time with a dilated window, which replaces a strided pooling if no step is skipped.
 
-A network "in theory" pools with a stride and then sees every second value. "In practice", where
-each time step gets a prediction, nothing may be left out: the pooling keeps every position and all
-later windows are dilated instead. Keras pools without gaps only.
+A network "in theory" pools with a stride and then sees every second value. "In practice", with a
+prediction at each time step, no position may be left out: the pooling keeps all of them, and all
+later windows are dilated instead. Keras' own pooling has no dilation.
 """
 
 import functools
@@ -23,18 +23,18 @@ _PADDINGS = ("causal", "valid", "same")
 
 @keras.saving.register_keras_serializable(package="kerasar")
 class DilatedPooling1D(keras.layers.Layer):
-    """Average or maximum of every `dilation_rate`-th of the last steps, for each time step.
+    """Average or maximum over the last steps at distances of `dilation_rate`, at each time step.
 
     With `padding="causal"` the output at step t pools the inputs at t, t - d, …, t - (k - 1)·d,
     for a pool size k and a dilation rate d. Before the first step
 
     - average pooling reads zeros and counts them, so the divisor is always k;
-    - maximum pooling reads -inf, so that padding never wins. (A text that pads zeros there too
-      cuts off negative features near the border. We differ on purpose.)
+    - maximum pooling reads -inf, so that padding is never the maximum. (Padding zeros there too,
+      as some texts do, cuts off negative features near the border.)
 
-    `"valid"` gives only the windows that lie inside the input. `"same"` centres the window as
-    `keras.layers.Conv1D` does; padding then takes part in neither the maximum nor the average. A
-    window without any real value, which takes an even pool size, a dilation and a short input,
+    `"valid"` gives only the windows inside the input. `"same"` centers the window as
+    `keras.layers.Conv1D` does; padding is then part of neither the maximum nor the average. A
+    window without any input value, which takes an even pool size, a dilation and a short input,
     gives 0.
 
     Args:
@@ -52,8 +52,8 @@ class DilatedPooling1D(keras.layers.Layer):
 
     Raises:
         ValueError: for an unknown pooling type or padding, a size or rate below 1, and, when
-            built, for an input that is no series or shorter than a "valid" window.
-        TypeError: if a size or rate is no integer.
+            built, for an input that is not a series or is shorter than a "valid" window.
+        TypeError: if a size or rate is not an integer.
 
     References:
         Van den Oord et al. WaveNet: A Generative Model for Raw Audio. 2016, section 2.1 (dilated
@@ -77,7 +77,7 @@ class DilatedPooling1D(keras.layers.Layer):
 
     @property
     def span(self) -> int:
-        """How many steps lie between the first and the last of a window."""
+        """The distance in steps between the first and the last step of a window."""
         return (self.pool_size - 1) * self.dilation_rate
 
     def build(self, input_shape: Shape) -> None:
@@ -102,9 +102,9 @@ class DilatedPooling1D(keras.layers.Layer):
         average = self._pool(inputs, 0.0)
         if self.padding != "same":
             return average
-        # The share of each window that is real, by the same pooling of ones.
-        real = self._pool(tf.ones_like(inputs[:1, :, :1], "float32"), 0.0)
-        return tf.math.divide_no_nan(average, tf.cast(real, average.dtype))
+        # The share of each window that is not padding, by the same pooling of ones.
+        share = self._pool(tf.ones_like(inputs[:1, :, :1], "float32"), 0.0)
+        return tf.math.divide_no_nan(average, tf.cast(share, average.dtype))
 
     def _pool(self, values: Tensor, pad: float) -> Tensor:
         front, back = self._border()
@@ -120,7 +120,7 @@ class DilatedPooling1D(keras.layers.Layer):
         )
 
     def _border(self) -> tuple[int, int]:
-        """How many steps of padding stand in front and behind."""
+        """The number of steps of padding before and after the input."""
         if self.padding == "valid":
             return 0, 0
         front = self.span if self.padding == "causal" else self.span // 2
@@ -129,7 +129,7 @@ class DilatedPooling1D(keras.layers.Layer):
     def _without_empty(self, largest: Tensor) -> Tensor:
         if self.padding != "same":
             return largest
-        # Nothing but -inf: TensorFlow's maximum of it is the lowest finite number.
+        # TensorFlow's maximum of a window of only -inf is the lowest finite value.
         return tf.where(largest <= largest.dtype.min, tf.zeros_like(largest), largest)
 
     def taps(self, position_rank: int) -> Taps:
@@ -138,7 +138,7 @@ class DilatedPooling1D(keras.layers.Layer):
         length_change = (front + back - self.span,)
         if self.pooling_type == "max":
             return Taps(offsets, -np.inf, length_change, combine=self._largest)
-        # The divisor of "same" depends on the place and the length: no step form.
+        # The divisor of "same" depends on the position and the length: no step form.
         return Taps(offsets, 0.0, length_change, combine=None if self.padding == "same" else _mean)
 
     def _largest(self, values: Sequence[Tensor], position: tuple[Tensor, ...]) -> Tensor:

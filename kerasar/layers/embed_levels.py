@@ -1,7 +1,8 @@
-"""Levels as a network likes them: a scaled value, and beside it numbers learned for each level.
+"""Levels as inputs of a network: a scaled value, concatenated to learned features of each level.
 
-The scaled value tells near levels from far ones; the learned numbers tell each level from all
-others. Images whose levels repeat exactly (anti-aliased digits, palettes, drawings) need both.
+The scaled value represents the order of the levels; the learned features distinguish each level
+from all others. Images whose levels repeat exactly (anti-aliased digits, palettes, drawings) need
+both.
 """
 
 import keras
@@ -16,21 +17,21 @@ from kerasar.typing import Config, Shape, Tensor
 
 @keras.saving.register_keras_serializable(package="kerasar")
 class EmbedLevels(keras.layers.Layer):
-    """Turns each channel into its value in [-1, 1] and some numbers learned for its level.
+    """Turns each channel into its value in [-1, 1] and learned features of its level.
 
-    The channels stay apart and in their order, so that layers after it can draw the colours of a
-    pixel in turn; they share one table.
+    The features of different channels remain separate and in the channels' order, so that networks
+    can draw the colors of a pixel in turn; the channels share one table.
 
     Args:
         levels: int, at least 2. Number of distinct values.
-        features: int, at least 1. Numbers learned for each level.
+        features: int, at least 1. Number of learned features of each level.
         **kwargs: `name`, `dtype` and `trainable`, as for `keras.layers.Layer`.
 
     Input shape:
         `(batch, …, channels)`; integers in `[0, levels)`, or floats that hold them.
 
     Output shape:
-        `(batch, …, channels * (1 + features))`: the numbers of the first channel, then those of
+        `(batch, …, channels * (1 + features))`: the features of the first channel, then those of
         the second …
 
     Raises:
@@ -39,7 +40,7 @@ class EmbedLevels(keras.layers.Layer):
     """
 
     def __init__(self, levels: int, features: int, **kwargs: object) -> None:
-        super().__init__(autocast=False, **kwargs)  # see ScaleLevels
+        super().__init__(autocast=False, **kwargs)  # see ElementwiseLayer
         self.levels = levels
         self.features = check_count(features, f"features of layer '{self.name}'")
         self.scale = ScaleLevels(levels, dtype=self.dtype_policy)

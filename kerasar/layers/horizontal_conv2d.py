@@ -1,4 +1,4 @@
-"""The horizontal convolution: the own pixel and pixels to its left, in the own row only.
+"""The horizontal convolution: the present pixel and pixels to its left, in the same row only.
 
 The lecture's `conv1v` and `conv2v`, with kernel (1, 3).
 """
@@ -11,12 +11,12 @@ from kerasar.typing import Config
 
 @keras.saving.register_keras_serializable(package="kerasar")
 class HorizontalConv2D(CausalConv2D):
-    """Convolves over the own pixel and the pixels to its left.
+    """Convolves over the present pixel and the pixels to its left.
 
     Args:
         filters: int. Channels of the output.
-        kernel_size: int. Pixels seen, the own one included.
-        dilation_rate: int. Distance of the pixels seen.
+        kernel_size: int. Number of pixels seen, the present one included.
+        dilation_rate: int. Distance between the pixels seen.
         **kwargs: as for `keras.layers.Conv2D` (`activation`, `use_bias`, `name`, …), without
             `strides`, `padding`, `data_format` and `groups`.
 
@@ -24,7 +24,11 @@ class HorizontalConv2D(CausalConv2D):
         `(batch, height, width, channels)`; height and width may be open.
 
     Output shape:
-        `(batch, height, width, filters)`. The output at (y, x) sees (y, x - kernel_size + 1 … x).
+        `(batch, height, width, filters)`. The output at (y, x) sees (y, x - kernel_size + 1 … x),
+        without dilation.
+
+    Raises:
+        TypeError: for an argument that causality fixes.
 
     References:
         Van den Oord et al. Conditional Image Generation with PixelCNN Decoders. 2016, section 2.2.

@@ -1,4 +1,4 @@
-"""What the two LSTMs over images share: their weights, their checks, their colour groups."""
+"""What the two LSTMs over images share: weights, checks and groups of colors."""
 
 import keras
 import numpy as np
@@ -12,17 +12,17 @@ from kerasar.typing import Config, Shape, Tensor
 class ImageLSTM(keras.layers.Layer):
     """Base of `RowLSTM` and `DiagonalBiLSTM`.
 
-    The layer takes what the input adds to the gates, from a masked convolution before it, and
-    keeps the state-to-state kernel and the biases. A subclass sets `directions` and `reads`.
+    The layer's input is the input-to-state part of the gates, computed by a masked convolution; its
+    weights are the state-to-state kernel and the biases. A subclass sets `directions` and `reads`.
 
     Args:
         units: int. Channels of a state, and of the output.
         **kwargs: `name`, `dtype` and `trainable`, as for `keras.layers.Layer`.
     """
 
-    #: How many times the image is scanned.
+    #: Number of directions in which the image is scanned.
     directions = 1
-    #: Which places of the line before a place reads.
+    #: Offsets of the entries of the line before that an entry reads.
     reads: tuple[int, ...] = (0,)
 
     def __init__(self, units: int, **kwargs: object) -> None:
@@ -34,10 +34,10 @@ class ImageLSTM(keras.layers.Layer):
         wanted = 4 * self.directions * self.units
         if len(input_shape) != 4 or input_shape[-1] != wanted:
             raise ValueError(
-                f"{type(self).__name__} takes what the input adds to its gates, (batch, height, "
-                f"width, {wanted}): {4 * self.directions} parts of units={self.units} channels. "
-                f"But layer '{self.name}' got input shape {tuple(input_shape)}. Put "
-                f"MaskedConv2D({wanted}, …, parts={4 * self.directions}) before it."
+                f"{type(self).__name__} takes the input-to-state part of its gates, (batch, "
+                f"height, width, {wanted}): {4 * self.directions} splits of units={self.units} "
+                f"channels. But layer '{self.name}' got input shape {tuple(input_shape)}. Put "
+                f"MaskedConv2D({wanted}, …, output_splits={4 * self.directions}) before it."
             )
         self.kernel = self.add_weight(
             shape=(self.directions, len(self.reads), self.units, 4 * self.units),
@@ -58,7 +58,7 @@ class ImageLSTM(keras.layers.Layer):
         return tf.reshape(kernel, shape), bias
 
     def connects(self) -> NDArray[np.bool_]:
-        """Of the present pixel, a unit reads its own channel of each gate's part."""
+        """At the present pixel, a unit reads its own channel of each gate, and of the content."""
         return np.tile(np.eye(self.units, dtype=bool), (4 * self.directions, 1))
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
@@ -69,7 +69,7 @@ class ImageLSTM(keras.layers.Layer):
 
 
 def _remember(shape: tuple[int, ...], dtype: object = None) -> Tensor:
-    """Ones for the forget gates, so that a new LSTM keeps its cells; zeros for all others."""
+    """Ones for the forget gates, so that a new LSTM remembers; zeros for all other biases."""
     units = shape[-1] // 4
     parts = [np.full((shape[0], units), value) for value in (0.0, 1.0, 0.0, 0.0)]
     return tf.constant(np.concatenate(parts, axis=-1), dtype)

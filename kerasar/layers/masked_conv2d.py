@@ -1,7 +1,7 @@
-"""The masked convolution of PixelCNN: the kernel's future is multiplied away.
+"""The masked convolution of PixelCNN: the kernel is zero at pixels of the future.
 
-What lies below the centre is not stored at all. What lies to the right of it, and the colours of
-the own pixel that are not known yet, are masked in every call, so no update can unmask them.
+Rows below the center are not stored at all. Weights to the right of it, and for colors of the
+present pixel that are not known yet, are masked in every call, so no update can unmask them.
 """
 
 import keras
@@ -14,26 +14,26 @@ from kerasar.layers.linear_taps import linear_taps
 from kerasar.layers.protocol import Taps
 from kerasar.typing import Config, Shape, Tensor
 
-#: What a mask lets a colour of the own pixel see: earlier colours, or the same one too.
+#: A color of the present pixel sees earlier colors (A), or also itself (B).
 _MASKS = ("A", "B")
 
 
 @keras.saving.register_keras_serializable(package="kerasar")
 class MaskedConv2D(CausalConv2D):
-    """Convolves over the pixels before the present one, and what the mask allows of that itself.
+    """Convolves over the pixels before the present one, and the allowed channels of that itself.
 
-    With `color_groups` above 1 the channels of inputs and outputs stand in that many groups of
-    equal size, one after the other: R, then G, then B. Mask "A" shows a group the groups before it
-    of the present pixel (the first none), mask "B" also the group itself. With one group, mask "A"
-    hides the present pixel and mask "B" shows it.
+    With `color_groups` above 1 the channels of inputs and outputs are divided into that many groups
+    of equal size, in order: R, then G, then B. With mask "A" a group sees the groups before it of
+    the present pixel (the first sees none), with mask "B" also itself. With one group, mask "A"
+    hides the present pixel and mask "B" does not.
 
     Args:
         filters: int. Channels of the output.
-        kernel_size: int or pair of ints, (rows, columns), both odd, as if the kernel were whole.
+        kernel_size: int or pair of ints, (rows, columns), both odd. Size of the unmasked kernel.
         mask: "A" for the first layer on the data, "B" for all later ones.
-        color_groups: int. Groups of channels.
-        output_splits: int. The output is this many equal parts, each with groups of its own: 2 for
-            a convolution that a gate follows.
+        color_groups: int. Number of groups of channels.
+        output_splits: int. Number of equal parts of the output, each of which is divided into the
+            groups: 2 for a convolution before a gate.
         **kwargs: as for `keras.layers.Conv2D` (`activation`, `use_bias`, `dilation_rate`, `name`,
             …), without `strides`, `padding`, `data_format` and `groups`.
 
@@ -44,6 +44,7 @@ class MaskedConv2D(CausalConv2D):
         `(batch, height, width, filters)`.
 
     Raises:
+        TypeError: for an argument that causality fixes.
         ValueError: for an even kernel size, an unknown mask, or channels that cannot be divided
             into the groups.
 
@@ -65,7 +66,7 @@ class MaskedConv2D(CausalConv2D):
         rows, columns = (kernel_size,) * 2 if isinstance(kernel_size, int) else tuple(kernel_size)
         if rows % 2 == 0 or columns % 2 == 0:
             raise ValueError(
-                "MaskedConv2D is centred on its pixel, so rows and columns of the kernel must be "
+                "MaskedConv2D is centered on its pixel, so rows and columns of the kernel must be "
                 f"odd, but got kernel_size={kernel_size}. Add or drop one."
             )
         if mask not in _MASKS:
@@ -73,13 +74,13 @@ class MaskedConv2D(CausalConv2D):
                 f"mask must be 'A', which hides the present, or 'B', which does not, but got "
                 f"{mask!r}."
             )
-        # A kernel of one row has nothing to the right either.
+        # A kernel of one row has no weights to the right either.
         stored = (rows // 2 + 1, columns if rows > 1 else columns // 2 + 1)
         super().__init__(filters, stored, dilation_rate=dilation_rate, **kwargs)
         if filters % (color_groups * output_splits):
             raise ValueError(
                 f"MaskedConv2D divides its channels into {output_splits} part(s) of {color_groups} "
-                f"colours, but layer '{self.name}' got filters={filters}. Take a multiple of "
+                f"colors, but layer '{self.name}' got filters={filters}. Take a multiple of "
                 f"{color_groups * output_splits}."
             )
         self.whole_size = (rows, columns)
@@ -89,7 +90,7 @@ class MaskedConv2D(CausalConv2D):
         channels = input_shape[-1]
         if channels is None or channels % self.color_groups:
             raise ValueError(
-                f"MaskedConv2D divides the channels of its input into {self.color_groups} colours, "
+                f"MaskedConv2D divides the channels of its input into {self.color_groups} colors, "
                 f"but layer '{self.name}' got input shape {input_shape}. Give it a multiple of "
                 f"{self.color_groups} channels."
             )
@@ -97,14 +98,14 @@ class MaskedConv2D(CausalConv2D):
         self._connects = self._connections(channels)
 
     def _connections(self, channels: int) -> NDArray[np.bool_]:
-        """`(rows, columns, channels, filters)`, True where the kernel counts."""
+        """`(rows, columns, channels, filters)`, True where the kernel is not masked."""
         inward = np.arange(channels) * self.color_groups // channels
         width = self.filters // self.output_splits
         outward = np.tile(np.arange(width) * self.color_groups // width, self.output_splits)
         connects = np.ones((*self.kernel_size, channels, self.filters), bool)
-        centre = self.whole_size[1] // 2
-        connects[-1, centre + 1 :] = False
-        connects[-1, centre] = (
+        center = self.whole_size[1] // 2
+        connects[-1, center + 1 :] = False
+        connects[-1, center] = (
             inward[:, None] < outward if self.mask == "A" else inward[:, None] <= outward
         )
         return connects
@@ -116,7 +117,7 @@ class MaskedConv2D(CausalConv2D):
         return (above, 0), (left * self.dilation_rate[1], right * self.dilation_rate[1])
 
     def masked_kernel(self) -> Tensor:
-        """The kernel with zeros where the mask hides."""
+        """The kernel with zeros where it is masked."""
         return self._masked(self.kernel)
 
     def _masked(self, kernel: Tensor) -> Tensor:

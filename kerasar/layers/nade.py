@@ -1,6 +1,6 @@
 """NADE: a network over binary vectors whose hidden units see one variable more at each step.
 
-Each variable adds one weight vector to the sums that go into the hidden units, so all conditionals
+Each variable adds one weight vector to the pre-activations of the hidden units, so all conditionals
 together cost O(D·H): as much as one pass through a network with one hidden layer.
 """
 
@@ -17,10 +17,10 @@ from kerasar.typing import Config, Shape, Tensor
 class NADE(keras.layers.Layer):
     """The logit of each variable of a vector, given the variables before it.
 
-    Logit i is `b_i + V_i · σ(c + Σ_{j<i} x_j W_j)`. The layer is strictly causal in itself: put no
-    shift before it.
+    Logit i is `b_i + V_i · σ(c + Σ_{j<i} x_j W_j)`. The layer is strictly causal in itself: it
+    needs no shift before it.
 
-    Sums are in float32 (float64 under that policy) whatever the compute dtype: hundreds of
+    Sums are in float32 (float64 under that policy) for every compute dtype, because hundreds of
     variables add up in them.
 
     Args:
@@ -28,7 +28,7 @@ class NADE(keras.layers.Layer):
         **kwargs: `name`, `dtype` and `trainable`, as for `keras.layers.Layer`.
 
     Input shape:
-        `(batch, variables, 1)`, with `variables` known; zeros and ones, or any numbers.
+        `(batch, variables, 1)`, with `variables` known; zeros and ones, or any real values.
 
     Output shape:
         The input shape, in the layer's compute dtype.
@@ -45,7 +45,7 @@ class NADE(keras.layers.Layer):
     step_offset = -1
 
     def __init__(self, hidden_units: int, **kwargs: object) -> None:
-        # Else inputs and weights are rounded to the compute dtype before they are summed.
+        # Otherwise inputs and weights are rounded to the compute dtype before they are summed.
         super().__init__(autocast=False, **kwargs)
         self.hidden_units = check_count(hidden_units, f"hidden_units of layer '{self.name}'")
 
@@ -58,7 +58,7 @@ class NADE(keras.layers.Layer):
                 "(variables, 1))."
             )
         variables = input_shape[1]
-        # The last variable's row of W has no one to tell, as in the paper.
+        # The last variable's row of W has no reader, as in the paper.
         self.inward = self.add_weight(shape=(variables, self.hidden_units), name="inward")
         self.outward = self.add_weight(shape=(variables, self.hidden_units), name="outward")
         self.hidden_bias = self.add_weight(
@@ -73,13 +73,13 @@ class NADE(keras.layers.Layer):
         return ops.cast(logits, self.compute_dtype)[..., None]
 
     def initial(self, batch: Tensor) -> Tensor:
-        """What goes into the hidden units before the first variable, `(batch, hidden_units)`."""
+        """Pre-activations of the hidden units before any variable, `(batch, hidden_units)`."""
         return tf.broadcast_to(self._weights()[2], tf.stack([batch, self.hidden_units]))
 
     def step(self, x: Tensor, carry: Tensor, position: Tensor) -> tuple[Tensor, Tensor]:
         """The logit at a position, given the variable before it."""
         inward, outward, _, bias = self._weights()
-        # Before the first variable x is zero, and any row will do.
+        # Before the first variable x is zero, so that any row will do.
         carry += tf.cast(x, carry.dtype) * inward[tf.maximum(position - 1, 0)]
         logit = tf.reduce_sum(tf.sigmoid(carry) * outward[position], axis=-1, keepdims=True)
         return ops.cast(logit + bias[position], self.compute_dtype), carry

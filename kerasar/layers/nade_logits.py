@@ -1,10 +1,10 @@
 """NADE's recurrence on whole vectors: all logits in O(D·H), with a gradient written by hand.
 
 Logit i is `outward[i] · σ(start + Σ_{j<i} x_j inward[j])` (Larochelle & Murray, 2011).
-One variable at a time, that is a loop of D steps which each touch little more than memory; all at
-once it is D·H numbers for each example, several times over. Here a block of variables is done at
-once: inside a block the sum over j < i is one product with a strictly triangular matrix, and only
-the sums at the beginning of each block are kept for the way back.
+One variable at a time, that is a loop of D steps that are bound by memory; all at once, it takes
+several arrays of D·H values for each example. Here a block of variables is computed at once: inside
+a block the sum over j < i is one product with a strictly triangular matrix, and only the sums at
+the beginning of each block are stored for the gradient.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from kerasar.typing import Tensor
 
-#: Variables done at once. A training step on 100 × 784 variables and 500 units took 56 ms with 16,
+#: Variables in a block. A training step on 100 × 784 variables and 500 units took 56 ms with 16,
 #: 61 ms with 14, and 87 ms or more with 4, 7 and 28 (two cores, XLA).
 _BLOCK = 16
 
@@ -25,10 +25,10 @@ def nade_logits(x: Tensor, start: Tensor, inward: Tensor, outward: Tensor) -> Te
 
     Args:
         x: `(batch, variables)`. Integers have no gradient, and none is computed.
-        start: `(batch, hidden)`, what goes into the hidden units before any variable; its dtype is
-            that of all others, and of the result.
-        inward: `(variables, hidden)`, what each variable adds to the hidden units.
-        outward: `(variables, hidden)`, how the hidden units tell each variable.
+        start: `(batch, hidden)`, pre-activations of the hidden units before any variable; its dtype
+            is that of all others, and of the result.
+        inward: `(variables, hidden)`, weights from each variable to the hidden units.
+        outward: `(variables, hidden)`, weights from the hidden units to each variable.
 
     Returns:
         `(batch, variables)`.
@@ -53,7 +53,7 @@ def _recurrence(blocks: int, size: int, learns_x: bool) -> Callable[..., Tensor]
     ) -> tuple[Tensor, Callable[[Tensor], Any]]:
         dtype, hidden = start.dtype, inward.shape[-1]
         batch = tf.shape(x)[1]
-        # What a variable sees of its own block: row i has ones at j < i.
+        # The variables of its block that a variable sees: row i has ones at j < i.
         before = tf.constant(np.tri(size, k=-1), dtype)
 
         def in_blocks(tensor: Tensor) -> Tensor:
@@ -64,7 +64,7 @@ def _recurrence(blocks: int, size: int, learns_x: bool) -> Callable[..., Tensor]
         starts = start + tf.cumsum(sums, exclusive=True)
 
         def seen(block: Tensor) -> Tensor:
-            """For each variable of a block and each example, those before it, else zeros."""
+            """For each variable of a block and each example, those before it, zeros elsewhere."""
             spread = before[:, None] * tf.transpose(x[block])
             return tf.reshape(spread, (-1, size))
 
@@ -82,8 +82,8 @@ def _recurrence(blocks: int, size: int, learns_x: bool) -> Callable[..., Tensor]
             return tf.reshape(stacked, tf.concat([[blocks * size], tf.shape(stacked)[2:]], 0))
 
         def forward(block: Tensor, made: Any) -> Any:
-            told = tf.reduce_sum(units(block) * outward[block][:, None], axis=-1)
-            return block + 1, made.write(block, told)
+            scores = tf.reduce_sum(units(block) * outward[block][:, None], axis=-1)
+            return block + 1, made.write(block, scores)
 
         _, made = tf.while_loop(lambda block, _: block < blocks, forward, (0, rows(None)))
 
@@ -91,7 +91,7 @@ def _recurrence(blocks: int, size: int, learns_x: bool) -> Callable[..., Tensor]
             upstream = in_blocks(upstream)
 
             def backward(block: Tensor, later: Tensor, *arrays: Any) -> Any:
-                # `later` is the gradient of what all later blocks get from the sums.
+                # `later` is the gradient of the sums from all later blocks.
                 unit, given = units(block), upstream[block][..., None]
                 d_unit = given * outward[block][:, None] * (unit * (1 - unit))
                 flat = tf.reshape(d_unit, tf.stack([-1, hidden]))

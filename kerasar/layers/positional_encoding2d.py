@@ -1,7 +1,7 @@
 """Positions as Boolean channels: the binary digits of the row and of the column of each pixel.
 
-A convolution treats all places alike; these channels tell it where it is (Fleuret, lecture 10.2).
-They join the image *before* the causal shift.
+A convolution treats all positions alike; these channels give it the position (Fleuret, lecture
+10.2). They are added to the image *before* the causal shift.
 """
 
 from collections.abc import Sequence
@@ -10,8 +10,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from kerasar.layers.output_dtype import same_dtype_spec
 from kerasar.layers.protocol import Taps
-from kerasar.layers.same_dtype import same_dtype_spec
 from kerasar.typing import Shape, Tensor
 
 
@@ -28,19 +28,19 @@ class PositionalEncoding2D(keras.layers.Layer):
         `(batch, height, width, channels + row bits + column bits)`.
 
     Raises:
-        ValueError: when built, if the input is no image, or height or width is open.
+        ValueError: when built, if the input is not an image, or height or width is open.
     """
 
     def build(self, input_shape: Shape) -> None:
         if len(input_shape) != 4:
             raise ValueError(
-                "PositionalEncoding2D numbers the pixels of images, (batch, height, width, "
+                "PositionalEncoding2D encodes the positions of pixels, (batch, height, width, "
                 f"channels), but layer '{self.name}' got input shape {input_shape}."
             )
         _, height, width, _ = input_shape
         if height is None or width is None:
             raise ValueError(
-                "PositionalEncoding2D numbers the rows and columns, so both sizes must be known, "
+                "PositionalEncoding2D encodes rows and columns, so both sizes must be known, "
                 f"but layer '{self.name}' got input shape {input_shape}. Give the image's size, or "
                 "leave the positional encoding out."
             )

@@ -1,4 +1,4 @@
-"""The residual network that tells a coupling of images how to scale and shift."""
+"""The residual network that computes scales and shifts in a coupling of images."""
 
 from typing import Any
 
@@ -9,18 +9,18 @@ from kerasar.typing import Config, Shape, Tensor
 
 @keras.saving.register_keras_serializable(package="kerasar")
 class ResidualConvNet(keras.layers.Layer):
-    """A convolution, residual blocks with normalisation, and a last layer that starts at zero.
+    """A convolution, residual blocks with normalization, and a last layer initialized to zero.
 
-    A block is: normalise, ReLU, 3×3 convolution, ReLU, 1×1 convolution, add. (Real NVP has two
-    3×3 convolutions a block and batch normalisation. Here each pixel's vector is normalised by its
-    root mean square, which is the same in training and after, and alone or in a batch.)
+    A block is: normalization, ReLU, 3×3 convolution, ReLU, 1×1 convolution, addition. (Real NVP has
+    two 3×3 convolutions a block and batch normalization. Here each pixel's vector is normalized by
+    its root mean square, which is the same in training and inference, and alone or in a batch.)
 
     Args:
-        outputs: int. Channels of the result.
+        outputs: int. Channels of the output.
         filters: int. Channels of the blocks.
-        blocks: int. How many residual blocks.
-        stride: 1, or 2: the blocks then work on images half as high and wide, at a quarter of the
-            cost and with twice the reach. The result has the size of the input all the same.
+        blocks: int. Number of residual blocks.
+        stride: 1 or 2. With 2, the blocks work on images of half the height and width, at a quarter
+            of the cost and with twice the receptive field. The output has the input's size.
         **kwargs: `name` and `dtype`, as for `keras.layers.Layer`.
 
     Input shape:
@@ -30,7 +30,8 @@ class ResidualConvNet(keras.layers.Layer):
         `(batch, height, width, outputs)`.
 
     Raises:
-        ValueError: for another stride, or when built, for input that is no image or of odd size.
+        ValueError: for another stride, or when built, for input that is not an image or is of odd
+            size.
 
     References:
         Dinh, Sohl-Dickstein & Bengio. Density estimation using Real NVP. ICLR 2017, section 4.1.

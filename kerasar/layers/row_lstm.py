@@ -1,7 +1,7 @@
 """The Row LSTM: an LSTM that goes down the image, a whole row at a time.
 
-The state of a pixel comes from three states of the row above, and theirs from five of the row
-above that: a triangle. All pixels of a row are one matrix product.
+The state of a pixel depends on three states of the row above, and these on five of the row above
+that: a triangle. All pixels of a row are one matrix product.
 """
 
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ import keras
 import tensorflow as tf
 
 from kerasar.layers.image_lstm import ImageLSTM
-from kerasar.layers.lstm_scan import lstm_scan, lstm_update, neighbours, products, wide
+from kerasar.layers.lstm_scan import lstm_scan, lstm_update, neighbors, products, wide
 from kerasar.layers.protocol import Offset
 from kerasar.typing import Config, Tensor
 
@@ -25,15 +25,15 @@ class RowLSTM(ImageLSTM):
         c_y = f ⊙ c_{y-1} + i ⊙ g
         h_y = o ⊙ tanh(c_y)
 
-    `x` is the input-to-state part, which comes from outside: a `MaskedConv2D(4 * units, (1, 3),
-    mask="B", color_groups=…, output_splits=4, use_bias=False)`. States of the row above are
-    complete pixels, so `K` needs no mask; gates act channel by channel, so the groups of colours
-    stay apart. Forget gates start with a bias of 1 (as in `keras.layers.LSTM`; the paper does not
-    say).
+    `x` is the input-to-state part, the layer's input, computed by a `MaskedConv2D(4 * units,
+    (1, 3), mask="B", color_groups=…, output_splits=4, use_bias=False)`. Pixels of the row above are
+    complete, so `K` needs no mask; gates act channel by channel, so the groups of colors remain
+    separate. Forget gates are initialized with a bias of 1 (as in `keras.layers.LSTM`; the paper
+    does not specify it).
 
     Args:
         units: int. Channels of the state.
-        kernel_size: int, odd. How many pixels of the row above a state comes from.
+        kernel_size: int, odd. Number of pixels of the row above that a state depends on.
         **kwargs: `name`, `dtype` and `trainable`, as for `keras.layers.Layer`.
 
     Input shape:
@@ -55,7 +55,7 @@ class RowLSTM(ImageLSTM):
         super().__init__(units, **kwargs)
         if kernel_size < 1 or kernel_size % 2 == 0:
             raise ValueError(
-                "RowLSTM's kernel is centred on the pixel above, so its size must be odd, but "
+                "RowLSTM's kernel is centered on the pixel above, so its size must be odd, but "
                 f"layer '{self.name}' got kernel_size={kernel_size}. Add or drop one."
             )
         self.kernel_size = kernel_size
@@ -83,10 +83,10 @@ class RowLSTM(ImageLSTM):
     def row(
         self, above: Tensor, kept: tuple[Tensor, Tensor], carry: tuple[()], y: Tensor
     ) -> tuple[tuple[Tensor, Tensor], tuple[()]]:
-        """What the states above add to the gates of a row, and the cells above."""
+        """The part of the states above in the gates of a row, and the cells above."""
         kernel, bias = self.matrices()
         states, cells = kept
-        read = tf.cast(neighbours(states, self.reads), kernel.dtype)
+        read = tf.cast(neighbors(states, self.reads), kernel.dtype)
         return (products(read[None], kernel)[0] + bias[0], cells), ()
 
     def initial(self, batch: Tensor) -> tuple[()]:

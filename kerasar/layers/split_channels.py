@@ -4,8 +4,8 @@ import keras
 from keras import ops
 
 from kerasar.checks import check_count
+from kerasar.layers.output_dtype import same_dtype_spec
 from kerasar.layers.protocol import POINTWISE, Pointwise
-from kerasar.layers.same_dtype import same_dtype_spec
 from kerasar.typing import Config, Shape, Tensor
 
 
@@ -14,7 +14,7 @@ class SplitChannels(keras.layers.Layer):
     """Splits the last axis into `(channels, rest)`, at any image size.
 
     Args:
-        channels: int. Channels of the data; 1 for grey images.
+        channels: int. Channels of the data; 1 for gray images.
         **kwargs: `name` and `dtype`, as for `keras.layers.Layer`.
 
     Input shape:
@@ -24,7 +24,8 @@ class SplitChannels(keras.layers.Layer):
         `(…, channels, rest)`.
 
     Raises:
-        ValueError: if `channels` is below 1, or (when built) the last axis is no multiple of it.
+        ValueError: if `channels` is below 1, or (when built) the last axis is not a multiple of
+            it.
     """
 
     def __init__(self, channels: int = 1, **kwargs: object) -> None:

@@ -1,7 +1,6 @@
-"""Real data in their own units on the outside, near 0 and of the size of 1 on the inside.
+"""Standardization of real data inside a network, which then takes them in their own units.
 
-It belongs inside the network, before anything is shifted or padded: an exported model then takes
-data as they are, and a padded zero means the average.
+It belongs before any shift or padding, so that a padded zero means the average.
 """
 
 from collections.abc import Sequence
@@ -9,28 +8,28 @@ from collections.abc import Sequence
 import keras
 from keras import ops
 
-from kerasar.layers.protocol import POINTWISE, Pointwise
+from kerasar.layers.output_dtype import ElementwiseLayer
 from kerasar.layers.units import check_units
 from kerasar.typing import Config, Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="kerasar")
-class Standardize(keras.layers.Layer):
-    """Subtracts a mean and divides by a scale, both fixed numbers that are saved in the config.
+class Standardize(ElementwiseLayer):
+    """Subtracts a mean and divides by a scale, both constants that are saved in the config.
 
     Args:
-        mean: the mean of the data, a number, or one for each variable (the last axis).
+        mean: the mean of the data, a scalar, or one for each variable (the last axis).
         scale: their standard deviation, likewise; above 0.
         **kwargs: `name` and `dtype`, as for `keras.layers.Layer`.
 
     Input shape:
-        Any; real numbers. With a list of means or scales, the last axis holds as many variables.
+        Any; real numbers. With a list of means or scales, the last axis has its size.
 
     Output shape:
         The input shape, in the layer's compute dtype.
 
     Raises:
-        TypeError: if `mean` or `scale` is no number and no list of numbers.
+        TypeError: if `mean` or `scale` is not a scalar or a list of scalars.
         ValueError: if one of them is not finite, a scale is not above 0, or (when built) the last
             axis has another size than the lists.
     """
@@ -41,8 +40,7 @@ class Standardize(keras.layers.Layer):
         scale: float | Sequence[float] = 1.0,
         **kwargs: object,
     ) -> None:
-        # Else data are rounded to the compute dtype before the mean is taken away.
-        super().__init__(autocast=False, **kwargs)
+        super().__init__(**kwargs)
         self.mean = check_units(mean, "mean", type(self).__name__)
         self.scale = check_units(scale, "scale", type(self).__name__)
 
@@ -52,24 +50,15 @@ class Standardize(keras.layers.Layer):
                 raise ValueError(
                     f"Standardize '{self.name}' has a {name} for each of {len(value)} variables, "
                     f"so the last axis must have that size, but got input shape {input_shape}. "
-                    f"Give one {name} for each variable, or a single number."
+                    f"Give one {name} for each variable, or a scalar."
                 )
 
     def call(self, inputs: Tensor) -> Tensor:
-        # Data of more digits keep them until the mean is gone.
+        # float64 data keep their digits until the mean is subtracted.
         dtype = keras.backend.standardize_dtype(inputs.dtype)
         dtype = dtype if dtype == "float64" else "float32"
         mean, scale = ops.cast(self.mean, dtype), ops.cast(self.scale, dtype)
         return ops.cast((ops.cast(inputs, dtype) - mean) / scale, self.compute_dtype)
-
-    def compute_output_spec(self, inputs: Tensor) -> keras.KerasTensor:
-        return keras.KerasTensor(inputs.shape, dtype=self.compute_dtype)
-
-    def taps(self, position_rank: int) -> Pointwise:
-        return POINTWISE
-
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        return input_shape
 
     def get_config(self) -> Config:
         return {**super().get_config(), "mean": self.mean, "scale": self.scale}

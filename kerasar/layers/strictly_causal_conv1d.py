@@ -1,13 +1,14 @@
-"""The lecture's other way to hide the present: a convolution that leaves out its last tap.
+"""The lecture's other way to hide the present: a causal convolution without its last tap.
 
-A causal convolution sees up to now. Without the tap that lies on the present it sees up to the step
-before, and every layer on top of it may be causal as usual: no shift is needed. Such a convolution
-stands first in a network, and only there.
+A causal convolution sees up to the present step. Without its tap at the present it sees up to the
+step before, and every layer on top of it may be causal as usual: no shift is needed. Such a
+convolution is the first layer of a network, and only that.
 """
 
 import keras
 from keras import ops
 
+from kerasar.layers.causal_conv2d import refuse_fixed, without_fixed
 from kerasar.layers.linear_taps import linear_taps
 from kerasar.layers.protocol import Taps
 from kerasar.typing import Config, Shape, Tensor
@@ -18,13 +19,14 @@ class StrictlyCausalConv1D(keras.layers.Conv1D):
     """A causal `Conv1D` that does not see the present step.
 
     Output t is a weighted sum of the inputs at t - d, t - 2d, …, t - k·d, for a kernel of size k
-    and a dilation rate d: a causal convolution of size k + 1 that leaves out its last tap. Zeros
-    stand before the first step. With `kernel_size=1` it is a shift by d and a `Dense` layer.
+    and a dilation rate d: a causal convolution of size k + 1 without its last tap. The input is
+    padded with zeros before the first step. With `kernel_size=1` it is a shift by d and a `Dense`
+    layer.
 
     Args:
         filters: int. Number of output channels.
-        kernel_size: int, at least 1. Number of earlier steps that are seen; the tap that is left
-            out is not counted.
+        kernel_size: int, at least 1. Number of earlier steps that are seen, without the omitted
+            tap.
         dilation_rate: int, at least 1. Distance between the steps that are seen, and between the
             nearest of them and the present.
         **kwargs: as for `keras.layers.Conv1D`, without `strides`, `padding`, `data_format` and
@@ -46,18 +48,10 @@ class StrictlyCausalConv1D(keras.layers.Conv1D):
         section 3.4 (mask A, which is this for images). https://arxiv.org/abs/1601.06759
     """
 
-    #: Settings of `Conv1D` that causality fixes, so that they are no arguments here.
-    _FIXED = ("strides", "padding", "data_format", "groups")
-
     def __init__(
         self, filters: int, kernel_size: int, dilation_rate: int = 1, **kwargs: object
     ) -> None:
-        for name in self._FIXED:
-            if name in kwargs:
-                raise TypeError(
-                    f"StrictlyCausalConv1D fixes '{name}' to stay causal, but got "
-                    f"{name}={kwargs[name]!r}. Leave it out, or use keras.layers.Conv1D."
-                )
+        refuse_fixed("StrictlyCausalConv1D", "Conv1D", kwargs)
         super().__init__(
             filters,
             kernel_size,
@@ -79,5 +73,4 @@ class StrictlyCausalConv1D(keras.layers.Conv1D):
         return (*input_shape[:-1], self.filters)
 
     def get_config(self) -> Config:
-        config = super().get_config()
-        return {key: value for key, value in config.items() if key not in self._FIXED}
+        return without_fixed(super().get_config())

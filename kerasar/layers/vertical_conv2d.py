@@ -1,6 +1,6 @@
-"""The vertical convolution: rows above and the own row, as wide to the left as to the right.
+"""The vertical convolution: the present row and rows above, symmetric to the left and right.
 
-The lecture's `conv1h` and `conv2h`. Behind a `CausalShift(axis=1)` it sees finished rows only,
+The lecture's `conv1h` and `conv2h`. After a `CausalShift(axis=1)` it sees finished rows only,
 so a stack of them has no blind spot (van den Oord et al. 2016b, section 2.2).
 """
 
@@ -11,7 +11,7 @@ from kerasar.layers.causal_conv2d import CausalConv2D
 
 @keras.saving.register_keras_serializable(package="kerasar")
 class VerticalConv2D(CausalConv2D):
-    """Convolves over the rows above and the own row, symmetrically in the columns.
+    """Convolves over the present row and the rows above, symmetrically in the columns.
 
     Args:
         filters: int. Channels of the output.
@@ -24,10 +24,12 @@ class VerticalConv2D(CausalConv2D):
         `(batch, height, width, channels)`; height and width may be open.
 
     Output shape:
-        `(batch, height, width, filters)`. The output at (y, x) sees rows y - rows + 1 … y.
+        `(batch, height, width, filters)`. The output at (y, x) sees rows y - rows + 1 … y, without
+        dilation.
 
     Raises:
-        ValueError: if the number of columns is even, for it would have no centre.
+        TypeError: for an argument that causality fixes.
+        ValueError: if the number of columns is even, so that it has no center.
 
     References:
         Van den Oord et al. Conditional Image Generation with PixelCNN Decoders. 2016, section 2.2.
@@ -44,7 +46,7 @@ class VerticalConv2D(CausalConv2D):
         super().__init__(filters, kernel_size, dilation_rate=dilation_rate, **kwargs)
         if self.kernel_size[1] % 2 == 0:
             raise ValueError(
-                "VerticalConv2D is centred on its column, so the kernel's width must be odd, but "
+                "VerticalConv2D is centered on its column, so the kernel's width must be odd, but "
                 f"layer '{self.name}' got kernel_size={self.kernel_size}. Add or drop one column."
             )
 

@@ -2,16 +2,17 @@
 
 Fleuret's lecture 10.2 builds it from a shift by one, a 1×1 convolution to 32 channels, four causal
 convolutions of kernel 2 and a 1×1 convolution to the logits; with dilations 2, 4, 8, 16 it sees
-further. The lecture's other ways are here too: a first convolution without its last tap instead of
+further. The lecture's variants are here too: a first convolution without its last tap instead of
 the shift, and skip connections that are added (ResNet) or concatenated (DenseNet).
 """
 
 from collections.abc import Sequence
 
 import keras
+from keras import layers as L
 
 from kerasar.density_models.autoregressive import AutoregressiveModel
-from kerasar.distributions.likelihoods import Categorical, Likelihood
+from kerasar.distributions.likelihoods import Likelihood
 from kerasar.layers import CausalShift, StrictlyCausalConv1D
 from kerasar.models.parts.sequence_stem_and_head import SequenceStemAndHead
 from kerasar.typing import Tensor
@@ -20,89 +21,10 @@ _SKIPS = (None, "add", "concatenate")
 _FIRST_LAYERS = ("shift", "first_conv")
 
 
-def causal_conv_net(
-    length: int | None,
-    levels: int | None,
-    filters: int | Sequence[int] = 32,
-    kernel_size: int = 2,
-    dilations: Sequence[int] = (1, 1, 1, 1),
-    input_encoding: str = "scalar",
-    skip: str | None = None,
-    first_layer: str = "shift",
-    likelihood: Likelihood | None = None,
-    num_variables: int | None = None,
-) -> keras.Model:
-    """Builds the network; see `CausalConvNet` for the arguments.
-
-    Returns:
-        A functional model from data `(batch, time)` or `(batch, time, num_variables)` to the
-        parameters of each step, `(batch, time, parameters)`.
-    """
-    name = "CausalConvNet"
-    widths = _widths(filters, dilations)
-    for argument, value, known in (
-        ("skip", skip, _SKIPS),
-        ("first_layer", first_layer, _FIRST_LAYERS),
-    ):
-        if value not in known:
-            raise ValueError(
-                f"{name} takes {argument} {' or '.join(map(repr, known))}, but got "
-                f"{argument}={value!r}."
-            )
-    likelihood = Categorical() if likelihood is None else likelihood
-    ends = SequenceStemAndHead(name, length, levels, likelihood, num_variables)
-    h = ends.encoded(input_encoding, widths[0])
-
-    if first_layer == "shift":  # from here on, step t knows only steps < t
-        h = CausalShift(name="shift")(h)
-        h = keras.layers.Dense(widths[0], activation="relu", name="first")(h)
-    else:
-        h = StrictlyCausalConv1D(widths[0], kernel_size, activation="relu", name="first")(h)
-
-    for i, (width, rate) in enumerate(zip(widths, dilations, strict=True), 1):
-        conv = keras.layers.Conv1D(
-            width,
-            kernel_size,
-            padding="causal",
-            dilation_rate=rate,
-            activation="relu",
-            name=f"conv{i}",
-        )
-        h = _joined(h, conv(h), skip, i)
-
-    h = keras.layers.Dense(ends.parameters, name="parameters")(h)
-    return keras.Model(ends.x, h, name="causal_conv_net")
-
-
-def _joined(before: Tensor, after: Tensor, skip: str | None, i: int) -> Tensor:
-    if skip is None:
-        return after
-    if skip == "concatenate":
-        return keras.layers.Concatenate(name=f"skip{i}")([before, after])
-    width = after.shape[-1]
-    if before.shape[-1] != width:
-        before = keras.layers.Dense(width, name=f"match{i}")(before)
-    return keras.layers.Add(name=f"skip{i}")([before, after])
-
-
-def _widths(filters: int | Sequence[int], dilations: Sequence[int]) -> list[int]:
-    if not dilations or min(dilations) < 1:
-        raise ValueError(
-            "CausalConvNet has a convolution for each of its dilations, which are at least 1, but "
-            f"got dilations={tuple(dilations)}."
-        )
-    widths = [filters] * len(dilations) if isinstance(filters, int) else list(filters)
-    if len(widths) != len(dilations) or min(widths) < 1:
-        raise ValueError(
-            f"CausalConvNet has {len(dilations)} convolutions, one for each dilation, but got "
-            f"filters={filters}. Give one width, or one for each, all at least 1."
-        )
-    return widths
-
-
 def CausalConvNet(
     length: int | None,
     levels: int | None,
+    *,
     filters: int | Sequence[int] = 32,
     kernel_size: int = 2,
     dilations: Sequence[int] = (1, 1, 1, 1),
@@ -115,34 +37,34 @@ def CausalConvNet(
     """The lecture's causal convolution network for sequences, ready to compile and fit.
 
     With the defaults it is the lecture's toy network. `dilations=(2, 4, 8, 16)` gives the
-    lecture's dilated one, and a warning with it: every dilation is even, so after the shift by one
-    each output sees *odd* lags only, 1, 3, …, 31, and nothing of the steps between. Dilations
-    `(1, 2, 4, 8, 16)`, or `first_layer="first_conv"`, see all of them;
+    lecture's dilated network, in which every dilation is even: after the shift by one, each output
+    sees *odd* lags only, 1, 3, …, 31, and none of the steps between. Dilations `(1, 2, 4, 8, 16)`,
+    or `first_layer="first_conv"`, see all of them;
     `kerasar.receptive_field(model.network).blind_spot` shows what a network misses.
 
     Args:
         length: int. Steps of a sequence. None leaves it open; `sample` then takes `length=`.
         levels: int. Number of values; the data are integers in `[0, levels)`. None for real
             numbers, with a likelihood for them.
-        filters: int. Channels of every hidden layer, or one number for each dilation.
+        filters: int. Channels of every hidden layer, or one int for each dilation.
         kernel_size: int. Taps of each causal convolution.
-        dilations: one convolution for each; its taps lie so many steps apart.
-        input_encoding: how the data enter: "scalar", scaled to [-1, 1] as in the lecture (which
-            divides by the data's deviation instead); "one_hot"; or "embedding", learned.
+        dilations: distance between the taps, in steps, of each convolution.
+        input_encoding: how the data enter: "scalar", scaled to [-1, 1] (the lecture divides by
+            the data's standard deviation instead); "one_hot"; or "embedding", learned.
         skip: None; "add" adds the input of each convolution to its output, through a 1×1
             convolution where their widths differ; "concatenate" passes on both, so that widths
             grow and the last 1×1 convolution reads all of them.
-        first_layer: "shift" moves the data one step before a first 1×1 convolution; "first_conv"
-            begins with a convolution of `kernel_size` taps that leaves out the present.
-        likelihood: of a step, or `Categorical()`.
-        num_variables: int. Numbers of a step, for data `(batch, time, num_variables)` and a
+        first_layer: "shift" shifts the data by one step before a first 1×1 convolution;
+            "first_conv" begins with a convolution of `kernel_size` taps without the present step.
+        likelihood: of a step; `Categorical()` if None.
+        num_variables: int. Variables of a step, for data `(batch, time, num_variables)` and a
             likelihood of whole steps (`event_rank` 1). None for data `(batch, time)`.
 
     Returns:
-        An `AutoregressiveModel`.
+        An `AutoregressiveModel` of sequences. Its network outputs `(batch, time, parameters)`.
 
     Raises:
-        ValueError: for arguments that are unknown or do not fit together.
+        ValueError, TypeError: for arguments that are unknown or do not fit together.
 
     Example:
         >>> import kerasar
@@ -158,16 +80,64 @@ def CausalConvNet(
         Huang et al. Densely Connected Convolutional Networks. 2016 (concatenated skips).
         https://arxiv.org/abs/1608.06993
     """
-    network = causal_conv_net(
-        length,
-        levels,
-        filters,
-        kernel_size,
-        dilations,
-        input_encoding,
-        skip,
-        first_layer,
-        likelihood,
-        num_variables,
-    )
-    return AutoregressiveModel(network, likelihood, name="causal_conv_net")
+    _check_choice("skip", skip, _SKIPS)
+    _check_choice("first_layer", first_layer, _FIRST_LAYERS)
+    widths = _widths(filters, dilations)
+    sequence = SequenceStemAndHead("CausalConvNet", length, levels, likelihood, num_variables)
+    h = sequence.encode(input_encoding, widths[0])
+
+    if first_layer == "shift":  # from here on, step t knows only steps < t
+        h = CausalShift(name="shift")(h)
+        h = L.Dense(widths[0], activation="relu", name="first")(h)
+    else:
+        h = StrictlyCausalConv1D(widths[0], kernel_size, activation="relu", name="first")(h)
+
+    for i, (width, rate) in enumerate(zip(widths, dilations, strict=True), 1):
+        conv = L.Conv1D(
+            width,
+            kernel_size,
+            padding="causal",
+            dilation_rate=rate,
+            activation="relu",
+            name=f"conv{i}",
+        )
+        h = _joined(h, conv(h), skip, i)
+
+    network = keras.Model(sequence.x, sequence.head(h), name="causal_conv_net")
+    return AutoregressiveModel(network, sequence.likelihood, name="causal_conv_net")
+
+
+def _joined(before: Tensor, after: Tensor, skip: str | None, i: int) -> Tensor:
+    """The output of a convolution, joined to its input as `skip` determines."""
+    if skip is None:
+        return after
+    if skip == "concatenate":
+        return L.Concatenate(name=f"skip{i}")([before, after])
+    width = after.shape[-1]
+    if before.shape[-1] != width:
+        before = L.Dense(width, name=f"match{i}")(before)
+    return L.Add(name=f"skip{i}")([before, after])
+
+
+def _widths(filters: int | Sequence[int], dilations: Sequence[int]) -> list[int]:
+    """The channels of each convolution."""
+    if not dilations or min(dilations) < 1:
+        raise ValueError(
+            "CausalConvNet has a convolution for each of its dilations, which are at least 1, but "
+            f"got dilations={tuple(dilations)}."
+        )
+    widths = [filters] * len(dilations) if isinstance(filters, int) else list(filters)
+    if len(widths) != len(dilations) or min(widths) < 1:
+        raise ValueError(
+            f"CausalConvNet has {len(dilations)} convolutions, one for each dilation, but got "
+            f"filters={filters}. Give one width, or one for each, all at least 1."
+        )
+    return widths
+
+
+def _check_choice(argument: str, value: str | None, choices: tuple[str | None, ...]) -> None:
+    if value not in choices:
+        raise ValueError(
+            f"CausalConvNet takes {argument} {' or '.join(map(repr, choices))}, but got "
+            f"{argument}={value!r}."
+        )

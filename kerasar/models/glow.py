@@ -1,29 +1,32 @@
-"""Glow: activation normalisation, a learned mixing of channels, affine couplings."""
+"""Glow: activation normalization, a learned mixing of channels, affine couplings."""
 
 from collections.abc import Sequence
 
 from kerasar.checks import check_count
 from kerasar.density_models.flow import FlowModel
+from kerasar.distributions import BaseDistribution
 from kerasar.layers import (
     ActNorm,
     AffineCoupling,
     Bijection,
     FactorOut,
     Invertible1x1Conv,
-    Logit,
     Squeeze2D,
 )
-from kerasar.models.multiscale_real_nvp import check_image_shape
+from kerasar.models.parts.checks import check_image_shape
+from kerasar.models.parts.flows import image_flow
 
 
 def Glow(
     image_shape: Sequence[int],
     levels: int | None = 256,
+    *,
     stages: int = 2,
     depth: int = 8,
     filters: int = 64,
     alpha: float = 0.05,
     seed: int = 0,
+    base: BaseDistribution | None = None,
     condition_shape: Sequence[int] | None = None,
     name: str = "glow",
 ) -> FlowModel:
@@ -37,18 +40,20 @@ def Glow(
         image_shape: `(height, width, channels)`. Each stage halves height and width.
         levels: int. The images hold integers in `[0, levels)`. None for real numbers in [0, 1].
         stages: int, at least 1. 28×28 images take 2.
-        depth: int. Steps in each stage.
+        depth: int. Number of steps in each stage.
         filters: int. Channels of the two hidden convolutions. (The paper has 512.)
-        alpha: float in (0, ½). How far the logit keeps pixels off black and white.
-        seed: int. Of the rotations that the mixings start from.
+        alpha: float in (0, ½). Distance that the logit keeps from black and white.
+        seed: int. Seed of the rotations that initialize the mixings.
+        base: distribution of the latents; `StandardNormal()` if None.
         condition_shape: `(features,)`, or `(height, width, channels)`; None without condition.
-        name: the model's name.
+        name: name of the model.
 
     Returns:
-        A `FlowModel`.
+        A `FlowModel` of images, `(batch, height, width, channels)`.
 
     Raises:
-        ValueError: if height or width cannot be halved `stages` times.
+        ValueError, TypeError: if a size is not an integer, or too small, or if height or width
+            cannot be halved `stages` times.
 
     References:
         Kingma & Dhariwal. Glow: Generative Flow with Invertible 1x1 Convolutions. NeurIPS 2018.
@@ -61,17 +66,13 @@ def Glow(
     for stage in reversed(range(stages)):
         flow: list[Bijection] = [Squeeze2D(name=f"squeeze_{stage}")]
         for i in range(depth):
-            place = f"{stage}_{i}"
+            step = f"{stage}_{i}"
             coupling = AffineCoupling(
-                "channelwise", hidden_units=(filters, filters), name=f"coupling_{place}"
+                "channelwise", hidden_units=(filters, filters), name=f"coupling_{step}"
             )
-            mixing = Invertible1x1Conv(seed + stage * depth + i, name=f"mix_{place}")
-            flow += [ActNorm(name=f"act_norm_{place}"), mixing, coupling]
+            mixing = Invertible1x1Conv(seed + stage * depth + i, name=f"mix_{step}")
+            flow += [ActNorm(name=f"act_norm_{step}"), mixing, coupling]
         rest = [*flow, FactorOut(rest, name=f"factor_out_{stage}")]
-    return FlowModel(
-        [Logit(alpha=alpha, name="logit"), *rest],
-        shape,
-        dequantize=levels,
-        condition_shape=condition_shape,
-        name=name,
+    return image_flow(
+        rest, shape, levels, alpha, base=base, condition_shape=condition_shape, name=name
     )

@@ -1,41 +1,42 @@
-"""Masked autoregressive flow for vectors: fast densities, samples one number at a time."""
+"""Masked autoregressive flow for vectors: fast densities, samples one element at a time."""
 
 from collections.abc import Sequence
 
 from kerasar.checks import check_count
 from kerasar.density_models.flow import FlowModel
-from kerasar.layers import (
-    BatchNormBijection,
-    Bijection,
-    MaskedAutoregressive,
-    Permute,
-    StandardizeBijection,
-)
+from kerasar.distributions import BaseDistribution
+from kerasar.layers import BatchNormBijection, Bijection, MaskedAutoregressive, Permute
+from kerasar.models.parts.flows import vector_flow
 
 
 def MAF(
     dim: int,
+    *,
     hidden_units: Sequence[int] = (64, 64),
     depth: int = 5,
     batch_norm: bool = True,
     standardize: bool = False,
+    base: BaseDistribution | None = None,
     condition_shape: Sequence[int] | None = None,
     name: str = "maf",
 ) -> FlowModel:
     """A masked autoregressive flow, ready to compile and fit.
 
     Args:
-        dim: int. Numbers in a vector.
+        dim: int. Size of a vector.
         hidden_units: widths of the hidden layers of each step's network.
-        depth: int. How many autoregressive steps; the order is reversed between two of them.
-        batch_norm: bool. Whether a batch normalisation stands between two steps.
-        standardize: bool. Whether the model keeps the data's mean and deviation
-            (`StandardizeBijection`).
+        depth: int. Number of autoregressive steps; the order is reversed between two of them.
+        batch_norm: bool. Whether there is a batch normalization between two steps.
+        standardize: bool. Whether the data are standardized first (`StandardizeBijection`).
+        base: distribution of the latents; `StandardNormal()` if None.
         condition_shape: `(features,)`; None without condition.
-        name: the model's name.
+        name: name of the model.
 
     Returns:
-        A `FlowModel`.
+        A `FlowModel` of real vectors, `(batch, dim)`.
+
+    Raises:
+        ValueError, TypeError: if a size is not an integer of at least 1.
 
     References:
         Papamakarios, Pavlakou & Murray. Masked Autoregressive Flow for Density Estimation. NeurIPS
@@ -43,11 +44,13 @@ def MAF(
     """
     check_count(dim, "dim")
     check_count(depth, "depth")
-    flow: list[Bijection] = [StandardizeBijection(name="standardize")] if standardize else []
+    flow: list[Bijection] = []
     for i in range(depth):
         if i > 0:
             if batch_norm:
                 flow.append(BatchNormBijection(name=f"batch_norm_{i}"))
             flow.append(Permute("reverse", name=f"reverse_{i}"))
         flow.append(MaskedAutoregressive(hidden_units, name=f"autoregressive_{i}"))
-    return FlowModel(flow, (dim,), condition_shape=condition_shape, name=name)
+    return vector_flow(
+        flow, dim, standardize, base=base, condition_shape=condition_shape, name=name
+    )

@@ -7,22 +7,45 @@ import keras
 from kerasar.checks import check_count
 from kerasar.density_models.masked_input import MaskedInputModel
 from kerasar.layers import mask_and_values
-from kerasar.models.parts.masked_inputs import masked_inputs
+from kerasar.models.parts.masked_inputs import masked_input_model, masked_inputs
 
 
-def masked_input_le_net(
-    image_shape: tuple[int, int, int],
-    levels: int,
-    with_position: bool = False,
+def MaskedInputLeNet(
+    image_shape: tuple[int, int, int] = (28, 28, 1),
+    levels: int = 256,
+    *,
+    order: str | Sequence[int] = "raster",
     filters: tuple[int, int] = (32, 64),
     kernel_sizes: tuple[int, int] = (3, 5),
     hidden_units: int = 512,
-) -> keras.Model:
-    """Builds the network; see `MaskedInputLeNet` for the arguments.
+) -> MaskedInputModel:
+    """The lecture's masked-input network for images, ready to compile and fit.
+
+    Convolution 3 × 3 to 32 channels, max-pooling by 2, ReLU, convolution 5 × 5 to 64, ReLU, dense
+    layer to 512, ReLU, dense layer to the logits. Of 28 × 28 pixels 9 × 9 are left when it
+    flattens, 64 · 81 features. Scoring and sampling take 784 passes.
+
+    Args:
+        image_shape: `(height, width, channels)`; at least 12 × 12 for kernels of 3 and 5. Each
+            channel of the data has its own mask and is predicted in turn.
+        levels: int. The images hold integers in `[0, levels)`.
+        order: "raster", "random" or a permutation; see `kerasar.MaskedInputModel`. With random
+            orders another channel marks the position to predict.
+        filters: channels of the two convolutions.
+        kernel_sizes: sizes of their kernels; they do not pad.
+        hidden_units: int. Units of the first dense layer.
 
     Returns:
-        A functional model from integers `x` and Booleans `known`, `(batch, *image_shape)` (and, if
-        `with_position`, integers `position`, `(batch,)`), to logits `(batch, levels)`.
+        A `kerasar.MaskedInputModel`. Its network maps integers `x` and Booleans `known`,
+        `(batch, height, width, channels)`, and for random orders integers `position`, `(batch,)`,
+        to logits, `(batch, levels)`.
+
+    Raises:
+        ValueError: if nothing is left of so small an image, or `order` is not a permutation.
+
+    References:
+        Fleuret. Deep Learning course (EPFL / UNIGE), lecture 10.1, Auto-regression.
+        https://fleuret.org/dlc/
     """
     for size in image_shape[:2]:
         left = (check_count(size, "image_shape") - kernel_sizes[0] + 1) // 2 - kernel_sizes[1] + 1
@@ -32,54 +55,10 @@ def masked_input_le_net(
                 f"of {image_shape[0]} × {image_shape[1]} pixels. It takes at least "
                 f"{2 * kernel_sizes[1] + kernel_sizes[0] - 1} each way, or smaller kernel_sizes."
             )
-    inputs = masked_inputs(image_shape, with_position)
-    x = mask_and_values(**inputs, levels=levels)
-    x = keras.layers.Conv2D(filters[0], kernel_sizes[0], name="conv1")(x)
-    x = keras.layers.MaxPooling2D(2, name="pool")(x)
-    x = keras.layers.ReLU(name="relu1")(x)
-    x = keras.layers.Conv2D(filters[1], kernel_sizes[1], activation="relu", name="conv2")(x)
-
-    x = keras.layers.Flatten(name="flatten")(x)
-    x = keras.layers.Dense(hidden_units, activation="relu", name="hidden")(x)
-    logits = keras.layers.Dense(levels, name="logits")(x)
-    return keras.Model(list(inputs.values()), logits, name="masked_input_le_net")
-
-
-def MaskedInputLeNet(
-    image_shape: tuple[int, int, int] = (28, 28, 1),
-    levels: int = 256,
-    order: str | Sequence[int] = "raster",
-    filters: tuple[int, int] = (32, 64),
-    kernel_sizes: tuple[int, int] = (3, 5),
-    hidden_units: int = 512,
-) -> MaskedInputModel:
-    """The lecture's masked-input network for images, ready to compile and fit.
-
-    Convolution 3 × 3 to 32 channels, max-pooling by 2, ReLU, convolution 5 × 5 to 64, ReLU, dense
-    layer to 512, ReLU, dense layer to the logits. With 28 × 28 pixels 9 × 9 are left when it
-    flattens, 64 · 81 numbers. Scoring and sampling take 784 passes.
-
-    Args:
-        image_shape: `(height, width, channels)`; at least 12 × 12 for kernels of 3 and 5. Each
-            channel of the data has its own mask and is predicted in its turn.
-        levels: int. The images hold integers in `[0, levels)`.
-        order: "raster", "random" or a permutation; see `kerasar.MaskedInputModel`. With random
-            orders another channel marks the place asked for.
-        filters: channels of the two convolutions.
-        kernel_sizes: their kernels; they do not pad.
-        hidden_units: units of the first dense layer.
-
-    Returns:
-        A `kerasar.MaskedInputModel`.
-
-    Raises:
-        ValueError: if nothing is left of so small an image, or `order` is no permutation.
-
-    References:
-        Fleuret. Deep Learning course (EPFL / UNIGE), lecture 10.1, Auto-regression.
-        https://fleuret.org/dlc/
-    """
-    network = masked_input_le_net(
-        image_shape, levels, order == "random", filters, kernel_sizes, hidden_units
-    )
-    return MaskedInputModel(network, order, name="masked_input_le_net")
+    inputs = masked_inputs(image_shape, order)
+    h = mask_and_values(**inputs, levels=levels)
+    h = keras.layers.Conv2D(filters[0], kernel_sizes[0], name="conv1")(h)
+    h = keras.layers.MaxPooling2D(2, name="pool")(h)
+    h = keras.layers.ReLU(name="relu1")(h)
+    h = keras.layers.Conv2D(filters[1], kernel_sizes[1], activation="relu", name="conv2")(h)
+    return masked_input_model(inputs, h, hidden_units, levels, order, "masked_input_le_net")

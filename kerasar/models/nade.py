@@ -12,18 +12,8 @@ from kerasar.distributions.likelihoods import Bernoulli
 from kerasar.layers import NADE as NADELayer
 
 
-def nade(dim: int, hidden_units: int = 500) -> keras.Model:
-    """Builds the network; see `NADE` for the arguments.
-
-    Returns:
-        A functional model from zeros and ones `(batch, dim)` to logits `(batch, dim, 1)`.
-    """
-    x = keras.Input((dim,), dtype="int32", name="x")
-    return keras.Model(x, NADELayer(hidden_units, name="nade")(ops.expand_dims(x, -1)), name="nade")
-
-
 def NADE(
-    dim: int, hidden_units: int = 500, order: Sequence[int] | None = None
+    dim: int, *, hidden_units: int = 500, order: Sequence[int] | None = None
 ) -> AutoregressiveModel:
     """The neural autoregressive distribution estimator, ready to compile and fit.
 
@@ -34,14 +24,15 @@ def NADE(
         dim: int. Number of variables.
         hidden_units: int. Number of hidden units.
         order: a permutation of 0 … dim - 1, the order in which the variables are drawn; None
-            draws them as they come.
+            draws them in the order of the vector.
 
     Returns:
         An `AutoregressiveModel` with a Bernoulli likelihood; with an order, an `OrderedModel`,
         whose data and samples stay in the order of the vectors.
 
     Raises:
-        ValueError, TypeError: if a size is not a whole number above 0, or `order` no permutation.
+        ValueError, TypeError: if a size is not a positive integer, or `order` is not a
+            permutation.
 
     Example:
         >>> import kerasar
@@ -55,7 +46,9 @@ def NADE(
     """
     check_count(dim, "dim")
     check_count(hidden_units, "hidden_units")
-    network = nade(dim, hidden_units)
+    x = keras.Input((dim,), dtype="int32", name="x")
+    logits = NADELayer(hidden_units, name="nade")(ops.expand_dims(x, -1))
+    network = keras.Model(x, logits, name="nade")
     if order is None:
         return AutoregressiveModel(network, Bernoulli(), name="nade")
     return OrderedModel(network, Bernoulli(), order=order, name="nade")

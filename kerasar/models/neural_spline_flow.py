@@ -1,51 +1,53 @@
-"""Neural spline flow for vectors: couplings that bend instead of scale and shift."""
+"""Neural spline flow for vectors: couplings of rational-quadratic splines."""
 
 from collections.abc import Sequence
 
 from kerasar.checks import check_count
 from kerasar.density_models.flow import FlowModel
-from kerasar.layers import (
-    Bijection,
-    Invertible1x1Conv,
-    RationalQuadraticSplineCoupling,
-    StandardizeBijection,
-)
+from kerasar.distributions import BaseDistribution
+from kerasar.layers import Bijection, Invertible1x1Conv, RationalQuadraticSplineCoupling
 from kerasar.models.parts.checks import check_dim
+from kerasar.models.parts.flows import vector_flow
 
 
 def NeuralSplineFlow(
     dim: int,
+    *,
     hidden_units: Sequence[int] = (64, 64),
     depth: int = 4,
     bins: int = 8,
     bound: float = 3.0,
     linear: bool = True,
-    standardize: bool = False,
     seed: int = 0,
+    standardize: bool = False,
+    base: BaseDistribution | None = None,
     condition_shape: Sequence[int] | None = None,
     name: str = "neural_spline_flow",
 ) -> FlowModel:
     """A neural spline flow, ready to compile and fit.
 
-    Splines reach from -bound to bound; outside, numbers pass unchanged. So standardise the data, in
+    Splines reach from -bound to bound; outside, values pass unchanged. So standardize the data, in
     the model (`standardize=True`) or before.
 
     Args:
-        dim: int, at least 2. Numbers in a vector.
+        dim: int, at least 2. Size of a vector.
         hidden_units: widths of the hidden layers of each coupling's network.
-        depth: int. How many couplings; the halves that they move alternate.
-        bins: int, at least 2. Pieces of each spline.
-        bound: float. Half the width of the box that the splines live in.
-        linear: bool. Whether a learned linear map (LU) stands before each coupling, as in the
-            paper; without it only the halves take turns.
-        standardize: bool. Whether the model keeps the data's mean and deviation
-            (`StandardizeBijection`).
-        seed: int. Of the rotations that the linear maps start from.
+        depth: int. Number of couplings; they transform one half and the other in turn.
+        bins: int, at least 2. Number of bins of each spline.
+        bound: float. Half the side of the box in which the splines are defined.
+        linear: bool. Whether a learned linear map (LU) precedes each coupling, as in the paper;
+            without it only the halves alternate.
+        seed: int. Seed of the rotations that initialize the linear maps.
+        standardize: bool. Whether the data are standardized first (`StandardizeBijection`).
+        base: distribution of the latents; `StandardNormal()` if None.
         condition_shape: `(features,)`; None without condition.
-        name: the model's name.
+        name: name of the model.
 
     Returns:
-        A `FlowModel`.
+        A `FlowModel` of real vectors, `(batch, dim)`.
+
+    Raises:
+        ValueError, TypeError: if a size is not an integer, or too small.
 
     References:
         Durkan, Bekasov, Murray & Papamakarios. Neural Spline Flows. NeurIPS 2019.
@@ -53,7 +55,7 @@ def NeuralSplineFlow(
     """
     check_dim(dim)
     check_count(depth, "depth")
-    flow: list[Bijection] = [StandardizeBijection(name="standardize")] if standardize else []
+    flow: list[Bijection] = []
     for i in range(depth):
         if linear:
             flow.append(Invertible1x1Conv(seed + i, name=f"linear_{i}"))
@@ -66,4 +68,6 @@ def NeuralSplineFlow(
             name=f"coupling_{i}",
         )
         flow.append(coupling)
-    return FlowModel(flow, (dim,), condition_shape=condition_shape, name=name)
+    return vector_flow(
+        flow, dim, standardize, base=base, condition_shape=condition_shape, name=name
+    )

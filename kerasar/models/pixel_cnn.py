@@ -1,8 +1,8 @@
 """PixelCNN: masked convolutions in residual blocks.
 
-Every layer sees a triangle above its pixel, which leaves a blind spot to the right of it that
-no depth fills: `kerasar.receptive_field(model.network).blind_spot` shows it, and `GatedPixelCNN`
-has none.
+Every layer sees a triangle above its pixel, which leaves a blind spot to the right of it that no
+depth fills: `kerasar.receptive_field(model.network).blind_spot` shows it, and `GatedPixelCNN` has
+none.
 """
 
 import keras
@@ -10,49 +10,15 @@ from keras import layers as L
 
 from kerasar.checks import check_count
 from kerasar.density_models.autoregressive import AutoregressiveModel
-from kerasar.distributions.likelihoods import Categorical, Likelihood
+from kerasar.distributions.likelihoods import Likelihood
 from kerasar.layers import MaskedConv2D
 from kerasar.models.parts.image_stem_and_head import ImageShape, ImageStemAndHead
-
-
-def pixel_cnn(
-    image_shape: ImageShape,
-    levels: int = 256,
-    filters: int = 48,
-    blocks: int = 7,
-    kernel_size: int = 3,
-    first_kernel_size: int = 7,
-    head_filters: int = 96,
-    likelihood: Likelihood | None = None,
-    embedding: int | None = None,
-) -> keras.Model:
-    """Builds the network; see `PixelCNN` for the arguments.
-
-    Returns:
-        A functional model from integers `(batch, height, width, channels)` to the parameters of
-        each value, `(batch, height, width, channels, parameters)`, or of each pixel.
-    """
-    likelihood = Categorical() if likelihood is None else likelihood
-    ends = ImageStemAndHead("PixelCNN", image_shape, levels, likelihood)
-    ends.check_widths(filters=filters, head_filters=head_filters)
-    check_count(blocks, "blocks")
-    h = MaskedConv2D(
-        2 * filters, first_kernel_size, mask="A", color_groups=ends.color_groups, name="first"
-    )(ends.encoded(embedding))
-    for i in range(blocks):
-        r = L.ReLU(name=f"relu{i}a")(h)
-        r = ends.pointwise(filters, f"reduce{i}", activation="relu")(r)
-        r = MaskedConv2D(
-            filters, kernel_size, color_groups=ends.color_groups, activation="relu", name=f"conv{i}"
-        )(r)
-        r = ends.pointwise(2 * filters, f"expand{i}")(r)
-        h = L.Add(name=f"residual{i}")([h, r])
-    return keras.Model(ends.x, ends.head(h, head_filters), name="pixel_cnn")
 
 
 def PixelCNN(
     image_shape: ImageShape,
     levels: int = 256,
+    *,
     filters: int = 48,
     blocks: int = 7,
     kernel_size: int = 3,
@@ -61,27 +27,29 @@ def PixelCNN(
     likelihood: Likelihood | None = None,
     embedding: int | None = None,
 ) -> AutoregressiveModel:
-    """PixelCNN for grey and colour images, ready to compile and fit.
+    """PixelCNN for gray and color images, ready to compile and fit.
 
-    Colours are drawn in turn, R, then G given R, then B given both, unless the likelihood draws
+    Colors are drawn in turn, R, then G given R, then B given both, unless the likelihood draws
     whole pixels.
 
     Args:
-        image_shape: `(height, width, channels)`; height and width may be None, and then images of
-            any size can be trained on and sampled.
+        image_shape: `(height, width, channels)`. Height and width may be None, for images of any
+            size.
         levels: int. Number of values of a channel; the images hold integers in `[0, levels)`.
-        filters: channels inside a residual block; twice as many between the blocks. With colours
-            drawn in turn a multiple of their number.
-        blocks: residual blocks.
-        kernel_size: of the convolution in a block, odd.
-        first_kernel_size: of the first convolution, odd.
-        head_filters: width of the 1×1 layer before the last one.
+        filters: int. Channels inside a residual block; twice as many between the blocks. A
+            multiple of the number of colors, if these are drawn in turn.
+        blocks: int. Number of residual blocks.
+        kernel_size: int, odd. Size of the convolution in a block.
+        first_kernel_size: int, odd. Size of the first convolution.
+        head_filters: int. Channels of the 1×1 layer before the last one.
         likelihood: of a value or a pixel; `Categorical()` if None.
-        embedding: numbers learned for each level, beside its value scaled to [-1, 1]; None takes
-            15 for 64 levels or more, none for fewer.
+        embedding: number of learned features of each level, concatenated to its value in [-1, 1];
+            None takes 15 for 64 levels or more, 0 for fewer.
 
     Returns:
-        An `AutoregressiveModel`.
+        An `AutoregressiveModel` of images. Its network outputs
+        `(batch, height, width, channels, parameters)`, or `(batch, height, width, parameters)` for
+        a likelihood of whole pixels.
 
     Raises:
         ValueError, TypeError: for sizes that do not fit.
@@ -90,15 +58,21 @@ def PixelCNN(
         Van den Oord, Kalchbrenner & Kavukcuoglu. Pixel Recurrent Neural Networks. ICML 2016,
         sections 3.3 to 3.5 and table 1. https://arxiv.org/abs/1601.06759
     """
-    network = pixel_cnn(
-        image_shape,
-        levels,
-        filters,
-        blocks,
-        kernel_size,
-        first_kernel_size,
-        head_filters,
-        likelihood,
-        embedding,
-    )
-    return AutoregressiveModel(network, likelihood, name="pixel_cnn")
+    image = ImageStemAndHead("PixelCNN", image_shape, levels, likelihood)
+    image.check_widths(filters=filters, head_filters=head_filters)
+    check_count(blocks, "blocks")
+    groups = image.color_groups
+
+    first = MaskedConv2D(2 * filters, first_kernel_size, "A", groups, name="first")
+    h = first(image.encode(embedding))
+    for i in range(blocks):
+        r = L.ReLU(name=f"relu{i}a")(h)
+        r = image.pointwise(filters, f"reduce{i}", activation="relu")(r)
+        conv = MaskedConv2D(
+            filters, kernel_size, color_groups=groups, activation="relu", name=f"conv{i}"
+        )
+        r = image.pointwise(2 * filters, f"expand{i}")(conv(r))
+        h = L.Add(name=f"residual{i}")([h, r])
+
+    network = keras.Model(image.x, image.head(h, head_filters), name="pixel_cnn")
+    return AutoregressiveModel(network, image.likelihood, name="pixel_cnn")

@@ -8,6 +8,7 @@ from kerasar.models.parts.latent_encoder_decoder import LatentCoder
 def PixelCNNAutoencoder(
     image_shape: tuple[int, int, int],
     levels: int = 256,
+    *,
     latent_shape: tuple[int, ...] = (32,),
     filters: int = 36,
     blocks: int = 4,
@@ -18,9 +19,9 @@ def PixelCNNAutoencoder(
 ) -> AutoencoderModel:
     """An autoencoder whose decoder is a Gated PixelCNN, ready to compile and fit.
 
-    The encoder is a stack of convolutions with strides of 2. The decoder is conditioned on the
-    latent by a map, which convolutions make of it. A decoder of few blocks sees few pixels and
-    leaves the rest to the latent.
+    The encoder is a stack of convolutions with strides of 2. The decoder is conditioned on a map
+    of the image's size, which convolutions compute from the latent. A decoder of few blocks sees
+    few pixels and leaves the rest to the latent.
 
     Args:
         image_shape: `(height, width, channels)`.
@@ -28,12 +29,13 @@ def PixelCNNAutoencoder(
         latent_shape: `(size,)` for a vector; `(height, width, channels)` for a map of the image's
             size, halved any number of times (and rounded up).
         filters, blocks, kernel_size, first_kernel_size: of the decoder, as for `GatedPixelCNN`;
-            `filters` are those of its skip outputs and head too.
-        encoder_filters: channels of the encoder, and of the map that conditions the decoder.
+            its skip outputs and head have `filters` channels too.
+        encoder_filters: int. Channels of the encoder, and of the map that the decoder is
+            conditioned on.
         likelihood: of a value or a pixel; `Categorical()` if None.
 
     Returns:
-        An `AutoencoderModel`.
+        An `AutoencoderModel` of images with latents `(batch, *latent_shape)`.
 
     Raises:
         ValueError, TypeError: for sizes that do not fit.
@@ -42,6 +44,12 @@ def PixelCNNAutoencoder(
         Van den Oord, Kalchbrenner, Vinyals, Espeholt, Graves & Kavukcuoglu. Conditional Image
         Generation with PixelCNN Decoders. NIPS 2016, section 2.4. https://arxiv.org/abs/1606.05328
     """
-    ends = LatentCoder("PixelCNNAutoencoder", image_shape, levels, latent_shape, encoder_filters)
-    decoder = ends.decoder(likelihood, filters, blocks, kernel_size, first_kernel_size)
-    return AutoencoderModel(ends.encoder(), decoder, name="pixel_cnn_autoencoder")
+    coder = LatentCoder("PixelCNNAutoencoder", image_shape, levels, latent_shape, encoder_filters)
+    decoder = coder.decoder(
+        likelihood=likelihood,
+        filters=filters,
+        blocks=blocks,
+        kernel_size=kernel_size,
+        first_kernel_size=first_kernel_size,
+    )
+    return AutoencoderModel(coder.encoder(), decoder, name="pixel_cnn_autoencoder")

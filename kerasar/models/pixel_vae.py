@@ -8,6 +8,7 @@ from kerasar.models.parts.latent_encoder_decoder import LatentCoder
 def PixelVAE(
     image_shape: tuple[int, int, int],
     levels: int = 256,
+    *,
     latent_shape: tuple[int, ...] = (32,),
     filters: int = 36,
     blocks: int = 4,
@@ -28,13 +29,14 @@ def PixelVAE(
         latent_shape: `(size,)` for a vector; `(height, width, channels)` for a map of the image's
             size, halved any number of times (and rounded up).
         filters, blocks, kernel_size, first_kernel_size: of the decoder, as for `GatedPixelCNN`;
-            `filters` are those of its skip outputs and head too.
-        encoder_filters: channels of the encoder, and of the map that conditions the decoder.
-        warm_up: training steps in which the weight of the KL term rises from 0 to 1.
+            its skip outputs and head have `filters` channels too.
+        encoder_filters: int. Channels of the encoder, and of the map that the decoder is
+            conditioned on.
+        warm_up: int. Training steps in which the weight of the KL term rises from 0 to 1.
         likelihood: of a value or a pixel; `Categorical()` if None.
 
     Returns:
-        A `VAEModel`.
+        A `VAEModel` of images with latents `(batch, *latent_shape)`.
 
     Raises:
         ValueError, TypeError: for sizes that do not fit.
@@ -43,6 +45,13 @@ def PixelVAE(
         Gulrajani, Kumar, Ahmed, Taiga, Visin, Vazquez & Courville. PixelVAE: A Latent Variable
         Model for Natural Images. ICLR 2017, section 3. https://arxiv.org/abs/1611.05013
     """
-    ends = LatentCoder("PixelVAE", image_shape, levels, latent_shape, encoder_filters)
-    decoder = ends.decoder(likelihood, filters, blocks, kernel_size, first_kernel_size)
-    return VAEModel(ends.encoder(numbers=2), decoder, warm_up, name="pixel_vae")
+    coder = LatentCoder("PixelVAE", image_shape, levels, latent_shape, encoder_filters)
+    decoder = coder.decoder(
+        likelihood=likelihood,
+        filters=filters,
+        blocks=blocks,
+        kernel_size=kernel_size,
+        first_kernel_size=first_kernel_size,
+    )
+    encoder = coder.encoder(params_per_element=2)  # mean and scale
+    return VAEModel(encoder, decoder, warm_up, name="pixel_vae")

@@ -1,6 +1,6 @@
 """The lecture's PixelCNN: two stacks of ordinary convolutions on shifted images.
 
-One stack sees the rows above, the other the pixels to the left in the own row; together they see
+One stack sees the rows above, the other the pixels to the left in the same row; together they see
 all pixels before the present one within their reach, and there is no blind spot.
 """
 
@@ -17,52 +17,10 @@ from kerasar.layers import (
 )
 
 
-def shifted_pixel_cnn(
-    image_shape: tuple[int | None, int | None, int],
-    levels: int,
-    kernel_size: tuple[int, int] = (3, 5),
-    filters: tuple[int, ...] = (32, 64),
-    head_filters: int = 128,
-    positional_encoding: bool = True,
-) -> keras.Model:
-    """Builds the network; see `ShiftedPixelCNN` for the arguments.
-
-    Returns:
-        A functional model from integers `(batch, height, width, 1)` to logits
-        `(batch, height, width, 1, levels)`.
-    """
-    if image_shape[-1] != 1:
-        raise ValueError(
-            f"ShiftedPixelCNN is for grey images, (height, width, 1), but got image_shape="
-            f"{tuple(image_shape)}: it has no order among colour channels. Take PixelCNN or "
-            "GatedPixelCNN, which draw the channels in turn, or convert the images to grey."
-        )
-    pixels = keras.Input(image_shape, dtype="int32", name="x")
-    x = ScaleLevels(levels, name="scale")(pixels)
-    if positional_encoding:
-        x = PositionalEncoding2D(name="position")(x)
-
-    above = CausalShift(axis=1, name="shift_down")(x)  # knows only rows above
-    for i, width in enumerate(filters, 1):
-        conv = VerticalConv2D(width, kernel_size, activation="relu", name=f"conv{i}h")
-        above = conv(above)
-
-    left = CausalShift(axis=2, name="shift_right")(x)  # knows only pixels to the left
-    for i, width in enumerate(filters, 1):
-        conv = HorizontalConv2D(
-            width, (kernel_size[1] + 1) // 2, activation="relu", name=f"conv{i}v"
-        )
-        left = conv(left)
-
-    x = keras.layers.Concatenate(name="join")([above, left])
-    x = keras.layers.Dense(head_filters, activation="relu", name="final1")(x)
-    x = keras.layers.Dense(levels, name="final2")(x)
-    return keras.Model(pixels, SplitChannels(name="logits")(x), name="shifted_pixel_cnn")
-
-
 def ShiftedPixelCNN(
     image_shape: tuple[int | None, int | None, int],
     levels: int = 256,
+    *,
     kernel_size: tuple[int, int] = (3, 5),
     filters: tuple[int, ...] = (32, 64),
     head_filters: int = 128,
@@ -73,18 +31,19 @@ def ShiftedPixelCNN(
     Args:
         image_shape: `(height, width, 1)`. Height and width may be None without positional
             encoding.
-        levels: int. Number of grey levels; the images hold integers in `[0, levels)`.
-        kernel_size: (rows, columns) of the vertical convolutions; columns must be odd. The
-            horizontal ones take the left half with the centre, (1, (columns + 1) / 2).
+        levels: int. Number of gray levels; the images hold integers in `[0, levels)`.
+        kernel_size: `(rows, columns)` of the vertical convolutions; columns must be odd. The
+            horizontal ones have the left half and the center, `(1, (columns + 1) / 2)`.
         filters: channels of each convolution of a stack; its length is the depth.
-        head_filters: width of the first 1×1 layer after the stacks are joined.
-        positional_encoding: whether the bits of row and column join the image.
+        head_filters: int. Channels of the first 1×1 layer after the stacks are concatenated.
+        positional_encoding: bool. Whether the bits of row and column are added as channels.
 
     Returns:
-        An `AutoregressiveModel` with a categorical likelihood.
+        An `AutoregressiveModel` of images with a categorical likelihood. Its network outputs
+        logits, `(batch, height, width, 1, levels)`.
 
     Raises:
-        ValueError: for colour images, or an open size with positional encoding.
+        ValueError: for color images, or an open size with positional encoding.
 
     References:
         Fleuret. Deep Learning course (EPFL / UNIGE), lecture 10.2, Causal convolutions.
@@ -92,7 +51,30 @@ def ShiftedPixelCNN(
         Van den Oord et al. Conditional Image Generation with PixelCNN Decoders. 2016.
         https://arxiv.org/abs/1606.05328
     """
-    network = shifted_pixel_cnn(
-        image_shape, levels, kernel_size, filters, head_filters, positional_encoding
-    )
+    if image_shape[-1] != 1:
+        raise ValueError(
+            f"ShiftedPixelCNN is for gray images, (height, width, 1), but got image_shape="
+            f"{tuple(image_shape)}: it has no order among color channels. Take PixelCNN or "
+            "GatedPixelCNN, which draw the channels in turn, or convert the images to gray."
+        )
+    x = keras.Input(image_shape, dtype="int32", name="x")
+    h = ScaleLevels(levels, name="scale")(x)
+    if positional_encoding:
+        h = PositionalEncoding2D(name="position")(h)
+
+    above = CausalShift(axis=1, name="shift_down")(h)  # knows only rows above
+    for i, width in enumerate(filters, 1):
+        conv = VerticalConv2D(width, kernel_size, activation="relu", name=f"conv{i}h")
+        above = conv(above)
+
+    left = CausalShift(axis=2, name="shift_right")(h)  # knows only pixels to the left
+    for i, width in enumerate(filters, 1):
+        taps = (kernel_size[1] + 1) // 2
+        conv = HorizontalConv2D(width, taps, activation="relu", name=f"conv{i}v")
+        left = conv(left)
+
+    h = keras.layers.Concatenate(name="join")([above, left])
+    h = keras.layers.Dense(head_filters, activation="relu", name="final1")(h)
+    h = keras.layers.Dense(levels, name="final2")(h)
+    network = keras.Model(x, SplitChannels(name="logits")(h), name="shifted_pixel_cnn")
     return AutoregressiveModel(network, name="shifted_pixel_cnn")

@@ -1,7 +1,7 @@
 """Pictures of data, samples and completions. matplotlib is imported when one is drawn.
 
-Each function returns a `matplotlib.figure.Figure` that belongs to nobody: no pyplot, no window, no
-global state. `save` writes it; a notebook shows it.
+Each function returns a `matplotlib.figure.Figure` without pyplot, window or global state. `save`
+writes it; a notebook shows it.
 """
 
 from kerasar.pictures.convolution_figure import convolution_figure as convolution_figure

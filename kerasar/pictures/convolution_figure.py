@@ -7,24 +7,25 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_COLOURS = ("#4c78a8", "#f58518", "#54a24b", "#e45756", "#72b7b2", "#b279a2", "#9d755d", "#bab0ac")
+_COLORS = ("#4c78a8", "#f58518", "#54a24b", "#e45756", "#72b7b2", "#b279a2", "#9d755d", "#bab0ac")
 _DATA, _ARROW = "#333333", "#777777"
 #: (stream, shift), and where it is drawn, (x, row).
-_Place = tuple[int, int]
+_Entry = tuple[int, int]
 _Spot = tuple[int, int]
-#: More steps than this are not told apart.
+#: The largest number of steps that can be distinguished in the picture.
 _STEPS = 64
 
 
 def convolution_figure(report: Any, heading: str | None = None) -> Figure:
-    """Draws what `kerasar.convolutionalize` does: boxes for values, arrows for what they read.
+    """Draws what `kerasar.convolutionalize` does: boxes for values, arrows from their inputs.
 
-    On the left the window model, a row for each layer: all columns that one prediction takes, those
-    of one stream in one colour. On the right the network in practice, a row for each stream:
-    each value is computed once, for all time steps; those of the last prediction are filled.
+    On the left is the window model, with a row for each layer: all columns that one prediction
+    takes, in one color for each stream. On the right is the network in practice, with a row for
+    each stream: each value is computed once, for all time steps; those of the last prediction are
+    filled.
 
     Args:
-        report: from `kerasar.convolution_report`. Of a long window the last 64 steps are drawn.
+        report: of `kerasar.convolution_report`. Of a long window the last 64 steps are drawn.
         heading: text above the pictures.
 
     Returns:
@@ -35,36 +36,36 @@ def convolution_figure(report: Any, heading: str | None = None) -> Figure:
     steps = min(report.window, _STEPS)
     rows_of_columns = [tuple((0, shift) for shift in reversed(range(report.window)))]
     rows_of_columns += [layer.reads for layer in report.layers]
-    columns: dict[_Place, _Spot] = {}
-    values: dict[int, dict[_Place, _Spot]] = {}
-    for row, places in enumerate(rows_of_columns):
-        apart = max(1, report.window // max(len(places), 1))
-        for number, (stream, shift) in enumerate(places):
-            x = -(len(places) - 1 - number) * apart
+    columns: dict[_Entry, _Spot] = {}
+    values: dict[int, dict[_Entry, _Spot]] = {}
+    for row, entries in enumerate(rows_of_columns):
+        apart = max(1, report.window // max(len(entries), 1))
+        for i, (stream, shift) in enumerate(entries):
+            x = -(len(entries) - 1 - i) * apart
             if stream in report.reads:
                 if x > -steps:
                     columns.setdefault((stream, shift), (x, row))
                 if shift < steps:
                     values.setdefault(stream, {})[stream, shift] = (-shift, 0)
     order = [stream for stream in report.reads if stream in values]
-    colours = {stream: _COLOURS[i % len(_COLOURS)] for i, stream in enumerate(order[1:])}
-    colours[0] = _DATA
+    colors = {stream: _COLORS[i % len(_COLORS)] for i, stream in enumerate(order[1:])}
+    colors[0] = _DATA
     names = ["data", *(layer.name for layer in report.layers)]
 
     wide = max(3.6, 0.17 * steps)
     tall = max(2.4, 0.42 * max(len(names), 0.6 * len(order)))
     figure = Figure(figsize=(2 * wide + 1.6, tall + 1.0), layout="constrained")
     left, right = figure.subplots(1, 2)
-    _draw(left, columns, report.reads, colours)
+    _draw(left, columns, report.reads, colors)
     _label(left, names, steps, f"in theory: {report.columns:,} columns for each prediction")
 
     boxes = {}
     for row, stream in enumerate(order):
-        boxes.update({place: (x, row) for place, (x, _) in values[stream].items()})
+        boxes.update({entry: (x, row) for entry, (x, _) in values[stream].items()})
         for shift in range(steps):
             if (stream, shift) not in boxes:
-                _box(right, (-shift, row), "none", colours[stream])
-    _draw(right, boxes, report.reads, colours)
+                _box(right, (-shift, row), "none", colors[stream])
+    _draw(right, boxes, report.reads, colors)
     made_by: dict[int, str] = {}
     for (stream, _), (_, row) in columns.items():
         made_by.setdefault(stream, names[row])
@@ -77,14 +78,14 @@ def convolution_figure(report: Any, heading: str | None = None) -> Figure:
 
 
 def _draw(
-    axes: Any, spots: dict[_Place, _Spot], reads: dict[int, Any], colours: dict[int, str]
+    axes: Any, spots: dict[_Entry, _Spot], reads: dict[int, Any], colors: dict[int, str]
 ) -> None:
     """Filled boxes, and an arrow from each value that they read."""
     from matplotlib.collections import LineCollection
 
     lines = []
     for (stream, shift), spot in spots.items():
-        _box(axes, spot, colours[stream], colours[stream])
+        _box(axes, spot, colors[stream], colors[stream])
         for source, lag in reads[stream]:
             below = spots.get((source, shift + lag))
             if below is not None:
@@ -109,5 +110,4 @@ def _label(axes: Any, names: list[str], steps: int, title: str) -> None:
     axes.set_xlabel("steps before the prediction", fontsize=8)
     axes.tick_params(length=0, labelsize=7)
     axes.set_title(title, fontsize=9)
-    for side in axes.spines.values():
-        side.set_visible(False)
+    axes.spines[:].set_visible(False)

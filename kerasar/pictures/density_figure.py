@@ -1,4 +1,4 @@
-"""A density in the plane and samples from it, side by side."""
+"""A density in the plane, next to samples from it."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ def density_figure(
     heading: str | None = None,
     samples: Any = None,
 ) -> Figure:
-    """Draws the density of a model of points in the plane, its samples and, where given, data.
+    """Draws the density of a model of points in the plane, its samples and, if given, data.
 
     Args:
         model: a `FlowModel` of event shape `(2,)`, of real numbers.
         data: points, `(n, 2)`, for a third panel.
-        num_samples: int. How many samples are drawn, where none are given.
-        seed: int. Of these samples.
-        resolution: int. Points on each side of the grid that the density is computed on.
+        num_samples: int. Number of samples to draw, if none are given.
+        seed: int. Seed of these samples.
+        resolution: int. Points on each side of the grid on which the density is computed.
         condition: `(1, features)`, for a conditional model.
-        heading: text above everything.
+        heading: text above the panels.
         samples: points that the model has drawn already, `(n, 2)`.
 
     Returns:
@@ -46,7 +46,7 @@ def density_figure(
         raise ValueError(
             "density_figure shows densities of real numbers in the plane, event_shape=(2,), but "
             f"model '{model.name}' has event_shape={model.data_shape}, "
-            f"dequantize={model.data_levels}. image_grid shows images, map_figure numbers."
+            f"dequantize={model.data_levels}. image_grid shows images, map_figure scalars."
         )
 
     def repeated(count: int) -> Any:
@@ -85,7 +85,7 @@ def density_figure(
 
 
 def _extent(points: Any) -> tuple[Any, Any]:
-    """Corners of a box that holds all points but a few strays, with room about it."""
+    """Corners of a box around all points but a few outliers, with a margin."""
     low, high = np.quantile(points, [0.002, 0.998], axis=0)
     room = 0.15 * (high - low) + 1e-6
     return low - room, high + room

@@ -23,21 +23,21 @@ def fan_chart(
     columns: Sequence[str] | None = None,
     heading: str | None = None,
 ) -> Figure:
-    """Draws a series, the bands in which its future lies with given probability, and the median.
+    """Draws a series, bands that contain its future with given probabilities, and the median.
 
     Args:
-        past: what was known, `(steps,)` or `(steps, variables)`. Give as much as is to be seen.
-        paths: possible futures, `(num, steps)` or `(num, steps, variables)`.
-        actual: what came in fact, `(steps,)` or `(steps, variables)`, if that is known.
+        past: the known values to show, `(steps,)` or `(steps, variables)`.
+        paths: possible futures, `(num_paths, steps)` or `(num_paths, steps, variables)`.
+        actual: the real future, `(steps,)` or `(steps, variables)`, if it is known.
         bands: the probability of each band, between 0 and 1.
-        columns: the name of each variable; each gets axes of its own.
+        columns: the name of each variable; each has its own axes.
         heading: text above the picture.
 
     Returns:
         A figure, for `save` or a notebook.
 
     Raises:
-        ValueError: if the shapes do not fit together, there are no paths, or a band is no
+        ValueError: if the shapes do not fit together, there are no paths, or a band is not a
             probability.
     """
     from matplotlib.figure import Figure
@@ -45,8 +45,8 @@ def fan_chart(
     past, paths = np.asarray(past, "float64"), np.asarray(paths, "float64")
     if paths.ndim not in (2, 3) or past.shape[1:] != paths.shape[2:] or 0 in paths.shape:
         raise ValueError(
-            "A fan chart takes a past (steps, …) and paths (num, steps, …) of the same variables, "
-            f"but their shapes are {past.shape} and {paths.shape}."
+            "A fan chart takes a past (steps, …) and paths (num_paths, steps, …) of the same "
+            f"variables, but their shapes are {past.shape} and {paths.shape}."
         )
     if actual is not None and np.shape(actual) != paths.shape[1:]:
         raise ValueError(
@@ -55,7 +55,7 @@ def fan_chart(
         )
     for band in bands:
         if not 0 < band < 1:
-            raise ValueError(f"bands must lie between 0 and 1, but one of them is {band}.")
+            raise ValueError(f"bands must be between 0 and 1, but one of them is {band}.")
 
     variables = paths.shape[2] if paths.ndim == 3 else 1
     names = list(columns or [""] * variables)
@@ -66,36 +66,39 @@ def fan_chart(
     truth = None if actual is None else np.asarray(actual, "float64").reshape(-1, variables)
 
     figure = Figure(figsize=(8.0, 0.9 + 2.4 * variables), layout="constrained")
-    ahead = np.arange(1, paths.shape[1] + 1)
     for i, name in enumerate(names):
         axes = figure.add_subplot(variables, 1, i + 1)
-        # The last known step joins the fan to the past.
-        here, known = past[-1:, i], np.arange(1 - len(past), 1)
-        joined = ahead if not len(here) else np.append(0, ahead)
-        for place, band in enumerate(sorted(bands, reverse=True)):
-            low, high = quantiles(paths[..., i], [(1 - band) / 2, (1 + band) / 2])
-            axes.fill_between(
-                joined,
-                np.append(here, low),
-                np.append(here, high),
-                color=_FAN,
-                alpha=0.2 + 0.15 * place,  # so that the legend, too, tells them apart
-                linewidth=0,
-                label=f"{band:.0%}",
-            )
-        middle = np.append(here, quantiles(paths[..., i], [0.5])[0])
-        axes.plot(joined, middle, color=_FAN, linewidth=1.5, label="median")
-        axes.plot(known, past[:, i], color=_INK, linewidth=1.2, label="past")
-        if truth is not None:
-            axes.plot(joined, np.append(here, truth[:, i]), color=_TRUTH, linewidth=1.0,
-                      label="actual")  # fmt: skip
+        _draw(axes, past[:, i], paths[..., i], None if truth is None else truth[:, i], bands)
         axes.set_ylabel(name)
-        axes.margins(x=0.01)
-        for side in ("top", "right"):
-            axes.spines[side].set_visible(False)
     axes.set_xlabel("steps from the last known one")
     handles, labels = axes.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
     if heading:
         figure.suptitle(heading, fontsize=11)
     return figure
+
+
+def _draw(axes: Any, past: Any, paths: Any, truth: Any, bands: Sequence[float]) -> None:
+    """Draws one variable: `past` and `truth` `(steps,)`, `paths` `(num_paths, steps)`."""
+    ahead = np.arange(1, paths.shape[1] + 1)
+    here = past[-1:]  # the fan starts at the last known step, if there is one
+    steps = np.append(0, ahead) if len(here) else ahead
+    for order, band in enumerate(sorted(bands, reverse=True)):
+        low, high = quantiles(paths, [(1 - band) / 2, (1 + band) / 2])
+        axes.fill_between(
+            steps,
+            np.append(here, low),
+            np.append(here, high),
+            color=_FAN,
+            alpha=0.2 + 0.15 * order,  # different in the legend, too
+            linewidth=0,
+            label=f"{band:.0%}",
+        )
+    median = np.append(here, quantiles(paths, [0.5])[0])
+    axes.plot(steps, median, color=_FAN, linewidth=1.5, label="median")
+    axes.plot(np.arange(1 - len(past), 1), past, color=_INK, linewidth=1.2, label="past")
+    if truth is not None:
+        actual = np.append(here, truth)
+        axes.plot(steps, actual, color=_TRUTH, linewidth=1.0, label="actual")
+    axes.margins(x=0.01)
+    axes.spines[["top", "right"]].set_visible(False)

@@ -1,4 +1,4 @@
-"""A labelled grid of images."""
+"""A labeled grid of images."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def image_grid(
     """Draws images in rows: level 0 black, the highest white.
 
     Args:
-        images: integers in `[0, levels)`, `(n, height, width, channels)`; grey or RGB.
-        levels: int. How many values a channel can take.
+        images: integers in `[0, levels)`, `(n, height, width, channels)`; gray or RGB.
+        levels: int. Number of values of a channel.
         titles: a short text above each image.
-        columns: images in a row; by default as many as make the grid about square.
+        columns: int. Images in a row; by default the grid is about square.
         heading: text above the grid.
 
     Returns:

@@ -1,4 +1,4 @@
-"""What a model was given and what it made of it: mask, given, completed, side by side."""
+"""In-painting: mask, given and completed images next to each other."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kerasar.pictures.sheet import draw_sheet
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-#: Colour of what is hidden: no grey level, so it cannot be taken for one.
+#: Color of hidden pixels, which differs from all gray levels.
 HIDDEN = (86, 120, 176)
 _SHOWN = (232, 232, 232)
 
@@ -31,26 +31,26 @@ def inpainting_figure(
 
     Args:
         known: Boolean, `(n, height, width, channels)`, True where the value was given.
-        given: images of that shape; whatever stands at unknown places is not shown.
-        completed: what `model.inpaint` returned, `(n, height, width, channels)` or
-            `(n, num, height, width, channels)`.
-        levels: int. How many values a channel can take.
-        original: the images before anything was hidden, for a last column.
+        given: images of that shape; unknown values are not shown.
+        completed: the result of `model.inpaint`, `(n, height, width, channels)` or
+            `(n, num_completions, height, width, channels)`.
+        levels: int. Number of values of a channel.
+        original: the complete images, for a last column.
         row_labels: a text for each row.
-        heading: text above everything.
+        heading: text above the grid.
 
     Returns:
         A figure, for `save` or a notebook.
 
     Raises:
         TypeError: if `known` is not Boolean.
-        ValueError: if the shapes do not agree, or values lie outside `[0, levels)`.
+        ValueError: if the shapes do not agree, or values are outside of `[0, levels)`.
     """
     known, given, completed = np.asarray(known), np.asarray(given), np.asarray(completed)
     if known.dtype != bool:
         raise TypeError(
             "known must be Boolean, True where the value was given, but its dtype is "
-            f"{known.dtype}. Write known = mask > 0, say."
+            f"{known.dtype}. Write known = mask > 0, for example."
         )
     if completed.ndim == given.ndim:
         completed = completed[:, np.newaxis]
@@ -58,7 +58,8 @@ def inpainting_figure(
     if given.ndim != 4 or len(set(shapes)) > 1:
         raise ValueError(
             "known, given and completed must be images of one shape, (n, height, width, channels), "
-            f"but theirs are {', '.join(map(str, shapes))}. Pass what model.inpaint took and gave."
+            f"but theirs are {', '.join(map(str, shapes))}. Pass the arguments and the result of "
+            "model.inpaint."
         )
     seen = known.all(axis=-1, keepdims=True)
     columns = [

@@ -1,4 +1,4 @@
-"""Images between four images: a sheet of the manifold that a flow has learned."""
+"""Images between four images: a part of the manifold that a flow has learned."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 
 
 def manifold_figure(model: Any, corners: Any, steps: int = 8, heading: str | None = None) -> Figure:
-    """Draws a square of images, four given ones in its corners and those between them inside.
+    """Draws a square of images, with four given ones in the corners and interpolations between.
 
-    The latents between are cos φ (cos φ' z1 + sin φ' z2) + sin φ (cos φ' z3 + sin φ' z4), with both
-    angles from 0 to a right one, which keeps the length that latents of a normal base have.
+    The latents are cos φ (cos φ' z1 + sin φ' z2) + sin φ (cos φ' z3 + sin φ' z4), with both angles
+    from 0 to π/2, which preserves the typical length of latents of a normal base.
 
     Args:
         model: a `FlowModel` of images of integers, without condition.
         corners: four images, `(4, height, width, channels)`: upper left and right, lower left and
             right.
-        steps: int, at least 2. Images on each side.
-        heading: text above everything.
+        steps: int, at least 2. Number of images on each side.
+        heading: text above the images.
 
     Returns:
         A figure, for `save` or a notebook.

@@ -25,11 +25,11 @@ def map_figure(
 
     Args:
         model: a `FlowModel` of event shape `(1,)`, of real numbers, without condition.
-        low, high: floats. The part of the line that is drawn.
-        target: the true log density, a function of `(n, 1)` that gives `(n,)`, such as
+        low, high: floats. The interval of x to draw.
+        target: the true log density, a function from `(n, 1)` to `(n,)`, such as
             `kerasar.data.mixture_log_prob`.
-        heading: text above everything.
-        samples: numbers that the model has drawn, `(n, 1)`, for a histogram over its density.
+        heading: text above the panels.
+        samples: samples of the model, `(n, 1)`, for a histogram over its density.
 
     Returns:
         A figure, for `save` or a notebook.
@@ -72,7 +72,7 @@ def map_figure(
     if samples is not None or target is not None:
         corner.legend(*below.get_legend_handles_labels(), loc="center", frameon=False, fontsize=9)
     corner.axis("off")
-    # Both densities grow away from the map; the hidden corner would keep their numbers.
+    # Both densities grow away from the map; the hidden corner would hide their tick labels.
     left.invert_xaxis()
     left.tick_params(labelbottom=True)
     left.set_xlabel("density of z")

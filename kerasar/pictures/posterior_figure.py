@@ -1,4 +1,4 @@
-"""The lecture's posterior figure: what is known of a sequence, and how likely each next value."""
+"""The lecture's posterior figure: known values of a sequence, and the distribution of another."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ _KNOWN, _HIDDEN, _BARS = "#4c78a8", "#c8c8c8", "#e45756"
 def posterior_figure(
     x: Any, known: Any, positions: Any, logits: Any, heading: str | None = None
 ) -> Figure:
-    """Draws a row for each sequence: its values, and beside them the distribution of one of them.
+    """Draws a row for each sequence: its values, and next to them the distribution of one of them.
 
-    Known values are blue, hidden ones grey; the value asked for is ringed. The bars on the right
+    Known values are blue, hidden ones gray; the predicted value is ringed. The bars on the right
     share the axis of values and show the probability of each.
 
     Args:
         x: integers, `(n, time)`; flatten images in raster order.
         known: Boolean, `(n, time)`, True where the value was given.
-        positions: `n` integers, or one for all: which value was asked for.
-        logits: what `model.conditional` gave, `(n, levels)`.
-        heading: text above everything.
+        positions: `n` integers, or one for all: the index of the predicted value.
+        logits: the result of `model.conditional`, `(n, levels)`.
+        heading: text above the rows.
 
     Returns:
         A figure, for `save` or a notebook.
 
     Raises:
-        ValueError: if the shapes do not agree, or a position lies outside.
+        ValueError: if the shapes do not agree, or a position is outside of the sequence.
     """
     from matplotlib.figure import Figure
 
@@ -39,13 +39,13 @@ def posterior_figure(
     if x.ndim != 2 or known.shape != x.shape or logits.ndim != 2 or len(logits) != len(x):
         raise ValueError(
             "x and known must have the shape (n, time) and logits (n, levels), but theirs are "
-            f"{x.shape}, {known.shape} and {logits.shape}. Pass what model.conditional took and "
-            "gave, images flattened."
+            f"{x.shape}, {known.shape} and {logits.shape}. Pass the arguments and the result of "
+            "model.conditional, images flattened."
         )
     positions = np.broadcast_to(positions, len(x))
     if positions.min() < 0 or positions.max() >= x.shape[1]:
         raise ValueError(
-            f"positions must lie in [0, {x.shape[1]}), but they are {positions.tolist()}."
+            f"positions must be in [0, {x.shape[1]}), but they are {positions.tolist()}."
         )
     shares = np.exp(logits - logits.max(axis=1, keepdims=True))
     shares /= shares.sum(axis=1, keepdims=True)
@@ -66,8 +66,7 @@ def posterior_figure(
         right.barh(np.arange(levels), share, height=1.0, color=_BARS)
         right.set_xlim(0, 1.05 * share.max())
         for axes in (left, right):
-            for side in ("top", "right"):
-                axes.spines[side].set_visible(False)
+            axes.spines[["top", "right"]].set_visible(False)
     rows[-1][0].set_xlabel("position")
     rows[-1][1].set_xlabel("probability")
     figure.supylabel("value", fontsize=10)

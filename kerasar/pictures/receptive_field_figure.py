@@ -11,7 +11,7 @@ _SEEN, _BLIND, _SELF, _LATER = "#4c78a8", "#e45756", "#111111", "#eeeeee"
 
 
 def receptive_field_figure(field: Any, heading: str | None = None) -> Figure:
-    """Draws a receptive field, with the position predicted in black and blind spots in red.
+    """Draws a receptive field, with the predicted position in black and blind spots in red.
 
     Args:
         field: a `kerasar.causality.ReceptiveField`.
@@ -26,7 +26,7 @@ def receptive_field_figure(field: Any, heading: str | None = None) -> Figure:
 
     marks = {**dict.fromkeys(field.offsets, _SEEN), **dict.fromkeys(field.blind_spot, _BLIND)}
     if marks and len(next(iter(marks))) == 1:
-        marks = {(0, lag): colour for (lag,), colour in marks.items()}
+        marks = {(0, lag): color for (lag,), color in marks.items()}
     marks[0, 0] = _SELF
     rows = [row for row, _ in marks]
     columns = [column for _, column in marks]
@@ -38,9 +38,9 @@ def receptive_field_figure(field: Any, heading: str | None = None) -> Figure:
     line = 1.0 if wide <= 64 else 0.0
     for row in range(top, bottom + 1):
         for column in range(left, right + 1):
-            colour = marks.get((row, column), _LATER)
+            color = marks.get((row, column), _LATER)
             box = Rectangle(
-                (column - 0.5, row - 0.5), 1, 1, facecolor=colour, edgecolor="white", linewidth=line
+                (column - 0.5, row - 0.5), 1, 1, facecolor=color, edgecolor="white", linewidth=line
             )
             axes.add_patch(box)
     axes.set_xlim(left - 0.5, right + 0.5)
@@ -52,8 +52,7 @@ def receptive_field_figure(field: Any, heading: str | None = None) -> Figure:
     if tall > 1:
         axes.set_ylabel("rows")
     axes.tick_params(length=0)
-    for side in axes.spines.values():
-        side.set_visible(False)
+    axes.spines[:].set_visible(False)
     seen, blind = len(field.offsets), len(field.blind_spot)
     entries = [Patch(color=_SELF, label="predicted"), Patch(color=_SEEN, label=f"seen ({seen})")]
     if blind:

@@ -1,4 +1,4 @@
-"""Writes a picture to a file, whole or not at all."""
+"""Writes a picture to a file, completely or not at all."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ if TYPE_CHECKING:
 
 
 def save(figure: Figure, path: str | os.PathLike[str]) -> None:
-    """Writes `figure` in the format that the name says, .png or .pdf and the like.
+    """Writes `figure` in the format of the path's suffix, such as .png or .pdf.
 
     The file is written under another name and then moved, so a reader never sees half a picture.
-    A file of that name is replaced.
+    An existing file is replaced.
 
     Raises:
         FileNotFoundError: if the folder does not exist.
-        ValueError: if matplotlib knows no such format.
+        ValueError: if matplotlib does not know the format.
     """
     path = Path(path)
     if not path.parent.is_dir():
         raise FileNotFoundError(
             f"A picture goes into a folder that exists, but there is no '{path.parent}' for "
-            f"'{path}'. Make it first."
+            f"'{path}'. Create it first."
         )
     kind = path.suffix.lstrip(".").lower() or "png"
     known = figure.canvas.get_supported_filetypes()
     if kind not in known:
         raise ValueError(
-            f"The ending of a file says its format, one of {', '.join(sorted(known))}, but got "
-            f"'{path.name}'. Call it '{path.stem}.png', say."
+            f"The suffix of a file determines its format, one of {', '.join(sorted(known))}, but "
+            f"got '{path.name}'. Call it '{path.stem}.png', for example."
         )
     with tempfile.TemporaryDirectory(prefix=".picture-", dir=path.parent) as folder:
         written = Path(folder) / path.name

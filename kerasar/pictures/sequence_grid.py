@@ -1,4 +1,4 @@
-"""Sequences side by side: curves over time, or rolls where a step has several variables."""
+"""A grid of sequences: curves over time, or rolls if a step has several variables."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _DRAWN, _REAL = "#4c78a8", "#606060"
 
 
 def sequence_grid(sequences: Any, real: Any = None, heading: str | None = None) -> Figure:
-    """Draws each sequence in axes of its own, all on one scale.
+    """Draws each sequence in its own axes, all on one scale.
 
     Args:
         sequences: `(n, time)`, drawn as curves, or `(n, time, variables)`, drawn as rolls: time
             to the right, variables upwards.
-        real: sequences to compare with, of the same kind; they follow in grey.
+        real: sequences to compare with, of the same kind; they follow in gray.
         heading: text above the picture.
 
     Returns:
@@ -40,10 +40,10 @@ def sequence_grid(sequences: Any, real: Any = None, heading: str | None = None) 
     room = 0.05 * (highest - lowest) or 0.5
 
     figure = Figure(figsize=(1.6 * columns, 1.2 * rows + 0.5), layout="constrained")
-    for i, (x, colour, shades) in enumerate(cells):
+    for i, (x, color, shades) in enumerate(cells):
         axes = figure.add_subplot(rows, columns, i + 1)
         if x.ndim == 1:
-            axes.plot(x, color=colour, linewidth=1.0)
+            axes.plot(x, color=color, linewidth=1.0)
             axes.set_ylim(lowest - room, highest + room)
         else:
             axes.imshow(x.T, aspect="auto", origin="lower", cmap=shades, vmin=lowest, vmax=highest)

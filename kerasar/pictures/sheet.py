@@ -1,6 +1,6 @@
 """A sheet: a mosaic of images with a heading, titles, and labels for rows and columns.
 
-Every image pixel becomes a whole number of picture pixels, so nothing is blurred on the way.
+Every image pixel becomes a square of picture pixels, so nothing is blurred.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from kerasar.pictures.pixels import Colours, enlarge, factor_for, mosaic
+from kerasar.pictures.pixels import Colors, enlarge, factor_for, mosaic
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 _DPI = 100
 _MARGIN = 14  # all sizes in pixels of the picture
 _LINE = 18
-_LETTER = 7.5  # width of an average letter at the labels' size, on the generous side
+_LETTER = 7.5  # generous width of an average letter at the labels' size
 _INK, _FAINT = "#202020", "#606060"
 
 
 def draw_sheet(
-    cells: Colours,
+    cells: Colors,
     columns: int,
     heading: str | None = None,
     titles: Sequence[str] | None = None,
@@ -30,16 +30,16 @@ def draw_sheet(
     cell_size: int = 96,
     gap: int = 6,
 ) -> Figure:
-    """Draws coloured cells in rows.
+    """Draws colored cells in rows.
 
     Args:
         cells: uint8, `(n, height, width, 3)`.
         columns: cells in a row.
-        heading: a line, or several, above everything.
+        heading: a line, or several, above the cells.
         titles: a line above each cell.
         column_labels: a line above each column.
         row_labels: text left of each row; may have several lines.
-        cell_size: about how many pixels of the picture the longer side of a cell takes.
+        cell_size: approximate size of a cell's longer side, in pixels of the picture.
         gap: white pixels between cells.
     """
     from matplotlib.figure import Figure
@@ -65,11 +65,11 @@ def draw_sheet(
     figure.patch.set_facecolor("white")
 
     def write(x: float, y: float, text: str, size: float, **options: Any) -> None:
-        """Text at pixels from the top left."""
+        """Writes text at a distance in pixels from the top left."""
         look = {"color": _INK, "ha": "center", "va": "center", **options}
         figure.text(x / total_width, 1 - y / total_height, text, fontsize=size, **look)
 
-    def place(picture: Colours, x: int, y: int) -> None:
+    def place(picture: Colors, x: int, y: int) -> None:
         axes = figure.add_axes(
             (
                 x / total_width,
@@ -87,7 +87,7 @@ def draw_sheet(
         write(left + i * (width + gap) + width / 2, top - _LINE / 2 - 1, label, 9.5, color=_FAINT)
     for row in range(rows):
         y = top + row * (height + gap + title_height) + title_height
-        # One image a row and not one a cell: axes are what costs time.
+        # One image for each row instead of each cell: axes cost most of the time.
         place(mosaic(cells[row * columns : (row + 1) * columns], columns, gap), left, y)
         if row < len(row_labels):
             write(left - 8, y + height / 2, row_labels[row], 9.5, ha="right", color=_FAINT)

@@ -1,4 +1,4 @@
-"""Recordings as pictures: which frequencies sound when, several side by side on one scale."""
+"""Spectrograms of recordings, several on one scale."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-#: What is shown, in decibels below the loudest of all pictures.
+#: The range of power shown, in decibels below the loudest of all pictures.
 RANGE = 70.0
 
 
@@ -27,7 +27,7 @@ def spectrogram(sound: Any, sample_rate: int) -> NDArray[Any]:
         `k * sample_rate / window`, with a window of `2 * (frequencies - 1)` samples.
 
     Raises:
-        ValueError: if `sound` is no single recording.
+        ValueError: if `sound` is not a single recording.
     """
     sound = np.asarray(sound, "float64")
     if sound.ndim != 1 or sound.size == 0:
@@ -58,14 +58,14 @@ def spectrogram_figure(
         sounds: recordings, real numbers of shape `(samples,)` each, of any length.
         sample_rate: int, in samples per second.
         titles: a text for each.
-        heading: text above everything.
-        columns: int. How many stand side by side.
+        heading: text above the spectrograms.
+        columns: int. Number of spectrograms in a row.
 
     Returns:
         A figure, for `save` or a notebook.
 
     Raises:
-        ValueError: if there are no recordings, or one is no single recording.
+        ValueError: if there are no recordings, or one is not a single recording.
     """
     from matplotlib.figure import Figure
 
@@ -79,14 +79,14 @@ def spectrogram_figure(
     figure = Figure(figsize=(4.2 * min(columns, len(parts)), 2.9 * rows), layout="constrained")
     heights = [1, 3] * rows
     grid = figure.add_gridspec(2 * rows, min(columns, len(parts)), height_ratios=heights)
-    for number, (part, picture) in enumerate(zip(parts, pictures, strict=True)):
-        row, column = divmod(number, columns)
+    for i, (part, picture) in enumerate(zip(parts, pictures, strict=True)):
+        row, column = divmod(i, columns)
         seconds = len(part) / sample_rate
         wave = figure.add_subplot(grid[2 * row, column])
         wave.plot(np.arange(len(part)) / sample_rate, part, linewidth=0.4, color="#4c78a8")
         wave.set(xlim=(0, seconds), ylim=(-loudest, loudest), xticks=[], yticks=[])
-        if number < len(titles):
-            wave.set_title(titles[number], fontsize=10)
+        if i < len(titles):
+            wave.set_title(titles[i], fontsize=10)
         axes = figure.add_subplot(grid[2 * row + 1, column])
         axes.imshow(
             picture,

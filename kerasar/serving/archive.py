@@ -21,7 +21,7 @@ def write_archive(
     """Writes endpoints; the first one becomes `serving_default`.
 
     Args:
-        endpoints: makes them, by name; called once the place is known to be free.
+        endpoints: makes them, by name; called once the folder is known to be free.
         filepath: a folder that does not exist yet.
         verbose: as for `keras.Model.export`.
 
@@ -39,7 +39,7 @@ def write_archive(
         archive.add_endpoint(name, function, input_signature=specs)
     parent = os.path.dirname(os.path.abspath(filepath))
     os.makedirs(parent, exist_ok=True)
-    # Written beside and moved into place, so that a server never sees half an export.
+    # Written to a folder beside it and moved, so that a server never sees half an export.
     staging = tempfile.mkdtemp(prefix=".export-", dir=parent)
     try:
         written = os.path.join(staging, "model")

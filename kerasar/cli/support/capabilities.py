@@ -7,7 +7,7 @@ from typing import Any
 
 def is_conditional(model: Any) -> bool:
     """Whether the model takes a condition."""
-    return bool(getattr(model, "condition_shapes", None))
+    return bool(getattr(model, "conditions", None))
 
 
 def supports(model: Any, command: str) -> bool:

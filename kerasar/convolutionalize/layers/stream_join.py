@@ -11,8 +11,8 @@ import keras
 from keras import ops
 
 from kerasar.convolutionalize.layers.stream_layout import Layout, TapRange, as_list, shapes_of
+from kerasar.layers.output_dtype import same_dtype_spec
 from kerasar.layers.protocol import Taps
-from kerasar.layers.same_dtype import same_dtype_spec
 from kerasar.typing import Config, Shape, Tensor
 
 #: In place of an input: zeros.

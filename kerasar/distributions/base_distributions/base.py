@@ -6,35 +6,35 @@ from kerasar.typing import Config, Tensor
 
 
 class BaseDistribution:
-    """The distribution of a flow's latent: independent numbers, all of the same simple kind.
+    """The distribution of a flow's latent: independent elements of one simple distribution.
 
-    A latent is a flat vector, `(batch, dim)`. Methods take and give TensorFlow tensors in explicit
-    graph operations, so they work in training, under XLA and inside a SavedModel alike.
+    A latent is a flat vector, `(batch, dim)`. Methods take and return TensorFlow tensors and use
+    explicit graph operations, so they work in training, under XLA and inside a SavedModel alike.
     """
 
-    #: The largest temperature that leads nowhere outside of the base's domain.
+    #: The largest temperature at which samples stay in the base's domain.
     largest_temperature = math.inf
 
     def log_prob(self, z: Tensor) -> Tensor:
-        """Natural-log density of each latent vector, `(batch,)`, in the dtype of `z`."""
+        """Natural-log density of each latent, `(batch,)`, in the dtype of `z`, `(batch, dim)`."""
         raise NotImplementedError(f"{type(self).__name__} must define log_prob()")
 
     def sample(self, uniforms: Tensor, temperature: Tensor) -> Tensor:
-        """Latents from uniform numbers in (0, 1) of the same shape, by the inverse CDF.
+        """Latents from uniform values in (0, 1) of the same shape, by the inverse CDF.
 
         Args:
             uniforms: `(batch, dim)`.
-            temperature: by how much the latents spread around the base's centre; 1 leaves the
-                distribution as it is.
+            temperature: factor of the latents' spread about the base's center; 1 leaves the
+                distribution unchanged.
         """
         raise NotImplementedError(f"{type(self).__name__} must define sample()")
 
     def check_temperature(self, temperature: float) -> None:
-        """Raises a ValueError for a temperature that leads out of the base's domain."""
+        """Raises a ValueError for a temperature at which samples leave the base's domain."""
         if temperature > self.largest_temperature:
             raise ValueError(
                 f"With a base of {type(self).__name__}, temperature must be at most "
-                f"{self.largest_temperature:g}, for it has no latents further out, but got "
+                f"{self.largest_temperature:g}, because it has no latents further out, but got "
                 f"{temperature}. StandardNormal() takes any."
             )
 

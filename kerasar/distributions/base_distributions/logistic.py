@@ -1,15 +1,16 @@
-"""The logistic base of NICE: like a normal one, with heavier tails."""
+"""The logistic base of NICE: similar to a normal one, with heavier tails."""
 
 import keras
 import tensorflow as tf
 
 from kerasar.distributions.base_distributions.base import BaseDistribution
+from kerasar.distributions.standard_noise import logistic, logistic_log_density
 from kerasar.typing import Tensor
 
 
 @keras.saving.register_keras_serializable(package="kerasar")
 class Logistic(BaseDistribution):
-    """Independent standard logistic numbers; `temperature` scales them in samples.
+    """Independent standard logistic elements; `temperature` scales them in samples.
 
     References:
         Dinh, Krueger & Bengio. NICE: Non-linear Independent Components Estimation. 2014,
@@ -17,7 +18,7 @@ class Logistic(BaseDistribution):
     """
 
     def log_prob(self, z: Tensor) -> Tensor:
-        return -tf.reduce_sum(tf.nn.softplus(z) + tf.nn.softplus(-z), axis=-1)
+        return tf.reduce_sum(logistic_log_density(z), axis=-1)
 
     def sample(self, uniforms: Tensor, temperature: Tensor) -> Tensor:
-        return temperature * (tf.math.log(uniforms) - tf.math.log1p(-uniforms))
+        return temperature * logistic(uniforms)

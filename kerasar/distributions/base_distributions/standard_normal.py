@@ -1,4 +1,4 @@
-"""The standard normal base: every latent number has mean 0 and variance 1."""
+"""The standard normal base: every element of a latent has mean 0 and variance 1."""
 
 import math
 
@@ -11,9 +11,9 @@ from kerasar.typing import Tensor
 
 @keras.saving.register_keras_serializable(package="kerasar")
 class StandardNormal(BaseDistribution):
-    """Independent normal numbers. `temperature` is their standard deviation in samples.
+    """Independent standard normal elements; `temperature` is their standard deviation in samples.
 
-    Samples stay within 5.4 standard deviations, as far as uniform float32 numbers reach.
+    Samples stay within 5.4 standard deviations, which is as far as uniform float32 values reach.
     """
 
     def log_prob(self, z: Tensor) -> Tensor:

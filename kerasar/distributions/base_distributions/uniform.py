@@ -9,11 +9,11 @@ from kerasar.typing import Tensor
 
 @keras.saving.register_keras_serializable(package="kerasar")
 class Uniform(BaseDistribution):
-    """Independent numbers, uniform on [0, 1].
+    """Independent elements, uniform on [0, 1].
 
-    The log density of a latent outside is -inf, and has no gradient that could lead back: end the
-    flow with a bijection onto (0, 1), such as `Inverse(Logit(alpha=1e-6))`. A temperature, at most
-    1, shrinks samples towards the center, 0.5.
+    The log density of a latent outside is -inf, without a gradient towards the inside: end the flow
+    with a bijection onto (0, 1), such as `Inverse(Logit(alpha=1e-6))`. A temperature, at most 1,
+    shrinks samples towards the center, 0.5.
     """
 
     largest_temperature = 1.0

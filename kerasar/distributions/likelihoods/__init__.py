@@ -1,4 +1,4 @@
-"""Likelihoods: what the numbers that a network puts out say about the data."""
+"""Likelihoods: distributions of the data whose parameters a network outputs."""
 
 from kerasar.distributions.likelihoods.base import Likelihood as Likelihood
 from kerasar.distributions.likelihoods.bernoulli import Bernoulli as Bernoulli

@@ -4,9 +4,10 @@ import keras
 import tensorflow as tf
 
 from kerasar.distributions.likelihoods.base import Likelihood
+from kerasar.distributions.standard_noise import logistic
 from kerasar.typing import Tensor
 
-#: A logit that no noise outweighs. Finite, for infinity times a label of 0 is not a number.
+#: A logit that no noise outweighs. Finite, because infinity times a label of 0 is NaN.
 _CERTAIN = 1e9
 
 
@@ -14,7 +15,11 @@ _CERTAIN = 1e9
 class Bernoulli(Likelihood):
     """Zeros and ones from the logit of a one, `(*x.shape, 1)`.
 
-    Sampling compares the logit with logistic noise: one uniform number for each value.
+    Sampling compares the logit with logistic noise: one uniform value for each value.
+
+    References:
+        Maddison, Mnih & Teh. The Concrete Distribution: A Continuous Relaxation of Discrete Random
+        Variables. ICLR 2017, section 3.1 (logistic noise). https://arxiv.org/abs/1611.00712
     """
 
     def num_parameters(self, levels: int | None = None) -> int:
@@ -42,7 +47,7 @@ class Bernoulli(Likelihood):
         return 1
 
     def noise(self, uniforms: Tensor) -> Tensor:
-        return tf.math.log(uniforms) - tf.math.log1p(-uniforms)
+        return logistic(uniforms)
 
     def sample(self, parameters: Tensor, noise: Tensor) -> Tensor:
         return tf.cast(_perturbed(parameters, noise) > 0, tf.int32)

@@ -1,8 +1,8 @@
 """A joint distribution over the binary variables of one event: a small NADE for each event.
 
-The keys of a chord are anything but independent. Here the network puts out the biases of a NADE,
-so that each event has a distribution of its own, while the weights between the variables are
-shared by all events and belong to the likelihood.
+The keys of a chord are far from independent. Here the network outputs the biases of a NADE, so
+that each event has a distribution of its own, while the weights between the variables are shared by
+all events and belong to the likelihood.
 """
 
 import keras
@@ -22,12 +22,12 @@ _VARIABLE = Bernoulli()
 class BernoulliNADE(keras.layers.Layer, Likelihood):
     """Vectors of zeros and ones, each variable given the earlier ones of its event.
 
-    The network puts out `hidden_units + num_variables` numbers for each event: what goes into the
-    hidden units before any variable (their biases c), then the biases b of the variables. The logit
-    of variable i is `b_i + V_i · σ(c + Σ_{j<i} x_j W_j)`. W and V are weights of the likelihood: a
-    model trains, saves and exports them as its own.
+    The network outputs `hidden_units + num_variables` values for each event: the biases c of the
+    hidden units, then the biases b of the variables. The logit of variable i is
+    `b_i + V_i · σ(c + Σ_{j<i} x_j W_j)`. W and V are weights of the likelihood: a model trains,
+    saves and exports them as its own.
 
-    `temperature`, `top_k` and `top_p` bend the logit of each variable in its turn.
+    `temperature`, `top_k` and `top_p` apply to the logit of each variable in turn.
 
     Args:
         num_variables: int, at least 1. Number of variables of an event.
@@ -35,7 +35,7 @@ class BernoulliNADE(keras.layers.Layer, Likelihood):
         **kwargs: `name` and `trainable`, as for `keras.layers.Layer`.
 
     Raises:
-        ValueError: if a size is below 1.
+        TypeError, ValueError: if a size is not an integer of at least 1.
 
     References:
         Boulanger-Lewandowski, Bengio & Vincent. Modeling Temporal Dependencies in
@@ -49,10 +49,10 @@ class BernoulliNADE(keras.layers.Layer, Likelihood):
     event_size: int
 
     def __init__(self, num_variables: int, hidden_units: int, **kwargs: object) -> None:
-        # Sums over variables stay in float32; what comes from the network is cast to it.
+        # Sums over variables are in float32; the network's output is cast to it.
         super().__init__(**{**kwargs, "dtype": "float32"})
-        self.event_size = check_count(num_variables, "num_variables")
-        self.hidden_units = check_count(hidden_units, "hidden_units")
+        self.event_size = check_count(num_variables, "num_variables of BernoulliNADE")
+        self.hidden_units = check_count(hidden_units, "hidden_units of BernoulliNADE")
         # All sizes are known here, and likelihoods are never called as layers are.
         self.inward = self.add_weight(shape=(num_variables, hidden_units), name="inward")
         self.outward = self.add_weight(shape=(num_variables, hidden_units), name="outward")
@@ -64,7 +64,7 @@ class BernoulliNADE(keras.layers.Layer, Likelihood):
     def num_levels(self, parameters: int) -> int:
         if parameters != self.hidden_units + self.event_size:
             raise ValueError(
-                f"BernoulliNADE takes {self.hidden_units} + {self.event_size} numbers for each "
+                f"BernoulliNADE takes {self.hidden_units} + {self.event_size} parameters for each "
                 "event, the biases of its hidden units and of its variables, but the network's "
                 f"last axis is {parameters}. End the network with "
                 f"{self.hidden_units + self.event_size} units."
@@ -89,8 +89,8 @@ class BernoulliNADE(keras.layers.Layer, Likelihood):
         inward, outward = tf.convert_to_tensor(self.inward), tf.convert_to_tensor(self.outward)
 
         def step(i: Tensor, sums: Tensor, drawn: tf.TensorArray) -> tuple[Tensor, ...]:
-            told = tf.reduce_sum(tf.sigmoid(sums) * outward[i], axis=-1)
-            logit = _bent((told + biases[i])[:, None], options)
+            score = tf.reduce_sum(tf.sigmoid(sums) * outward[i], axis=-1)
+            logit = _with_options_applied((score + biases[i])[:, None], options)
             value = _VARIABLE.sample(logit, noise[i][:, None])
             sums += tf.cast(value, sums.dtype)[:, None] * inward[i]
             return i + 1, sums, drawn.write(i, value)
@@ -115,12 +115,12 @@ class BernoulliNADE(keras.layers.Layer, Likelihood):
         if top_p is not None:
             share = tf.minimum(share, top_p)
         if top_k is not None:
-            # Of two values, the likelier one alone: that with any share at all.
+            # Of two values only the likelier one, as with a top_p of 0.
             share = tf.where(tf.equal(top_k, 1), 0.0, share)
         return tf.concat([biases, inverse, share], axis=-1)
 
     def _with_options(self, parameters: Tensor) -> list[Tensor]:
-        """The biases, 1 / temperature and top_p, which bent parameters hold behind the biases."""
+        """The biases, 1 / temperature and top_p, concatenated in parameters that have options."""
         parameters = tf.cast(parameters, tf.float32)
         if parameters.shape[-1] == self.hidden_units + self.event_size:
             off = tf.ones_like(parameters[..., :2])
@@ -136,11 +136,12 @@ class BernoulliNADE(keras.layers.Layer, Likelihood):
         return flat[:, : self.hidden_units], flat[:, self.hidden_units : both], options
 
     def _logits(self, parameters: Tensor, x: Tensor) -> Tensor:
-        """The logit of each variable of `x` given those before it, bent; the shape of `x`."""
+        """The logit of each variable of `x` given those before it, after options; as `x`."""
         start, biases, options = self._parts(parameters)
         values = tf.reshape(tf.cast(x, tf.int32), (-1, self.event_size))
         inward, outward = tf.convert_to_tensor(self.inward), tf.convert_to_tensor(self.outward)
-        logits = _bent(nade_logits(values, start, inward, outward) + biases, options)
+        logits = nade_logits(values, start, inward, outward) + biases
+        logits = _with_options_applied(logits, options)
         return tf.reshape(logits, tf.shape(x))
 
     def get_config(self) -> Config:
@@ -152,7 +153,7 @@ class BernoulliNADE(keras.layers.Layer, Likelihood):
         }
 
 
-def _bent(logits: Tensor, options: Tensor | None) -> Tensor:
+def _with_options_applied(logits: Tensor, options: Tensor | None) -> Tensor:
     """Logits `(events, num_variables)` after 1 / temperature and top_p, `(events, 2)`."""
     if options is None:
         return logits

@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 
 from kerasar.distributions.likelihoods.base import Likelihood
+from kerasar.distributions.standard_noise import argmax, gumbel
 from kerasar.typing import Tensor
 
 
@@ -22,7 +23,7 @@ class Categorical(Likelihood):
         if levels is None:
             raise ValueError(
                 "A Categorical likelihood needs to know the number of values, but got levels=None. "
-                "Say how many, or use GaussianMixture() for real numbers."
+                "Pass it, or use GaussianMixture() for real numbers."
             )
         return levels
 
@@ -43,14 +44,10 @@ class Categorical(Likelihood):
         return parameters
 
     def noise(self, uniforms: Tensor) -> Tensor:
-        return -tf.math.log(-tf.math.log(uniforms))
+        return gumbel(uniforms)
 
     def sample(self, parameters: Tensor, noise: Tensor) -> Tensor:
-        scores = tf.cast(parameters, tf.float32) + noise
-        # The first of the largest. XLA's own argmax takes six times as long on a CPU.
-        levels = scores.shape[-1]
-        largest = scores >= tf.reduce_max(scores, axis=-1, keepdims=True)
-        return tf.reduce_min(tf.where(largest, tf.range(levels), levels - 1), axis=-1)
+        return argmax(tf.cast(parameters, tf.float32) + noise)
 
     def shortfall(self, parameters: Tensor, noise: Tensor, x: Tensor) -> Tensor:
         scores = tf.cast(parameters, tf.float32) + noise

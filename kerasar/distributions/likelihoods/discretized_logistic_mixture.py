@@ -1,7 +1,7 @@
-"""The discretised mixture of logistics: ordered levels from a few numbers instead of a softmax.
+"""The discretized mixture of logistics: ordered levels from a few parameters instead of a softmax.
 
-The density of a mixture of logistic distributions, summed over the bin of each level. Unlike a
-softmax it knows that level 100 lies beside level 101, and its size does not grow with the levels.
+The density of a mixture of logistic distributions, integrated over the bin of each level. Unlike a
+softmax it models levels 100 and 101 as neighbors, and its size does not grow with the levels.
 """
 
 import math
@@ -11,26 +11,27 @@ import tensorflow as tf
 
 from kerasar.checks import check_count
 from kerasar.distributions.likelihoods.mixture import Mixture
+from kerasar.distributions.standard_noise import logistic
 from kerasar.typing import Config, Tensor
 
-#: The narrowest logistic, in levels: it gives its own level 0.9999.
+#: The narrowest logistic, in levels: its own level has a probability of 0.9999.
 _NARROWEST = 0.05
-#: The log of the widest, in units of half the range: nearly all its mass lies beyond both ends.
+#: The log of the widest, in units of half the range: nearly all its mass is beyond both ends.
 _WIDEST = 4.0
 
 
 @keras.saving.register_keras_serializable(package="kerasar")
 class DiscretizedLogisticMixture(Mixture):
-    """Integers in `[0, levels)` from a mixture of logistic distributions, cut into bins.
+    """Integers in `[0, levels)` from a mixture of logistic distributions, divided into bins.
 
-    The levels stand for evenly spaced numbers in [-1, 1]. A level has the probability that the
-    mixture gives to its bin, half a step to either side; the bins of the first and last level reach
-    to infinity. So the probabilities of all levels sum to 1, whatever the parameters.
+    The levels represent evenly spaced values in [-1, 1]. A level has the probability of its bin
+    under the mixture, half a step to either side; the bins of the first and last level extend to
+    infinity. So the probabilities of all levels sum to 1, whatever the parameters.
 
-    For colours, an event is a pixel: the three channels share the choice of a component, and within
-    it the mean of green moves with red, and that of blue with red and green.
+    For color images, an event is a pixel: the three channels share the choice of a component, and
+    within it the mean of green depends on red, and that of blue on red and green.
 
-    The network puts out `num_parameters()` numbers for each event: `3 * num_components` for values,
+    The network outputs `num_parameters()` values for each event: `3 * num_components` for values,
     `10 * num_components` for pixels of 3 channels (see `Mixture` for their order).
 
     Sampling draws a component by Gumbel-argmax, then its variables by the inverse of the logistic
@@ -40,11 +41,11 @@ class DiscretizedLogisticMixture(Mixture):
     Args:
         levels: int, at least 2. Number of values.
         num_components: int. Number of logistic distributions.
-        num_variables: None for events that are single values (grey images, audio); the number of
+        num_variables: None for events that are single values (gray images, audio); the number of
             channels for events that are pixels.
 
     Raises:
-        TypeError: for numbers that are not whole.
+        TypeError: for arguments that are not integers.
         ValueError: for `levels` below 2, or `num_components` or `num_variables` below 1.
 
     References:
@@ -55,20 +56,22 @@ class DiscretizedLogisticMixture(Mixture):
         scales are bounded smoothly, and the log-probability is exact at any distance.
     """
 
+    levels: int
+
     def __init__(
         self, levels: int, num_components: int = 10, num_variables: int | None = None
     ) -> None:
         super().__init__(num_components, num_variables)
-        self.number_of_levels = check_count(levels, "levels", least=2)
+        self.levels = check_count(levels, "levels", least=2)
         #: Levels in one unit.
         self._half = (levels - 1) / 2
         self.log_scale_range = (math.log(_NARROWEST / self._half), _WIDEST)
 
     def num_parameters(self, levels: int | None = None) -> int:
-        if levels not in (None, self.number_of_levels):
+        if levels not in (None, self.levels):
             raise ValueError(
-                f"This DiscretizedLogisticMixture is made for levels={self.number_of_levels}, but "
-                f"the data have levels={levels}. Use the same number for both."
+                f"This DiscretizedLogisticMixture is made for levels={self.levels}, but "
+                f"the data have levels={levels}. Use the same levels for both."
             )
         return super().num_parameters(levels)
 
@@ -82,15 +85,15 @@ class DiscretizedLogisticMixture(Mixture):
         return self.to_units(self._level(values))
 
     def log_densities(self, x: Tensor, means: Tensor, log_scales: Tensor) -> Tensor:
-        # In levels, for there the bins' edges are exact numbers: the upper edge of a bin and the
-        # lower one of the next are the same float, so that the sum over all bins telescopes.
+        # In levels, in which the bins' edges are exact: the upper edge of a bin and the lower one
+        # of the next are the same float, so that the sum over all bins telescopes.
         x = tf.cast(x, tf.float32)
-        centre = (means + 1.0) * self._half
+        center = (means + 1.0) * self._half
         narrow = tf.exp(-log_scales) / self._half
-        upper = (x + 0.5 - centre) * narrow
-        lower = (x - 0.5 - centre) * narrow
+        upper = (x + 0.5 - center) * narrow
+        lower = (x - 0.5 - center) * narrow
         # sigmoid(b) - sigmoid(a) = sigmoid(b) * sigmoid(-a) * (1 - exp(a - b)): no cancellation.
-        first, last = tf.equal(x, 0.0), tf.equal(x, self.number_of_levels - 1.0)
+        first, last = tf.equal(x, 0.0), tf.equal(x, self.levels - 1.0)
         within = tf.math.log(-tf.math.expm1(-narrow))
         return (
             tf.where(last, 0.0, tf.math.log_sigmoid(upper))
@@ -99,7 +102,7 @@ class DiscretizedLogisticMixture(Mixture):
         )
 
     def standard_noise(self, uniforms: Tensor) -> Tensor:
-        return tf.math.log(uniforms) - tf.math.log1p(-uniforms)
+        return logistic(uniforms)
 
     def value_shortfall(self, x: Tensor, values: Tensor) -> Tensor:
         x = tf.cast(x, tf.float32)
@@ -108,15 +111,12 @@ class DiscretizedLogisticMixture(Mixture):
         return tf.where(tf.equal(self._level(values), x), 0.0, beyond)
 
     def get_config(self) -> Config:
-        return {"levels": self.number_of_levels, **super().get_config()}
-
-    def _levels(self) -> int | None:
-        return self.number_of_levels
+        return {"levels": self.levels, **super().get_config()}
 
     def _squash(self, couplings: Tensor) -> Tensor:
         return tf.tanh(couplings)
 
     def _level(self, values: Tensor) -> Tensor:
-        """The level next to a value in units, float32."""
+        """The level nearest to a value in units, float32."""
         nearest = tf.floor((values + 1.0) * self._half + 0.5)
-        return tf.clip_by_value(nearest, 0.0, self.number_of_levels - 1.0)
+        return tf.clip_by_value(nearest, 0.0, self.levels - 1.0)

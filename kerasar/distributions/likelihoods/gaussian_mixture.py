@@ -1,7 +1,7 @@
-"""The Gaussian mixture: real numbers, and several of them at a step as one joint event.
+"""The Gaussian mixture: real values, and several of them at a step as one joint event.
 
-A network may put out the parameters of any distribution (Fleuret, Deep Learning course, lecture
-10.2); this one bends to any shape as components are added (Bishop, Mixture Density Networks).
+A network may output the parameters of any distribution (Fleuret, Deep Learning course, lecture
+10.2); this one approximates any density as components are added (Bishop, Mixture Density Networks).
 """
 
 import math
@@ -15,9 +15,9 @@ from kerasar.distributions.likelihoods.mixture import Mixture
 from kerasar.layers.units import check_units
 from kerasar.typing import Config, Tensor
 
-#: Distances in units of the scale beyond this count as this: their square is still a float32.
+#: Distances, in units of the scale, are clipped to this: its square is still a finite float32.
 _FARTHEST = 1e15
-#: By how much, relative to spread and size, a value may differ by the rounding of a network.
+#: The largest difference, relative to spread and size, that counts as a network's rounding.
 _ROUNDING = 1e-3
 
 
@@ -25,34 +25,34 @@ _ROUNDING = 1e-3
 class GaussianMixture(Mixture):
     """Real values from a mixture of Gaussians; with one component, a Gaussian.
 
-    The parameters describe *standardised* data, `(x - mean) / scale`; `log_prob` is a density in
+    The parameters describe *standardized* data, `(x - mean) / scale`; `log_prob` is a density in
     the data's own units, so rescaling the data with `mean` and `scale` changes it by the log of the
-    factor alone. Put `kerasar.layers.Standardize(mean, scale)` in front of the network, with the
-    same numbers.
+    factor only. Put `kerasar.layers.Standardize(mean, scale)` at the input of the network, with the
+    same values.
 
     With `num_variables`, an event is the vector of all variables of a step. Within a component each
-    variable's mean moves linearly with the variables before it in that vector, with coefficients
-    that the network puts out: a Gaussian with any covariance. So the joint density of a step is
-    autoregressive within the step, and correlations at the same time are modelled.
+    variable's mean is linear in the variables before it in that vector, with coefficients that the
+    network outputs: a Gaussian with any covariance. So the joint density of a step is
+    autoregressive within the step, and correlations at the same time are modeled.
 
-    The network puts out `num_parameters()` numbers for each event: `3 * num_components` for values,
+    The network outputs `num_parameters()` values for each event: `3 * num_components` for values,
     `num_components * (1 + 2 v + v (v - 1) / 2)` for v variables (see `Mixture` for their order).
-    Log scales are bounded smoothly: a component's deviation lies between 0.001 and 150 times
+    Log scales are bounded smoothly: a component's standard deviation is between 0.001 and 150 times
     `scale`.
 
     Sampling draws a component by Gumbel-argmax, then its variables in turn. Temperature divides the
     logits of the components and multiplies variances: for one component it is the density to the
-    power 1 / temperature, normalised.
+    power 1 / temperature, normalized.
 
     Args:
         num_components: int. Number of Gaussians.
         num_variables: None for events that are single values; the number of variables of a step for
             events that are vectors.
-        mean: the mean of the data, a number, or one for each variable.
+        mean: mean of the data, a scalar, or one value for each variable.
         scale: their standard deviation, likewise; above 0.
 
     Raises:
-        TypeError: for numbers that are not whole.
+        TypeError: for counts that are not integers, and a mean or scale that is not numeric.
         ValueError: for `num_components` or `num_variables` below 1, for a mean or scale that does
             not fit them, and for scales that are not above 0.
 
@@ -79,9 +79,9 @@ class GaussianMixture(Mixture):
         for name, value in (("mean", self.mean), ("scale", self.scale)):
             if isinstance(value, tuple) and len(value) != num_variables:
                 raise ValueError(
-                    f"GaussianMixture takes a number as {name}, or one for each of its variables, "
-                    f"but got {len(value)} for num_variables={num_variables}. Say "
-                    f"num_variables={len(value)} if a step is a vector of so many."
+                    f"GaussianMixture takes a scalar as {name}, or one for each of its variables, "
+                    f"but got {len(value)} for num_variables={num_variables}. Pass "
+                    f"num_variables={len(value)} if a step is a vector of that size."
                 )
 
     def num_parameters(self, levels: int | None = None) -> int:

@@ -1,4 +1,4 @@
-"""Events of several values that a network tells apart, but takes to be independent."""
+"""Events of several values that are independent given the network's output."""
 
 from typing import Any
 
@@ -14,8 +14,8 @@ from kerasar.typing import Config, Tensor
 class Independent(Likelihood):
     """Vectors whose values are independent of each other, given all events before.
 
-    The keys of a piano-roll at one time step, for example: `Independent(88, Bernoulli())`. A
-    network puts out the parameters of each value side by side, `(batch, *places, variables *
+    The keys of a piano-roll at one time step, for example: `Independent(88, Bernoulli())`. The
+    network outputs the concatenated parameters of all values, `(batch, *positions, num_variables *
     parameters of a value)`.
 
     Args:
@@ -23,6 +23,7 @@ class Independent(Likelihood):
         likelihood: of a single value, such as `Bernoulli()`.
 
     Raises:
+        TypeError: if `num_variables` is not an integer.
         ValueError: if `num_variables` is below 1, or `likelihood` is one of vectors itself.
 
     References:
@@ -35,12 +36,12 @@ class Independent(Likelihood):
     event_size: int
 
     def __init__(self, num_variables: int, likelihood: Likelihood) -> None:
+        self.event_size = check_count(num_variables, "num_variables of Independent")
         if likelihood.event_rank != 0:
             raise ValueError(
                 "Independent joins likelihoods of single values, but "
                 f"{type(likelihood).__name__} is one of vectors. Use it by itself."
             )
-        self.event_size = check_count(num_variables, "num_variables")
         self.likelihood = likelihood
         self.discrete = likelihood.discrete
         self.mean, self.scale = likelihood.mean, likelihood.scale
@@ -83,23 +84,23 @@ class Independent(Likelihood):
         return tf.reduce_any(self.likelihood.differs(x, other, tolerance), axis=-1)
 
     def _each(self, parameters: int) -> int:
-        """Of that many parameters of an event, how many a value has."""
+        """The parameters of a value, given those of an event."""
         if parameters % self.event_size:
             raise ValueError(
                 f"Independent({self.event_size}, {type(self.likelihood).__name__}()) takes the "
                 f"same number of parameters for each of {self.event_size} values, but the "
-                f"network's last axis is {parameters}, which is no multiple. End the network "
+                f"network's last axis is {parameters}, which is not a multiple. End the network "
                 "with likelihood.num_parameters(levels) units."
             )
         return parameters // self.event_size
 
     def _split(self, tensor: Tensor) -> Tensor:
-        """`(*places, num_variables * n)` as `(*places, num_variables, n)`."""
+        """`(*positions, num_variables * n)` as `(*positions, num_variables, n)`."""
         each = self._each(int(tensor.shape[-1]))
         return tf.reshape(tensor, tf.concat([tf.shape(tensor)[:-1], [self.event_size, each]], 0))
 
     def _join(self, tensor: Tensor) -> Tensor:
-        """`(*places, num_variables, n)` as `(*places, num_variables * n)`."""
+        """`(*positions, num_variables, n)` as `(*positions, num_variables * n)`."""
         size = tensor.shape[-2] * tensor.shape[-1]
         return tf.reshape(tensor, tf.concat([tf.shape(tensor)[:-2], [size]], 0))
 

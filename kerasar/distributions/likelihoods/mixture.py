@@ -1,8 +1,8 @@
 """What mixture likelihoods share: parameters, coupled variables, draws; a family adds its density.
 
-A component is chosen by Gumbel-argmax on its logits. Its variables are then drawn in turn, the
-mean of each moved by those before it (the coupling of colours in PixelCNN++, equation 3), so that
-one component alone holds what the variables of an event have in common.
+A component is chosen by Gumbel-argmax on the logits. Its variables are then drawn in turn, the
+mean of each shifted by those before it (the coupling of colors in PixelCNN++, equation 3), so that
+even a single component models the correlation of an event's variables.
 """
 
 from typing import Any, NamedTuple
@@ -12,11 +12,12 @@ import tensorflow as tf
 from kerasar.checks import check_count
 from kerasar.distributions.likelihoods.base import Likelihood
 from kerasar.distributions.likelihoods.bounds import bounded, unbounded
+from kerasar.distributions.standard_noise import argmax, gumbel
 from kerasar.typing import Config, Tensor
 
 
 class Parts(NamedTuple):
-    """The parameters of events, by meaning; each axis of components may be gone."""
+    """The parameters of events, by meaning; for a single component without its axis."""
 
     logits: Tensor
     """`(…, num_components)`"""
@@ -31,21 +32,26 @@ class Parts(NamedTuple):
 class Mixture(Likelihood):
     """Base of mixtures whose components have a mean and a scale for each variable.
 
-    The numbers that the network puts out for an event are, one after the other: the logits of the
-    components; their means, log scales and couplings, each `(num_components, …)` in row-major
-    order. All of them are in *units* of the family, in which data are of the size of 1.
+    The outputs of the network for an event are, in this order: the logits of the components; their
+    means, log scales and couplings, each `(num_components, …)` in row-major order. All of them are
+    in *units* of the family, in which data are of order 1.
 
     A subclass defines `to_units`, `project_to_support`, `from_units`, `log_densities`,
     `standard_noise` and `value_shortfall`.
 
     Args:
-        num_components: how many distributions are mixed.
+        num_components: number of distributions that are mixed.
         num_variables: None if a value is an event; else the size of a vector event.
+
+    Raises:
+        TypeError, ValueError: if one of them is not an integer of at least 1.
     """
 
-    #: Between what the log of a scale lies, in units.
+    #: Number of values of discrete data; None for real numbers.
+    levels: int | None = None
+    #: Smallest and largest log scale, in units.
     log_scale_range = (-7.0, 5.0)
-    #: By which power of the temperature scales grow.
+    #: The power of the temperature that scales are multiplied by.
     temperature_power = 1.0
 
     def __init__(self, num_components: int, num_variables: int | None = None) -> None:
@@ -57,18 +63,18 @@ class Mixture(Likelihood):
         self.event_size = self.num_variables
         self._width = self.num_variables or 1
 
-    # What a family says. Tensors of data are `(…, num_variables)` here, for value events too.
+    # What a family defines. Tensors of data are `(…, num_variables)` here, for value events too.
 
     def to_units(self, x: Tensor) -> Tensor:
         """Data in units, float32."""
         raise NotImplementedError
 
     def from_units(self, values: Tensor) -> Tensor:
-        """Data again, in the dtype of samples."""
+        """The inverse of `to_units`, in the dtype of samples."""
         raise NotImplementedError
 
     def project_to_support(self, values: Tensor) -> Tensor:
-        """The values in units that data can take, next to those drawn."""
+        """The values in units that data can take, nearest to those drawn."""
         raise NotImplementedError
 
     def log_densities(self, x: Tensor, means: Tensor, log_scales: Tensor) -> Tensor:
@@ -80,13 +86,13 @@ class Mixture(Likelihood):
         raise NotImplementedError
 
     def value_shortfall(self, x: Tensor, values: Tensor) -> Tensor:
-        """By how much drawn values would have to change to become `x`, in units; 0 if `x` it is."""
+        """By how much drawn values would have to change to become `x`, in units; 0 if equal."""
         raise NotImplementedError
 
     # What a likelihood promises.
 
     def num_levels(self, parameters: int) -> int | None:
-        wanted = self.num_parameters(self._levels())
+        wanted = self.num_parameters(self.levels)
         if parameters != wanted:
             event = (
                 "value"
@@ -95,10 +101,10 @@ class Mixture(Likelihood):
             )
             raise ValueError(
                 f"{type(self).__name__} with num_components={self.num_components} takes {wanted} "
-                f"numbers for each {event}, but the network's last axis is {parameters}. End the "
-                f"network with {wanted} units: likelihood.num_parameters() says how many."
+                f"parameters for each {event}, but the network's last axis is {parameters}. End "
+                f"the network with {wanted} units, likelihood.num_parameters()."
             )
-        return self._levels()
+        return self.levels
 
     def num_parameters(self, levels: int | None = None) -> int:
         pairs = self._width * (self._width - 1) // 2
@@ -116,14 +122,12 @@ class Mixture(Likelihood):
         return self.num_components + self._width
 
     def noise(self, uniforms: Tensor) -> Tensor:
-        gumbel = -tf.math.log(-tf.math.log(uniforms[..., : self.num_components]))
-        return tf.concat(
-            [gumbel, self.standard_noise(uniforms[..., self.num_components :])], axis=-1
-        )
+        choices, variables = tf.split(uniforms, [self.num_components, self._width], axis=-1)
+        return tf.concat([gumbel(choices), self.standard_noise(variables)], axis=-1)
 
     def sample(self, parameters: Tensor, noise: Tensor) -> Tensor:
         scores, standard, parts = self._perturbed(parameters, noise)
-        chosen = _only(parts, _one_hot_of_largest(scores))
+        chosen = _only(parts, argmax(scores))
         scales = tf.exp(chosen.log_scales)
         values: list[Tensor] = []
         for i in range(self._width):
@@ -137,12 +141,12 @@ class Mixture(Likelihood):
     def shortfall(self, parameters: Tensor, noise: Tensor, x: Tensor) -> Tensor:
         scores, standard, parts = self._perturbed(parameters, noise)
         x = self._vectors(x)
-        # What each component would draw, given the event's own earlier variables.
+        # The draw of each component, given the event's own earlier variables.
         drawn = _coupled(parts, self.to_units(x))
         drawn += tf.exp(parts.log_scales) * standard[..., None, :]
         short = tf.reduce_max(self.value_shortfall(x[..., None, :], drawn), axis=-1)
         gaps = tf.reduce_max(scores, axis=-1, keepdims=True) - scores
-        # A component other than the largest may have given x, at the price of its gap.
+        # A component other than the largest may have drawn x, at the price of its gap.
         return tf.reduce_min(tf.maximum(gaps, short), axis=-1)
 
     def apply_temperature(self, parameters: Tensor, temperature: Tensor) -> Tensor:
@@ -156,9 +160,6 @@ class Mixture(Likelihood):
         return {"num_components": self.num_components, "num_variables": self.num_variables}
 
     # Helpers.
-
-    def _levels(self) -> int | None:
-        return None
 
     def _squash(self, couplings: Tensor) -> Tensor:
         return couplings
@@ -179,7 +180,7 @@ class Mixture(Likelihood):
     def _sections(self, parameters: Tensor) -> list[Tensor]:
         """Logits, means, raw log scales and raw couplings, still flat."""
         each = self.num_components * self._width
-        rest = self.num_parameters(self._levels()) - self.num_components - 2 * each
+        rest = self.num_parameters(self.levels) - self.num_components - 2 * each
         return tf.split(
             tf.cast(parameters, tf.float32), [self.num_components, each, each, rest], axis=-1
         )
@@ -198,7 +199,7 @@ class Mixture(Likelihood):
 
 
 def _first(variable: int) -> int:
-    """Where the couplings of a variable begin."""
+    """The index of a variable's first coupling."""
     return variable * (variable - 1) // 2
 
 
@@ -211,16 +212,9 @@ def _coupled(parts: Parts, x: Tensor) -> Tensor:
     return tf.stack(means, axis=-1)
 
 
-def _one_hot_of_largest(scores: Tensor) -> Tensor:
-    """Boolean, True at the first of the largest. XLA's own argmax is far slower on a CPU."""
-    places = tf.range(scores.shape[-1])
-    largest = scores >= tf.reduce_max(scores, axis=-1, keepdims=True)
-    first = tf.reduce_min(tf.where(largest, places, scores.shape[-1] - 1), axis=-1, keepdims=True)
-    return tf.equal(places, first)
-
-
-def _only(parts: Parts, chosen: Tensor) -> Parts:
-    """The parameters of one component for each event; its axis is gone."""
+def _only(parts: Parts, component: Tensor) -> Parts:
+    """The parameters of one component for each event, without the axis of components."""
+    chosen = tf.equal(tf.range(parts.logits.shape[-1]), component[..., None])
 
     def pick(part: Any) -> Any:
         return tf.reduce_sum(tf.where(chosen[..., None], part, 0.0), axis=-2)

@@ -1,23 +1,22 @@
-"""Scale and shift for each channel, set by the first training batch to zero mean, variance 1."""
+"""Scale and shift of each channel, initialized by the first training batch."""
 
 import keras
 import tensorflow as tf
 from keras import ops
 
-from kerasar.layers.bijections.base import Bijection
-from kerasar.layers.bijections.statistics import batch_statistics, positions
+from kerasar.layers.bijections.base import Bijection, batch_statistics
 from kerasar.typing import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="kerasar")
 class ActNorm(Bijection):
-    """Normalises each channel by the statistics of the first training batch, then by training.
+    """Normalizes each channel by the statistics of the first training batch, then by training.
 
-    z = (x - data_mean) · exp(log_scale - data_log_deviation) + shift. The first batch that is seen
-    with `training=True` sets the two data weights, once; they are not trained, and are saved with
-    the layer. Log scale and shift start at zero and are trained. (Glow keeps both in one pair of
-    weights; kept apart, a batch that is refused for NaN can be taken back.) Channels that are
-    constant in that batch keep their scale.
+    z = (x - data_mean) · exp(log_scale - data_log_deviation) + shift. The first batch with
+    `training=True` sets the two data weights, once, so that its latents have mean 0 and variance 1;
+    these weights are not trained, and are saved with the layer. Log scale and shift start at zero
+    and are trained. (Glow has one pair of weights for both; with two pairs, a batch that is refused
+    for NaN can be undone.) Channels that are constant in that batch keep their scale.
 
     Args:
         **kwargs: `name`, `dtype` and `trainable`, as for `keras.layers.Layer`.
@@ -40,8 +39,8 @@ class ActNorm(Bijection):
         self.shift = self.add_flow_weight("shift", shape)
         self.data_mean = self.add_flow_weight("data_mean", shape, trainable=False)
         self.data_log_deviation = self.add_flow_weight("data_log_deviation", shape, trainable=False)
-        self.is_initialised = self.add_flow_weight(
-            "is_initialised", (), trainable=False, dtype="int32"
+        self.is_initialized = self.add_flow_weight(
+            "is_initialized", (), trainable=False, dtype="int32"
         )
 
     def call(
@@ -49,29 +48,29 @@ class ActNorm(Bijection):
     ) -> tuple[Tensor, Tensor]:
         x = self.check_data(x)
         if training:
-            self._initialise(x)
+            self._initialize(x)
         log_slope = self._log_slope()
         z = (x - self.data_mean) * ops.exp(log_slope) + self.shift
-        return z, self.constant_log_det(x, positions(x, self.flow_dtype) * ops.sum(log_slope))
+        return z, self.channelwise_log_det(x, log_slope)
 
     def inverse(self, z: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
         z = self.check_latent(z)
         log_slope = self._log_slope()
         x = (z - self.shift) * ops.exp(-log_slope) + self.data_mean
-        return x, self.constant_log_det(z, -positions(z, self.flow_dtype) * ops.sum(log_slope))
+        return x, self.channelwise_log_det(z, -log_slope)
 
     def _log_slope(self) -> Tensor:
         return self.log_scale - self.data_log_deviation
 
-    def _initialise(self, x: Tensor) -> None:
+    def _initialize(self, x: Tensor) -> None:
         def from_data() -> Tensor:
             mean, variance = batch_statistics(x)
-            # A constant channel, or a batch of one vector, says nothing about the scale.
+            # A constant channel, or a batch of one vector, does not determine the scale.
             known = variance > 1e-12 * (1 + mean**2)
             log_deviation = 0.5 * ops.log(ops.where(known, variance, 1.0))
             self.data_mean.assign(mean)
             self.data_log_deviation.assign(log_deviation)
-            self.is_initialised.assign(1)
+            self.is_initialized.assign(1)
             return tf.constant(True)
 
-        tf.cond(tf.equal(self.is_initialised.value, 0), from_data, lambda: tf.constant(False))
+        tf.cond(tf.equal(self.is_initialized.value, 0), from_data, lambda: tf.constant(False))

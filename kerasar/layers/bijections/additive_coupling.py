@@ -8,17 +8,20 @@ from kerasar.typing import Tensor
 
 @keras.saving.register_keras_serializable(package="kerasar")
 class AdditiveCoupling(Coupling):
-    """Shifts one part of an event, as told by the other: z = x + t. Volumes stay as they are.
+    """Shifts one part of an event, conditioned on the other: z = x + t. Volumes do not change.
 
     Args:
         mask, invert, network, hidden_units, activation, seed, gain, **kwargs: as for `Coupling`;
-            the network has 1 output for each number that is moved.
+            the network has 1 output for each transformed element.
 
     Input shape:
         `(batch, features)` or `(batch, height, width, channels)`; also `condition`.
 
     Output shape:
         A pair: the input shape, and `(batch,)` zeros.
+
+    Raises:
+        TypeError, ValueError: as `Coupling`.
 
     References:
         Dinh, Krueger & Bengio. NICE: Non-linear Independent Components Estimation. 2014,

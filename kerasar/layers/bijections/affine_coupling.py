@@ -13,10 +13,9 @@ from kerasar.typing import Config, Shape, Tensor
 
 @keras.saving.register_keras_serializable(package="kerasar")
 class AffineCoupling(Coupling):
-    """Scales and shifts one part of an event, as told by the other: z = x · exp(s) + t.
+    """Scales and shifts one part of an event, conditioned on the other: z = x · exp(s) + t.
 
-    One network gives s and t together, all s first. With its own network a new layer is the
-    identity.
+    One network computes s and t, all s first. By default a new layer is the identity.
 
     The lecture's coupling has two separate networks of one hidden layer and unbounded scales:
 
@@ -25,10 +24,10 @@ class AffineCoupling(Coupling):
 
     Args:
         mask, invert, hidden_units, activation, seed, gain: as for `Coupling`.
-        network: as for `Coupling`, 2 outputs for each number that is moved; or a pair of networks
-            (s, t) with 1 output each.
-        separate_networks: bool. Makes two networks, one for s and one for t, where none is given.
-        scale_bound: float, the largest |s|; s is squashed by a / (1 + |a| / scale_bound). `None`
+        network: as for `Coupling`, with 2 outputs for each transformed element; or a pair of
+            networks (s, t) with 1 output each.
+        separate_networks: bool. Whether the layer creates two networks, one for s and one for t.
+        scale_bound: float, the largest |s|; s is bounded by a / (1 + |a| / scale_bound). `None`
             leaves scales unbounded: they may then overflow.
         **kwargs: `name`, `dtype` and `trainable`, as for `keras.layers.Layer`.
 
@@ -39,7 +38,8 @@ class AffineCoupling(Coupling):
         A pair: the input shape, and `(batch,)`.
 
     Raises:
-        ValueError: as `Coupling`, and if `scale_bound` is not positive.
+        TypeError, ValueError: as `Coupling`, and if `scale_bound` is not positive or the networks
+            are not one or two.
 
     References:
         Dinh, Sohl-Dickstein & Bengio. Density estimation using Real NVP. ICLR 2017, section 3.2.

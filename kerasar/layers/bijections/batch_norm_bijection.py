@@ -1,27 +1,26 @@
-"""Batch normalisation as a step of a flow: its change of volume counted."""
+"""Batch normalization as a step of a flow, with its log determinant."""
 
 from typing import Any
 
 import keras
 from keras import ops
 
-from kerasar.layers.bijections.base import Bijection
-from kerasar.layers.bijections.statistics import batch_statistics, positions
+from kerasar.layers.bijections.base import Bijection, batch_statistics
 from kerasar.typing import Config, Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="kerasar")
 class BatchNormBijection(Bijection):
-    """Normalises each channel: z = (x - mean) / sqrt(variance + epsilon).
+    """Normalizes each channel: z = (x - mean) / sqrt(variance + epsilon).
 
-    With `training=True`, `call` takes mean and variance from the batch, and moves the moving ones
-    towards them; else it takes the moving ones. `inverse` always takes the moving ones: latents
-    have no batch of data. The log determinant takes mean and variance as constants, so in training
-    the likelihood is that of the map at hand. There is no trained scale and shift: put an
-    `ActNorm` behind it if you want them.
+    With `training=True`, `call` uses mean and variance of the batch, and updates the moving
+    statistics; otherwise it uses the moving statistics. `inverse` always uses the moving
+    statistics: latents have no batch of data. The log determinant treats mean and variance as
+    constants, so in training the likelihood is that of the present batch's map. There is no trained
+    scale and shift: add an `ActNorm` for these.
 
     Args:
-        momentum: float in [0, 1). How much of the moving statistics stays at each training step.
+        momentum: float in [0, 1). Share of the moving statistics that each training step keeps.
         epsilon: float above 0. Added to variances.
         **kwargs: `name`, `dtype` and `trainable`, as for `keras.layers.Layer`.
 
@@ -44,11 +43,11 @@ class BatchNormBijection(Bijection):
         if not 0 <= momentum < 1:
             raise ValueError(
                 f"Layer '{self.name}' needs a momentum in [0, 1), the share of the moving "
-                f"statistics that stays, but got {momentum!r}."
+                f"statistics that each step keeps, but got {momentum!r}."
             )
         if not epsilon > 0:
             raise ValueError(
-                f"Layer '{self.name}' needs an epsilon above 0, for a constant channel has "
+                f"Layer '{self.name}' needs an epsilon above 0, because a constant channel has "
                 f"variance 0, but got {epsilon!r}."
             )
         self.momentum = momentum
@@ -73,13 +72,13 @@ class BatchNormBijection(Bijection):
                 moving.assign(moving * self.momentum + now * (1 - self.momentum))
         log_deviation = 0.5 * ops.log(variance + self.epsilon)
         z = (x - mean) * ops.exp(-log_deviation)
-        return z, self.constant_log_det(x, -positions(x, self.flow_dtype) * ops.sum(log_deviation))
+        return z, self.channelwise_log_det(x, -log_deviation)
 
     def inverse(self, z: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
         z = self.check_latent(z)
         log_deviation = 0.5 * ops.log(self.moving_variance + self.epsilon)
         x = z * ops.exp(log_deviation) + self.moving_mean
-        return x, self.constant_log_det(z, positions(z, self.flow_dtype) * ops.sum(log_deviation))
+        return x, self.channelwise_log_det(z, log_deviation)
 
     def get_config(self) -> Config:
         return {**super().get_config(), "momentum": self.momentum, "epsilon": self.epsilon}

@@ -1,7 +1,7 @@
-"""Finding the bin that a number falls in, for the piecewise maps.
+"""Finding the bin that a value falls in, for the piecewise maps.
 
-By comparison with all knots and sums: a few wide operations that XLA fuses, where a search and a
-gather would go number by number.
+By comparison with all knots and sums: a few wide operations that XLA fuses, while a search and a
+gather would process one element after the other.
 """
 
 from keras import ops
@@ -10,11 +10,11 @@ from kerasar.typing import Tensor
 
 
 def bin_of(values: Tensor, inner_knots: Tensor) -> Tensor:
-    """One-hot, `(…, bins)`: the bin of each number. The outer bins reach to infinity.
+    """The bin of each value, one-hot, `(…, bins)`. The outer bins extend to infinity.
 
     Args:
         values: `(…)`.
-        inner_knots: `(…, bins - 1)`, rising; `…` broadcasts to that of `values`.
+        inner_knots: `(…, bins - 1)`, ascending; `…` broadcasts to that of `values`.
     """
     above = ops.cast(values[..., None] >= inner_knots, values.dtype)
     edge = ops.zeros_like(values)[..., None]

@@ -1,6 +1,6 @@
-"""Bijections one after the other: what a flow is."""
+"""Bijections one after the other: a flow."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -14,14 +14,14 @@ from kerasar.typing import Config, Shape, Tensor
 class Chain(Bijection):
     """Applies bijections in turn, data → latent, and adds up their log determinants.
 
-    A condition goes to all of them; those without a network take no notice.
+    A condition is passed to all of them; those without a network ignore it.
 
-    A chain of more than 8 couplings or autoregressive steps turns down their `gain`, unless they
-    have one: the moves of all of them add up, and a deep chain would be blown to infinity by the
-    first steps of an optimizer that suits a shallow one.
+    A chain of more than 8 couplings or autoregressive steps reduces their `gain`, unless they have
+    one: the changes of all of them add up, and the first steps of an optimizer that suits a shallow
+    chain would make a deep one overflow.
 
     Args:
-        bijections: sequence of bijections, at least one; the first one meets the data.
+        bijections: sequence of bijections, at least one; the first one is applied to the data.
         **kwargs: `name`, `dtype` and `trainable`, as for `keras.layers.Layer`. The bijections keep
             their own dtypes.
 
@@ -32,7 +32,7 @@ class Chain(Bijection):
         A pair: that of the last bijection, and `(batch,)`.
 
     Raises:
-        TypeError: if one of them is no `Bijection`.
+        TypeError: if one of them is not a `Bijection`.
         ValueError: if there are none.
     """
 
@@ -41,9 +41,9 @@ class Chain(Bijection):
         self.bijections = check_bijections(self.name, bijections)
         if not self.bijections:
             raise ValueError(f"Layer '{self.name}' needs at least one bijection, but got none.")
-        moving = [step for step in self.steps() if hasattr(step, "gain")]
-        for step in moving:
-            step.choose_gain(len(moving))
+        with_gain = [step for step in self.steps() if hasattr(step, "gain")]
+        for step in with_gain:
+            step.choose_gain(len(with_gain))
 
     @property
     def domain(self) -> tuple[float, float]:  # type: ignore[override]
@@ -58,20 +58,20 @@ class Chain(Bijection):
         super().build(x_shape, condition_shape)
 
     def call(self, x: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        z = self.check_data(x)
-        total = self.constant_log_det(z)
-        for bijection in self.bijections:
-            z, log_det = bijection(z, condition=condition)
-            total += ops.cast(log_det, self.flow_dtype)
-        return self.in_flow_dtype(z, total)
+        return self._in_turn(self.check_data(x), condition, self.bijections)
 
     def inverse(self, z: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        x = self.check_latent(z)
-        total = self.constant_log_det(x)
-        for bijection in reversed(self.bijections):
-            x, log_det = bijection.inverse(x, condition=condition)
+        inverses = [bijection.inverse for bijection in reversed(self.bijections)]
+        return self._in_turn(self.check_latent(z), condition, inverses)
+
+    def _in_turn(
+        self, values: Tensor, condition: Tensor | None, maps: Sequence[Callable[..., Any]]
+    ) -> tuple[Tensor, Tensor]:
+        total = self.constant_log_det(values)
+        for apply in maps:
+            values, log_det = apply(values, condition=condition)
             total += ops.cast(log_det, self.flow_dtype)
-        return self.in_flow_dtype(x, total)
+        return self.in_flow_dtype(values, total)
 
     def forward_shape(self, x_shape: Shape) -> Shape:
         for bijection in self.bijections:
@@ -103,7 +103,7 @@ def check_bijections(name: str, bijections: Sequence[Bijection]) -> list[Bijecti
     """The bijections as a list.
 
     Raises:
-        TypeError: if one of them is no `Bijection`.
+        TypeError: if they are not a list, or one of them is not a `Bijection`.
     """
     if isinstance(bijections, Bijection) or not isinstance(bijections, (list, tuple)):
         raise TypeError(

@@ -1,4 +1,4 @@
-"""How a condition reaches the networks inside a bijection: joined to what they see of the data."""
+"""How a condition reaches the networks inside a bijection: concatenated to their input."""
 
 import tensorflow as tf
 from keras import ops
@@ -41,7 +41,7 @@ def join(name: str, x: Tensor, condition: Tensor | None, expected: Shape | None)
     """Data and condition as one tensor.
 
     A vector is repeated over the pixels of an image. A map that is k times as high and wide as
-    the image, as behind a `Squeeze2D`, is squeezed by k.
+    the image, as after a `Squeeze2D`, is squeezed by k.
 
     Args:
         name: the layer's name, for the message.
@@ -84,7 +84,7 @@ def join(name: str, x: Tensor, condition: Tensor | None, expected: Shape | None)
 
 
 def _squeeze(event: Shape, condition: Shape) -> int | None:
-    """How many times the condition's map is larger than the image; `None` if that is no number."""
+    """How many times larger than the image the condition's map is; `None` if not by an integer."""
     if condition[:2] == event[:2]:
         return 1
     if None in event[:2] or None in condition[:2]:

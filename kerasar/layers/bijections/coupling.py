@@ -1,6 +1,6 @@
-"""What all couplings share: one part of an event stays and tells how the other part is moved.
+"""What all couplings share: one part of an event is transformed, conditioned on the other part.
 
-The Jacobian is then triangular, so its log determinant is a sum, and the way back needs no inverse
+The Jacobian is then triangular, so its log determinant is a sum, and the inverse needs no inverse
 of the network inside (Dinh et al. 2017, section 3.2).
 """
 
@@ -20,33 +20,39 @@ from kerasar.typing import Config, Shape, Tensor
 
 @keras.saving.register_keras_serializable(package="kerasar")
 class Coupling(Bijection):
-    """Base of the couplings; a subclass says how single numbers move, given parameters.
+    """Base of the couplings; a subclass defines an elementwise map with given parameters.
 
     It defines `params_per_element`, `transform(values, outputs)` and `inverse_transform(values,
     outputs)`.
 
     Args:
-        mask: which numbers are kept. `"half"` (also called `"channelwise"`) keeps the first half
-            of the last axis; `"alternating"` the even places of the last axis; `"checkerboard"`
-            (images) the places where row + column is even; `"random"` a random half of all
-            numbers. Or an array of 1 (kept) and 0 (moved) that broadcasts to an event.
-        invert: bool. Swaps the two parts; two couplings in a row then move everything.
+        mask: which elements are the identity part, that is, pass unchanged. `"half"` (also called
+            `"channelwise"`): the first half of the last axis; `"alternating"`: the even indices of
+            the last axis; `"checkerboard"` (images): the pixels whose row + column is even;
+            `"random"`: a random half of all elements. Or an array of 1 (identity) and 0
+            (transformed) that broadcasts to an event.
+        invert: bool. Swaps the two parts; two couplings in a row then transform all elements.
         network: a Keras layer or model, or `None` for a `CouplingNetwork`. With a mask of halves it
-            maps the kept part, `(…, identity)`, to `(…, transformed * params_per_element)`. With
-            all other masks it maps the event, zeros where it is moved, to `(…, channels *
-            params_per_element)`. A condition is joined to its input.
-        hidden_units: sequence of ints. Hidden layers of the `CouplingNetwork`.
-        activation: of these hidden layers.
-        gain: float. The outputs of the network are multiplied by it. `None`: 1, or, for networks
-            made here, what a `Chain` of more than 8 steps finds best.
+            maps the identity part, `(…, identity)`, to `(…, transformed * params_per_element)`.
+            With all other masks it maps the event, with zeros for the transformed part, to
+            `(…, channels * params_per_element)`. A condition is joined to its input.
+        hidden_units: sequence of ints. Widths of the hidden layers of the `CouplingNetwork`.
+        activation: of these hidden layers, as for `keras.layers.Dense`.
+        gain: float. Factor of the network's outputs. `None`: 1, or, for networks created here,
+            the gain that a `Chain` of more than 8 steps chooses.
         seed: int for `mask="random"`; drawn if `None`. The mask itself is saved in the config.
         **kwargs: `name`, `dtype` and `trainable`, as for `keras.layers.Layer`.
 
     Raises:
-        ValueError: if the mask keeps all or nothing, or the network's output has another size.
+        TypeError: if `network` is not a Keras layer, or `hidden_units` are not integers.
+        ValueError: if one part of the mask is empty, or the network's output has another size.
+
+    References:
+        Dinh, Sohl-Dickstein & Bengio. Density estimation using Real NVP. ICLR 2017, section 3.
+        https://arxiv.org/abs/1605.08803
     """
 
-    #: How many outputs of the network move one number.
+    #: Number of outputs of the network for each transformed element.
     params_per_element = 1
 
     def __init__(
@@ -72,19 +78,15 @@ class Coupling(Bijection):
 
     def build(self, x_shape: Shape, condition_shape: Shape | None = None) -> None:
         super().build(x_shape, condition_shape)
-        channels = self.event_shape[-1]
-        if channels is None:
-            raise ValueError(
-                f"Layer '{self.name}' must know the size of the last axis, but got input shape "
-                f"{tuple(x_shape)}."
-            )
+        channels = self.known_channels()
         seen, transformed = channels, channels
-        self.kept_values = None
+        #: 1 for the identity part and 0 for the transformed one; None if the two are slices.
+        self.identity_mask = None
         if isinstance(self.mask, str) and self.mask in SPLITS:
             if channels < 2:
                 raise ValueError(
                     f"Layer '{self.name}' splits the last axis in two, so it needs at least 2 "
-                    f"numbers there, but got input shape {tuple(x_shape)}. For single numbers take "
+                    f"elements there, but got input shape {tuple(x_shape)}. For scalars take "
                     "an elementwise map such as PiecewiseLinear; for images with one channel "
                     "mask='checkerboard', or a Squeeze2D in front."
                 )
@@ -97,7 +99,7 @@ class Coupling(Bijection):
             check_parts(self.name, values, self.event_shape)
             if self.mask == "random":
                 self.mask = values.tolist()  # from here on the config holds the mask itself
-            self.kept_values = 1 - values if self.invert else values
+            self.identity_mask = 1 - values if self.invert else values
         shape = joined_shape(self.name, (*self.event_shape[:-1], seen), self.condition_shape)
         self._build_networks((None, *shape), transformed)
 
@@ -112,37 +114,38 @@ class Coupling(Bijection):
             self.gain = gain_for(depth)
 
     def transform(self, values: Tensor, outputs: list[Tensor]) -> tuple[Tensor, Tensor | None]:
-        """Data → latent for single numbers.
+        """The elementwise map, data → latent.
 
         Args:
-            values: the numbers to move, `(…, transformed)`.
-            outputs: what the networks say, each `(…, transformed * parameters)`.
+            values: the elements to transform, `(…, transformed)`.
+            outputs: outputs of the networks, each `(…, transformed * params_per_element)`.
 
         Returns:
-            The moved numbers, and for each the log of the slope; `None` if that is 0 everywhere.
+            The transformed elements, and the log of the slope at each; `None` if that is 0
+            everywhere.
         """
-        raise NotImplementedError(f"{type(self).__name__} must define move()")
+        raise NotImplementedError(f"{type(self).__name__} must define transform()")
 
     def inverse_transform(
         self, values: Tensor, outputs: list[Tensor]
     ) -> tuple[Tensor, Tensor | None]:
-        """Latent → data; as `transform`."""
+        """The inverse of `transform`, latent → data, with its own log slopes."""
         raise NotImplementedError(f"{type(self).__name__} must define inverse_transform()")
 
     def _couple(self, x: Tensor, condition: Tensor | None, transform: Any) -> tuple[Tensor, Tensor]:
-        if self.kept_values is None:
+        if self.identity_mask is None:
             first, second = x[..., : self.cut], x[..., self.cut :]
             identity, old = (second, first) if self.invert else (first, second)
             new, log_slope = transform(old, self._outputs(identity, condition))
             parts = [new, identity] if self.invert else [identity, new]
             z = ops.concatenate(parts, axis=-1)
         else:
-            keep = ops.convert_to_tensor(self.kept_values, self.flow_dtype)
-            identity = x * keep
+            mask = ops.convert_to_tensor(self.identity_mask, self.flow_dtype)
+            identity = x * mask
             new, log_slope = transform(x, self._outputs(identity, condition))
-            # The kept numbers pass through to the last bit: the way back reads them again.
-            z = identity + new * (1 - keep)
-            log_slope = None if log_slope is None else log_slope * (1 - keep)
+            # The identity part is unchanged to the last bit: the inverse conditions on it again.
+            z = identity + new * (1 - mask)
+            log_slope = None if log_slope is None else log_slope * (1 - mask)
         if log_slope is None:
             return z, self.constant_log_det(x)
         return z, sum_event(log_slope)
@@ -172,7 +175,7 @@ class Coupling(Bijection):
     def _built_network(
         self, network: keras.layers.Layer | None, name: str, shape: Shape, outputs: int
     ) -> keras.layers.Layer:
-        """The network, built; refused if it does not give `outputs` numbers at each place."""
+        """The network, built; raises a ValueError unless its last axis has size `outputs`."""
         if network is None:
             network = CouplingNetwork(
                 outputs, self.hidden_units, self.activation, name=name, dtype=self.dtype_policy
@@ -185,15 +188,15 @@ class Coupling(Bijection):
         except ValueError as error:
             raise ValueError(
                 f"The network '{network.name}' of layer '{self.name}' must take {shape}, the "
-                f"numbers that are kept and the condition, but refuses it: {error} Change the "
-                "shape of its input."
+                f"identity part and the condition, but refuses it: {error} Change the shape of "
+                "its input."
             ) from error
         if not hasattr(found, "shape") or tuple(found.shape[1:]) != (*shape[1:-1], outputs):
             raise ValueError(
                 f"The network '{network.name}' of layer '{self.name}' gets {shape} and must give "
-                f"{(*shape[:-1], outputs)}: {self.params_per_element} numbers for each one that "
-                f"is moved. It gives {getattr(found, 'shape', found)}. Change the units of its "
-                "last layer."
+                f"{(*shape[:-1], outputs)}: {self.params_per_element} parameters for each "
+                f"transformed element. It gives {getattr(found, 'shape', found)}. Change the "
+                "units of its last layer."
             )
         return network
 

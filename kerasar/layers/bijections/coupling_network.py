@@ -1,11 +1,11 @@
-"""The network inside a coupling or an autoregressive step, where the user gives none."""
+"""The network inside a coupling if the user passes none, and how dense networks of flows start."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import keras
 
-from kerasar.layers.bijections.dense_initializers import dense_initializers
 from kerasar.typing import Config, Shape, Tensor
 
 
@@ -13,9 +13,9 @@ from kerasar.typing import Config, Shape, Tensor
 class CouplingNetwork(keras.layers.Layer):
     """Dense layers for vectors; for images convolutions, 3×3, then 1×1, then 3×3 again.
 
-    The hidden layers of vectors start as `dense_initializers` says. The last layer starts at zero,
-    so that a new coupling is the identity and a deep stack of them starts stable (Kingma and
-    Dhariwal 2018, section 3.3, who also take this shape for images).
+    The hidden layers for vectors are initialized by `dense_initializers`. The last layer is
+    initialized to zero, so that a new coupling is the identity and a deep stack of them starts
+    stable (Kingma and Dhariwal 2018, section 3.3, who also have these convolutions for images).
 
     Args:
         outputs: int. Units of the last layer.
@@ -27,7 +27,10 @@ class CouplingNetwork(keras.layers.Layer):
         `(batch, features)` or `(batch, height, width, channels)`.
 
     Output shape:
-        The same with `outputs` on the last axis.
+        The input shape with `outputs` on the last axis.
+
+    Raises:
+        ValueError: when built, for input of another rank.
 
     References:
         Kingma & Dhariwal. Glow: Generative Flow with Invertible 1x1 Convolutions. NeurIPS 2018.
@@ -49,8 +52,8 @@ class CouplingNetwork(keras.layers.Layer):
     def build(self, input_shape: Shape) -> None:
         if len(input_shape) not in (2, 4):
             raise ValueError(
-                "A CouplingNetwork knows vectors (batch, features) and images (batch, height, "
-                f"width, channels), but layer '{self.name}' got input shape {input_shape}. Give "
+                "A CouplingNetwork takes vectors (batch, features) or images (batch, height, "
+                f"width, channels), but layer '{self.name}' got input shape {input_shape}. Pass "
                 "the coupling a network of your own: network=…."
             )
         count = len(self.hidden_units)
@@ -96,3 +99,15 @@ class CouplingNetwork(keras.layers.Layer):
             "hidden_units": list(self.hidden_units),
             "activation": keras.activations.serialize(self.activation),
         }
+
+
+def dense_initializers(inputs: int) -> dict[str, Any]:
+    """Initializers of a dense layer: kernel and biases, uniform, of variance 1 / inputs.
+
+    A coupling's network may see a single element. With biases of zero all of its units bend at 0,
+    and the steps it takes to spread them out are most of the training: on moons a Real NVP trained
+    for 4,000 steps ends near 0.39 nats with these, near 1.05 without.
+    """
+    width = math.sqrt(3 / inputs)
+    kernel, bias = (keras.initializers.RandomUniform(-width, width) for _ in range(2))
+    return {"kernel_initializer": kernel, "bias_initializer": bias}

@@ -1,7 +1,7 @@
-"""Half of the numbers leave the flow early: the multi-scale architecture.
+"""Half of the elements leave the flow early: the multi-scale architecture.
 
-A factor-out contains the rest of the flow, so that a flow stays a chain of maps from one tensor to
-one tensor.
+A factor-out contains the rest of the flow, so that a flow remains a chain of maps from one tensor
+to one tensor.
 """
 
 import math
@@ -18,10 +18,11 @@ from kerasar.typing import Config, Shape, Tensor
 
 @keras.saving.register_keras_serializable(package="kerasar")
 class FactorOut(Bijection):
-    """Sends the first half of the last axis to the latent, the rest through more bijections.
+    """Passes the first half of the last axis to the latent, the rest through more bijections.
 
-    The latent is one flat vector: first what leaves here, then what leaves later; `latent_sizes`
-    says where to cut it. With no bijections everything leaves here: that closes the last stage.
+    The latent is one flat vector: first the elements that leave here, then those that leave later;
+    `latent_sizes` gives the sizes of these parts. With no bijections all elements leave here: that
+    closes the last stage.
 
     Args:
         bijections: sequence of bijections, the rest of the flow; may be empty, and may hold
@@ -32,10 +33,10 @@ class FactorOut(Bijection):
         `(batch, …, channels)`, all sizes known, at least 2 channels (if there are bijections).
 
     Output shape:
-        A pair: `(batch, numbers of an event)`, and `(batch,)`.
+        A pair: `(batch, elements of an event)`, and `(batch,)`.
 
     Raises:
-        TypeError: if one of `bijections` is no `Bijection`.
+        TypeError: if one of `bijections` is not a `Bijection`.
         ValueError: when built, if there is a single channel or a size is open.
 
     References:
@@ -80,8 +81,8 @@ class FactorOut(Bijection):
     def inverse_shape(self, z_shape: Shape) -> Shape:
         if not self.built:
             raise ValueError(
-                f"Layer '{self.name}' cannot tell from flat latents, {tuple(z_shape)}, what shape "
-                "the data have. Build it first: build((None, height, width, channels))."
+                f"Layer '{self.name}' cannot infer the shape of the data from flat latents, "
+                f"{tuple(z_shape)}. Build it first: build((None, height, width, channels))."
             )
         return (z_shape[0], *self.event_shape)
 
@@ -97,13 +98,13 @@ class FactorOut(Bijection):
         return [self] if self.rest is None else self.rest.steps()
 
     def _staying(self, x_shape: Shape) -> Shape:
-        """The shape of what goes on through the rest of the flow."""
+        """The shape of the input of the rest of the flow."""
         channels = x_shape[-1]
         if channels is None or channels < 2:
             raise ValueError(
-                f"FactorOut sends half of the last axis away, so it needs at least 2 numbers there,"
-                f" but layer '{self.name}' got input shape {tuple(x_shape)}. Put a Squeeze2D in "
-                "front, or give it no bijections."
+                "FactorOut passes half of the last axis to the latent, so it needs at least 2 "
+                f"elements there, but layer '{self.name}' got input shape {tuple(x_shape)}. Put a "
+                "Squeeze2D in front, or give it no bijections."
             )
         return (*x_shape[:-1], channels - channels // 2)
 

@@ -1,4 +1,4 @@
-"""The same bijection, the other way round."""
+"""The inverse of a bijection, as a bijection."""
 
 from typing import Any
 
@@ -10,13 +10,13 @@ from kerasar.typing import Config, Shape, Tensor
 
 @keras.saving.register_keras_serializable(package="kerasar")
 class Inverse(Bijection):
-    """Runs a bijection backwards: its `inverse` takes data to latents.
+    """Exchanges the directions of a bijection: its `inverse` maps data to latents.
 
     `Inverse(MaskedAutoregressive(...))` is the inverse autoregressive flow: sampling takes one
     pass, densities one pass for each dimension (Kingma et al. 2016).
 
-    Statistics of batches (`ActNorm`, `BatchNormBijection`) are gathered only where a bijection is
-    called forwards, hence never inside an `Inverse`.
+    Bijections update batch statistics (`ActNorm`, `BatchNormBijection`) only in `call`, hence never
+    inside an `Inverse`.
 
     Args:
         bijection: a `Bijection`. One that flattens, such as `FactorOut`, must be built before.
@@ -29,7 +29,7 @@ class Inverse(Bijection):
         A pair: that of the bijection's data, and `(batch,)`.
 
     Raises:
-        TypeError: if `bijection` is no `Bijection`.
+        TypeError: if `bijection` is not a `Bijection`.
 
     References:
         Kingma et al. Improving Variational Inference with Inverse Autoregressive Flow. NeurIPS
@@ -40,7 +40,7 @@ class Inverse(Bijection):
         super().__init__(**kwargs)
         if not isinstance(bijection, Bijection):
             raise TypeError(
-                f"Layer '{self.name}' turns a bijection round, but got "
+                f"Layer '{self.name}' inverts a bijection, but got "
                 f"{type(bijection).__name__}: {bijection!r}."
             )
         self.bijection = bijection

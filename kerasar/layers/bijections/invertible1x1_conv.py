@@ -9,21 +9,20 @@ from keras import ops
 from numpy.typing import NDArray
 
 from kerasar.layers.bijections.base import Bijection, seed_or_drawn
-from kerasar.layers.bijections.statistics import positions
 from kerasar.typing import Config, Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="kerasar")
 class Invertible1x1Conv(Bijection):
-    """Multiplies the channels of each pixel by one invertible matrix; vectors too.
+    """Multiplies the channels of each pixel, or the features of a vector, by an invertible matrix.
 
     The matrix is a permutation of L (U + diag(±exp(log_scale))), with L lower and U upper
-    triangular. So the log determinant is a sum, exact in float32 where a general determinant
-    cancels, and the way back two triangular solutions instead of an inversion. It starts as a
-    random rotation. Permutation and signs are not trained.
+    triangular. So the log determinant is a sum, accurate in float32 where a general determinant
+    suffers from cancellation, and the inverse takes two triangular solves instead of an inversion.
+    The matrix is initialized to a random rotation. Permutation and signs are not trained.
 
     Args:
-        seed: int for the rotation; drawn if `None`.
+        seed: int. Seed of the rotation; drawn if `None`.
         **kwargs: `name`, `dtype` and `trainable`, as for `keras.layers.Layer`.
 
     Input shape:
@@ -46,19 +45,13 @@ class Invertible1x1Conv(Bijection):
 
     def build(self, x_shape: Shape, condition_shape: Shape | None = None) -> None:
         super().build(x_shape, condition_shape)
-        channels = self.event_shape[-1]
-        if channels is None:
-            raise ValueError(
-                f"Layer '{self.name}' must know the number of channels, but got input shape "
-                f"{tuple(x_shape)}."
-            )
-        order, lower, upper = _rotation_in_parts(channels, self.seed)
+        order, lower, upper = _rotation_in_parts(self.known_channels(), self.seed)
         diagonal = np.diag(upper)
 
         self.lower = self._add("lower", np.tril(lower, -1))
         self.upper = self._add("upper", np.triu(upper, 1))
         self.log_scale = self._add("log_scale", np.log(np.abs(diagonal)))
-        # Integers, so that nothing that trains, averages or randomises weights can bend them.
+        # Integers, so that nothing that trains, averages or randomizes weights can change them.
         self.signs = self._add("signs", np.sign(diagonal), trainable=False, dtype="int32")
         self.order = self._add("order", order, trainable=False, dtype="int32")
 
@@ -66,7 +59,7 @@ class Invertible1x1Conv(Bijection):
         x = self.check_data(x)
         lower, upper = self._triangles()
         kernel = ops.take(ops.matmul(lower, upper), self.order.value, axis=0)
-        return _mix(x, kernel), self._log_det(x)
+        return _mix(x, kernel), self.channelwise_log_det(x, self.log_scale)
 
     def inverse(self, z: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
         z = self.check_latent(z)
@@ -74,7 +67,7 @@ class Invertible1x1Conv(Bijection):
         identity = ops.take(tf.eye(lower.shape[0], dtype=z.dtype), self.order.value, axis=0)
         kernel = tf.linalg.triangular_solve(lower, ops.transpose(identity))
         kernel = tf.linalg.triangular_solve(upper, kernel, lower=False)
-        return _mix(z, kernel), -self._log_det(z)
+        return _mix(z, kernel), -self.channelwise_log_det(z, self.log_scale)
 
     def _add(self, name: str, value: NDArray[Any], **settings: Any) -> Any:
         def initial(shape: Shape, dtype: str) -> Tensor:
@@ -83,7 +76,7 @@ class Invertible1x1Conv(Bijection):
         return self.add_flow_weight(name, value.shape, initial, **settings)
 
     def _triangles(self) -> tuple[Tensor, Tensor]:
-        # The triangles are cut out here, never in the weights: training moves whole matrices.
+        # The triangles are cut out here, never in the weights: training updates whole matrices.
         ones = np.ones(self.lower.shape)
         below = ops.convert_to_tensor(np.tril(ones, -1), self.flow_dtype)
         above = ops.convert_to_tensor(np.triu(ones, 1), self.flow_dtype)
@@ -92,15 +85,12 @@ class Invertible1x1Conv(Bijection):
         upper = self.upper * above + tf.linalg.diag(signs * ops.exp(self.log_scale))
         return lower, upper
 
-    def _log_det(self, x: Tensor) -> Tensor:
-        return self.constant_log_det(x, positions(x, self.flow_dtype) * ops.sum(self.log_scale))
-
     def get_config(self) -> Config:
         return {**super().get_config(), "seed": self.seed}
 
 
 def _mix(x: Tensor, kernel: Tensor) -> Tensor:
-    """x · kernel at each place, as one matrix product."""
+    """x · kernel at each position, as one matrix product."""
     channels = kernel.shape[0]
     return ops.reshape(ops.matmul(ops.reshape(x, (-1, channels)), kernel), ops.shape(x))
 

@@ -1,4 +1,4 @@
-"""From a bounded interval to all real numbers, as pixels need before they enter a flow."""
+"""The logit, from a bounded interval to the real line, which pixels need before a flow."""
 
 import math
 from typing import Any
@@ -14,19 +14,19 @@ from kerasar.typing import Config, Tensor
 class Logit(Bijection):
     """z = log(p) - log(1 - p), with p = alpha + (1 - 2 alpha) (x - low) / (high - low).
 
-    Alpha keeps p off 0 and 1, so that the ends of [low, high] have finite latents. The map goes on
-    a little further, by alpha / (1 - 2 alpha) of the interval's width on either side, to where p
-    reaches 0 and 1: samples can lie there, and a density has some of its mass there. That is the
-    `domain`; `FlowModel` refuses data outside of it, for which the map gives NaN, never a wrong
-    number.
+    Alpha keeps p away from 0 and 1, so that the ends of [low, high] have finite latents. The map
+    extends a little further, by alpha / (1 - 2 alpha) of the interval's width on either side, to
+    where p reaches 0 and 1: samples can be there, and a density has some of its mass there. That is
+    the `domain`; `FlowModel` refuses data outside of it, for which the map gives NaN, never a wrong
+    value.
 
     Args:
-        low, high: floats. The ends of the interval that data lie in.
-        alpha: float in (0, ½).
+        low, high: floats. The ends of the interval of the data.
+        alpha: float in (0, ½). Distance of p from 0 and 1 at the ends of the interval.
         **kwargs: `name`, `dtype` and `trainable`, as for `keras.layers.Layer`.
 
     Input shape:
-        Any, numbers in [low, high], or a little outside.
+        Any; values in [low, high], or a little outside.
 
     Output shape:
         A pair: the input shape, and `(batch,)`.
@@ -50,9 +50,9 @@ class Logit(Bijection):
             )
         if not 0 < alpha < 0.5:
             raise ValueError(
-                f"Layer '{self.name}' needs an alpha between 0 and ½, for the ends of the interval "
-                f"would have infinite latents, but got {alpha!r}. Take 0.05, or 1e-6 to stay close "
-                "to the plain logit."
+                f"Layer '{self.name}' needs an alpha between 0 and ½, or else the ends of the "
+                f"interval would have infinite latents, but got {alpha!r}. Take 0.05, or 1e-6 to "
+                "stay close to the plain logit."
             )
         self.low = low
         self.high = high

@@ -1,4 +1,4 @@
-"""Masked autoregressive flow: each number is scaled and shifted as told by those before it."""
+"""Masked autoregressive flow: each element is scaled and shifted given those before it."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from kerasar.layers.bijections.base import Bijection, check_hidden_units, sum_event
 from kerasar.layers.bijections.bounds import bounded, check_bound, check_gain, gain_for
 from kerasar.layers.bijections.condition import join, joined_shape
-from kerasar.layers.bijections.dense_initializers import dense_initializers
+from kerasar.layers.bijections.coupling_network import dense_initializers
 from kerasar.layers.bijections.masked_dense import MaskedDense
 from kerasar.typing import Config, Shape, Tensor
 
@@ -21,28 +21,30 @@ from kerasar.typing import Config, Shape, Tensor
 class MaskedAutoregressive(Bijection):
     """z_i = x_i · exp(s_i) + t_i, where s_i and t_i are functions of x_1 … x_{i-1}.
 
-    One dense network with missing connections (a MADE) gives all s and t in one pass, so densities
-    are fast. The way back takes one pass for each dimension. `Inverse` of this layer is the inverse
-    autoregressive flow. The order is that of the last axis; put `Permute("reverse")` between two
-    of them. A new layer is the identity. (The paper writes (x - μ) · exp(-α), the same family.)
+    One dense network with masked connections (a MADE) computes all s and t in one pass, so
+    densities are fast. The inverse takes one pass for each dimension. `Inverse` of this layer is
+    the inverse autoregressive flow. The order is that of the last axis; put `Permute("reverse")`
+    between two of them. A new layer is the identity. (The paper writes (x - μ) · exp(-α), the same
+    family.)
 
     Args:
-        hidden_units: sequence of ints. Hidden layers of the network. One of fewer than features - 1
-            units hides some numbers from those that come soon after them.
+        hidden_units: sequence of ints. Widths of the hidden layers of the network. With fewer than
+            features - 1 units, some elements do not depend on those shortly before them.
         activation: of the hidden layers, as for `keras.layers.Dense`.
         scale_bound: float, the largest |s|; `None` leaves scales unbounded.
         gain: float, as for `Coupling`.
         **kwargs: `name`, `dtype` and `trainable`, as for `keras.layers.Layer`.
 
     Input shape:
-        `(batch, features)`, 1 feature at least; also `condition`, `(batch, numbers)`.
+        `(batch, features)`, at least 1 feature; also `condition`, `(batch, condition features)`.
 
     Output shape:
         A pair: the input shape, and `(batch,)`.
 
     Raises:
-        ValueError: if `hidden_units` or `scale_bound` is not positive; when built, for anything
-            but vectors.
+        TypeError: if `hidden_units` are not integers.
+        ValueError: if `hidden_units`, `scale_bound` or `gain` is not positive; when built, for
+            anything but vectors.
 
     References:
         Papamakarios, Pavlakou & Murray. Masked Autoregressive Flow for Density Estimation. NeurIPS
@@ -74,7 +76,7 @@ class MaskedAutoregressive(Bijection):
             )
         features = x_shape[1]
         (inputs,) = joined_shape(self.name, (features,), self.condition_shape)
-        # A unit sees the inputs up to its degree; those of degree 0 see the condition alone.
+        # A unit sees the inputs up to its degree; units of degree 0 see the condition only.
         extra = inputs - features  # type: ignore[operator]
         degrees = np.concatenate([np.arange(1, features + 1), np.zeros(extra, int)])
         least = 0 if extra or features == 1 else 1
@@ -84,9 +86,11 @@ class MaskedAutoregressive(Bijection):
             if units < rises:  # too few for every degree: the largest is the last unit's
                 rises, over = rises - 1, max(units - 1, 1)
             hidden = least + np.arange(units) * rises // over
-            start = dense_initializers(len(degrees))
             self._add(
-                f"hidden_{i}", degrees[:, None] <= hidden, activation=self.activation, **start
+                f"hidden_{i}",
+                degrees[:, None] <= hidden,
+                activation=self.activation,
+                **dense_initializers(len(degrees)),
             )
             degrees = hidden
         outputs = np.tile(np.arange(1, features + 1), 2)
@@ -100,13 +104,13 @@ class MaskedAutoregressive(Bijection):
     def inverse(self, z: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
         z = self.check_latent(z)
         features = z.shape[-1]
-        places = tf.range(features)
+        indices = tf.range(features)
 
         def step(i: Tensor, x: Tensor, _: Tensor) -> tuple[Tensor, Tensor, Tensor]:
             log_scale, shift = self._scale_and_shift(x, condition)
-            # Numbers that are not known yet stay 0: from garbage they could grow to infinity, and
+            # Elements that are not known yet stay 0: otherwise they could grow to infinity, and
             # infinity times a mask's 0 is NaN.
-            x = ops.where(places <= i, (z - shift) * ops.exp(-log_scale), 0.0)
+            x = ops.where(indices <= i, (z - shift) * ops.exp(-log_scale), 0.0)
             return i + 1, x, -log_scale
 
         _, x, log_slope = tf.while_loop(

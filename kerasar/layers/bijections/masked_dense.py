@@ -1,4 +1,4 @@
-"""A dense layer of which some connections are missing: what a MADE is made of."""
+"""A dense layer with masked connections, of which a MADE consists."""
 
 from typing import Any
 
@@ -53,7 +53,7 @@ class MaskedDense(keras.layers.Layer):
         )
 
     def call(self, inputs: Tensor) -> Tensor:
-        # The mask is applied here, never to the weights: the optimizer moves whole kernels.
+        # The mask is applied here, never to the weights: the optimizer updates whole kernels.
         kernel = self.kernel * ops.convert_to_tensor(self.mask, self.compute_dtype)
         return self.activation(ops.matmul(inputs, kernel) + self.bias)
 

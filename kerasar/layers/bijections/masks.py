@@ -1,4 +1,4 @@
-"""Which numbers of an event a coupling keeps and which it moves (Dinh et al. 2017, section 3.4)."""
+"""Which elements of an event a coupling transforms (Dinh et al. 2017, section 3.4)."""
 
 from typing import Any
 
@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from kerasar.layers.bijections.base import known_sizes
 from kerasar.typing import Shape
 
-#: Masks that cut the last axis in two: a slice does it, and networks see no zeros.
+#: Masks that split the last axis in two: both parts are slices, and networks see no zeros.
 SPLITS = ("half", "channelwise")
-#: Masks that leave both parts in place, filled up with zeros.
+#: Masks that leave both parts in place, with zeros for the other part.
 PATTERNS = ("alternating", "checkerboard", "random")
 
 
@@ -22,27 +22,27 @@ def check_mask(name: str, mask: Any) -> Any:
         mask: a name, or an array of 0 and 1 (or booleans).
 
     Raises:
-        ValueError: for another name or other values, and for a mask that changes nothing or
-            keeps nothing.
+        ValueError: for another name or other values, and for a mask of ones or of zeros only.
     """
     if isinstance(mask, str):
         if mask not in (*SPLITS, *PATTERNS):
             raise ValueError(
                 f"Layer '{name}' knows the masks {', '.join((*SPLITS, *PATTERNS))}, but got "
-                f"mask='{mask}'. Take one of them, or give an array of 0 (moved) and 1 (kept)."
+                f"mask='{mask}'. Take one of them, or give an array of 0 (transformed) and 1 "
+                "(identity)."
             )
         return mask
     values = np.asarray(mask)
     if values.dtype.kind not in "biuf" or values.ndim == 0 or not np.isin(values, (0, 1)).all():
         raise ValueError(
-            f"Layer '{name}' needs a mask of 0 (moved) and 1 (kept), but got {mask!r}."
+            f"Layer '{name}' needs a mask of 0 (transformed) and 1 (identity), but got {mask!r}."
         )
     _check_both_parts(name, values)
     return values.astype(int).tolist()
 
 
 def mask_values(name: str, mask: Any, event: Shape, seed: int) -> NDArray[Any]:
-    """The values of a pattern, or of a mask that was given, for events of a shape.
+    """The values of a pattern, or of a given mask, for events of a shape.
 
     Args:
         name: the layer's name, for messages.
@@ -51,7 +51,7 @@ def mask_values(name: str, mask: Any, event: Shape, seed: int) -> NDArray[Any]:
         seed: for `"random"`.
 
     Returns:
-        Integers, 1 where a number is kept, that broadcast to `event`.
+        Integers that broadcast to `event`, 1 for the identity part and 0 for the transformed one.
 
     Raises:
         ValueError: if the mask does not fit the event.
@@ -64,7 +64,7 @@ def mask_values(name: str, mask: Any, event: Shape, seed: int) -> NDArray[Any]:
         if not fits:
             raise ValueError(
                 f"Layer '{name}' got a mask of shape {values.shape}, which does not broadcast to "
-                f"events of shape {event}. Give one number for each number of an event."
+                f"events of shape {event}. Give one value for each element of an event."
             )
         return values
     if mask == "alternating":
@@ -85,11 +85,11 @@ def mask_values(name: str, mask: Any, event: Shape, seed: int) -> NDArray[Any]:
 
 
 def check_parts(name: str, values: NDArray[Any], event: Shape) -> None:
-    """Refuses masks that, on this event, keep all or nothing."""
+    """Raises a ValueError if one part of this event is empty."""
     if values.min() == values.max():
         raise ValueError(
-            f"Layer '{name}' keeps one part of an event and moves the other, so it needs at least "
-            f"2 numbers to divide, but got events of shape {event}. For single numbers take an "
+            f"Layer '{name}' transforms one part of an event conditioned on the other, so it needs "
+            f"at least 2 elements to split, but got events of shape {event}. For scalars take an "
             "elementwise map such as PiecewiseLinear; for images with one channel "
             "mask='checkerboard'."
         )
@@ -98,11 +98,11 @@ def check_parts(name: str, values: NDArray[Any], event: Shape) -> None:
 def _check_both_parts(name: str, values: NDArray[Any]) -> None:
     if values.all():
         raise ValueError(
-            f"Layer '{name}' got a mask of ones only, which keeps everything and so changes "
-            "nothing. Put 0 where numbers are to be moved."
+            f"Layer '{name}' got a mask of ones only, which is the identity. Put 0 for the "
+            "elements to transform."
         )
     if not values.any():
         raise ValueError(
-            f"Layer '{name}' got a mask of zeros only: nothing is kept that could tell how to move "
-            "the rest. Put 1 where numbers are to be kept."
+            f"Layer '{name}' got a mask of zeros only: there is nothing to condition on. Put 1 for "
+            "the elements to leave unchanged."
         )

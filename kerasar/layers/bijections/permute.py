@@ -1,4 +1,4 @@
-"""Reorders the last axis, so that the next step moves what the last one kept."""
+"""Permutes the last axis, so that the next step transforms what the last one left unchanged."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,11 +13,11 @@ from kerasar.typing import Config, Shape, Tensor
 
 @keras.saving.register_keras_serializable(package="kerasar")
 class Permute(Bijection):
-    """Reorders the numbers on the last axis.
+    """Permutes the elements of the last axis.
 
     Args:
-        order: `"reverse"`, `"random"`, or the places that the numbers are taken from: a
-            permutation of 0, 1, ….
+        order: `"reverse"`, `"random"`, or a permutation of 0, 1, …: the index that each output
+            element is taken from.
         seed: int for `"random"`; drawn if `None`. The order itself is saved in the config.
         **kwargs: `name`, `dtype` and `trainable`, as for `keras.layers.Layer`.
 
@@ -28,7 +28,7 @@ class Permute(Bijection):
         A pair: the input shape, and `(batch,)` zeros.
 
     Raises:
-        ValueError: if `order` is no permutation, or (when built) one of another size.
+        ValueError: if `order` is not a permutation, or (when built) is one of another size.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class Permute(Bijection):
     ) -> None:
         super().__init__(**kwargs)
         if not isinstance(order, str):
-            order = [int(place) for place in order]
+            order = [int(index) for index in order]
             if sorted(order) != list(range(len(order))):
                 raise ValueError(
                     f"Layer '{self.name}' needs a permutation of 0 … {len(order) - 1} as order, "
@@ -58,7 +58,7 @@ class Permute(Bijection):
         if size is None or (self.order != "random" and size != len(self.order)):
             raise ValueError(
                 f"Layer '{self.name}' reorders the last axis by order={self.order}, but got input "
-                f"shape {tuple(x_shape)}. Give every number there a place."
+                f"shape {tuple(x_shape)}. Give an order of that size."
             )
         if self.order == "random":
             self.order = np.random.RandomState(self.seed).permutation(size).tolist()
@@ -73,7 +73,7 @@ class Permute(Bijection):
         return self._take(z, back), self.constant_log_det(z)
 
     def _take(self, x: Tensor, order: Any) -> Tensor:
-        # A reversal needs no gather, which XLA on CPU does number by number.
+        # A reversal needs no gather, which XLA on CPU does one element after the other.
         return ops.flip(x, axis=-1) if order == "reverse" else ops.take(x, order, axis=-1)
 
     def get_config(self) -> Config:

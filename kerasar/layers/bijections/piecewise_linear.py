@@ -1,4 +1,4 @@
-"""The lecture's first flow: a rising map of single numbers, made of straight pieces."""
+"""The lecture's first flow: an increasing, piecewise linear map of scalars."""
 
 import math
 from typing import Any
@@ -15,26 +15,28 @@ from kerasar.typing import Config, Shape, Tensor
 
 @keras.saving.register_keras_serializable(package="kerasar")
 class PiecewiseLinear(Bijection):
-    """Maps each number by a rising, piecewise linear function, one for each place on the last axis.
+    """Maps each element by an increasing, piecewise linear function, one for each feature.
 
-    The knots lie evenly on [xmin, xmax]; at the q-th of them the value is alpha + exp(xi_1) + … +
-    exp(xi_q). Outside, the first and the last piece go on as straight lines: so this is a bijection
-    of the real numbers, and no density is ever zero. (The lecture has one more xi, added to all
-    values, which alpha makes superfluous, and stays constant outside.) A new layer is the identity.
+    The knots are evenly spaced on [xmin, xmax]; at the q-th of them the value is alpha + exp(xi_1)
+    + … + exp(xi_q). Outside, the first and the last piece continue as straight lines: so this is a
+    bijection of the real line, and no density is ever zero. (The lecture has one more xi, added to
+    all values, which alpha makes superfluous, and is constant outside.) A new layer is the
+    identity.
 
     Args:
-        pieces: int, how many straight pieces.
-        xmin, xmax: floats. Where the first and the last knot lie.
+        pieces: int. Number of linear pieces.
+        xmin, xmax: floats. The first and the last knot.
         **kwargs: `name`, `dtype` and `trainable`, as for `keras.layers.Layer`.
 
     Input shape:
-        `(batch, …, features)`; `(batch, 1)` for single numbers.
+        `(batch, …, features)`; `(batch, 1)` for scalars.
 
     Output shape:
         A pair: the input shape, and `(batch,)`.
 
     Raises:
-        ValueError: if `pieces` is below 1, or `xmin` not below `xmax`.
+        TypeError: if `pieces` is not an integer.
+        ValueError: if `pieces` is below 1, or `xmin` is not below `xmax`.
 
     References:
         Fleuret. Deep Learning course, lecture on normalizing flows. https://fleuret.org/dlc/
@@ -44,13 +46,12 @@ class PiecewiseLinear(Bijection):
         self, pieces: int = 32, xmin: float = -4.0, xmax: float = 4.0, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
-        check_count(pieces, f"pieces of layer '{self.name}'")
+        self.pieces = check_count(pieces, f"pieces of layer '{self.name}'")
         if not float("-inf") < xmin < xmax < float("inf"):
             raise ValueError(
                 f"Layer '{self.name}' needs an interval, xmin < xmax, but got xmin={xmin!r}, "
                 f"xmax={xmax!r}."
             )
-        self.pieces = pieces
         self.xmin = xmin
         self.xmax = xmax
 
@@ -87,7 +88,7 @@ class PiecewiseLinear(Bijection):
         return ops.convert_to_tensor(knots, self.flow_dtype)
 
     def _pieces(self) -> tuple[Tensor, Tensor]:
-        """How much each piece rises, and where it starts, both `(features, pieces)`."""
+        """The rise and the lowest value of each piece, both `(features, pieces)`."""
         rises = ops.exp(self.xi)
         below = ops.cumsum(rises, axis=-1) - rises
         return rises, self.alpha[:, None] + below

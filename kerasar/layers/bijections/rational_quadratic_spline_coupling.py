@@ -1,4 +1,4 @@
-"""Neural spline coupling: numbers move along a learned monotone curve instead of a line."""
+"""Neural spline coupling: an elementwise map by learned monotone splines instead of lines."""
 
 import math
 from collections.abc import Sequence
@@ -18,18 +18,18 @@ _LEAST = 1e-3
 
 @keras.saving.register_keras_serializable(package="kerasar")
 class RationalQuadraticSplineCoupling(Coupling):
-    """Moves one part of an event by rational-quadratic splines that the other part chooses.
+    """Transforms one part of an event by rational-quadratic splines, conditioned on the other.
 
-    On [-bound, bound] a number follows a smooth rising curve through `bins` + 1 knots. Outside it
-    stays as it is, with slope 1 (linear tails): data out there are not modelled by this layer, and
-    nothing is clipped. Standardise data, so that nearly all lie inside. With its own network a new
-    layer is the identity.
+    On [-bound, bound] an element is mapped by a smooth increasing spline with `bins` + 1 knots.
+    Outside it is unchanged, with slope 1 (linear tails): this layer does not model data there, and
+    nothing is clipped. Standardize the data, so that nearly all are inside. By default a new layer
+    is the identity.
 
     Args:
         mask, invert, network, hidden_units, activation, seed, gain: as for `Coupling`; the network
-            has 3 * bins - 1 outputs for each number that is moved: widths, heights, inner slopes.
-        bins: int, at least 2.
-        bound: float, half the side of the box that the splines live in.
+            has 3 * bins - 1 outputs for each transformed element: widths, heights, inner slopes.
+        bins: int, at least 2. Number of bins of a spline.
+        bound: float. Half the side of the box in which the splines are defined.
         **kwargs: `name`, `dtype` and `trainable`, as for `keras.layers.Layer`.
 
     Input shape:
@@ -39,7 +39,7 @@ class RationalQuadraticSplineCoupling(Coupling):
         A pair: the input shape, and `(batch,)`.
 
     Raises:
-        ValueError: as `Coupling`, and if `bins` or `bound` is out of range.
+        TypeError, ValueError: as `Coupling`, and if `bins` or `bound` is out of range.
 
     References:
         Durkan, Bekasov, Murray & Papamakarios. Neural Spline Flows. NeurIPS 2019, section 3.1.
@@ -60,13 +60,14 @@ class RationalQuadraticSplineCoupling(Coupling):
         **kwargs: Any,
     ) -> None:
         super().__init__(mask, invert, network, hidden_units, activation, seed, gain, **kwargs)
-        check_count(bins, f"bins of layer '{self.name}'", least=2, most=int(1 / _LEAST) - 1)
+        self.bins = check_count(
+            bins, f"bins of layer '{self.name}'", least=2, most=int(1 / _LEAST) - 1
+        )
         if not 0 < bound < float("inf"):
             raise ValueError(
                 f"Layer '{self.name}' needs a positive bound, half the side of the splines' box, "
                 f"but got {bound!r}."
             )
-        self.bins = bins
         self.bound = bound
 
     @property
@@ -77,7 +78,7 @@ class RationalQuadraticSplineCoupling(Coupling):
         inside, value = self._clipped(values)
         x_knot, width, y_knot, height, left, right = self._bin(value, outputs[0], by_height=False)
         u, secant = _share((value - x_knot) / width), height / width
-        bend = secant + (left + right - 2 * secant) * u * (1 - u)
+        bend = _bend(u, left, right, secant)
         new = y_knot + height * (secant * u**2 + left * u * (1 - u)) / bend
         log_slope = _log_slope(u, left, right, secant, bend)
         return ops.where(inside, new, values), ops.where(inside, log_slope, 0.0)
@@ -93,13 +94,13 @@ class RationalQuadraticSplineCoupling(Coupling):
         # Rounding can push the discriminant, which is positive, below zero.
         root = ops.sqrt(ops.maximum(b**2 - 4 * a * c, 1e-30))
         u = _share(2 * c / (-b - root))
-        bend = secant + (left + right - 2 * secant) * u * (1 - u)
+        bend = _bend(u, left, right, secant)
         log_slope = _log_slope(u, left, right, secant, bend)
         new = x_knot + u * width
         return ops.where(inside, new, values), ops.where(inside, -log_slope, 0.0)
 
     def _bin(self, value: Tensor, outputs: Tensor, by_height: bool) -> list[Tensor]:
-        """The bin of each number: left knot and width, the same upwards, slopes at both ends."""
+        """The bin of each value: left knot and width, the same for heights, slopes at both ends."""
         x_knots, widths, y_knots, heights, slopes = self._spline(outputs)
         chosen = bin_of(value, (y_knots if by_height else x_knots)[..., 1:])
         parts = (x_knots, widths, y_knots, heights, slopes[..., :-1], slopes[..., 1:])
@@ -123,7 +124,7 @@ class RationalQuadraticSplineCoupling(Coupling):
         return x_knots, widths, y_knots, heights, slopes
 
     def _clipped(self, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Whether a number lies in the box, and the nearest one there: `where` alone would let NaN
+        """Whether a value is in the box, and the nearest value there: `where` alone would let NaN
         from outside into gradients."""
         return ops.abs(values) < self.bound, ops.clip(values, -self.bound, self.bound)
 
@@ -136,8 +137,13 @@ _SLOPE_1 = math.log(math.expm1(1 - _LEAST))
 
 
 def _share(u: Tensor) -> Tensor:
-    """How far into its bin a number lies: rounding can carry it over the edge, where logs end."""
+    """The position within a bin, in [0, 1]: rounding can carry it outside, where logs are NaN."""
     return ops.clip(u, 0.0, 1.0)
+
+
+def _bend(u: Tensor, left: Tensor, right: Tensor, secant: Tensor) -> Tensor:
+    """The denominator of the rational function at the fraction `u` of a bin."""
+    return secant + (left + right - 2 * secant) * u * (1 - u)
 
 
 def _log_slope(u: Tensor, left: Tensor, right: Tensor, secant: Tensor, bend: Tensor) -> Tensor:

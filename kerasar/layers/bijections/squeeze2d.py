@@ -1,4 +1,4 @@
-"""Trades space for channels, so that channel-wise steps see neighbouring pixels."""
+"""Trades space for channels, so that channel-wise steps see neighboring pixels."""
 
 from typing import Any
 
@@ -12,12 +12,12 @@ from kerasar.typing import Config, Shape, Tensor
 
 @keras.saving.register_keras_serializable(package="kerasar")
 class Squeeze2D(Bijection):
-    """Turns each block of `factor` × `factor` pixels into one pixel with that many more channels.
+    """Turns each block of `factor` × `factor` pixels into one pixel with `factor`² × the channels.
 
     Channels of the result are ordered by row in the block, column in the block, channel.
 
     Args:
-        factor: int, the side of a block.
+        factor: int. Side of a block, in pixels.
         **kwargs: `name`, `dtype` and `trainable`, as for `keras.layers.Layer`.
 
     Input shape:
@@ -28,7 +28,8 @@ class Squeeze2D(Bijection):
         zeros.
 
     Raises:
-        ValueError: when built, if height or width is no multiple of `factor`.
+        TypeError: if `factor` is not an integer.
+        ValueError: if `factor` is below 1; when built, if height or width is not a multiple of it.
 
     References:
         Dinh, Sohl-Dickstein & Bengio. Density estimation using Real NVP. ICLR 2017, section 3.6.

@@ -1,4 +1,4 @@
-"""Standardisation as the first bijection of a flow: kept in the model, counted in its density."""
+"""Standardization as the first bijection of a flow: saved in the model, part of its density."""
 
 from typing import Any
 
@@ -13,11 +13,15 @@ from kerasar.typing import Shape, Tensor
 
 @keras.saving.register_keras_serializable(package="kerasar")
 class StandardizeBijection(Bijection):
-    """Subtracts the data's mean and divides by their standard deviation, fixed numbers.
+    """Subtracts the data's mean and divides by their standard deviation, which are not trained.
 
-    Put it first in a flow. `FlowModel.fit` takes the statistics from the training data, once; they
-    are saved with the model, so `log_prob` and samples are in the data's own units. Before that the
-    layer is the identity. There is one pair of numbers for each feature, or channel of an image.
+    Put it first in a flow. `FlowModel.fit` computes the statistics from the training data, once;
+    they are saved with the model, so `log_prob` and samples are in the data's own units. Before
+    that the layer is the identity. There is one mean and deviation for each feature, or channel of
+    an image.
+
+    Args:
+        **kwargs: `name`, `dtype` and `trainable`, as for `keras.layers.Layer`.
 
     Input shape:
         `(batch, dim)` or `(batch, height, width, channels)`.
@@ -28,22 +32,18 @@ class StandardizeBijection(Bijection):
 
     def build(self, x_shape: Shape, condition_shape: Shape | None = None) -> None:
         super().build(x_shape, condition_shape)
-        kind: dict[str, Any] = dict(trainable=False, dtype=self.flow_dtype, autocast=False)
-        self.mean = self.add_weight(shape=x_shape[-1:], initializer="zeros", name="mean", **kind)
-        self.log_scale = self.add_weight(
-            shape=x_shape[-1:], initializer="zeros", name="log_scale", **kind
-        )
-        self.adapted = self.add_weight(
-            shape=(), initializer="zeros", name="adapted", trainable=False, dtype="int32"
-        )
+        shape = self.event_shape[-1:]
+        self.mean = self.add_flow_weight("mean", shape, trainable=False)
+        self.log_scale = self.add_flow_weight("log_scale", shape, trainable=False)
+        self.adapted = self.add_flow_weight("adapted", (), trainable=False, dtype="int32")
 
     @property
     def is_adapted(self) -> bool:
-        """Whether the statistics have been taken from data."""
+        """Whether the statistics have been computed from data."""
         return bool(self.adapted.numpy() != 0)
 
     def adapt(self, data: Any) -> None:
-        """Takes mean and standard deviation from data.
+        """Computes mean and standard deviation of the data.
 
         Args:
             data: an array `(n, *event)`, or a `tf.data.Dataset` of batches; it is read once.
@@ -65,10 +65,10 @@ class StandardizeBijection(Bijection):
         deviation = np.sqrt(squares / max(count, 1))
         bad = ~np.isfinite(deviation) | (deviation <= 1e-7 * np.abs(mean))
         if bad.any():
-            place = int(np.argmax(bad))
+            index = int(np.argmax(bad))
             raise ValueError(
                 f"Layer '{self.name}' divides by the standard deviation of each feature, but that "
-                f"of feature {place} is {deviation[place]:g} about a mean of {mean[place]:g}. "
+                f"of feature {index} is {deviation[index]:g} about a mean of {mean[index]:g}. "
                 "Leave constant features out."
             )
         self.mean.assign(mean)
@@ -78,12 +78,9 @@ class StandardizeBijection(Bijection):
     def call(self, x: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
         x = self.check_data(x)
         z = (x - self.mean) * ops.exp(-self.log_scale)
-        return z, self.constant_log_det(x, -self._log_volume())
+        return z, self.channelwise_log_det(x, -self.log_scale)
 
     def inverse(self, z: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
         z = self.check_latent(z)
         x = z * ops.exp(self.log_scale) + self.mean
-        return x, self.constant_log_det(z, self._log_volume())
-
-    def _log_volume(self) -> Tensor:
-        return ops.sum(self.log_scale) * (self.event_size // self.log_scale.shape[0])
+        return x, self.channelwise_log_det(z, self.log_scale)

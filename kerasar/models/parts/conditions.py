@@ -1,30 +1,50 @@
-"""The condition that holds for a whole example: a class or a vector, the same for all networks."""
+"""What the gated networks share: their gate, and the conditions that enter every gate."""
+
+from typing import NamedTuple
 
 import keras
 from keras import ops
 
 from kerasar.checks import check_count
-from kerasar.typing import Tensor
+from kerasar.typing import Shape, Tensor
+
+
+class GateCondition(NamedTuple):
+    """A condition: the network's input, and the features that are projected into every gate."""
+
+    input: Tensor
+    features: Tensor
+
+
+def gated(pre_activation: Tensor) -> Tensor:
+    """tanh of the first half of the channels, times σ of the second half."""
+    content, gate = ops.split(pre_activation, 2, axis=-1)
+    return ops.tanh(content) * ops.sigmoid(gate)
+
+
+def network_inputs(x: Tensor, conditions: dict[str, GateCondition]) -> Tensor | list[Tensor]:
+    """The inputs of a network: the data, followed by its conditions."""
+    return [x, *(condition.input for condition in conditions.values())] if conditions else x
 
 
 def global_condition(
-    builder: str, num_classes: int | None, features: int | None, width: int, places: int
-) -> dict[str, tuple[Tensor, Tensor]]:
-    """The input `global` and what it puts into the gates.
+    builder: str, num_classes: int | None, features: int | None, width: int, position_rank: int
+) -> dict[str, GateCondition]:
+    """The condition `global`, which holds for a whole example: a class or a vector.
 
     Args:
         builder: name of the model, for messages.
         num_classes: number of classes, if the condition is an integer `(batch,)`.
         features: its size, if it is a vector `(batch, features)`.
         width: channels that a class is embedded in.
-        places: position axes of the data.
+        position_rank: number of position axes of the data.
 
     Returns:
-        `{"global": (input, part)}`, the part of shape `(batch, 1, …, channels)`; empty if there
-        is no such condition.
+        `{"global": condition}`, with features of shape `(batch, 1, …, channels)`; empty without
+        such a condition.
 
     Raises:
-        ValueError, TypeError: if both are given, or one is no positive integer.
+        ValueError, TypeError: if both are given, or one is not a positive integer.
     """
     if num_classes is not None and features is not None:
         raise ValueError(
@@ -33,11 +53,17 @@ def global_condition(
         )
     if num_classes is not None:
         check_count(num_classes, "num_classes", least=2)
-        given = keras.Input((), dtype="int32", name="global")
-        h = keras.layers.Embedding(num_classes, width, name="class")(given)
+        x = keras.Input((), dtype="int32", name="global")
+        h = keras.layers.Embedding(num_classes, width, name="class")(x)
     elif features is not None:
         check_count(features, "global_features")
-        given = h = keras.Input((features,), name="global")
+        x = h = keras.Input((features,), name="global")
     else:
         return {}
-    return {"global": (given, ops.expand_dims(h, tuple(range(1, 1 + places))))}
+    return {"global": GateCondition(x, ops.expand_dims(h, tuple(range(1, 1 + position_rank))))}
+
+
+def local_input(positions: Shape, features: int) -> Tensor:
+    """The input `local`, `(batch, *positions, features)`."""
+    check_count(features, "local_features")
+    return keras.Input((*positions, features), name="local")

@@ -1,41 +1,41 @@
-"""The two ends that networks over images share: how pixels enter, and what parameters leave."""
+"""What networks over images share: how pixels enter, and which parameters leave."""
 
 from typing import Any
 
 import keras
 
 from kerasar.checks import check_count
-from kerasar.distributions.likelihoods import Likelihood
+from kerasar.distributions.likelihoods import Categorical, Likelihood
 from kerasar.layers import EmbedLevels, MaskedConv2D, ScaleLevels, SplitChannels
 from kerasar.typing import Tensor
 
 ImageShape = tuple[int | None, int | None, int]
 
 
-#: From how many levels on they are embedded unless the user says otherwise, and in how many
-#: numbers (measured: docs/results.md). Few levels gain nothing, and few images overfit.
-_MANY, _EMBEDDING = 64, 15
+#: The least number of levels that are embedded by default, and the size of that embedding
+#: (measured: benchmarks/NOTEBOOK.md). Few levels gain nothing, and few images overfit.
+_MANY_LEVELS, _EMBEDDING_SIZE = 64, 15
 
 
 class ImageStemAndHead:
-    """The data of an image model: their input, their encoding, and the parameters of a pixel.
+    """The two ends of an image network: input and encoding, and the parameters of each event.
 
-    Where the likelihood draws single values, the channels of a pixel are drawn in turn (R; G
-    given R; B given both), and feature maps stand in as many groups of colours. Where it draws
-    whole pixels, all of a pixel is one event and there is one group.
+    If the likelihood draws single values, the channels of a pixel are drawn in turn (R; G given
+    R; B given both), and feature maps are divided into one group for each color. If it draws
+    whole pixels, a pixel is one event and there is one group.
 
     Args:
         builder: name of the model, for messages.
         image_shape: `(height, width, channels)`; height and width may be None.
         levels: number of values of a channel.
-        likelihood: of a value or a pixel.
+        likelihood: of a value or a pixel; `Categorical()` if None.
 
     Raises:
         ValueError, TypeError: if these do not fit together.
     """
 
     def __init__(
-        self, builder: str, image_shape: ImageShape, levels: int, likelihood: Likelihood
+        self, builder: str, image_shape: ImageShape, levels: int, likelihood: Likelihood | None
     ) -> None:
         if len(image_shape) != 3 or image_shape[-1] is None:
             raise ValueError(
@@ -46,10 +46,11 @@ class ImageStemAndHead:
             if size is not None:
                 check_count(size, f"image_shape's {name}")
         check_count(levels, "levels", least=2)
+        likelihood = Categorical() if likelihood is None else likelihood
         if not isinstance(likelihood, Likelihood):
             raise TypeError(
-                f"{builder} takes a likelihood of kerasar.training, such as Bernoulli(), but got "
-                f"{likelihood!r}."
+                f"{builder} takes a likelihood of kerasar.distributions, such as Bernoulli(), but "
+                f"got {likelihood!r}."
             )
         self.builder, self.channels = builder, int(image_shape[-1])
         if likelihood.event_size not in (None, self.channels):
@@ -57,43 +58,43 @@ class ImageStemAndHead:
                 f"{builder} got image_shape={tuple(image_shape)}, but its likelihood "
                 f"{type(likelihood).__name__} is for pixels of {likelihood.event_size} channels."
             )
+        self.levels, self.likelihood = levels, likelihood
         self._by_value = likelihood.event_rank == 0
-        #: Groups of channels in a feature map, one for each value that is drawn by itself.
+        #: Number of channel groups in a feature map, one for each value of a pixel drawn in turn.
         self.color_groups = self.channels if self._by_value else 1
-        #: How many numbers the network must put out for each event.
-        self.parameters = likelihood.num_parameters(levels)
+        #: Number of outputs of the network for each event.
+        self.num_parameters = likelihood.num_parameters(levels)
         #: The input of the network, `(batch, height, width, channels)`.
         self.x = keras.Input(tuple(image_shape), dtype="int32", name="x")
-        self._levels = levels
 
     def check_widths(self, **widths: int) -> None:
-        """Raises a ValueError or TypeError unless these numbers of channels suit all colours."""
+        """Raises a ValueError or TypeError unless these numbers of channels suit all colors."""
         for name, width in widths.items():
             if check_count(width, name) % self.color_groups:
                 raise ValueError(
-                    f"{self.builder} draws the {self.color_groups} colours of a pixel in turn and "
+                    f"{self.builder} draws the {self.color_groups} colors of a pixel in turn and "
                     f"gives each the same share of its channels, but got {name}={width}. Take a "
                     f"multiple of {self.color_groups}, for example "
                     f"{width + -width % self.color_groups}."
                 )
 
-    def encoded(self, embedding: int | None) -> Tensor:
-        """The pixels, not shifted yet: in [-1, 1], and `embedding` numbers learned for a level."""
+    def encode(self, embedding: int | None) -> Tensor:
+        """The pixels, not shifted yet, in [-1, 1], each with `embedding` learned values."""
         if embedding is None:
-            embedding = _EMBEDDING if self._levels >= _MANY else 0
+            embedding = _EMBEDDING_SIZE if self.levels >= _MANY_LEVELS else 0
         if check_count(embedding, "embedding", least=0):
-            return EmbedLevels(self._levels, embedding, name="embed")(self.x)
-        return ScaleLevels(self._levels, name="scale")(self.x)
+            return EmbedLevels(self.levels, embedding, name="embed")(self.x)
+        return ScaleLevels(self.levels, name="scale")(self.x)
 
     def pointwise(self, filters: int, name: str, **kwargs: Any) -> MaskedConv2D:
-        """A 1×1 layer that keeps the colours in order."""
+        """A 1×1 layer that keeps the order of the colors."""
         return MaskedConv2D(filters, 1, color_groups=self.color_groups, name=name, **kwargs)
 
     def head(self, h: Tensor, filters: int) -> Tensor:
-        """Two 1×1 layers and the parameters of each event."""
+        """Two 1×1 layers, whose output is the parameters of each event."""
         h = keras.layers.ReLU(name="head_relu1")(h)
         h = self.pointwise(filters, "head1", activation="relu")(h)
         if not self._by_value:
-            return self.pointwise(self.parameters, "parameters")(h)
-        h = self.pointwise(self.channels * self.parameters, "head2")(h)
+            return self.pointwise(self.num_parameters, "parameters")(h)
+        h = self.pointwise(self.channels * self.num_parameters, "head2")(h)
         return SplitChannels(self.channels, name="parameters")(h)

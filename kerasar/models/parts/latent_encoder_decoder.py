@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 from keras import layers as L
@@ -10,15 +11,15 @@ from kerasar.checks import check_count
 from kerasar.density_models.autoregressive import AutoregressiveModel
 from kerasar.distributions.likelihoods import Likelihood
 from kerasar.layers import ScaleLevels
-from kerasar.models.gated_pixel_cnn import gated_pixel_cnn
+from kerasar.models.gated_pixel_cnn import GatedPixelCNN
 from kerasar.typing import Tensor
 
-#: What a vector is spread over: the image, halved so many times.
+#: How often the image's size is halved for the map that a latent vector is spread over.
 _HALVINGS = 2
 
 
 class LatentCoder:
-    """An encoder and a decoder that fit each other.
+    """Builds an encoder and a decoder that fit each other.
 
     Args:
         builder: name of the model, for messages.
@@ -56,9 +57,9 @@ class LatentCoder:
         check_count(filters, "encoder_filters")
         self.image_shape, self.latent_shape = image_shape, tuple(latent_shape)
         self._levels, self._filters = levels, filters
-        self._sizes = self._scales(builder)
+        self._sizes = self._map_sizes(builder)
 
-    def _scales(self, builder: str) -> list[tuple[int, int]]:
+    def _map_sizes(self, builder: str) -> list[tuple[int, int]]:
         """Sizes of the maps between the image and the latent, the image's first."""
         height, width, _ = self.image_shape
         sizes = [
@@ -75,8 +76,8 @@ class LatentCoder:
             )
         return sizes[: 1 + sizes.index(self.latent_shape[:2])]
 
-    def encoder(self, numbers: int = 1) -> keras.Model:
-        """The network from images to `numbers` numbers for each one of a latent."""
+    def encoder(self, params_per_element: int = 1) -> keras.Model:
+        """The network from images to the parameters of each element of a latent."""
         x = keras.Input(self.image_shape, dtype="int32", name="x")
         h = ScaleLevels(self._levels, name="scale")(x)
         h = self._conv(h, "encode0")
@@ -85,33 +86,31 @@ class LatentCoder:
         if len(self.latent_shape) == 1:
             h = L.Flatten(name="flatten")(h)
             h = L.Dense(8 * self._filters, activation="relu", name="hidden")(h)
-        return keras.Model(
-            x, L.Dense(numbers * self.latent_shape[-1], name="code")(h), name="encoder"
-        )
+        code = L.Dense(params_per_element * self.latent_shape[-1], name="code")(h)
+        return keras.Model(x, code, name="encoder")
 
     def decoder(
-        self,
-        likelihood: Likelihood | None,
-        filters: int,
-        blocks: int,
-        kernel_size: int,
-        first_kernel_size: int,
+        self, *, likelihood: Likelihood | None, filters: int, **sizes: Any
     ) -> AutoregressiveModel:
-        """A Gated PixelCNN that is told of the latent at each pixel."""
+        """A Gated PixelCNN that is conditioned on the latent at each pixel.
+
+        Args:
+            likelihood: of a value or a pixel; `Categorical()` if None.
+            filters: channels of its stacks, skip outputs and head.
+            **sizes: further arguments of `GatedPixelCNN`.
+        """
         latent = keras.Input(self.latent_shape, name="latent")
         x = keras.Input(self.image_shape, dtype="int32", name="x")
-        pixels = gated_pixel_cnn(
+        pixels = GatedPixelCNN(
             self.image_shape,
             self._levels,
-            filters,
-            blocks,
-            kernel_size,
-            first_kernel_size,
+            filters=filters,
             skip_filters=filters,
             head_filters=filters,
             local_features=self._filters,
             likelihood=likelihood,
-        )
+            **sizes,
+        ).network
         network = keras.Model([x, latent], pixels([x, self._spread(latent)]), name="decoder")
         return AutoregressiveModel(network, likelihood, name="decoder")
 
