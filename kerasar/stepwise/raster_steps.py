@@ -38,6 +38,11 @@ class RasterProgram:
         self.analysis, self.graph = analysis, analysis.graph
         self.plan = plan_raster(analysis)
 
+    @property
+    def look_ahead(self) -> int:
+        """How many rows further on an output may read tensors that look ahead."""
+        return max([0, *self.plan.row_lead.values()])
+
     def bind(
         self,
         batch: Tensor,

@@ -32,6 +32,11 @@ class SequenceProgram:
         changes = {edge: sizes[0] for edge, sizes in analysis.length_changes().items()}
         self.axis_program = AxisProgram(steps, self.graph.x, [self.graph.output], changes, 1)
 
+    @property
+    def look_ahead(self) -> int:
+        """How many steps further on an output may read tensors that look ahead."""
+        return -self.axis_program.start
+
     def bind(
         self, batch: Tensor, length: Tensor, conditions: list[Tensor], rings: Rings
     ) -> "SequenceExecution":

@@ -44,7 +44,11 @@ class DensityModel(keras.Model):
         if self.discrete:
             self.per_dimension.append(Perplexity(name="perplexity"))
         self.finite_guard = FiniteGuard()
-        self.function_cache = FunctionCache()
+        self.function_cache = FunctionCache(self)
+
+    def network_changed(self) -> None:
+        """Called when a layer has changed: what Keras has traced is traced anew, too."""
+        self.train_function = self.test_function = self.predict_function = None
 
     # What a subclass defines.
 
@@ -140,6 +144,7 @@ class DensityModel(keras.Model):
                 weights are then those from before that batch.
         """
         self._assert_compile_called("fit")
+        self.function_cache.refresh()
         _refuse_labels(y, kwargs)
         batch_size = kwargs.get("batch_size")
         x, example, size = self._prepare(x, batch_size, "x")
@@ -169,6 +174,7 @@ class DensityModel(keras.Model):
         Arguments are those of `keras.Model.evaluate`, without labels and sample weights.
         """
         if not kwargs.get("_use_cached_eval_dataset"):
+            self.function_cache.refresh()
             _refuse_labels(y, kwargs)
             x, _, _ = self._prepare(x, kwargs.get("batch_size"), "x")
             x = _batches(x, kwargs.get("batch_size"), shuffle=False)
@@ -178,6 +184,7 @@ class DensityModel(keras.Model):
     def train_on_batch(self, x: Any, y: Any = None, **kwargs: Any) -> Any:
         """One step on `x`, as one of `fit`; arguments as for `keras.Model.train_on_batch`."""
         self._assert_compile_called("train_on_batch")
+        self.function_cache.refresh()
         _refuse_labels(y, kwargs)
         x, example, size = self._prepare(x, np.iinfo(int).max, "x")
         self._arm_guard(example, size)

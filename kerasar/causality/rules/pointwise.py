@@ -154,7 +154,10 @@ def _elementwise(use: Use) -> Declaration | None:
     sizes = [np.shape(value) for value in settings if is_array(value)]
     if any(size != 1 for shape in sizes for size in shape):
         return None  # an array among its settings, such as the bounds of a clip
+    lifted = {key for key, _ in node.slots}  # known at every position, as conditions are
     for constant in filter(is_array, keras.tree.flatten(node.constants)):
+        if id(constant) in lifted:
+            continue
         shape = (1,) * (rank - len(constant.shape)) + tuple(constant.shape)
         if len(shape) > rank or shape[0] != 1:
             return MixesPositions("it joins a constant that differs between examples")
