@@ -273,7 +273,7 @@ def write_damaged(path):
         (lambda p: np.savez(p, x=toy_images(9) / 2), ["whole numbers", "0.5"]),
         (lambda p: np.savez(p, x=toy_images(9).astype(float) * np.nan), ["whole numbers", "nan"]),
         (lambda p: np.savez(p, x=np.zeros((9, 16), "uint8")), ["(9, 16)"]),
-        (lambda p: np.savez(p, x=toy_images(9, shape=(4, 4, 3))), ["grey images", "(4, 4, 3)"]),
+        (lambda p: np.savez(p, x=toy_images(9, shape=(4, 4, 3))), ["gray images", "(4, 4, 3)"]),
     ],
     ids=["damaged", "pickled", "fractions", "NaN", "rank", "colour"],
 )

@@ -201,7 +201,7 @@ def test_training_brings_the_images_into_the_latent(builder):
     """Four images of noise: a decoder that sees four pixels cannot tell them apart itself."""
     keras.utils.set_random_seed(0)
     x = np.random.default_rng(0).integers(0, 2, (4, 6, 7, 1)).repeat(16, axis=0)
-    model = builder((6, 7, 1), 2, (2,), filters=8, blocks=1, encoder_filters=8)
+    model = builder((6, 7, 1), 2, latent_shape=(2,), filters=8, blocks=1, encoder_filters=8)
     model.compile(keras.optimizers.Adam(0.01))
     model.fit(x, epochs=80, batch_size=16, verbose=0)
     assert (model.reconstruct(x) == x).mean() > 0.9

@@ -243,7 +243,7 @@ def test_what_does_not_fit_is_refused():
         gated((4, 4, 1)).log_prob(COLOUR[:, :4, :4])
     with pytest.raises(ValueError, match="These are color images, and the model is for gray"):
         gated((4, 5, 1)).log_prob(COLOUR)
-    with pytest.raises(ValueError, match="These are grey images, and the model is for colour"):
+    with pytest.raises(ValueError, match="These are gray images, and the model is for color"):
         gated((9, 9, 3)).log_prob(GREY)
     with pytest.raises(ValueError, match="needs? .*channel axis"):
         gated((9, 9, 1)).log_prob(GREY[..., 0])

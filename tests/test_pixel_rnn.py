@@ -371,7 +371,7 @@ ERRORS = {
     "even kernel": (lambda: RowLSTM(2, 4, name="r"), "odd.*'r' got kernel_size=4"),
     "channels": (
         lambda: DiagonalBiLSTM(3, name="d")(GATES),
-        r"24\).*8 parts of units=3.*'d' got input shape \(2, 4, 5, 16\).*MaskedConv2D\(24",
+        r"24\).*8 splits of units=3.*'d' got input shape \(2, 4, 5, 16\).*MaskedConv2D\(24",
     ),
 }
 
