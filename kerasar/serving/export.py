@@ -57,7 +57,9 @@ class Signatures:
 
     def __init__(self, model: ServedNetwork, continuation: bool = True) -> None:
         self.model = model
-        self.sampler = model.sampler()  # built and checked here, for inside a graph it cannot be
+        sampler = model.sampler()  # built and checked here, for inside a graph it cannot be
+        # A function of its own, which all signatures share: it is traced and written once.
+        self.complete = tf.function(sampler.complete, autograph=False)
         self.dtype = tf.int32 if model.discrete else tf.float32
         shape = model.data_shape
         self.event_rank = model.likelihood.event_rank
@@ -159,7 +161,7 @@ class Signatures:
         shape = tf.shape(values)
 
         def run(options: Options) -> Tensor:
-            return self.sampler.complete(batch, options, shape[1:])
+            return self.complete(batch, options, shape[1:])
 
         if not self._truncates:
             completed = run(Options(temperature))
