@@ -36,6 +36,17 @@ class Misdeclared(keras.layers.Layer):
 
 
 @declares_what_it_sees
+class WrongStep(Misdeclared):
+    """Sees one step back, as it declares; its step form leaves the present out."""
+
+    def call(self, x):
+        return keras.ops.pad(x, ((0, 0), (1, 0), (0, 0)))[:, :-1] + x
+
+    def taps(self, position_rank):
+        return Taps(((-1,), (0,)), combine=lambda values, _: values[0])
+
+
+@declares_what_it_sees
 class ColourConv(keras.layers.Layer):
     """A masked convolution whose channels come in groups, one for each colour."""
 

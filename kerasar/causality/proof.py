@@ -14,7 +14,10 @@ from kerasar.causality.explain import BEFORE, FUTURE, PRESENT, explain_leak
 from kerasar.causality.graph import Edge
 from kerasar.causality.offsets import Offsets
 from kerasar.causality.probe import probe_causal
+from kerasar.keras_internals import nested_layers
 from kerasar.layers.protocol import Offset
+
+L = keras.layers
 
 
 def check_causal(
@@ -86,8 +89,8 @@ def prove(
 def _check_training(analysis: Analysis, allowed: bool) -> None:
     """Refuses layers that see more in training than in inference, or warns of them."""
     for node in analysis.declarations:
-        layer = node.operation
-        if type(layer) is keras.layers.BatchNormalization and layer.trainable:
+        parts = nested_layers(node.operation) if isinstance(node.operation, L.Layer) else []
+        if any(type(part) is L.BatchNormalization and part.trainable for part in parts):
             message = (
                 f"Layer '{node.name}' (BatchNormalization) of network '{analysis.graph.name}' "
                 "normalizes by statistics of the whole batch in training, later positions "
