@@ -28,7 +28,8 @@ FLOORS = [
     {"stepwise", "convolutionalize"},
     {"causality", "distributions"},
     {"layers", "data", "pictures"},
-    {"checks", "function_cache", "noise", "statistics", "keras_internals"},
+    {"function_cache"},
+    {"checks", "noise", "statistics", "keras_internals"},
     {"typing"},
 ]
 #: Private names of Keras and TensorFlow, which only `keras_internals.py` may know.

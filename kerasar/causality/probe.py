@@ -55,7 +55,7 @@ def probe_causal(graph: Graph, num_levels: int | None = None) -> str:
         What was tried, in words.
     """
     levels = num_levels or max(2, graph.output.shape[-1] or 2)
-    limits = condition_limits(graph.network)
+    limits = condition_limits(graph)
     probes = [
         probe for sizes in _sizes(graph, limits) for probe in _probes(graph, sizes, levels, limits)
     ]

@@ -40,9 +40,9 @@ class AutoregressiveDensity(NetworkDensity):
         names = [tensor.name for tensor in network.inputs]
         self._x_index = names.index("x") if "x" in names else 0
         self.data_shape = tuple(network.inputs[self._x_index].shape[1:])
-        self.conditions = Conditions.of_network(network, self._x_index, self.name)
         self._fit_output()
         self._analyze()
+        self.conditions = Conditions.of_graph(self.graph, self.name)
         self.built = True
 
     def _analyze(self) -> None:

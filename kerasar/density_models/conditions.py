@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasar.causality.condition_limits import ConditionLimits, condition_limits
+from kerasar.causality.graph import Graph
 from kerasar.checks import check_kind, check_numbers, check_shape, check_whole
 from kerasar.typing import Shape, Tensor
 
@@ -84,27 +85,24 @@ class Conditions:
         self._owner, self._advice = owner, advice
 
     @classmethod
-    def of_network(
-        cls, network: keras.Model, x_index: int, owner: str, others: Container[str] = ()
-    ) -> "Conditions":
+    def of_graph(cls, graph: Graph, owner: str, others: Container[str] = ()) -> "Conditions":
         """The inputs of a network that hold no data.
 
         Args:
-            network: functional Keras model.
-            x_index: which input holds the data.
+            graph: of the network.
             owner: the model's name.
             others: names of further inputs that are not conditions.
         """
-        limits = condition_limits(network, x_index)
+        limits = condition_limits(graph, with_sizes=True)
         found = [
             Condition(
-                tensor.name,
-                tuple(tensor.shape[1:]),
-                tensor.dtype,
-                limits.get(tensor.name, ConditionLimits()),
+                edge.name,
+                tuple(edge.shape[1:]),
+                edge.dtype,
+                limits.get(edge.name, ConditionLimits()),
             )
-            for i, tensor in enumerate(network.inputs)
-            if i != x_index and tensor.name not in others
+            for edge in graph.conditions
+            if edge.name not in others
         ]
         return cls(found, owner, "give the network a second input")
 

@@ -65,8 +65,9 @@ class MaskedInputDensity(NetworkDensity):
             )
         #: Number of values of an example.
         self.num_values = math.prod(self.data_shape)
-        self.conditions = Conditions.of_network(network, x_index, self.name, ("known", "position"))
         self.data_levels = self._num_levels()
+        self.graph = read_graph(network, self.likelihood.event_rank)
+        self.conditions = Conditions.of_graph(self.graph, self.name, ("known", "position"))
         #: "raster", "random" or a tuple of indices.
         self.order = check_order(order, self.num_values)
         if self.order == "random" and "position" not in self._inputs:
@@ -75,7 +76,6 @@ class MaskedInputDensity(NetworkDensity):
                 f"'{network.name}' has no input named 'position': its inputs are {self._inputs}. "
                 "Add keras.Input((), dtype='int32', name='position'), as mask_and_values takes it."
             )
-        self.graph = read_graph(network, self.likelihood.event_rank)
         self._draws = keras.random.SeedGenerator()
         self.built = True
 
