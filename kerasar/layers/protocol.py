@@ -84,11 +84,14 @@ class Recurrence(NamedTuple):
         step: `step(x, carry, position) -> (y, carry)` on `(batch, channels)`.
         offset: where a step reads its input: 0 at its own position, -1 one before it (zeros at
             the first).
+        given_state: whether the network gives the initial state, a list of tensors that do not
+            depend on the data: the inputs after the first.
     """
 
     initial: Callable[[Tensor], Any]
     step: Callable[[Tensor, Any, Tensor], tuple[Tensor, Any]]
     offset: int = 0
+    given_state: bool = False
 
 
 class RowRecurrence(NamedTuple):

@@ -57,7 +57,7 @@ class SequenceExecution:
 
     def initial(self) -> Any:
         """The state at step 0, after the steps that readers ahead need."""
-        state = self.execution.initial()
+        state = self.execution.initial(self.external.known)
         start = self.execution.program.start
         if start == 0:
             return state

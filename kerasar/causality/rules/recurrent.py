@@ -25,10 +25,11 @@ def _recurrent(use: Use) -> Declaration:
         return MixesPositions("stateful=True keeps its state from call to call")
     if layer.return_state:
         return MixesPositions("return_state=True returns the last state, which has seen everything")
-    if len(node.inputs) > 1:
-        return MixesPositions(
-            "it is given initial states or a mask, for which there is no step form yet"
-        )
+    if any(part is not None for part in keras.tree.flatten(node.arguments.kwargs.get("mask"))):
+        return MixesPositions("it is given a mask, which single positions do not have")
+    states = node.inputs[1:]
+    if any(edge in use.data_dependent for edge in states):
+        return MixesPositions("its initial state depends on the data")
 
     def initial(batch: Tensor) -> Any:
         return list(layer.get_initial_state(batch_size=batch))
@@ -37,7 +38,7 @@ def _recurrent(use: Use) -> Declaration:
         y, states = layer.cell(x, list(carry), training=False)
         return y, list(states) if isinstance(states, (list, tuple)) else [states]
 
-    return Recurrence(initial, step)
+    return Recurrence(initial, step, given_state=bool(states))
 
 
 @rule(L.Bidirectional)
