@@ -78,8 +78,8 @@ def _fault(node: Node, declared: Declaration, position_rank: int) -> str | None:
     own = out.shape[1 : 1 + position_rank]
     values = out.reshape(len(out), int(np.prod(own)), -1)
     scale = np.abs(values).max() + 1e-30
-    rows, places = np.nonzero((np.abs(values[1:] - values[:1]) > 1e-5 * scale).any(axis=-1))
-    here = np.stack(np.unravel_index(places, own), -1)
+    rows, at = np.nonzero((np.abs(values[1:] - values[:1]) > 1e-5 * scale).any(axis=-1))
+    here = np.stack(np.unravel_index(at, own), -1)
     there = np.stack(np.unravel_index(moved[rows], sizes), -1)
     found = {tuple(int(v) for v in offset) for offset in there - here}
     stated = _stated(node, declared, sizes, position_rank)
