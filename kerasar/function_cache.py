@@ -2,7 +2,8 @@
 
 A trace holds the layers as they were: after LoRA, quantization, another activation or a frozen
 layer it would compute what the network was before. So each use compares the layers with those of
-the last one, and starts anew if they differ.
+the last one, and starts anew if they differ. Traces for single lengths and sizes hold megabytes
+each, so only those used last are kept.
 """
 
 import operator
@@ -20,6 +21,9 @@ _NOTES = frozenset(
     _call_signature _saved_model_arg_spec _saved_model_inputs_spec _convert_input_args
     _allow_non_tensor_positional_args _input_spec input_spec""".split()
 )
+
+#: How many traces that hold for one size only are kept.
+_MOST_SIZES = 16
 
 
 class FunctionCache:
@@ -40,9 +44,12 @@ class FunctionCache:
     def get(self, key: Hashable, make: Callable[[], Any]) -> Any:
         """The function of a key; `make` makes it when it is first used."""
         self.refresh()
-        if key not in self._made:
-            self._made[key] = make()
-        return self._made[key]
+        made = self._made.pop(key) if key in self._made else make()
+        self._made[key] = made  # now the last one used
+        of_sizes = [other for other in self._made if isinstance(other, tuple)]
+        for other in of_sizes[:-_MOST_SIZES]:
+            del self._made[other]
+        return made
 
     def traced(self, key: Hashable, function: Callable[..., Any]) -> Callable[..., Any]:
         """A function as a graph for batches of any size, traced when first called."""
@@ -51,11 +58,11 @@ class FunctionCache:
     def refresh(self) -> None:
         """Forgets everything if a layer of the model has changed since the last use."""
         layers = nested_layers(self._owner, include_self=False)
-        before = self._state
-        self._state = [(layer, dict(vars(layer))) for layer in layers]
-        if before is not None and _differ(before, self._state):
+        state = [(layer, dict(vars(layer))) for layer in layers]
+        if self._state is not None and _differ(self._state, state):
             self._made.clear()
-            self._owner.network_changed()
+            self._owner.network_changed()  # may refuse it, now and each time until it is mended
+        self._state = state
 
 
 def _differ(

@@ -104,7 +104,12 @@ class CachedSampler(Sampler):
         """
         count = int(batch.values.shape[0])
         kind = (request.shape, tuple(option is None for option in request.options))
-        sizes = [size for k, size in self._compiled if k == kind and count <= size <= 2 * count]
+        sizes = [
+            size
+            for k, size in self._compiled
+            if k == kind and count <= size <= 2 * count
+            if (CachedSampler, k, size) in self.model.function_cache
+        ]
         size = min(sizes, default=_round_up(count))
         loop = self.model.function_cache.get(
             (CachedSampler, kind, size), lambda: self._compile(request.shape, size)
