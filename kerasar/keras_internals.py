@@ -35,6 +35,15 @@ def overrides_call(model: Any) -> bool:
     return own or kind.call is not base.call or kind.__call__ is not base.__call__
 
 
+def replaces_methods(layer: Any) -> bool:
+    """Whether this object has another method than its class, put there by hand.
+
+    Keras itself wraps `build` and `quantize` of every layer.
+    """
+    names = vars(layer).keys() - {"build", "quantize"}
+    return any(callable(getattr(type(layer), name, None)) for name in names)
+
+
 def paired_inputs(functional: Any, arguments: Any) -> list[Any] | None:
     """The tensors of a call in the order of an inner model's inputs, as Keras pairs them.
 

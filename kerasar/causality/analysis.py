@@ -9,7 +9,14 @@ import keras
 import numpy as np
 
 from kerasar.causality.constants import lift_constants
-from kerasar.causality.dependence import Dependence, Passage, channels_of, merged, spreads
+from kerasar.causality.dependence import (
+    Dependence,
+    Passage,
+    channels_of,
+    merged,
+    of_source,
+    spreads,
+)
 from kerasar.causality.graph import Edge, Graph, Node, read_graph
 from kerasar.causality.offsets import Offsets
 from kerasar.causality.rules import declaration
@@ -130,7 +137,7 @@ def analyze(network: keras.Model, event_rank: int | None = None) -> Analysis:
         for edge in node.outputs:
             parts = [
                 Passage(
-                    _of(declared, node, source), node, source, edge, graph.x, position_rank
+                    of_source(declared, node, source), node, source, edge, graph.x, position_rank
                 ).dependence(dependences[source])
                 for source in sources
             ]
@@ -140,11 +147,3 @@ def analyze(network: keras.Model, event_rank: int | None = None) -> Analysis:
             own = channels_of(edge, position_rank)
             dependences[edge] = Dependence(offsets, merged([p.channels for p in parts], own))
     return Analysis(graph, declarations, dependences, frozenset(data_dependent))
-
-
-def _of(declared: Declaration, node: Node, source: Edge) -> Declaration:
-    """The taps that read one of several inputs."""
-    if not isinstance(declared, Taps) or declared.sources is None:
-        return declared
-    own = [t for t in range(len(declared.offsets)) if node.inputs[declared.source(t)] is source]
-    return declared._replace(offsets=tuple(declared.offsets[tap] for tap in own))

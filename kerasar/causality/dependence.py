@@ -148,6 +148,14 @@ class Passage(NamedTuple):
         return whole
 
 
+def of_source(declared: Declaration, node: Node, source: Edge) -> Declaration:
+    """The taps that read one of several inputs."""
+    if not isinstance(declared, Taps) or declared.sources is None:
+        return declared
+    own = [t for t in range(len(declared.offsets)) if node.inputs[declared.source(t)] is source]
+    return declared._replace(offsets=tuple(declared.offsets[tap] for tap in own))
+
+
 def spreads(source: Edge, made: Edge, position_rank: int) -> bool:
     """Whether one position of a tensor is broadcast over all positions of another."""
     if len(source.shape) <= position_rank or len(made.shape) <= position_rank:

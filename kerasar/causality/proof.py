@@ -65,7 +65,7 @@ def prove(
     _check_training(analysis, allow_training_leak)
     for node, declared in analysis.declarations.items():
         if declared is not None:
-            certify(node, declared, graph.position_rank)
+            certify(node, declared, graph.position_rank, analysis.data_dependent)
     if analysis.unknown:
         layer = analysis.unknown[0]
         tried = probe_causal(graph, num_levels)

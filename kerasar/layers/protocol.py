@@ -22,6 +22,7 @@ is strictly causal in itself adds `step_offset = -1`: its steps take the input o
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
+from kerasar.keras_internals import replaces_methods
 from kerasar.typing import Tensor
 
 #: An offset for each position axis: (steps,) or (rows, columns). Negative means earlier.
@@ -155,5 +156,5 @@ def declares_what_it_sees(layer_class: _Layer) -> _Layer:
 
 
 def declares(layer: Any) -> bool:
-    """Whether a layer's own class is marked, and its `call` is the class's."""
-    return type(layer) in _DECLARING and "call" not in vars(layer)
+    """Whether a layer's own class is marked, and its methods are the class's."""
+    return type(layer) in _DECLARING and not replaces_methods(layer)

@@ -205,7 +205,7 @@ def _reshape(use: Use) -> Declaration:
     before, after = use.node.inputs[0].shape, use.node.outputs[0].shape
     first = use.position_rank + 1
     tail = after[first:]
-    same = len(after) >= first and len(before) >= first and before[1:first] == after[1:first]
+    same = len(after) >= first and len(before) >= first and before[:first] == after[:first]
     if not same or None in tail or None in before[first:]:
         return MixesPositions(f"it reshapes {before} to {after}, which moves positions")
     if math.prod(map(int, before[first:])) != math.prod(map(int, tail)):  # type: ignore[arg-type]

@@ -7,6 +7,7 @@ import numpy as np
 
 from kerasar.causality.graph import Edge, Node
 from kerasar.causality.rules.activations import is_elementwise, is_over_channels
+from kerasar.keras_internals import replaces_methods
 from kerasar.layers.protocol import (
     Declaration,
     MixesPositions,
@@ -65,7 +66,7 @@ def declaration(
     if declares(operation):
         declared = _declared(operation, position_rank)
         return with_activation(declared, getattr(operation, "activation", None), use)
-    rule = None if "call" in vars(operation) else RULES.get(type(operation))
+    rule = None if replaces_methods(operation) else RULES.get(type(operation))
     return None if rule is None else rule(use)
 
 
