@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 import kerasar
 from kerasar.cli import app, registry
 from kerasar.cli.kinds import KINDS, kind_of
+from kerasar.training import DensityModel
 
 SMALL = dict(filters=4, skip_filters=4, cycles=1, cycle_length=3)
 
@@ -32,9 +33,19 @@ def refuse(*arguments):
     return " ".join(done.stderr.split())
 
 
+def without_xla(patch):
+    """Training steps run uncompiled: compiling takes longer than these tests have reason to."""
+    compile_as_usual = DensityModel.compile
+
+    def compile_without_xla(model, *arguments, **options):
+        compile_as_usual(model, *arguments, **{"jit_compile": False, **options})
+
+    patch.setattr(DensityModel, "compile", compile_without_xla)
+
+
 @pytest.fixture(scope="module")
 def small_models():
-    """A WaveNet of a few weights, and no exports, which take the time of all the rest."""
+    """A WaveNet of a few weights, and neither XLA nor exports, which take most of the time."""
     with pytest.MonkeyPatch.context() as patch:
         entry = dataclasses.replace(
             registry.MODELS["wavenet"],
@@ -44,6 +55,7 @@ def small_models():
         patch.setattr(registry, "MODELS", models)
         for kind in (kerasar.AutoregressiveModel, kerasar.FlowModel):
             patch.setattr(kind, "export", lambda model, path: None)
+        without_xla(patch)
         yield
 
 
