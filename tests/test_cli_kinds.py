@@ -45,14 +45,18 @@ def without_xla(patch):
 
 @pytest.fixture(scope="module")
 def small_models():
-    """A WaveNet of a few weights, and neither XLA nor exports, which take most of the time."""
+    """Models of a few weights, and neither XLA nor exports, which take most of the time."""
     with pytest.MonkeyPatch.context() as patch:
-        entry = dataclasses.replace(
-            registry.MODELS["wavenet"],
-            settings={"audio": {**SMALL, "input_encoding": "embedding"}, "series": SMALL},
-        )
-        models = MappingProxyType({**registry.MODELS, "wavenet": entry})
-        patch.setattr(registry, "MODELS", models)
+        settings = {
+            "wavenet": {"audio": {**SMALL, "input_encoding": "embedding"}, "series": SMALL},
+            "realnvp": {"vectors": dict(hidden_units=8, depth=2)},
+            "maf": {"vectors": dict(hidden_units=(8,), depth=2)},
+        }
+        small = {
+            name: dataclasses.replace(registry.MODELS[name], settings=sizes)
+            for name, sizes in settings.items()
+        }
+        patch.setattr(registry, "MODELS", MappingProxyType({**registry.MODELS, **small}))
         for kind in (kerasar.AutoregressiveModel, kerasar.FlowModel):
             patch.setattr(kind, "export", lambda model, path: None)
         without_xla(patch)
