@@ -5,9 +5,11 @@ Autoregressive networks for sequences and images, and normalizing flows. `model.
 Serving. TensorFlow is imported when a name is first used, not by `import kerasar`.
 """
 
+import ast
 import importlib
 import os
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 __version__ = "0.1.0"
 
@@ -17,67 +19,23 @@ if os.environ.setdefault("KERAS_BACKEND", "tensorflow") != "tensorflow":
         f"'{os.environ['KERAS_BACKEND']}'. Set KERAS_BACKEND=tensorflow before Python starts."
     )
 
-if TYPE_CHECKING:
-    from kerasar import causality as causality
-    from kerasar import data as data
-    from kerasar import density_models as density_models
-    from kerasar import distributions as distributions
-    from kerasar import layers as layers
-    from kerasar import models as models
-    from kerasar import pictures as pictures
-    from kerasar import sampling as sampling
-    from kerasar import serving as serving
-    from kerasar import testing as testing
-    from kerasar import training as training
-    from kerasar.causality import check_causal as check_causal
-    from kerasar.causality import receptive_field as receptive_field
-    from kerasar.convolutionalize import convolution_report as convolution_report
-    from kerasar.convolutionalize import convolutionalize as convolutionalize
-    from kerasar.convolutionalize import to_window_model as to_window_model
-    from kerasar.density_models.autoencoder import AutoencoderModel as AutoencoderModel
-    from kerasar.density_models.autoregressive import AutoregressiveModel as AutoregressiveModel
-    from kerasar.density_models.flow import FlowModel as FlowModel
-    from kerasar.density_models.masked_input import MaskedInputModel as MaskedInputModel
-    from kerasar.density_models.vae import VAEModel as VAEModel
-    from kerasar.forecasting import forecast as forecast
-    from kerasar.loading import load as load
-
-_ROOMS = (
-    "causality",
-    "data",
-    "density_models",
-    "distributions",
-    "layers",
-    "models",
-    "pictures",
-    "sampling",
-    "serving",
-    "testing",
-    "training",
-)
-_NAMES = {
-    "AutoencoderModel": "kerasar.density_models.autoencoder",
-    "AutoregressiveModel": "kerasar.density_models.autoregressive",
-    "MaskedInputModel": "kerasar.density_models.masked_input",
-    "FlowModel": "kerasar.density_models.flow",
-    "check_causal": "kerasar.causality",
-    "forecast": "kerasar.forecasting",
-    "convolution_report": "kerasar.convolutionalize",
-    "convolutionalize": "kerasar.convolutionalize",
-    "load": "kerasar.loading",
-    "receptive_field": "kerasar.causality",
-    "VAEModel": "kerasar.density_models.vae",
-    "to_window_model": "kerasar.convolutionalize",
+#: Public name -> the module that defines it. The stub lists them, so that type checkers see the
+#: same names (https://scientific-python.org/specs/spec-0001/).
+_MODULES = {
+    alias.name: statement.module
+    for statement in ast.parse(Path(__file__).with_suffix(".pyi").read_text()).body
+    if isinstance(statement, ast.ImportFrom)
+    for alias in statement.names
 }
 
 
 def __getattr__(name: str) -> Any:
-    if name in _ROOMS:
+    if name not in _MODULES:
+        raise AttributeError(f"module 'kerasar' has no attribute '{name}'")
+    if _MODULES[name] == "kerasar":
         return importlib.import_module(f"kerasar.{name}")
-    if name in _NAMES:
-        return getattr(importlib.import_module(_NAMES[name]), name)
-    raise AttributeError(f"module 'kerasar' has no attribute '{name}'")
+    return getattr(importlib.import_module(str(_MODULES[name])), name)
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_ROOMS, *_NAMES])
+    return sorted([*globals(), *_MODULES])

@@ -1,4 +1,4 @@
-"""Checks of what users bring: every message says what came, what was expected and what to do."""
+"""Checks of arguments: every message states what was expected, what came and what to do."""
 
 from typing import Any
 
@@ -8,12 +8,12 @@ from kerasar.typing import Shape
 
 
 def check_data(x: Any, shape: Shape, levels: int | None, name: str = "x") -> np.ndarray:
-    """The data as an array that a model of that event shape takes.
+    """Converts data to an array that a model of that event shape takes.
 
     Args:
         x: anything NumPy can read as an array, `(batch, *shape)`.
         shape: the shape of one example; None where a size is open.
-        levels: number of values of discrete data, None for real numbers.
+        levels: number of values of discrete data, None for real values.
         name: the argument's name, for the messages.
 
     Returns:
@@ -22,7 +22,7 @@ def check_data(x: Any, shape: Shape, levels: int | None, name: str = "x") -> np.
     Raises:
         TypeError: if `x` holds something other than numbers.
         ValueError: for another rank or size, an empty batch, NaN or infinity, and, for discrete
-            data, numbers that are not whole or lie outside `[0, levels)`.
+            data, values that are not integers in `[0, levels)`.
     """
     array = check_numbers(x, shape, name)
     if levels is None:
@@ -31,7 +31,7 @@ def check_data(x: Any, shape: Shape, levels: int | None, name: str = "x") -> np.
 
 
 def check_numbers(x: Any, shape: Shape, name: str) -> np.ndarray:
-    """Finite numbers of the right shape, of any real dtype; raises as `check_data` does."""
+    """Converts data to a finite array of any real dtype; raises as `check_data` does."""
     array = check_kind(x, name)
     check_shape(array.shape, shape, name)
     if len(array) == 0:
@@ -40,13 +40,13 @@ def check_numbers(x: Any, shape: Shape, name: str) -> np.ndarray:
         place = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
         raise ValueError(
             f"{name} must be finite, but {name}{list(place)} is {array[place]}. "
-            "Remove or mend such examples first."
+            "Remove or fix such examples first."
         )
     return array
 
 
 def check_kind(x: Any, name: str) -> np.ndarray:
-    """An array of real numbers or Booleans; raises a TypeError for anything else."""
+    """Converts data to a real or Boolean array; raises a TypeError for anything else."""
     try:
         array = np.asarray(x)
     except ValueError as error:
@@ -66,7 +66,7 @@ def _check_levels(array: np.ndarray, levels: int, name: str) -> np.ndarray:
     if low < 0 or high >= levels:
         offender = low if low < 0 else high
         raise ValueError(
-            f"{name} must lie in [0, {levels}), but holds {offender}. Quantise the data to "
+            f"{name} must lie in [0, {levels}), but holds {offender}. Quantize the data to "
             f"{levels} levels, or build the model with levels={max(int(high) + 1, 2)}."
             if low >= 0
             else f"{name} must lie in [0, {levels}), but holds {offender}. Shift the data so "
@@ -77,7 +77,7 @@ def _check_levels(array: np.ndarray, levels: int, name: str) -> np.ndarray:
 
 
 def check_whole(array: np.ndarray, name: str, where: str = "") -> None:
-    """Raises a ValueError unless all numbers are whole."""
+    """Raises a ValueError unless all values are integers."""
     fraction = array != np.round(array)
     if fraction.any():
         place = tuple(int(i) for i in np.argwhere(fraction)[0])
@@ -95,9 +95,9 @@ def check_shape(actual: tuple[int, ...], shape: Shape, name: str) -> None:
         if shape and _fits(actual, shape):
             hint = f" For one example, pass {name}[None]."
         elif len(shape) == 3 and shape[-1] == 1 and _fits(actual[1:], shape[:-1]):
-            hint = f" Grey images need a channel axis: pass {name}[..., None]."
+            hint = f" Gray images need a channel axis: pass {name}[..., None]."
         elif len(actual) == len(shape) + 1 == 4 and {actual[-1], shape[-1]} == {1, 3}:
-            kinds = ("colour", "grey") if shape[-1] == 1 else ("grey", "colour")
+            kinds = ("color", "gray") if shape[-1] == 1 else ("gray", "color")
             hint = (
                 f" These are {kinds[0]} images, and the model is for {kinds[1]} ones. Convert "
                 f"them, or build the model with {actual[-1]} for the last size of image_shape."
@@ -107,7 +107,7 @@ def check_shape(actual: tuple[int, ...], shape: Shape, name: str) -> None:
 
 
 def _fits(actual: tuple[int, ...], shape: Shape) -> bool:
-    """Whether a shape is the one wanted, where open sizes fit all."""
+    """Whether a shape matches; an open size matches any."""
     return len(actual) == len(shape) and all(
         want is None or want == have for want, have in zip(shape, actual, strict=True)
     )
@@ -116,10 +116,10 @@ def _fits(actual: tuple[int, ...], shape: Shape) -> bool:
 def check_given(
     x: Any, known: Any, shape: Shape, levels: int | None, name: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Data of which some is given: zeros where it is not, and the mask.
+    """Checks data of which some values are known; the others become zeros.
 
     Args:
-        x: as for `check_data`; unknown places may hold anything, NaN included.
+        x: as for `check_data`; unknown values may be anything, NaN included.
         known: Boolean, shape of `x`, True where the value is given.
         shape, levels, name: as for `check_data`.
 
@@ -144,12 +144,29 @@ def check_given(
     return check_data(np.where(known, array, 0), shape, levels, name), known
 
 
-def check_count(value: Any, name: str, least: int = 1) -> int:
-    """A whole number of at least `least`."""
+def check_count(
+    value: Any, name: str, least: int = 1, most: int | None = None, advice: str = ""
+) -> int:
+    """An integer from `least` to `most`, as an `int`.
+
+    Args:
+        value: what the user passed.
+        name: the argument's name, and what it belongs to if the user might not know, such as
+            "factor of layer 'squeeze'".
+        least: the smallest integer that is allowed.
+        most: the largest one; None for no limit.
+        advice: a sentence on what to do, for the end of the message.
+
+    Raises:
+        TypeError: if it is not an integer.
+        ValueError: if it is out of range.
+    """
+    hint = f" {advice}" if advice else ""
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-        raise TypeError(f"{name} must be an integer, but got {value!r}.")
-    if value < least:
-        raise ValueError(f"{name} must be at least {least}, but got {value}.")
+        raise TypeError(f"{name} must be an integer, but got {value!r}.{hint}")
+    if value < least or (most is not None and value > most):
+        bounds = f"at least {least}" if most is None else f"from {least} to {most:,}"
+        raise ValueError(f"{name} must be {bounds}, but got {value}.{hint}")
     return int(value)
 
 

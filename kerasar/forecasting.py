@@ -1,18 +1,32 @@
-"""Forecasts: continuations of a series, drawn many times, and what they say of the future."""
+"""Forecasts: continuations of a series, drawn many times, and their quantiles."""
 
 import csv
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
+import keras
 import numpy as np
 from numpy.typing import NDArray
 
 from kerasar.causality import receptive_field
 from kerasar.checks import check_count, check_kind
 from kerasar.data import SeriesData
+from kerasar.distributions.likelihoods import Likelihood
 from kerasar.statistics import quantiles
+from kerasar.typing import Shape
+
+
+class SequenceModel(Protocol):
+    """An `AutoregressiveModel` of sequences: a protocol, for the class is a floor above."""
+
+    name: str
+    network: keras.Model
+    likelihood: Likelihood
+    data_shape: Shape
+
+    def sample(self, num_samples: int = 1, seed: int = 0, **options: Any) -> np.ndarray: ...
 
 
 @dataclass(frozen=True, eq=False)  # eq=False: comparing arrays gives no single truth
@@ -45,8 +59,8 @@ class Forecast:
         """Writes a CSV file: a row for each path and step, counted from 1; a column a variable."""
         flat = self.paths.reshape(*self.paths.shape[:2], -1)
         rows = (
-            [number, step, *map(float, values)]
-            for number, steps in enumerate(flat, 1)
+            [path_index, step, *map(float, values)]
+            for path_index, steps in enumerate(flat, 1)
             for step, values in enumerate(steps, 1)
         )
         _write(path, ["path", "step", *self.columns], rows)
@@ -68,7 +82,7 @@ class Forecast:
 
 
 def forecast(
-    model: Any,
+    model: SequenceModel,
     past: Any,
     steps: int,
     num_paths: int = 200,
@@ -86,7 +100,7 @@ def forecast(
         num_paths: int. How many paths to draw.
         seed: as for `model.sample`.
         series: the data that the model was trained on, if `past` is in the units of its file and
-            was quantised for training: values become levels, and what is drawn values again. Names
+            was quantized for training: values become levels, and what is drawn values again. Names
             the variables, too.
         context: int. How many of the last steps of `past` the model gets to see. None takes what
             it can use: the reach of its receptive field, at most what fits into its length.
@@ -126,7 +140,7 @@ def forecast(
     return Forecast(given, drawn, columns)
 
 
-def _context(model: Any, context: int | None, steps: int, time: int) -> int:
+def _context(model: SequenceModel, context: int | None, steps: int, time: int) -> int:
     """How many of the last steps of the past the model gets."""
     length = model.data_shape[0]
     if length is not None:
@@ -141,7 +155,7 @@ def _context(model: Any, context: int | None, steps: int, time: int) -> int:
         return check_count(context, "context")
     try:
         reach = receptive_field(model.network, model.likelihood.event_rank).reach
-    except ValueError:  # a layer that does not say what it sees
+    except ValueError:  # a layer that does not declare what it sees
         reach = None
     return time if reach is None else max(reach, 1)
 

@@ -1,7 +1,7 @@
 """Noise as a pure function of (seed, example, position, draw): Threefry-2x32 with 20 rounds.
 
-TensorFlow's own generators depend on the shape that is drawn and give other numbers under XLA.
-Here every number has an address, so the k-th sample of a seed is the same whatever the batch size,
+The values of TensorFlow's own generators depend on the shape that is drawn and differ under XLA.
+Here every value has an address, so the k-th sample of a seed is the same whatever the batch size,
 the chunking, the length, the sampler and the compiler.
 
 References:
@@ -31,13 +31,13 @@ def threefry(key: tuple[Tensor, Tensor], counter: tuple[Tensor, Tensor]) -> tupl
 
 
 def uniforms(seed: Tensor, examples: Tensor, positions: Tensor, num_uniforms: int) -> Tensor:
-    """Numbers in the open interval (0, 1).
+    """Uniform random values in the open interval (0, 1).
 
     Args:
         seed: integer tensor that broadcasts against `examples`.
         examples: integers, the index of each example among all that the seed produces.
-        positions: integers, broadcast against `examples`: the place in the autoregressive order.
-        num_uniforms: how many numbers a position uses.
+        positions: integers, broadcast against `examples`: the position in the autoregressive order.
+        num_uniforms: the number of values that a position uses.
 
     Returns:
         float32, `(*broadcast shape, num_uniforms)`: the first words of all counters, then the
@@ -50,15 +50,15 @@ def uniforms(seed: Tensor, examples: Tensor, positions: Tensor, num_uniforms: in
         (_word(positions)[..., None], _word(pairs)),
     )
     bits = tf.concat(words, axis=-1)[..., :num_uniforms]
-    # 23 bits and a half: with one bit more the largest number would round to 1.
+    # 23 bits and a half: with one bit more the largest value would round to 1.
     high = tf.cast(tf.bitwise.right_shift(bits, _word(9)), tf.float32)
     return high * 2.0**-23 + 2.0**-24
 
 
-def fold_in(seed: Tensor, number: Tensor) -> Tensor:
-    """The seed of the `number`-th independent repetition; 0 leaves the seed as it is."""
-    folded, _ = threefry((_word(seed), _word(0xC0FFEE)), (_word(number), _word(0)))
-    return tf.where(tf.equal(number, 0), _word(seed), folded)
+def fold_in(seed: Tensor, index: Tensor) -> Tensor:
+    """The seed of an independent repetition; index 0 returns the seed itself."""
+    folded, _ = threefry((_word(seed), _word(0xC0FFEE)), (_word(index), _word(0)))
+    return tf.where(tf.equal(index, 0), _word(seed), folded)
 
 
 def _rotate_left(x: Tensor, bits: int) -> Tensor:

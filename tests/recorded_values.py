@@ -134,11 +134,11 @@ def decoder(model):
 
 
 def network(build):
-    model = kerasar.AutoregressiveModel(build())
+    model = kerasar.AutoregressiveModel(build(), allow_training_leak=True)
     randomize(model.network)
     conditions = {
-        name: data(shape, 3 if model.condition_dtype(name) == "int32" else None, 3)
-        for name, shape in model.condition_shapes.items()
+        part.name: data(part.shape, 3 if part.dtype == "int32" else None, 3)
+        for part in model.conditions
     }
     length = {"length": 9} if model.data_shape[0] is None else {}
     yield "sample", model.sample(3, seed=5, condition=conditions or None, **length)

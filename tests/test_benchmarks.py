@@ -3,16 +3,22 @@
 import json
 
 import pytest
-from run_benchmark import run_benchmark
+from run_benchmark import run_benchmark, run_benchmark_in_fresh_process
 
 #: Half a minute each and more, for their peers are compiled too.
 LONG = [pytest.param(name, marks=pytest.mark.long) for name in ("training", "convolutionalize")]
 
 
-@pytest.mark.parametrize("name", ["sampling", "length", "flows", "image_sampling", *LONG])
+@pytest.mark.parametrize("name", ["sampling", "construction", "flows", "image_sampling", *LONG])
 def test_it_runs_and_writes_its_table(tmp_path, name):
     run_benchmark(f"speed.{name}", "--tiny", "--repeat", 1, "--out", tmp_path)
     lines = (tmp_path / f"{name}.csv").read_text().splitlines()
+    assert lines[0].startswith("# ") and len(lines) > 3
+
+
+def test_it_runs_as_a_module(tmp_path):
+    run_benchmark_in_fresh_process("speed.length", "--tiny", "--out", tmp_path)
+    lines = (tmp_path / "length.csv").read_text().splitlines()
     assert lines[0].startswith("# ") and len(lines) > 3
 
 

@@ -354,15 +354,16 @@ def test_outside_of_the_box_a_number_stays_as_it_is(value):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (dict(bins=1), "needs from 2 to 999 bins, but got 1"),
-        (dict(bins=1000), "needs from 2 to 999 bins, but got 1000"),
-        (dict(bins=0), "must be at least 1, but got 0"),
+        (dict(bins=1), "must be from 2 to 999, but got 1"),
+        (dict(bins=1000), "must be from 2 to 999, but got 1000"),
+        (dict(bins=2.5), "must be an integer, but got 2.5"),
         (dict(bound=0), "needs a positive bound"),
         (dict(bound=float("inf")), "needs a positive bound"),
     ],
 )
 def test_a_spline_out_of_range(arguments, message):
-    with pytest.raises(ValueError, match=f"'step' {message}"):
+    error = TypeError if "integer" in message else ValueError
+    with pytest.raises(error, match=f"'step' {message}"):
         RationalQuadraticSplineCoupling(name="step", **arguments)
 
 

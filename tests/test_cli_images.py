@@ -11,6 +11,7 @@ from test_cli_kinds import refuse, succeed
 import kerasar
 from kerasar.cli import registry
 from kerasar.cli.kinds.images.images import _columns
+from kerasar.cli.support.quick import fast_start_options
 
 SMALL = dict(filters=4, blocks=1)
 SIZES = {
@@ -117,3 +118,12 @@ def test_images_that_no_picture_can_show_are_refused_before_training(tmp_path):
     said = refuse("train", "pixelcnn", "--data", tmp_path / "rgba.npz", "--out", out)
     assert "1 or 3 channels, but those of" in said and "have 4" in said
     assert not out.exists()
+
+
+def test_a_sampling_method_is_asked_of_models_that_have_several():
+    shape = {"image_shape": (28, 28, 1), "levels": 2}
+    chosen = {
+        name: fast_start_options(registry.MODELS[name].build("images", **shape))
+        for name in ("shifted-pixelcnn", "masked-input-lenet")
+    }
+    assert chosen == {"shifted-pixelcnn": {"method": "parallel"}, "masked-input-lenet": {}}

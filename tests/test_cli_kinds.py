@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 import kerasar
 from kerasar.cli import app, registry
 from kerasar.cli.kinds import KINDS, kind_of
+from kerasar.training import DensityModel
 
 SMALL = dict(filters=4, skip_filters=4, cycles=1, cycle_length=3)
 
@@ -32,18 +33,33 @@ def refuse(*arguments):
     return " ".join(done.stderr.split())
 
 
+def without_xla(patch):
+    """Training steps run uncompiled: compiling takes longer than these tests have reason to."""
+    compile_as_usual = DensityModel.compile
+
+    def compile_without_xla(model, *arguments, **options):
+        compile_as_usual(model, *arguments, **{"jit_compile": False, **options})
+
+    patch.setattr(DensityModel, "compile", compile_without_xla)
+
+
 @pytest.fixture(scope="module")
 def small_models():
-    """A WaveNet of a few weights, and no exports, which take the time of all the rest."""
+    """Models of a few weights, and neither XLA nor exports, which take most of the time."""
     with pytest.MonkeyPatch.context() as patch:
-        entry = dataclasses.replace(
-            registry.MODELS["wavenet"],
-            settings={"audio": {**SMALL, "input_encoding": "embedding"}, "series": SMALL},
-        )
-        models = MappingProxyType({**registry.MODELS, "wavenet": entry})
-        patch.setattr(registry, "MODELS", models)
+        settings = {
+            "wavenet": {"audio": {**SMALL, "input_encoding": "embedding"}, "series": SMALL},
+            "realnvp": {"vectors": dict(hidden_units=8, depth=2)},
+            "maf": {"vectors": dict(hidden_units=(8,), depth=2)},
+        }
+        small = {
+            name: dataclasses.replace(registry.MODELS[name], settings=sizes)
+            for name, sizes in settings.items()
+        }
+        patch.setattr(registry, "MODELS", MappingProxyType({**registry.MODELS, **small}))
         for kind in (kerasar.AutoregressiveModel, kerasar.FlowModel):
             patch.setattr(kind, "export", lambda model, path: None)
+        without_xla(patch)
         yield
 
 
@@ -178,7 +194,7 @@ def test_points_of_many_numbers_have_no_picture(trained):
     run = trained / "space"
     succeed("train", "maf", "--data", trained / "space.csv", "--out", run, "--epochs", 1)
     assert not (run / "density.png").exists()
-    assert "have 3 numbers. Write a .csv" in refuse("sample", run, "--out", trained / "space.png")
+    assert "have dimension 3. Write a .csv" in refuse("sample", run, "--out", trained / "space.png")
 
 
 def test_what_data_look_like_says_their_kind(trained):

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 import kerasar
 from kerasar.cli import app
 from kerasar.cli.commands.train import _called_as, _run_path
-from kerasar.cli.kinds.kind import hold_out
+from kerasar.cli.kinds.kind import hold_out_validation
 from kerasar.data import load_images
 
 SETTINGS = ["--epochs", "2", "--batch-size", "10", "--seed", "3"]
@@ -88,8 +88,8 @@ def test_the_best_epoch_is_kept(trained):
     assert len(reached) == 2
     assert chosen["validation_bits_per_dim"] == min(reached)
     assert chosen["best_epoch"] == 1 + reached.index(min(reached))
-    _, choose = hold_out(load_images(run.parent / "rows.npz").train, "images")
-    judged = kerasar.load(run).evaluate(choose, verbose=0, return_dict=True)
+    _, validation = hold_out_validation(load_images(run.parent / "rows.npz").train, "images")
+    judged = kerasar.load(run).evaluate(validation, verbose=0, return_dict=True)
     assert judged["bits_per_dim"] == pytest.approx(min(reached), rel=1e-5)
 
 
@@ -125,13 +125,14 @@ def test_what_can_be_done_next_is_said(trained):
 
 def test_validation_images_are_taken_from_the_training_images():
     images = np.arange(40).reshape(40, 1, 1, 1)
-    learn, choose = hold_out(images, "images")
-    assert sorted([*learn.ravel(), *choose.ravel()]) == list(range(40)) and len(choose) == 4
+    train, validation = hold_out_validation(images, "images")
+    assert sorted([*train.ravel(), *validation.ravel()]) == list(range(40))
+    assert len(validation) == 4
 
 
 def test_a_single_image_is_not_enough():
-    with pytest.raises(ValueError, match="at least 2 images.*holds 1"):
-        hold_out(np.zeros((1, 2, 2, 1)), "images")
+    with pytest.raises(ValueError, match="tenth of the images.*at least 2, but .*holds 1"):
+        hold_out_validation(np.zeros((1, 2, 2, 1)), "images")
 
 
 def test_without_out_runs_are_named_and_numbered(tmp_path, monkeypatch):

@@ -108,7 +108,7 @@ BAD = {
     "no offsets": (dict(train=JOINED), r"not empty, but .*\(10,\).*need their offsets"),
     "empty": (dict(train=np.zeros((0, 3))), r"not empty, but .*\(0, 3\)"),
     "late": (dict(train=JOINED, train_offsets=OFFSETS[1:]), r"begin with 0.*of 10 steps.*\[3, 5"),
-    "early": (dict(train=JOINED, train_offsets=OFFSETS[:-1]), "end with the number of all steps"),
+    "early": (dict(train=JOINED, train_offsets=OFFSETS[:-1]), "end with the total number of steps"),
     "falling": (dict(train=JOINED, train_offsets=[0, 5, 3, 10]), r"rise.*\[0, 5, 3, 10\]"),
     "no step": (dict(train=JOINED, train_offsets=[0, 5, 5, 10]), r"rise.*\[0, 5, 5, 10\]"),
     "half": (dict(train=JOINED, train_offsets=OFFSETS / 1), "must be integers.*float64"),

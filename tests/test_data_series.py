@@ -142,7 +142,7 @@ def test_a_value_outside_the_range_is_refused_not_clipped():
         ("a;b\n1,5;2\n2,5;2\n", {"column": "a"}, "'1,5' in line 2"),
         ("a,b\n1,2\n3\n", {}, "line 3 .* has 1"),
         (TABLE, {"column": "levle"}, "Did you mean 'level'"),
-        (TABLE, {"column": 3}, r"must lie in \[0, 3\).*but got 3"),
+        (TABLE, {"column": 3}, r"must be in \[0, 3\).*but got 3"),
         (TABLE, {"column": -1}, "but got -1"),
         (TABLE, {"column": "date"}, "column 'date' is '2020-01-01' in line 2"),
         ("a,a\n1,2\n3,4\n", {"column": "a"}, "2 columns named 'a'"),
@@ -153,9 +153,13 @@ def test_a_value_outside_the_range_is_refused_not_clipped():
         ("a\n3\n3\n3\n", {}, "Column 'a'.*never changes"),
         ("a,b\n3,1\n3,2\n3,3\n", {"levels": 4}, r"Column 'a', 'b'.*\[3. 1.\] to.*never changes"),
         ("1e9\n1000000001\n1000000002\n", {}, "Subtract its mean in the file first"),
-        ("1\n2\n3\n", {"levels": 1}, "levels must be at least 2, to tell values apart, but got 1"),
-        ("1\n2\n3\n", {"held_out": 0.0}, "held_out is a part.*but got 0.0"),
-        ("1\n2\n3\n", {"held_out": 1.0}, "held_out is a part.*but got 1.0"),
+        (
+            "1\n2\n3\n",
+            {"levels": 1},
+            "levels must be at least 2, but got 1.*cannot be distinguished",
+        ),
+        ("1\n2\n3\n", {"held_out": 0.0}, "held_out is a share.*but got 0.0"),
+        ("1\n2\n3\n", {"held_out": 1.0}, "held_out is a share.*but got 1.0"),
     ],
 )
 def test_what_is_no_series_is_refused(tmp_path, text, arguments, match):
@@ -172,7 +176,7 @@ def test_a_file_in_another_encoding_is_refused(tmp_path):
 def test_a_column_that_is_no_name_is_refused(tmp_path, column):
     np.save(tmp_path / "a.npy", np.arange(12.0).reshape(4, 3))
     for path in (write(tmp_path, TABLE), tmp_path / "a.npy"):
-        with pytest.raises(TypeError, match="column must be a name, or a number counted from 0"):
+        with pytest.raises(TypeError, match="column must be a name, or an index counted from 0"):
             load_series(path, column)
 
 
@@ -185,8 +189,8 @@ def test_a_column_that_is_no_name_is_refused(tmp_path, column):
         (np.array([[1.0, 2], [1, np.inf], [3, 4]]), {}, "column 1 is inf in row 1"),
         (np.array(["a", "b"]), {}, "dtype <U1"),
         (np.array([True, False]), {}, "dtype bool"),
-        (np.arange(4.0), {"column": "a"}, "number in .0, 1.*'a'"),
-        (np.arange(4.0), {"column": 1}, "number in .0, 1.*got 1"),
+        (np.arange(4.0), {"column": "a"}, "index in .0, 1.*'a'"),
+        (np.arange(4.0), {"column": 1}, "index in .0, 1.*got 1"),
         (np.array([{}, {}], dtype=object), {}, "Python objects"),
     ],
 )

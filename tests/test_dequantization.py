@@ -46,7 +46,7 @@ def test_several_draws_are_averaged_as_probabilities():
     weights = []
     for draw in range(3):
         noise = model.uniforms(7, tf.range(9), draw, 2)
-        weights.append(np.exp(model.log_prob_of(batch, noise).numpy()))
+        weights.append(np.exp(model.compute_log_prob(batch, noise).numpy()))
     found = model.log_prob(PAIRS, num_samples=3, seed=7)
     np.testing.assert_allclose(found, np.log(np.mean(weights, axis=0)), rtol=1e-5)
 

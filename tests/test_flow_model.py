@@ -268,7 +268,7 @@ def test_bad_integers_are_refused(x, message):
 
 def test_a_missing_or_wrong_condition_is_refused():
     model = plane(condition_shape=(3,))
-    with pytest.raises(ValueError, match=r"needs a condition of shape \(3,\)"):
+    with pytest.raises(ValueError, match=r"needs the condition of shape \(3,\)"):
         model.log_prob(POINTS)
     with pytest.raises(ValueError, match="one row for each of the 40 examples, but has 39"):
         model.log_prob(POINTS, LABELS[1:])
@@ -286,7 +286,7 @@ def test_numbers_that_leave_a_domain_inside_the_flow_are_refused():
     model = kerasar.FlowModel([*couplings(), Logit(name="late")], (2,))
     assert np.isfinite(model.log_prob([[0.5, 0.5]])).all()
     for what, ask in (("log-probability", model.log_prob), ("latent", model.latent)):
-        message = rf"{what} of x\[1\] is not a number. Layer 'late' is the first"
+        message = rf"{what} of x\[1\] is NaN. Layer 'late' is the first"
         with pytest.raises(ValueError, match=message):
             ask([[0.5, 0.5], [0.5, 7.0]])
 
@@ -294,9 +294,9 @@ def test_numbers_that_leave_a_domain_inside_the_flow_are_refused():
 def test_latents_that_a_bounded_layer_does_not_reach_are_refused():
     model = kerasar.FlowModel([Inverse(Logit(name="pixels"))], (2,))
     assert np.isfinite(model.from_latent([[0.5, 0.5]])).all()
-    with pytest.raises(ValueError, match=r"latent z\[1\] of model.*are not numbers.*Uniform"):
+    with pytest.raises(ValueError, match=r"latent z\[1\] of model.*hold NaN.*Uniform"):
         model.from_latent([[0.5, 0.5], [0.5, 7.0]])
-    with pytest.raises(ValueError, match="sample [0-9]+ of model.*are not numbers"):
+    with pytest.raises(ValueError, match="sample [0-9]+ of model.*hold NaN"):
         model.sample(100)
 
 

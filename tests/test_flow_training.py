@@ -138,7 +138,7 @@ def test_a_constant_feature_is_refused():
 
 def test_integers_are_not_standardised():
     model = compiled(kerasar.FlowModel([StandardizeBijection()], (2,), dequantize=3))
-    with pytest.raises(ValueError, match="'standardize.*dequantises integers"):
+    with pytest.raises(ValueError, match="'standardize.*dequantizes integers"):
         model.fit(np.zeros((4, 2), int), verbose=0)
 
 

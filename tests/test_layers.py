@@ -207,7 +207,7 @@ def test_each_channel_is_scaled_and_embedded_by_the_same_table():
 
 ERRORS = {
     "axis 0": (lambda: CausalShift(axis=0), "axis 1 .* axis=0"),
-    "no steps": (lambda: CausalShift(steps=0), "steps=0"),
+    "no steps": (lambda: CausalShift(steps=0), "steps of .* at least 1, but got 0"),
     "no such axis": (
         lambda: CausalShift(axis=2, name="s")(INTEGERS),
         r"'s' shifts axis 2.*\(3, 6\)",
@@ -218,15 +218,15 @@ ERRORS = {
         r"must be known.*'p'.*None, None, 4, 1",
     ),
     "no image": (lambda: PositionalEncoding2D(name="p")(SERIES), r"'p'.*\(3, 6, 2\)"),
-    "one level": (lambda: ScaleLevels(1), "at least 2 levels.*got 1"),
-    "one embedded level": (lambda: EmbedLevels(1, 4), "at least 2 levels.*got 1"),
+    "one level": (lambda: ScaleLevels(1), "levels of .* at least 2, but got 1"),
+    "one embedded level": (lambda: EmbedLevels(1, 4), "levels of .* at least 2, but got 1"),
     "open channels": (
         lambda: EmbedLevels(4, 2, name="e")(keras.Input((None,))),
         r"known number of channels.*'e'.*\(None, None\)",
     ),
-    "no features": (lambda: EmbedLevels(4, 0), "at least 1 feature.*got 0"),
+    "no features": (lambda: EmbedLevels(4, 0), "features of .* at least 1, but got 0"),
     "no multiple": (lambda: SplitChannels(3, name="c")(IMAGES), r"3 channels.*'c'.*\(3, 6, 7, 2\)"),
-    "no channels": (lambda: SplitChannels(0), "channels.*0"),
+    "no channels": (lambda: SplitChannels(0), "channels of .* at least 1, but got 0"),
 }
 
 

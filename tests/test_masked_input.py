@@ -137,7 +137,7 @@ def test_positions_past_the_length_count_nothing_and_inform_nobody(order):
 def expected_nats(model, x):
     """Exact nats of one example; for random orders their mean over all orders."""
     if model.order != "random":
-        return -chain(model, x, model.visits()).sum()
+        return -chain(model, x, model.chain_order()).sum()
     orders = itertools.permutations(range(len(x)))
     return -np.mean([chain(model, x, order).sum() for order in orders])
 
@@ -397,7 +397,7 @@ def test_conditionals_of_a_fixed_order_make_up_log_prob():
 def test_a_condition_reaches_everything(tmp_path):
     model = fresh("random", label=True)
     label = np.random.default_rng(0).normal(size=(7, 2)).astype("float32")
-    assert model.condition_shapes == {"label": (2,)}
+    assert model.conditions.shapes == {"label": (2,)}
     check_normalized(model, condition=label[:1])
     assert (model.log_prob(X, label) != model.log_prob(X, label + 1)).all()
     assert (model.sample(7, condition=label) != model.sample(7, condition=9 * label)).any()
@@ -446,7 +446,7 @@ def test_a_file_gives_the_model_back(order, tmp_path):
     ("order", "kind", "message"),
     [
         ([0, 1, 2], ValueError, r"each of the integers 0 … 3 once.*shape is \(3,\)"),
-        ([0, 1, 2, 2], ValueError, "permutation of the 4 places, but holds 2 more than once"),
+        ([0, 1, 2, 2], ValueError, "permutation of the 4 values, but holds 2 more than once"),
         ([0, 1, 2, 4], ValueError, "permutation.*but holds 4"),
         ([0, 1, 2, -1], ValueError, "permutation.*but holds -1"),
         ([[0, 1], [2, 3]], ValueError, r"shape is \(2, 2\)"),
@@ -530,7 +530,7 @@ def test_a_fixed_order_knows_no_other():
     with pytest.raises(ValueError, match="order='adaptive' needs"):
         model.sample(2, order="adaptive")
     np.testing.assert_array_equal(model.sample(2, order=(2, 0, 3, 1)), model.sample(2))
-    with pytest.raises(ValueError, match="place 3.*known is False at place 0 of example 0"):
+    with pytest.raises(ValueError, match="index 3.*known is False at index 0 of example 0"):
         model.conditional(X, np.array([[False, True, True, True]] * 7), 3)
     with pytest.raises(ValueError, match="unequal length need"):
         model.log_prob({"x": X, "length": np.full(7, 2)})

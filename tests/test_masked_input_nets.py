@@ -81,9 +81,9 @@ def test_a_new_model_trains_and_comes_back(tmp_path):
     [
         (lambda: ConvNet(15, 4), "nothing of a sequence of length=15. It takes 16 steps"),
         (lambda: LeNet((28, 11, 1), 4), "28 × 11 pixels. It takes at least 12 each way"),
-        (lambda: ConvNet(16, 4, order=[1, 2, 3]), "permutation of the 16 places"),
+        (lambda: ConvNet(16, 4, order=[1, 2, 3]), "permutation of the 16 values"),
         (lambda: ConvNet(0, 4), "length must be at least 1"),
-        (lambda: ConvNet(16, 1), "at least 2 levels"),
+        (lambda: ConvNet(16, 1), "levels .* at least 2"),
     ],
 )
 def test_what_cannot_be_built(build, message):

@@ -246,7 +246,7 @@ def test_an_ordered_model_has_no_beginning_and_no_end(ordered):
 @pytest.mark.parametrize(
     ("make", "error", "message"),
     [
-        (lambda: NADE(0), ValueError, "at least 1 hidden unit.*hidden_units=0"),
+        (lambda: NADE(0), ValueError, "hidden_units of .* at least 1, but got 0"),
         (lambda: NADE(3, name="n")(X), ValueError, r"'n' got input shape \(20, 5\).*Reshape"),
         (
             lambda: NADE(3, name="n")(keras.Input((None, 1))),

@@ -177,7 +177,7 @@ def test_samplers_agree_on_conditions(options):
     model = gated((4, 5, 1), local_features=2, **options)
     randomize(model.network)
     rng = np.random.default_rng(0)
-    vector = np.arange(3) if "classes" in options else rng.normal(size=(3, 4))
+    vector = np.arange(3) if "num_classes" in options else rng.normal(size=(3, 4))
     condition = {"global": vector, "local": rng.normal(size=(3, 4, 5, 2))}
     drawn = [
         model.sample(3, seed=2, condition=condition, method=method)
@@ -193,7 +193,9 @@ def test_a_map_beside_an_image_of_any_size_has_its_size():
     assert drawn.shape == (1, 4, 5, 1)
     for size in ((6, 7), (2, 2), (1, 1), (4, 6)):
         local = np.zeros((1, *size, 2))
-        with pytest.raises(ValueError, match=r"'local' lies beside.*example is \(4, 5, 1\)"):
+        with pytest.raises(
+            ValueError, match=r"'local' must have the sizes of the data.*example is \(4, 5, 1\)"
+        ):
             model.sample(1, image_shape=(4, 5), condition=local)
         with pytest.raises(ValueError, match="'local' must have the sizes of the data"):
             model.log_prob(GREY[:1, :4, :5], local)
@@ -239,9 +241,9 @@ def test_what_does_not_fit_is_refused():
         gated((4, 4, 1), num_classes=3, global_features=2)
     with pytest.raises(ValueError, match=r"image.*\(batch, 4, 4, 1\)|shape \(batch, 4, 4, 1\)"):
         gated((4, 4, 1)).log_prob(COLOUR[:, :4, :4])
-    with pytest.raises(ValueError, match="These are colour images, and the model is for grey"):
+    with pytest.raises(ValueError, match="These are color images, and the model is for gray"):
         gated((4, 5, 1)).log_prob(COLOUR)
-    with pytest.raises(ValueError, match="These are grey images, and the model is for colour"):
+    with pytest.raises(ValueError, match="These are gray images, and the model is for color"):
         gated((9, 9, 3)).log_prob(GREY)
     with pytest.raises(ValueError, match="needs? .*channel axis"):
         gated((9, 9, 1)).log_prob(GREY[..., 0])

@@ -367,11 +367,11 @@ ERRORS = {
     "no layers": (lambda: PixelRNN((4, 4, 1), layers=0), "layers must be at least 1"),
     "no units": (lambda: PixelRNN((4, 4, 1), units=0), "units must be at least 1"),
     "wrong likelihood": (lambda: PixelRNN((4, 4, 1), 3, likelihood=Bernoulli()), "2 levels"),
-    "layer without units": (lambda: RowLSTM(0), "RowLSTM needs at least 1 unit.*units=0"),
+    "layer without units": (lambda: RowLSTM(0), "units of layer 'row_lstm.*at least 1, but got 0"),
     "even kernel": (lambda: RowLSTM(2, 4, name="r"), "odd.*'r' got kernel_size=4"),
     "channels": (
         lambda: DiagonalBiLSTM(3, name="d")(GATES),
-        r"24\).*8 parts of units=3.*'d' got input shape \(2, 4, 5, 16\).*MaskedConv2D\(24",
+        r"24\).*8 splits of units=3.*'d' got input shape \(2, 4, 5, 16\).*MaskedConv2D\(24",
     ),
 }
 

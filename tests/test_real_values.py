@@ -27,13 +27,13 @@ KINDS = {
 
 
 def network_for(likelihood, length=LENGTH):
-    shape = (length,) if likelihood.variables is None else (length, likelihood.variables)
+    shape = (length,) if likelihood.num_variables is None else (length, likelihood.num_variables)
     x = keras.Input(shape, dtype="int32" if likelihood.discrete else "float32", name="x")
     if likelihood.discrete:
         h = ScaleLevels(likelihood.levels)(x)
     else:
         h = Standardize(likelihood.mean, likelihood.scale)(x)
-    if likelihood.variables is None:
+    if likelihood.num_variables is None:
         h = keras.ops.expand_dims(h, -1)
     h = L.Conv1D(6, 3, padding="causal", activation="tanh")(CausalShift()(h))
     network = keras.Model(x, L.Dense(likelihood.num_parameters())(h), name="net")
@@ -73,7 +73,7 @@ def test_every_sampler_follows_the_temperature(kind):
 @pytest.mark.parametrize("kind", ["levels", "pixels"])
 def test_all_probabilities_sum_to_1_and_are_how_often_it_is_drawn(kind):
     likelihood = KINDS[kind]
-    length = 3 if likelihood.variables is None else 2
+    length = 3 if likelihood.num_variables is None else 2
     model = kerasar.AutoregressiveModel(network_for(likelihood, length), likelihood)
     check_normalized(model)
     check_samples(model, num_samples=16, methods=("cached",))

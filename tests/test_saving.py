@@ -31,7 +31,7 @@ def test_a_conditional_model_comes_back(conditional, tmp_path):
     conditional.save(tmp_path / "model.keras")
     loaded = kerasar.load(tmp_path / "model.keras")
     same(conditional, loaded, LABEL)
-    assert loaded.condition_shapes == {"label": (2,)}
+    assert loaded.conditions.shapes == {"label": (2,)}
 
 
 def test_a_pixelcnn_comes_back(pixels, tmp_path):
@@ -113,11 +113,11 @@ def test_there_is_no_such_file(tmp_path):
 def test_a_damaged_file(sequences, tmp_path):
     path = tmp_path / "model.keras"
     path.write_bytes(b"not a zip file")
-    with pytest.raises(ValueError, match=r"model.keras' is no .keras file or is damaged"):
+    with pytest.raises(ValueError, match=r"model.keras' is not a .keras file, or is damaged"):
         kerasar.load(path)
     sequences().save(path)
     path.write_bytes(path.read_bytes()[:-200])
-    with pytest.raises(ValueError, match="is no .keras file or is damaged"):
+    with pytest.raises(ValueError, match="is not a .keras file, or is damaged"):
         kerasar.load(path)
 
 
@@ -140,7 +140,7 @@ def test_a_zip_file_that_is_no_model(tmp_path, kind):
     with zipfile.ZipFile(tmp_path / "model.keras", "w") as file:
         for name, text in ZIP_FILES[kind].items():
             file.writestr(name, text)
-    with pytest.raises(ValueError, match="model.keras' is (damaged|no .keras file)"):
+    with pytest.raises(ValueError, match="model.keras' is (damaged|not a .keras file)"):
         kerasar.load(tmp_path / "model.keras")
 
 

@@ -131,12 +131,12 @@ class DeafToItsWeights(Stretch):
 BROKEN = {
     DoubledLogDet: "log_det of call is not that of its Jacobian",
     LogDetOfTheWrongSign: "log_det of call is not that of its Jacobian",
-    LogDetOfTheOtherWay: "log determinants of the two ways are not opposite",
+    LogDetOfTheOtherWay: "log determinants of the two directions are not opposite",
     LogDetForEachNumber: r"log_det is \(3, 2\), not \(3,\)",
     WrongInverse: r"inverse\(call\(x\)\) is not x",
     InverseOfOnlyThePositive: r"inverse\(call\(x\)\) is not x",
-    OverflowAtExtremes: "call at numbers from .* gives a NaN or infinity",
-    NaNAtExtremeLatents: "inverse at numbers from 10000 to 10000 gives a NaN or infinity",
+    OverflowAtExtremes: "call at values from .* gives a NaN or infinity",
+    NaNAtExtremeLatents: "inverse at values from 10000 to 10000 gives a NaN or infinity",
     NaNGradientAtExtremes: "gives a gradient that is not finite",
     LowPrecision: r"mixed_bfloat16', inverse\(call\(x\)\) is not x",
     Float32Inside: r"float64', inverse\(call\(x\)\) is not x",
@@ -157,7 +157,7 @@ def test_it_finds_a_map_to_fewer_numbers():
     keras.saving.register_keras_serializable(package="tests")(LostNumber)
     layer = LostNumber()
     layer.build(X.shape)
-    with pytest.raises(AssertionError, match="call maps events of 2 numbers to 1"):
+    with pytest.raises(AssertionError, match="call maps events of 2 values to 1"):
         check_bijection(layer, X[:, [0, 0]])  # on equal numbers the round trips hold
 
 

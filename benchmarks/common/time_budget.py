@@ -6,9 +6,8 @@ from typing import Any
 
 import keras
 
+from benchmarks.common.arguments import WALL
 from benchmarks.common.report import cores
-
-WALL, CPU = "wall", "cpu"
 
 
 def clock(kind: str) -> float:

@@ -6,6 +6,7 @@ Needs scipy, which kerasar does not; any environment that has it will do:
 """
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -27,11 +28,11 @@ def convert(source: Path, target: Path) -> None:
     np.savez_compressed(target, **arrays)
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("source", type=Path, help="folder with JSB_Chorales.mat, Nottingham.mat")
     parser.add_argument("target", type=Path, help="folder for jsb.npz, nottingham.npz")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     options.target.mkdir(parents=True, exist_ok=True)
     convert(options.source / "JSB_Chorales.mat", options.target / "jsb.npz")
     convert(options.source / "Nottingham.mat", options.target / "nottingham.npz")

@@ -4,9 +4,12 @@ python -m benchmarks.data.spoken_digits_folder --data-dir ../shared/data --out /
 """
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+
+from benchmarks.common.arguments import DATA_DIR
 
 FILE = Path("free_spoken_digits", "fsdd_8khz_int16.npz")
 
@@ -26,11 +29,11 @@ def unpack(packed: Path, folder: Path) -> int:
     return len(parts["digit"])
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--data-dir", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--data-dir", type=Path, default=DATA_DIR)
     parser.add_argument("--out", type=Path, default=Path("spoken_digits"))
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     print(f"{unpack(options.data_dir / FILE, options.out)} recordings in '{options.out}'")
 
 

@@ -10,13 +10,15 @@ for the CIFAR-10 subset the last 500); test images are looked at once.
 """
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
-from benchmarks.common.trial import train, trial_parser, write_result
+from benchmarks.common.arguments import DATA_DIR, parse, trial_parser
+from benchmarks.common.trial import train, write_result
 from benchmarks.quality.nade_mnist import load as load_binarized
 
 #: For each model its builder and a size that suits the budget.
@@ -30,9 +32,9 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     "diagonal_bilstm": ("PixelRNN", dict(cell="diagonal_bilstm", units=16, layers=3)),
 }
 #: What else suits 256 levels, whose embedding makes a large first kernel dear.
-GREY = {"gated": dict(blocks=5, first_kernel_size=9)}
+GRAY = {"gated": dict(blocks=5, first_kernel_size=9)}
 #: What else suits colours: channels in groups of three, more of them, and sight that costs less.
-COLOUR = {"gated": dict(filters=48, first_kernel_size=7, skip_filters=48, head_filters=48)}
+COLOR = {"gated": dict(filters=48, first_kernel_size=7, skip_filters=48, head_filters=48)}
 DATA = ("binarized_mnist", "mnist", "cifar10")
 _PARTS = ("train", "valid", "test")
 
@@ -69,39 +71,31 @@ def build(
     names = ("units", "layers") if builder == "PixelRNN" else ("filters", "blocks")
     given = {name: getattr(options, name) for name in names}
     if levels > 2:
-        size = {**size, **(COLOUR if shape[-1] > 1 else GREY).get(options.model, {})}
+        size = {**size, **(COLOR if shape[-1] > 1 else GRAY).get(options.model, {})}
     size = {**size, **{name: value for name, value in given.items() if value is not None}}
     likelihood = Bernoulli() if levels == 2 else None
     return getattr(kerasar.models, builder)(shape, levels, likelihood=likelihood, **size), size
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = trial_parser(__doc__, "results/images", 60.0, batch_size=16, learning_rate=2e-3)
     parser.add_argument("model", nargs="?", choices=list(MODELS), default="gated")
     parser.add_argument("--data", choices=DATA, default=DATA[0])
-    parser.add_argument("--data-dir", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--data-dir", type=Path, default=DATA_DIR)
     parser.add_argument("--precision", choices=["float32", "mixed_bfloat16"], default="float32")
     parser.add_argument("--filters", type=int, help="of the convolutions")
     parser.add_argument("--blocks", type=int, help="of PixelCNNs")
     parser.add_argument("--units", type=int, help="of LSTMs")
     parser.add_argument("--layers", type=int, help="of PixelRNNs")
-    options = parser.parse_args()
+    tiny = dict(minutes=0.01, filters=4, blocks=2, units=4, layers=2, batch_size=20)
+    options = parse(parser, arguments, **tiny)
 
     keras.utils.set_random_seed(options.seed)
     keras.config.set_dtype_policy(options.precision)
     images, levels = noise() if options.tiny else load(options.data, options.data_dir)
-    if options.tiny:
-        options.minutes, options.filters, options.blocks, options.units = 0.01, 4, 2, 4
-        options.layers, options.batch_size = 2, 20
     model, size = build(options, images["train"].shape[1:], levels)
     model.compile(keras.optimizers.Adam(options.learning_rate))
-    best, training = train(
-        model,
-        options,
-        images["train"],
-        validation_data=images["valid"][:2000],
-        batch_size=options.batch_size,
-    )
+    best, training = train(model, options, images["train"], images["valid"][:2000])
     result = {
         "model": MODELS[options.model][0],
         "data": "random bits" if options.tiny else options.data,

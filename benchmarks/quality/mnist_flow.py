@@ -1,4 +1,4 @@
-"""Flows on MNIST with uniform dequantisation: bits per dimension within a budget of time.
+"""Flows on MNIST with uniform dequantization: bits per dimension within a budget of time.
 
 `multiscale` is `MultiscaleRealNVP`; `nice` is NICE on flattened images (published: 4.36 bits/dim).
 The last 5,000 training images are held out; the model that is best on them is tested, once.
@@ -9,12 +9,14 @@ The last 5,000 training images are held out; the model that is best on them is t
 """
 
 import argparse
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 import numpy as np
 
-from benchmarks.common.trial import train, trial_parser, write_result
+from benchmarks.common.arguments import parse, trial_parser
+from benchmarks.common.trial import train, write_result
 
 HELD_OUT = 5000
 #: Importance samples, and on how many test images, for the tighter estimate.
@@ -41,13 +43,11 @@ def build(options: argparse.Namespace, shape: tuple[int, ...]) -> Any:
     import kerasar
 
     if options.model == "nice":
-        width = 8 if options.tiny else options.hidden
-        return kerasar.models.NICE(shape[0], hidden_units=(width,) * 5, levels=256)
-    filters = [4, 4, 4] if options.tiny else options.filters
-    return kerasar.models.MultiscaleRealNVP(shape, filters=filters, blocks=options.blocks)
+        return kerasar.models.NICE(shape[0], hidden_units=(options.hidden,) * 5, levels=256)
+    return kerasar.models.MultiscaleRealNVP(shape, filters=options.filters, blocks=options.blocks)
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = trial_parser(__doc__, "results/mnist_flow", 60.0, batch_size=16, learning_rate=2e-3)
     parser.add_argument("--model", choices=["multiscale", "nice"], default="multiscale")
     parser.add_argument("--data-dir", help="where TensorFlow Datasets keeps MNIST")
@@ -56,31 +56,23 @@ def main() -> None:
     )
     parser.add_argument("--blocks", type=int, default=2)
     parser.add_argument("--hidden", type=int, default=1000, help="width of NICE's networks")
-    options = parser.parse_args()
+    tiny = dict(minutes=0.01, batch_size=20, filters=[4, 4, 4], hidden=8)
+    options = parse(parser, arguments, **tiny)
 
     keras.utils.set_random_seed(options.seed)
     data = load(options)
     if options.model == "nice":
         data = {part: images.reshape(len(images), -1) for part, images in data.items()}
-    if options.tiny:
-        options.minutes, options.batch_size = 0.01, 20
-
     model = build(options, data["train"].shape[1:])
     adam = keras.optimizers.Adam(
         options.learning_rate, global_clipnorm=100.0, use_ema=True, ema_momentum=0.999
     )
     model.compile(adam)  # the averaged weights are validated, and are what is kept
-    chosen, training = train(
-        model,
-        options,
-        data["train"],
-        validation_data=data["valid"],
-        batch_size=options.batch_size,
-    )
+    chosen, training = train(model, options, data["train"], data["valid"])
     numbers = np.log(2) * np.prod(data["test"].shape[1:])
     result = {
         "model": "NICE" if options.model == "nice" else "MultiscaleRealNVP",
-        "data": "random images" if options.tiny else "MNIST, uniform dequantisation",
+        "data": "random images" if options.tiny else "MNIST, uniform dequantization",
         **({"hidden": options.hidden} if options.model == "nice" else
            {"filters": options.filters, "blocks": options.blocks}),
         "valid_bits_per_dim": round(-float(chosen.log_prob(data["valid"]).mean() / numbers), 4),

@@ -10,6 +10,7 @@ Settings and the epoch are chosen by the valid part; the test part is looked at 
     python -m benchmarks.quality.music --tiny  # seconds, on random keys, to see that it runs
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,8 @@ import tensorflow as tf
 from keras import layers as L
 from keras import ops
 
-from benchmarks.common.trial import train, trial_parser, write_result
+from benchmarks.common.arguments import parse, trial_parser
+from benchmarks.common.trial import train, write_result
 
 
 def network(
@@ -103,7 +105,7 @@ def random_keys() -> dict[str, Any]:
     }
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = trial_parser(__doc__, "results/music", 10.0, batch_size=16, learning_rate=2e-3)
     parser.add_argument("data", type=Path, nargs="?", help="from prepare_music.py")
     parser.add_argument("--joint", action="store_true", help="NADE over the keys of a step")
@@ -117,16 +119,14 @@ def main() -> None:
     parser.add_argument("--longest", type=int, default=100, help="steps of a piece in training")
     parser.add_argument("--weight-decay", type=float, default=1e-2)
     parser.add_argument("--steps", type=int, default=100, help="steps of an epoch")
-    options = parser.parse_args()
+    tiny = dict(minutes=0.005, width=4, hidden=4, steps=20, longest=5, batch_size=4, semitones=1)
+    options = parse(parser, arguments, **tiny, dilations=[1])
 
     import kerasar
     from kerasar.distributions import Bernoulli, BernoulliNADE, Independent
 
     keras.utils.set_random_seed(options.seed)
     if options.tiny:
-        options.minutes, options.width, options.hidden, options.steps = 0.005, 4, 4, 20
-        options.longest, options.batch_size, options.semitones = 5, 4, 1
-        options.dilations = [1]
         data = {part: random_keys() for part in ("train", "valid", "test")}
     elif options.data is None:
         parser.error("say which file to learn from, or --tiny")
@@ -161,7 +161,7 @@ def main() -> None:
         batches(
             cut(data["train"], options.longest), options.batch_size, options.semitones, options.seed
         ),
-        validation_data=cut(data["valid"], 2 * options.longest),
+        cut(data["valid"], 2 * options.longest),
         steps_per_epoch=options.steps,
     )
     result = {

@@ -1,4 +1,4 @@
-"""NADE on statically binarised MNIST: nats an image on the published test images.
+"""NADE on statically binarized MNIST: nats an image on the published test images.
 
 Trained on the 50,000 training images for a stretch of time; the epoch is chosen by the 10,000
 validation images, and the test images are looked at once.
@@ -7,13 +7,15 @@ validation images, and the test images are looked at once.
     python -m benchmarks.quality.nade_mnist --tiny  # seconds, on random bits, to see that it runs
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
-from benchmarks.common.trial import train, trial_parser, write_result
+from benchmarks.common.arguments import DATA_DIR, parse, trial_parser
+from benchmarks.common.trial import train, write_result
 
 FILE = Path("binarized_mnist", "binarized_mnist_packed.npz")
 
@@ -25,17 +27,16 @@ def load(data_dir: Path) -> dict[str, Any]:
         return {part: np.unpackbits(packed[part], axis=1, count=784) for part in parts}
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = trial_parser(__doc__, "results/nade", 60.0, batch_size=100, learning_rate=4e-3)
-    parser.add_argument("--data-dir", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--data-dir", type=Path, default=DATA_DIR)
     parser.add_argument("--hidden", type=int, default=500)
-    options = parser.parse_args()
+    options = parse(parser, arguments, minutes=0.01, hidden=8)
 
     import kerasar
 
     keras.utils.set_random_seed(options.seed)
     if options.tiny:
-        options.minutes, options.hidden = 0.01, 8
         bits = np.random.default_rng(0).integers(0, 2, (300, 20)).astype("uint8")
         data = {"train": bits, "valid": bits[:50], "test": bits[50:100]}
     else:
@@ -43,16 +44,10 @@ def main() -> None:
 
     model = kerasar.models.NADE(data["train"].shape[1], hidden_units=options.hidden)
     model.compile(keras.optimizers.Adam(options.learning_rate))
-    best, training = train(
-        model,
-        options,
-        data["train"],
-        validation_data=data["valid"],
-        batch_size=options.batch_size,
-    )
+    best, training = train(model, options, data["train"], data["valid"])
     result = {
         "model": "NADE",
-        "data": "random bits" if options.tiny else "binarised MNIST",
+        "data": "random bits" if options.tiny else "binarized MNIST",
         "hidden": options.hidden,
         "valid_nats": round(float(-best.log_prob(data["valid"]).mean()), 4),
         **training,

@@ -1,4 +1,4 @@
-"""PixelVAE on binarised MNIST: do reconstructions keep the class, and are the bounds in order?
+"""PixelVAE on binarized MNIST: do reconstructions keep the class, and are the bounds in order?
 
 Trained for a stretch of time on 55,000 images (white where a pixel is above 127); the other 5,000
 choose the epoch, and with --no-test stand for the test images. A small classifier, trained on the
@@ -8,13 +8,15 @@ same images, reads 1,000 test images and their reconstructions. Draws some of th
     python -m benchmarks.quality.pixel_vae --tiny  # seconds, to see that it runs; no data needed
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
-from benchmarks.common.trial import train, trial_parser, write_result
+from benchmarks.common.arguments import DATA_DIR, parse, trial_parser
+from benchmarks.common.trial import train, write_result
 
 HELD_OUT = 5000
 #: How many test images are reconstructed, and how many bounds are compared on.
@@ -70,14 +72,15 @@ def share(network: Any, x: np.ndarray, y: np.ndarray) -> float:
     return round(float((read == y).mean()), 4)
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = trial_parser(__doc__, "results/pixel_vae", 30.0, batch_size=16, learning_rate=3e-3)
-    parser.add_argument("--data-dir", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--data-dir", type=Path, default=DATA_DIR)
     parser.add_argument("--latent", type=int, default=32, help="size of the latent vector")
     parser.add_argument("--filters", type=int, default=24)
     parser.add_argument("--blocks", type=int, default=1)
     parser.add_argument("--warm-up", type=int, default=1500, help="steps")
-    options = parser.parse_args()
+    tiny = dict(minutes=0.02, filters=4, blocks=1, latent=2, warm_up=20, batch_size=20)
+    options = parse(parser, arguments, **tiny)
 
     import kerasar
     from kerasar.distributions import Bernoulli
@@ -86,9 +89,6 @@ def main() -> None:
     keras.utils.set_random_seed(options.seed)
     data = noise() if options.tiny else load(options.data_dir)
     held_out = 20 if options.tiny else HELD_OUT
-    if options.tiny:
-        options.minutes, options.filters, options.blocks = 0.02, 4, 1
-        options.latent, options.warm_up, options.batch_size = 2, 20, 20
     x, y = data["x_train"][:-held_out], data["y_train"][:-held_out]
     x_valid, y_valid = data["x_train"][-held_out:], data["y_train"][-held_out:]
     part = "valid" if options.no_test else "test"
@@ -103,13 +103,7 @@ def main() -> None:
         likelihood=Bernoulli(),
     )
     model.compile(keras.optimizers.Adam(options.learning_rate))
-    best, training = train(
-        model,
-        options,
-        x,
-        validation_data=x_valid[:2000],
-        batch_size=options.batch_size,
-    )
+    best, training = train(model, options, x, x_valid[:2000])
     reads = classifier(x, y)
     few, labels = x_test[:RECONSTRUCTED], y_test[:RECONSTRUCTED]
     drawn = best.reconstruct(few)

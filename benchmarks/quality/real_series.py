@@ -7,21 +7,19 @@ against what came. Nothing but the public way: a file, windows, `fit`, `evaluate
     python -m benchmarks.quality.real_series --tiny --out /tmp/tiny  # seconds, to see that it runs
 """
 
-import argparse
 import json
 import math
-import os
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import numpy as np
 
+from benchmarks.common.arguments import make_parser, parse
 from benchmarks.common.report import machine, write_report
 
 #: x[t] - MEAN = sum of COEFFICIENTS * (x before - MEAN) + NOISE * normal.
@@ -29,8 +27,8 @@ COEFFICIENTS, NOISE, MEAN = (1.1, -0.7, 0.3), 3.0, 250.0
 BAND = 0.9
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = make_parser(__doc__, "docs/benchmarks")
     parser.add_argument("--steps", type=int, default=300_000, help="of the series, a third to test")
     parser.add_argument("--window", type=int, default=256)
     parser.add_argument("--epochs", type=int, default=40)
@@ -38,12 +36,8 @@ def main() -> None:
     parser.add_argument("--ahead", type=int, default=48, help="steps of a forecast")
     parser.add_argument("--paths", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--tiny", action="store_true", help="small sizes")
-    parser.add_argument("--out", type=Path, default=Path("docs/benchmarks"))
-    options = parser.parse_args()
-    if options.tiny:
-        options.steps, options.window, options.epochs = 4000, 32, 1
-        options.origins, options.ahead, options.paths = 3, 5, 20
+    tiny = dict(steps=4000, window=32, epochs=1, origins=3, ahead=5, paths=20)
+    options = parse(parser, arguments, **tiny)
 
     import kerasar
     from kerasar.pictures import fan_chart, save

@@ -10,14 +10,15 @@ to 9 choose the epoch; takes 0 to 4, the published test set, are looked at once.
 
 import math
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
-from benchmarks.common.trial import train, trial_parser, write_result
+from benchmarks.common.arguments import DATA_DIR, parse, trial_parser
+from benchmarks.common.trial import train, write_result
 from benchmarks.data.spoken_digits_folder import FILE, unpack
 
 
@@ -92,24 +93,22 @@ def bits_per_sample(model: Any, data: Any) -> float:
     return nats / float(data.length.sum()) / math.log(2)
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = trial_parser(__doc__, "results/speech", 45.0, batch_size=2, learning_rate=2e-3)
-    parser.add_argument("--data-dir", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--data-dir", type=Path, default=DATA_DIR)
     parser.add_argument("--filters", type=int, default=48)
     parser.add_argument("--skip-filters", type=int, default=128)
     parser.add_argument("--cycles", type=int, default=2)
     parser.add_argument("--cycle-length", type=int, default=9)
     parser.add_argument("--inputs", default="embedding")
     parser.add_argument("--piece", type=int, default=4096, help="samples of a training piece")
-    options = parser.parse_args()
+    tiny = dict(minutes=0.01, filters=4, skip_filters=4, cycles=1, cycle_length=3, piece=64)
+    options = parse(parser, arguments, **tiny)
 
     import kerasar
 
     keras.utils.set_random_seed(options.seed)
-    steps = 500
-    if options.tiny:
-        options.minutes, options.filters, options.skip_filters = 0.01, 4, 4
-        options.cycles, options.cycle_length, options.piece, steps = 1, 3, 64, 20
+    steps = 20 if options.tiny else 500
     data = noise() if options.tiny else load(options.data_dir)
     parts = split(data)
 
@@ -129,7 +128,7 @@ def main() -> None:
         model,
         options,
         dataset(parts["train"], options.piece, options.batch_size, options.seed),
-        validation_data=valid,
+        valid,
         validation_batch_size=10,
         batch_size=10,
         steps_per_epoch=steps,

@@ -4,34 +4,33 @@ python -m benchmarks.quality.spoken_digits_samples --run results/speech --data-d
 """
 
 import argparse
-import os
+from collections.abc import Sequence
 from pathlib import Path
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 
+from benchmarks.common.arguments import DATA_DIR, parse
 from benchmarks.quality.spoken_digits import load, noise, split
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--run", type=Path, default=Path("results/speech"))
-    parser.add_argument("--data-dir", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--data-dir", type=Path, default=DATA_DIR)
     parser.add_argument("--picture", type=Path, help="default: spectrograms.png in the run")
     parser.add_argument("--digits", type=int, nargs="+", default=[1, 6, 8])
     parser.add_argument("--samples", type=int, default=4000, help="length, in audio samples")
     parser.add_argument("--temperature", type=float, default=1.0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--tiny", action="store_true", help="on noise, as in training")
-    options = parser.parse_args()
+    options = parse(parser, arguments, digits=[0, 1])
 
     import kerasar
 
     model = kerasar.load(options.run / "best.keras")
     data = noise() if options.tiny else load(options.data_dir)
     held_out = split(data)["test"]
-    digits = np.array([0, 1] if options.tiny else options.digits)
+    digits = np.array(options.digits)
     drawn = model.sample(
         len(digits),
         length=options.samples,

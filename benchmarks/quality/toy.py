@@ -12,21 +12,19 @@ probability also judges 2,000 samples of each network: how many can occur at all
 A network whose result is in the folder is not trained again.
 """
 
-import argparse
 import json
-import os
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import numpy as np
 
+from benchmarks.common.arguments import CPU, WALL, make_parser, parse
 from benchmarks.common.report import machine, write_report
-from benchmarks.common.time_budget import CPU, WALL, CosineInTime, clock
+from benchmarks.common.time_budget import CosineInTime, clock
 
 #: name, label, builder, its arguments, batch size, peak learning rate. The lecture's come at its
 #: size: 32 channels.
@@ -47,21 +45,17 @@ CASES: list[tuple[str, str, str, dict[str, Any], int, float]] = [
 HELD_OUT, FIRST_EPOCH = 0, 1
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = make_parser(__doc__, "results/toy")
     parser.add_argument("--minutes", type=float, default=10.0, help="of training, each network")
     parser.add_argument("--clock", choices=[WALL, CPU], default=WALL, help="what minutes count")
-    parser.add_argument("--out", type=Path, default=Path("results/toy"))
     parser.add_argument("--only", nargs="+", choices=[case[0] for case in CASES])
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--tiny", action="store_true", help="short sequences, seconds")
-    options = parser.parse_args()
+    options = parse(parser, arguments, minutes=1e-4)
 
     from kerasar.data import toy_entropy, toy_log_prob, toy_sequences
 
     length, epoch, held_out_size = (16, 128, 50) if options.tiny else (32, 50_000, 10_000)
-    if options.tiny:
-        options.minutes = 1e-4
     options.out.mkdir(parents=True, exist_ok=True)
     held_out = toy_sequences(held_out_size, length, HELD_OUT)
     exact = toy_log_prob(held_out)

@@ -9,19 +9,16 @@ steps, so 32,768 predictions.
     python -m benchmarks.speed.convolutionalize --tiny  # seconds, to see that it runs
 """
 
-import argparse
-import os
 import sys
 import time
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 
-from benchmarks.common.report import median, write_bars, write_report
+from benchmarks.common.arguments import parse, speed_parser
+from benchmarks.common.report import median
+from benchmarks.common.speed_report import SpeedReport, rest
 
 
 def strided(window: int) -> Any:
@@ -75,14 +72,11 @@ class Side:
         self.times.append(self._fit(self.model))
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--repeat", type=int, default=5)
-    parser.add_argument("--tiny", action="store_true", help="small sizes, once")
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = speed_parser(__doc__, repeat=5)
     parser.add_argument("--window", type=int, default=256)
     parser.add_argument("--long-window", type=int, default=4096, help="for the conversion alone")
-    parser.add_argument("--out", type=Path, default=Path("docs/benchmarks"))
-    options = parser.parse_args()
+    options = parse(parser, arguments, repeat=1, window=16, long_window=64)
 
     import keras
     import tensorflow as tf
@@ -92,8 +86,7 @@ def main() -> None:
     window, long_window, batch, length = options.window, options.long_window, 16, 2048
     steps, batches, windows = 8, 16, 256
     if options.tiny:
-        window, long_window, batch, length, steps, batches, windows = 16, 64, 2, 40, 2, 2, 8
-        options.repeat = 1
+        batch, length, steps, batches, windows = 2, 40, 2, 2, 8
     rng = np.random.default_rng(0)
     values = rng.normal(size=(batches * windows + window, 1)).astype("float32")
     one_by_one = keras.utils.timeseries_dataset_from_array(
@@ -106,7 +99,8 @@ def main() -> None:
         "network", "columns", "streams", "arithmetic saved", f"conversion, W={long_window:,}",
         f"{batch * length:,} windows", "one step", "ratio", "target",
     ]  # fmt: skip
-    rows, labels, ratios, targets = [], [], [], []
+    title = f"Training in one pass, beside window by window (W = {window})"
+    table = SpeedReport("convolutionalize", header, title, options)
     for name, build, target in CASES:
         report = kerasar.convolution_report(build(window))
         large = build(long_window)
@@ -121,21 +115,19 @@ def main() -> None:
         )
         for _ in range(options.repeat):
             for side in (theory, practice):
-                time.sleep(0.2)  # the other side's threads go on spinning for a while
+                rest()
                 side.run()
         each = [median(side.times) * batch * length for side in (theory, practice)]
         ratio = each[0] / each[1]
-        rows.append(
-            [name, f"{report.columns:,}", f"{report.streams}",
-             f"{report.theory / report.practice:.0f}×", f"{conversion:.2f} s",
-             f"{each[0]:.2f} s", f"{each[1] * 1e3:.0f} ms", f"{ratio:.0f}×", f"{target:g}×"]
-        )  # fmt: skip
-        labels, ratios, targets = [*labels, name], [*ratios, ratio], [*targets, target]
         modes = [f"{'with' if side.compiled else 'without'} XLA" for side in (theory, practice)]
-        print(f"  {name}: {ratio:.1f}× ({', '.join(modes)})", file=sys.stderr, flush=True)
-    write_report("convolutionalize", header, rows, options.out)
-    title = f"Training in one pass, beside window by window (W = {window})"
-    write_bars("convolutionalize", labels, ratios, targets, title, options.out)
+        print(f"  {name}: {', '.join(modes)}", file=sys.stderr, flush=True)
+        row = [
+            name, f"{report.columns:,}", f"{report.streams}",
+            f"{report.theory / report.practice:.0f}×", f"{conversion:.2f} s",
+            f"{each[0]:.2f} s", f"{each[1] * 1e3:.0f} ms", f"{ratio:.0f}×", f"{target:g}×",
+        ]  # fmt: skip
+        table.add(row, ratio, target)
+    table.write()
 
 
 if __name__ == "__main__":

@@ -9,20 +9,18 @@ linear map on its mixture, beside the true entropy.
 """
 
 import argparse
-import os
-import sys
 import tempfile
 import time
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Any
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import numpy as np
 
-from benchmarks.common.report import median, write_bars, write_report
+from benchmarks.common.arguments import parse, speed_parser
+from benchmarks.common.report import median
+from benchmarks.common.speed_report import SpeedReport, rest
 from benchmarks.peers.client import Peer
 
 LIBRARIES = ("zuko", "normflows")
@@ -45,10 +43,15 @@ def build(kind: str, couplings: int, hidden: int) -> Any:
     )
 
 
-def fit(model: Any, points: np.ndarray, steps: int) -> None:
+def compile_flow(model: Any, optimizer: Any, tiny: bool) -> None:
+    """`compile` as by default, but without XLA in a tiny run, which takes longer than the run."""
+    model.compile(optimizer, jit_compile=False if tiny else None)
+
+
+def fit(model: Any, points: np.ndarray, steps: int, tiny: bool) -> None:
     """Adam, with a learning rate that falls from 1e-3 to 0 along half a cosine, as the peers'."""
     rate = keras.optimizers.schedules.CosineDecay(1e-3, steps)
-    model.compile(keras.optimizers.Adam(rate, epsilon=1e-8))
+    compile_flow(model, keras.optimizers.Adam(rate, epsilon=1e-8), tiny)
     whole = points[: len(points) // BATCH * BATCH]
     epochs = -(-steps * BATCH // len(whole))
     model.fit(whole, batch_size=BATCH, epochs=epochs, verbose=0)
@@ -56,51 +59,43 @@ def fit(model: Any, points: np.ndarray, steps: int) -> None:
 
 def seconds(work: Callable[[], Any], units: int) -> float:
     """Seconds of one of `units`, while the other side is asleep."""
-    time.sleep(0.3)  # the other side's threads go on spinning for a while
+    rest()
     start = time.perf_counter()
     work()
     return (time.perf_counter() - start) / units
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--repeat", type=int, default=5)
-    parser.add_argument("--tiny", action="store_true", help="small sizes, no peers")
-    parser.add_argument("--out", type=Path, default=Path("docs/benchmarks"))
-    parser.add_argument("--only", help="nats, speed or mixture")
-    options = parser.parse_args()
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = speed_parser(__doc__, repeat=5)
+    parser.add_argument("--only", choices=["nats", "speed", "mixture"])
+    options = parse(parser, arguments)
 
-    peer = None if options.tiny else Peer()
-    rows: list[list[str]] = []
-    ratios: list[tuple[str, float, float]] = []
-    for kind, (couplings, hidden, steps) in KINDS.items():
-        if options.tiny:
-            couplings, hidden, steps = 2, 4, 5
-        if options.only in (None, "nats"):
-            rows += nats(kind, couplings, hidden, steps, peer)
-        if options.only in (None, "speed"):
-            found, new = speed(kind, couplings, hidden, options, peer)
-            rows, ratios = rows + found, ratios + new
+    header = ["case", "kerasar", *LIBRARIES, "ratio", "target"]
+    report = SpeedReport("flows", header, "Flows, medians of alternating runs", options)
+    with nullcontext() if options.tiny else Peer() as peer:
+        for kind, (couplings, hidden, steps) in KINDS.items():
+            if options.tiny:
+                couplings, hidden, steps = 2, 4, 5
+            if options.only in (None, "nats"):
+                report.rows += nats(kind, couplings, hidden, steps, options.tiny, peer)
+            if options.only in (None, "speed"):
+                speed(report, kind, couplings, hidden, options, peer)
     if options.only in (None, "mixture"):
-        rows.append(mixture(2 if options.tiny else 40))
-    write_report("flows", ["case", "kerasar", *LIBRARIES, "ratio", "target"], rows, options.out)
-    if ratios:
-        labels, times, targets = (list(column) for column in zip(*ratios, strict=True))
-        write_bars("flows", labels, times, targets, "Flows, medians of alternating runs",
-                   options.out)  # fmt: skip
-    if peer is not None:
-        peer.close()
+        report.rows.append(mixture(1 if options.tiny else 40, options.tiny))
+    report.write(picture=not options.tiny)
 
 
-def nats(kind: str, couplings: int, hidden: int, steps: int, peer: Peer | None) -> list[list[str]]:
+def nats(
+    kind: str, couplings: int, hidden: int, steps: int, tiny: bool, peer: Peer | None
+) -> list[list[str]]:
     """Held-out nats on moons, and the numbers of weights."""
     from kerasar.data import toy_density
 
-    # Points of seeds 0 and 1 chose how networks start (docs/results.md).
+    # Points of seeds 0 and 1 chose how networks start (benchmarks/NOTEBOOK.md).
     train, test = (toy_density("moons", POINTS, NOISE, seed) for seed in (2, 3))
     keras.utils.set_random_seed(0)
     model = build(kind, couplings, hidden)
-    fit(model, train, steps)
+    fit(model, train, steps, tiny)
     ours = -float(model.log_prob(test).astype("float64").mean())
     theirs = []
     if peer is not None:
@@ -124,12 +119,17 @@ def nats(kind: str, couplings: int, hidden: int, steps: int, peer: Peer | None) 
 
 
 def speed(
-    kind: str, couplings: int, hidden: int, options: argparse.Namespace, peer: Peer | None
-) -> tuple[list[list[str]], list[tuple[str, float, float]]]:
+    report: SpeedReport,
+    kind: str,
+    couplings: int,
+    hidden: int,
+    options: argparse.Namespace,
+    peer: Peer | None,
+) -> None:
     """Milliseconds of a training step through `fit`, and of a draw, against the faster peer."""
     steps, draws = (2, 1) if options.tiny else (200, 10)
     model = build(kind, couplings, hidden)
-    model.compile(keras.optimizers.Adam(1e-3))
+    compile_flow(model, keras.optimizers.Adam(1e-3), options.tiny)
     x = np.random.default_rng(0).normal(size=(steps * BATCH, 2)).astype("float32")
 
     def train() -> None:
@@ -139,7 +139,6 @@ def speed(
         for seed in range(draws):
             model.sample(DRAWN, seed=seed, jit_compile=not options.tiny)
 
-    rows, ratios = [], []
     for name, work, units, case, target in (
         ("training step, ms", train, steps, "flow/train", 1.5),
         (f"{DRAWN} samples, ms", sample, draws, "flow/sample", 2.0),
@@ -160,14 +159,12 @@ def speed(
                 theirs[library].append(min(once) * 1e3)
         times = [median(theirs[library]) if peer else float("nan") for library in LIBRARIES]
         ratio = min(times) / median(ours)
-        rows.append([f"{kind}: {name}", f"{median(ours):.2f}", *(f"{t:.2f}" for t in times),
-                     f"{ratio:.2f}", f"{target:g}"])  # fmt: skip
-        ratios.append((f"{kind}, {name.split(', ')[0]}", ratio, target))
-        print(f"  {kind}, {name}: {ratio:.2f}×", file=sys.stderr, flush=True)
-    return rows, ratios if peer is not None else []
+        row = [f"{kind}: {name}", f"{median(ours):.2f}", *(f"{t:.2f}" for t in times),
+               f"{ratio:.2f}", f"{target:g}"]  # fmt: skip
+        report.add(row, ratio, target, label=f"{kind}, {name.split(', ')[0]}")
 
 
-def mixture(epochs: int) -> list[str]:
+def mixture(epochs: int, tiny: bool) -> list[str]:
     """The lecture's map on its mixture: held-out nats above the true density's."""
     import kerasar
     from kerasar.data import mixture_entropy, mixture_log_prob, toy_density
@@ -175,7 +172,7 @@ def mixture(epochs: int) -> list[str]:
     keras.utils.set_random_seed(0)
     model = kerasar.models.PiecewiseLinearFlow(100)
     rate = keras.optimizers.schedules.CosineDecay(1e-2, 100 * epochs)
-    model.compile(keras.optimizers.Adam(rate))
+    compile_flow(model, keras.optimizers.Adam(rate), tiny)
     model.fit(toy_density("mixture", 25_000), batch_size=250, epochs=epochs, verbose=0)
     held_out = toy_density("mixture", 200_000, seed=1)
     found = -model.log_prob(held_out).astype("float64")

@@ -6,17 +6,14 @@ Untrained networks on 28×28 grey images of 2 levels, 16 at once; the same sampl
     python -m benchmarks.speed.image_sampling --tiny  # seconds, to see that it runs
 """
 
-import argparse
-import os
 import sys
 import time
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 
+from benchmarks.common.arguments import parse, speed_parser
 from benchmarks.common.report import median, write_report
 from benchmarks.quality.images import MODELS
 
@@ -33,10 +30,14 @@ def models(tiny: bool) -> list[tuple[str, Any]]:
     shape = (6, 6, 1) if tiny else (28, 28, 1)
     found = []
     for name, (builder, size) in MODELS.items():
+        if tiny:
+            size = {**size, "layers" if builder == "PixelRNN" else "blocks": 1}
         model = getattr(kerasar.models, builder)(shape, 2, likelihood=Bernoulli(), **size)
         randomize(model.network)
         found.append((name, model.sample))
-    vae = kerasar.models.PixelVAE(shape, 2, likelihood=Bernoulli())
+    vae = kerasar.models.PixelVAE(
+        shape, 2, likelihood=Bernoulli(), **(dict(blocks=1) if tiny else {})
+    )
     randomize(vae.decoder.network)
     return [*found, ("pixel_vae", vae.sample)]
 
@@ -48,13 +49,10 @@ def seconds(draw: Any, count: int, **options: Any) -> tuple[float, np.ndarray]:
     return time.perf_counter() - start, samples
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--repeat", type=int, default=3)
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = speed_parser(__doc__, repeat=3)
     parser.add_argument("--num", type=int, default=16, help="images at once")
-    parser.add_argument("--tiny", action="store_true", help="small images, not compiled")
-    parser.add_argument("--out", type=Path, default=Path("docs/benchmarks"))
-    options = parser.parse_args()
+    options = parse(parser, arguments)
 
     header = ["model", "cached ms an image", "parallel ms", "full passes ms", "ratio", "same"]
     rows = []

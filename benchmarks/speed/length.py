@@ -4,34 +4,27 @@ python -m benchmarks.speed.length  # lengths 256 to 16,384, compiled and not
 python -m benchmarks.speed.length --tiny  # seconds, to see that it runs
 """
 
-import argparse
-import os
 import time
-from pathlib import Path
+from collections.abc import Sequence
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
+from benchmarks.common.arguments import parse, speed_parser
 from benchmarks.common.report import median, write_report
 from benchmarks.speed import networks
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--repeat", type=int, default=5)
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = speed_parser(__doc__, repeat=5)
     parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--tiny", action="store_true", help="short lengths, once")
-    parser.add_argument("--out", type=Path, default=Path("docs/benchmarks"))
-    options = parser.parse_args()
+    options = parse(parser, arguments, repeat=1)
 
     from kerasar import AutoregressiveModel
 
     lengths = (20, 40) if options.tiny else (256, 1024, 4096, 16384)
-    repeat = 1 if options.tiny else options.repeat
     model = AutoregressiveModel(networks.toy())
     rows = []
     for compiled in (True, False):
         times: dict[int, list[float]] = {length: [] for length in lengths}
-        for turn in range(repeat + 1):
+        for turn in range(options.repeat + 1):
             for length in lengths:
                 # Short ones more often, so that each measurement takes about as long.
                 rounds = max(1, lengths[-1] // length // 4)

@@ -8,24 +8,24 @@ on 20 of its 784 equal passes and scaled.
     python -m benchmarks.speed.sampling --tiny  # seconds, to see that it runs; no peers needed
 """
 
-import argparse
-import os
-import sys
 import time
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from functools import partial
 from typing import Any
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 
-from benchmarks.common.report import median, write_bars, write_report
+from benchmarks.common.arguments import parse, speed_parser
+from benchmarks.common.report import median
+from benchmarks.common.speed_report import SpeedReport, compare, seconds
 from benchmarks.peers.client import Peer
 from benchmarks.speed import networks
 
 Case = tuple[str, Callable[..., Any], dict[str, Any], int, int, str, dict[str, Any], float]
 
+#: Sizes of networks for `--tiny`.
+TINY = {networks.pixel_cnn: dict(size=5, levels=8), networks.wavenet: dict(cycles=1, length=2)}
 #: case, network, sample arguments, examples, positions, peer, peer arguments, target
 CASES: list[Case] = [
     ("PixelCNN 28×28, 48 images; lecture's loop", networks.pixel_cnn, {}, 48, 784,
@@ -58,7 +58,6 @@ def seconds_to_sample(
     model: Any, count: int, turn: int, compiled: bool, sizes: dict[str, Any]
 ) -> float:
     """Seconds for one call; short calls are repeated for a tenth of a second."""
-    time.sleep(0.3)  # the other side's threads go on spinning for a while
     start, calls = time.perf_counter(), 0
     while calls == 0 or time.perf_counter() - start < 0.1:
         model.sample(count, seed=1000 * turn + calls, jit_compile=compiled, **sizes)
@@ -66,50 +65,36 @@ def seconds_to_sample(
     return (time.perf_counter() - start) / calls
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--repeat", type=int, default=7)
-    parser.add_argument("--tiny", action="store_true", help="small sizes, no peers")
-    parser.add_argument("--out", type=Path, default=Path("docs/benchmarks"))
-    parser.add_argument("--only", help="part of a case's name")
-    options = parser.parse_args()
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = speed_parser(__doc__, repeat=7)
+    parser.add_argument("--only", default="", help="part of a case's name")
+    options = parse(parser, arguments)
 
     from kerasar import AutoregressiveModel
 
-    peer = None if options.tiny else Peer()
     header = ["case", "kerasar s", "peer s", "peer compiled s", "ratio", "target", "of limit"]
-    rows, labels, ratios, targets = [], [], [], []
-    for name, build, sizes, count, places, case, arguments, target in CASES:
-        if options.only and options.only not in name:
-            continue
-        network = (
-            build(size=5, levels=8) if options.tiny and build is networks.pixel_cnn else build()
-        )
-        if options.tiny:
-            sizes, count, places = (dict(length=9) if sizes else {}), 2, 9 if sizes else 25
-        model = AutoregressiveModel(network)
-        for _ in range(2):
-            model.sample(count, jit_compile=not options.tiny, **sizes)
-        ours, theirs = [], []
-        for turn in range(options.repeat):
-            ours.append(seconds_to_sample(model, count, turn, not options.tiny, sizes))
-            if peer is not None:
-                theirs.append(peer.time(case, repeat=1, **arguments) * places)
-        compiled = peer.time(case, repeat=3, compiled=True, **arguments) * places if peer else 0.0
-        ratio = median(theirs) / median(ours) if theirs else float("nan")
-        limit = bandwidth_limit(model) * places / median(ours)
-        share = f"{limit:.0%}" if build is networks.wavenet else ""
-        rows.append(
-            [name, f"{median(ours):.4f}", f"{median(theirs):.3f}" if theirs else "",
-             f"{compiled:.3f}" if theirs else "", f"{ratio:.1f}", f"{target:g}", share]
-        )  # fmt: skip
-        labels, ratios, targets = [*labels, name], [*ratios, ratio], [*targets, target]
-        print(f"  {name}: {ratio:.1f}×", file=sys.stderr, flush=True)
-    write_report("sampling", header, rows, options.out)
-    if peer is not None:
-        write_bars("sampling", labels, ratios, targets, "Sampling, medians of alternating runs",
-                   options.out)  # fmt: skip
-        peer.close()
+    report = SpeedReport("sampling", header, "Sampling, medians of alternating runs", options)
+    with nullcontext() if options.tiny else Peer() as peer:
+        for name, build, sizes, count, positions, case, settings, target in CASES:
+            if options.only not in name:
+                continue
+            network = build(**(TINY.get(build, {}) if options.tiny else {}))
+            if options.tiny:
+                sizes, count, positions = (dict(length=9) if sizes else {}), 2, 9 if sizes else 25
+            model = AutoregressiveModel(network)
+            compiled = not options.tiny
+            for _ in range(2):
+                model.sample(count, jit_compile=compiled, **sizes)
+            work = partial(seconds_to_sample, model, count, compiled=compiled, sizes=sizes)
+            found = compare(work, peer, case, settings, options.repeat, positions)
+            limit = bandwidth_limit(model) * positions / found.ours
+            row = [
+                name, seconds(found.ours, 4), seconds(found.theirs, 3),
+                seconds(found.theirs_compiled, 3), f"{found.ratio:.1f}", f"{target:g}",
+                f"{limit:.0%}" if build is networks.wavenet else "",
+            ]  # fmt: skip
+            report.add(row, found.ratio, target)
+    report.write(picture=not options.tiny)
 
 
 if __name__ == "__main__":

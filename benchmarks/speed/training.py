@@ -7,18 +7,16 @@ run. Both sides alternate in one run; a unit is one step of Adam on one batch.
     python -m benchmarks.speed.training --tiny  # seconds, to see that it runs; no peers needed
 """
 
-import argparse
-import os
-import sys
 import time
-from pathlib import Path
+from collections.abc import Sequence
+from contextlib import nullcontext
+from functools import partial
 from typing import Any
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 
-from benchmarks.common.report import median, write_bars, write_report
+from benchmarks.common.arguments import parse, speed_parser
+from benchmarks.common.speed_report import SpeedReport, compare, seconds
 from benchmarks.peers.client import Peer
 from benchmarks.speed import networks
 
@@ -43,50 +41,41 @@ CASES: list[tuple[str, Any, int, tuple[int, ...], int, str, dict[str, Any], floa
 ]  # fmt: skip
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--repeat", type=int, default=5)
-    parser.add_argument("--tiny", action="store_true", help="small sizes, no peers")
-    parser.add_argument("--out", type=Path, default=Path("docs/benchmarks"))
-    parser.add_argument("--only", help="part of a case's name")
-    options = parser.parse_args()
+def seconds_of_a_step(model: Any, x: np.ndarray, batch_size: int, turn: int) -> float:
+    """Seconds of a training step, over one epoch."""
+    start = time.perf_counter()
+    model.fit(x, batch_size=batch_size, epochs=1, verbose=0)
+    return (time.perf_counter() - start) / (len(x) // batch_size)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = speed_parser(__doc__, repeat=5)
+    parser.add_argument("--only", default="", help="part of a case's name")
+    options = parse(parser, arguments)
 
     from kerasar import AutoregressiveModel
 
-    peer = None if options.tiny else Peer()
     header = ["case", "kerasar ms", "peer ms", "peer compiled ms", "ratio", "target"]
-    rows, labels, ratios, targets = [], [], [], []
-    for name, build, levels, shape, steps, case, arguments, target in CASES:
-        if options.only and options.only not in name:
-            continue
-        if options.tiny:
-            shape, steps = (2, *(min(size, 28) for size in shape[1:])), 2
-        model = AutoregressiveModel(build())
-        model.compile("adam")
-        rng = np.random.default_rng(0)
-        x = rng.integers(levels, size=(shape[0] * steps, *shape[1:])).astype("int32")
-        model.fit(x, batch_size=shape[0], epochs=2, verbose=0)
-        ours, theirs = [], []
-        for _ in range(options.repeat):
-            time.sleep(0.3)  # the other side's threads go on spinning for a while
-            start = time.perf_counter()
-            model.fit(x, batch_size=shape[0], epochs=1, verbose=0)
-            ours.append((time.perf_counter() - start) / steps * 1e3)
-            if peer is not None:
-                theirs.append(peer.time(case, repeat=1, **arguments) * 1e3)
-        compiled = peer.time(case, repeat=3, compiled=True, **arguments) * 1e3 if peer else 0.0
-        ratio = median(theirs) / median(ours) if theirs else float("nan")
-        rows.append(
-            [name, f"{median(ours):.1f}", f"{median(theirs):.1f}" if theirs else "",
-             f"{compiled:.1f}" if theirs else "", f"{ratio:.2f}", f"{target:g}"]
-        )  # fmt: skip
-        labels, ratios, targets = [*labels, name], [*ratios, ratio], [*targets, target]
-        print(f"  {name}: {ratio:.2f}×", file=sys.stderr, flush=True)
-    write_report("training", header, rows, options.out)
-    if peer is not None:
-        title = "Training steps, medians of alternating runs"
-        write_bars("training", labels, ratios, targets, title, options.out)
-        peer.close()
+    report = SpeedReport("training", header, "Training steps, medians of alternating runs", options)
+    with nullcontext() if options.tiny else Peer() as peer:
+        for name, build, levels, shape, steps, case, settings, target in CASES:
+            if options.only not in name:
+                continue
+            if options.tiny:
+                shape, steps = (2, *(min(size, 28) for size in shape[1:])), 2
+            model = AutoregressiveModel(build())
+            model.compile("adam")
+            rng = np.random.default_rng(0)
+            x = rng.integers(levels, size=(shape[0] * steps, *shape[1:])).astype("int32")
+            model.fit(x, batch_size=shape[0], epochs=2, verbose=0)
+            work = partial(seconds_of_a_step, model, x, shape[0])
+            found = compare(work, peer, case, settings, options.repeat)
+            row = [
+                name, seconds(found.ours, 1, 1e3), seconds(found.theirs, 1, 1e3),
+                seconds(found.theirs_compiled, 1, 1e3), f"{found.ratio:.2f}", f"{target:g}",
+            ]  # fmt: skip
+            report.add(row, found.ratio, target)
+    report.write(picture=not options.tiny)
 
 
 if __name__ == "__main__":

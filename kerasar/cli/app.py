@@ -53,13 +53,13 @@ def kerasar_(
         bool, typer.Option("--version", callback=_print_version, help="Print the version.")
     ] = False,
 ) -> None:
-    """Train models with an exact likelihood; draw from them, fill in, score, and serve.
+    """Train models with an exact likelihood; sample, in-paint, score and serve them.
 
     Begin with a model of handwritten digits, a minute on a laptop:
 
         kerasar train shifted-pixelcnn --data digits
 
-    It ends with a folder, runs/shifted-pixelcnn-digits, which the other commands take. Each of
+    It writes a folder, runs/shifted-pixelcnn-digits, which the other commands take. Each of
     them explains itself: kerasar score --help.
 
     Wrong input ends with a message and exit status 2; the environment variable KERASAR_TRACEBACK=1

@@ -14,7 +14,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Training:
-    """How a model is trained unless the user says otherwise."""
+    """The default training settings of a model."""
 
     epochs: int
     batch_size: int
@@ -26,13 +26,13 @@ class ModelEntry:
     """A model by its name on the command line.
 
     Attributes:
-        builder: "module:function". It is called with what the data say about the model: those
-            of the arguments `image_shape`, `levels`, `length`, … that it knows.
+        builder: "module:function". It is called with what the data determine about the model:
+            those of the arguments `image_shape`, `levels`, `length`, … that it has.
         about: one line for `kerasar models`.
         training: settings by name of the data; those of "" hold for all other data.
         kinds: the kinds of data that it takes (`kerasar.cli.kinds`), the first that fits is taken.
         settings: further arguments of the builder, by name or kind of the data.
-        rename: arguments that the builder knows under another name.
+        rename: arguments that have another name in the builder.
     """
 
     builder: str
@@ -43,11 +43,11 @@ class ModelEntry:
     rename: Mapping[str, str] = field(default_factory=dict)
 
     def build(self, *data: str, **arguments: Any) -> Any:
-        """The model, made by its builder.
+        """Builds the model.
 
         Args:
             *data: name and kind of the data, whose own settings are used, the last one's first.
-            **arguments: what the data say. What the builder does not know is left out.
+            **arguments: what the data determine. Those that the builder lacks are left out.
         """
         module, name = self.builder.split(":")
         builder: Callable[..., Any] = getattr(importlib.import_module(module), name)
@@ -65,28 +65,28 @@ MODELS: Mapping[str, ModelEntry] = MappingProxyType(
     {
         "shifted-pixelcnn": ModelEntry(
             builder="kerasar.models:ShiftedPixelCNN",
-            about="grey images; two stacks of convolutions, shifted images (Fleuret, lecture 10.2)",
+            about="gray images; two stacks of convolutions, shifted images (Fleuret, lecture 10.2)",
             training={
-                # Chosen on a tenth of the training images (docs/results.md).
+                # Chosen on a tenth of the training images (benchmarks/NOTEBOOK.md).
                 "digits": Training(epochs=40, batch_size=32, learning_rate=2e-3),
                 "": Training(epochs=10, batch_size=32, learning_rate=2e-3),
             },
         ),
         "pixelcnn": ModelEntry(
             builder="kerasar.models:PixelCNN",
-            about="grey or colour images; masked convolutions (van den Oord et al. 2016a)",
-            # Small batches learn more in the same time (docs/results.md).
+            about="gray or color images; masked convolutions (van den Oord et al. 2016a)",
+            # Small batches reach a lower loss in the same time (benchmarks/NOTEBOOK.md).
             training={"": Training(epochs=10, batch_size=8, learning_rate=2e-3)},
         ),
         "gated-pixelcnn": ModelEntry(
             builder="kerasar.models:GatedPixelCNN",
-            about="grey or colour images; two gated stacks, classes (van den Oord et al. 2016b)",
+            about="gray or color images; two gated stacks, classes (van den Oord et al. 2016b)",
             training={
                 "digits": Training(epochs=6, batch_size=8, learning_rate=2e-3),
                 "mnist": Training(epochs=2, batch_size=8, learning_rate=5e-3),
                 "": Training(epochs=10, batch_size=8, learning_rate=2e-3),
             },
-            # A smaller network: ten minutes an epoch on two cores (docs/results.md).
+            # A smaller network: ten minutes an epoch on two cores (benchmarks/NOTEBOOK.md).
             settings={
                 "mnist": {
                     "filters": 32,
@@ -100,12 +100,12 @@ MODELS: Mapping[str, ModelEntry] = MappingProxyType(
         ),
         "pixelrnn": ModelEntry(
             builder="kerasar.models:PixelRNN",
-            about="grey or colour images; Row LSTM (van den Oord et al. 2016a)",
+            about="gray or color images; Row LSTM (van den Oord et al. 2016a)",
             training={"": Training(epochs=10, batch_size=8, learning_rate=2e-3)},
         ),
         "pixelrnn-diagonal": ModelEntry(
             builder="kerasar.models:PixelRNN",
-            about="grey or colour images; Diagonal BiLSTM (van den Oord et al. 2016a)",
+            about="gray or color images; Diagonal BiLSTM (van den Oord et al. 2016a)",
             training={"": Training(epochs=20, batch_size=32, learning_rate=2e-3)},
             settings={"images": {"cell": "diagonal_bilstm", "units": 18, "layers": 3}},
         ),
@@ -118,12 +118,12 @@ MODELS: Mapping[str, ModelEntry] = MappingProxyType(
             builder="kerasar.models:PixelVAE",
             about="images; a normal latent, and Gated PixelCNN given it (Gulrajani et al. 2017)",
             training={"": Training(epochs=20, batch_size=32, learning_rate=1e-3)},
-            # Fewer steps than 1,000 are made on it: the KL term must have its whole weight before.
+            # Training takes fewer than 1,000 steps: the KL term must have its full weight before.
             settings={"digits": {"warm_up": 300}},
         ),
         "masked-input-lenet": ModelEntry(
             builder="kerasar.models:MaskedInputLeNet",
-            about="grey images of 28×28; each pixel from mask and values (Fleuret, lecture 10.1)",
+            about="gray images of 28×28; each pixel from mask and values (Fleuret, lecture 10.1)",
             training={"": Training(epochs=20, batch_size=100, learning_rate=1e-3)},
         ),
         "masked-input-conv-net": ModelEntry(

@@ -1,4 +1,4 @@
-"""Data to begin with, and readers for what users bring: arrays of numbers, ready for `fit`.
+"""Example data, and readers for the user's own files: arrays, ready for `fit`.
 
 This room imports neither TensorFlow nor TensorFlow Datasets until a function needs them.
 """

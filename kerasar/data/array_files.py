@@ -19,7 +19,7 @@ def read_array_file(path: Path, levels: int | None = None) -> ImageData:
     """Reads an .npz or .npy file of images; `load_images` describes its layout.
 
     Raises:
-        ValueError: if the file is damaged, or does not hold images as whole numbers.
+        ValueError: if the file is damaged, or does not hold images of integers.
     """
     loaded = decode(path, lambda: np.load(path, allow_pickle=False))
     if isinstance(loaded, np.ndarray):
@@ -33,7 +33,7 @@ def _read_archive(path: Path, archive: Any, levels: int | None) -> ImageData:
         array = decode(path, lambda: archive[key])
         if not isinstance(array, np.ndarray):  # NumPy hands out any file in a zip, as bytes
             raise ValueError(
-                f"'{path}' is a zip file, but '{key}' in it is no array. Save the images again "
+                f"'{path}' is a zip file, but '{key}' in it is not an array. Save the images again "
                 "with np.savez_compressed(path, x_train=..., x_test=...)."
             )
         return array
@@ -70,11 +70,11 @@ def _image_keys(path: Path, keys: list[str]) -> tuple[str, str | None]:
 
 
 def decode(path: Path, read: Callable[[], Result], how: str = _HOW) -> Result:
-    """What `read` gives; what it raises becomes a ValueError that says `how` to save instead."""
+    """Calls `read`; what it raises becomes a ValueError with advice on `how` to save instead."""
     try:
         return read()
     # A stranger's file can fail in zipfile, zlib, the header parser or the allocator, each with
-    # errors of its own; to the user they all mean one thing.
+    # errors of its own; to the user they all mean the same.
     except Exception as error:
         reason = str(error).strip().split("\n")[0] or "no reason given"
         raise ValueError(

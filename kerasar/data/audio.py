@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from kerasar.data.audio_data import AudioData
 from kerasar.data.audio_file import read_audio_file
+from kerasar.data.folder_files import find_files
 from kerasar.data.mu_law import mu_law_decode, mu_law_encode
 
 _LABELS = ("auto", "folder", "name", None)
@@ -26,7 +27,7 @@ def load_audio(
     """Loads all recordings of a folder or, if it holds none, those of its subfolders.
 
     Files are taken in the order of their names; hidden files and files of other kinds are left
-    alone. Nothing is cut off or scaled but what the arguments say.
+    alone. Nothing is cut off or scaled except by the arguments below.
 
     Args:
         folder: holds files that end in .wav or .flac, or subfolders that hold them.
@@ -35,8 +36,8 @@ def load_audio(
         levels: int. Number of µ-law codes, from 2 to 65,536.
         trim_db: silence at both ends is cut off: what stays that many decibels below the loudest
             10 ms of the recording. None cuts off nothing.
-        labels: where classes come from: "folder", the names of subfolders; "name", what stands
-            before the first "_" in each file's name (`3_theo_12.wav` is a "3"); None, no labels;
+        labels: where classes come from: "folder", the names of subfolders; "name", the part
+            before the first "_" of each file's name (`3_theo_12.wav` is a "3"); None, no labels;
             "auto", subfolders if there are any, else names if all of them have a "_", else none.
             Classes are numbered in the order of their names.
         mix_channels: whether several channels are averaged to one. False refuses them.
@@ -61,7 +62,9 @@ def load_audio(
         raise ValueError(
             f"labels must be one of {', '.join(map(repr, _LABELS))}, but got labels={labels!r}."
         )
-    files, in_subfolders = _find(folder)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"There is no folder '{folder}'. Pass one that holds recordings.")
+    files, in_subfolders = find_files(folder, "recordings", (".wav", ".flac"))
     names = [file.relative_to(folder).as_posix() for file in files]
     kind = _label_source(folder, names, in_subfolders, labels)
 
@@ -86,9 +89,9 @@ def load_audio(
     x = np.full((len(files), length.max()), levels // 2, recordings[0].dtype)
     for row, codes in zip(x, recordings, strict=True):
         row[: len(codes)] = codes
-    classes, numbers = _classes(names, kind)
+    classes, label_of = _classes(names, kind)
     return AudioData(
-        folder.resolve().name, x, length, int(rate or 0), levels, numbers, classes, tuple(names)
+        folder.resolve().name, x, length, int(rate or 0), levels, label_of, classes, tuple(names)
     )
 
 
@@ -108,7 +111,7 @@ def write_wav(
 
     Raises:
         FileNotFoundError: if the folder does not exist.
-        ValueError: for another ending, and for codes that are no single recording.
+        ValueError: for another ending, and for codes that are not a single recording.
     """
     import soundfile
 
@@ -124,39 +127,9 @@ def write_wav(
         raise FileNotFoundError(f"There is no folder '{path.parent}' for '{path}'. Make it first.")
     sound = mu_law_decode(codes, levels)
     with tempfile.TemporaryDirectory(prefix=".audio-", dir=path.parent) as staging:
-        written = Path(staging, "sound.wav")
-        soundfile.write(written, sound, sample_rate, subtype="PCM_16")
-        os.replace(written, path)
-
-
-def _find(folder: Path) -> tuple[list[Path], bool]:
-    """The recordings, and whether they lie in subfolders."""
-    if not folder.is_dir():
-        raise FileNotFoundError(f"There is no folder '{folder}'. Pass one that holds recordings.")
-    here = _recordings_in(folder)
-    subfolders = sorted(f for f in folder.iterdir() if f.is_dir() and _recordings_in(f))
-    if here and subfolders:
-        raise ValueError(
-            "Recordings must lie either in the folder itself or in subfolders, but "
-            f"'{folder}' has both: '{here[0].name}' and '{subfolders[0].name}/'. Move the "
-            "recordings into a subfolder for their class, or the subfolders elsewhere."
-        )
-    if not here and not subfolders:
-        raise ValueError(
-            f"'{folder}' holds no recordings, nor do its subfolders: there are no files that end "
-            "in .wav or .flac. Put recordings there, or convert those that are there."
-        )
-    return here or [file for f in subfolders for file in _recordings_in(f)], not here
-
-
-def _recordings_in(folder: Path) -> list[Path]:
-    return sorted(
-        file
-        for file in folder.iterdir()
-        if file.suffix.lower() in (".wav", ".flac")
-        and not file.name.startswith(".")
-        and file.is_file()
-    )
+        staged = Path(staging, "sound.wav")
+        soundfile.write(staged, sound, sample_rate, subtype="PCM_16")
+        os.replace(staged, path)
 
 
 def _label_source(
@@ -167,12 +140,12 @@ def _label_source(
         return "folder" if in_subfolders else "name" if unnamed is None else None
     if labels == "folder" and not in_subfolders:
         raise ValueError(
-            f"labels='folder' takes the names of subfolders, but the recordings lie in '{folder}' "
+            f"labels='folder' takes the names of subfolders, but the recordings are in '{folder}' "
             "itself. Make a subfolder for each class, or pass labels='name' or None."
         )
     if labels == "name" and unnamed is not None:
         raise ValueError(
-            "labels='name' takes what stands before the first '_' of a file's name, but "
+            "labels='name' takes the part before the first '_' of a file's name, but "
             f"'{unnamed}' in '{folder}' has none. Rename it, or pass labels='folder' or None."
         )
     return labels

@@ -1,4 +1,4 @@
-"""What the audio reader hands back: recordings as µ-law codes, of unequal length, with labels."""
+"""The result of the audio reader: recordings as µ-law codes, of unequal length, with labels."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,14 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kerasar.data.mu_law import mu_law_decode
+from kerasar.data.split import hold_out
 
 
 @dataclass(frozen=True, eq=False)  # eq=False: comparing arrays gives no single truth
 class AudioData:
-    """Recordings as whole numbers in `[0, levels)`, padded to one length.
+    """Recordings as integers in `[0, levels)`, padded to one length.
 
     Attributes:
-        name: what the data is called.
+        name: the name of the data.
         x: µ-law codes, `(n, longest)`, uint8 or int32; silence behind the end of each recording.
         length: how many samples of each row are real, `(n,)`.
         sample_rate: int, in samples per second.
@@ -38,7 +39,7 @@ class AudioData:
         return len(self.x)
 
     def batch(self, condition: bool = True) -> dict[str, Any]:
-        """What `fit`, `evaluate` and `log_prob` take.
+        """The recordings as `fit`, `evaluate` and `log_prob` take them.
 
         Args:
             condition: whether the labels, if there are any, are the model's condition.
@@ -49,41 +50,34 @@ class AudioData:
         return parts
 
     def part(self, which: Sequence[int] | NDArray[Any]) -> "AudioData":
-        """Some of the recordings, by their numbers or by a Boolean for each; as long as needed."""
+        """Some of the recordings, by index or by a Boolean mask, padded to the longest of them."""
         chosen = np.asarray(which)
-        numbers = np.flatnonzero(chosen) if chosen.dtype == bool else chosen.astype("int64")
-        if len(numbers) == 0:
+        indices = np.flatnonzero(chosen) if chosen.dtype == bool else chosen.astype("int64")
+        if len(indices) == 0:
             raise ValueError(f"A part of '{self.name}' must hold recordings, but none were chosen.")
-        length = self.length[numbers]
+        length = self.length[indices]
         return AudioData(
             self.name,
-            self.x[numbers, : length.max()],
+            self.x[indices, : length.max()],
             length,
             self.sample_rate,
             self.levels,
-            None if self.labels is None else self.labels[numbers],
+            None if self.labels is None else self.labels[indices],
             self.classes,
-            tuple(self.names[i] for i in numbers),
+            tuple(self.names[i] for i in indices),
         )
 
     def divide(self) -> tuple["AudioData", "AudioData"]:
-        """Recordings to learn from, and a tenth of them (at least 1) to judge by.
+        """Recordings to train on, and a tenth of them (at least 1) to test on.
 
-        The same ones are held out each time, drawn at random from the whole.
+        The same ones are held out each time, drawn at random from all of them.
 
         Raises:
             ValueError: if there are fewer than 2 recordings.
         """
-        if len(self) < 2:
-            raise ValueError(
-                "One tenth of the recordings, and at least 1, is held out for testing, so there "
-                f"must be at least 2, but '{self.name}' holds {len(self)}. Add recordings."
-            )
-        # NumPy promises that this stream of numbers never changes; not so for default_rng.
-        order = np.random.RandomState(0).permutation(len(self))
-        tested, kept = np.split(order, [max(1, len(self) // 10)])
-        return self.part(np.sort(kept)), self.part(np.sort(tested))
+        kept, tested = hold_out(len(self), "recordings", f"'{self.name}'")
+        return self.part(kept), self.part(tested)
 
-    def sound(self, number: int) -> NDArray[Any]:
+    def sound(self, index: int) -> NDArray[Any]:
         """One recording as float32 in [-1, 1], without its padding."""
-        return mu_law_decode(self.x[number, : self.length[number]], self.levels)
+        return mu_law_decode(self.x[index, : self.length[index]], self.levels)

@@ -42,7 +42,7 @@ def read_audio_file(file: Path, mix_channels: bool = False) -> tuple[NDArray[Any
     if not np.isfinite(sound).all():
         place = int(np.argwhere(~np.isfinite(sound))[0, 0])
         raise ValueError(
-            f"'{file}' must hold finite numbers, but sample {place} is {sound[place].max()}. Mend "
+            f"'{file}' must hold finite numbers, but sample {place} is {sound[place].max()}. Fix "
             "it, or move it out of the folder."
         )
     if np.abs(sound).max() > 1:

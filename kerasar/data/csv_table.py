@@ -1,4 +1,4 @@
-"""Reads columns of numbers from a CSV file; every refusal names the row."""
+"""Reads numeric columns of a CSV file; every error names the row."""
 
 import csv
 import difflib
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-#: A name, or a number counted from 0.
+#: A name, or an index counted from 0.
 Column = str | int
 
 #: How files write that a value is missing.
@@ -27,10 +27,10 @@ def read_csv_columns(
 
     Args:
         path: a text file in UTF-8.
-        columns: which, by name or number; None for all that hold numbers.
+        columns: which, by name or index; None for all that hold numbers.
 
     Raises:
-        ValueError: if the file is no such table, a column is unknown or holds no numbers, or a
+        ValueError: if the file is not such a table, a column is unknown or holds no numbers, or a
             value is missing, not a number, or not finite.
     """
     rows, lines = _read_rows(path)
@@ -81,7 +81,7 @@ def _read_rows(path: Path) -> tuple[list[list[str]], list[int]]:
         if len(cells) != len(rows[0]):
             raise ValueError(
                 f"All rows must have as many columns as the first, {len(rows[0])}, but line {line} "
-                f"of '{path}' has {len(cells)}. Mend that line; a blank line is a missing value."
+                f"of '{path}' has {len(cells)}. Fix that line; a blank line is a missing value."
             )
     return rows, lines
 
@@ -92,10 +92,10 @@ def _has_header(rows: list[list[str]]) -> bool:
 
 
 def check_column(column: Any) -> None:
-    """Raises a TypeError unless it is a name or a number."""
+    """Raises a TypeError unless it is a name or an index."""
     if isinstance(column, bool) or not isinstance(column, (str, int, np.integer)):
         raise TypeError(
-            f"column must be a name, or a number counted from 0, but got {column!r}. Pass a list "
+            f"column must be a name, or an index counted from 0, but got {column!r}. Pass a list "
             "for several."
         )
 
@@ -108,12 +108,12 @@ def _find(path: Path, column: Column, names: list[str]) -> int:
         near = difflib.get_close_matches(column, names, 2)
         hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
         raise ValueError(
-            f"column must be one of {names}, or a number counted from 0, but '{path}' has "
+            f"column must be one of {names}, or an index counted from 0, but '{path}' has "
             f"{names.count(column)} columns named {column!r}.{hint}"
         )
     if not 0 <= column < len(names):
         raise ValueError(
-            f"column must lie in [0, {len(names)}), for '{path}' has the columns {names}, but got "
+            f"column must be in [0, {len(names)}), for '{path}' has the columns {names}, but got "
             f"{column}."
         )
     return int(column)
@@ -124,13 +124,13 @@ def _number(path: Path, cell: str, line: int, name: str) -> float:
         raise ValueError(
             f"In '{path}' the value of column '{name}' is missing in line {line} "
             f"({cell.strip()!r}), but models need all of them. Fill it in, by interpolation say; "
-            "or leave out the row, of a series also those before or behind; or the column."
+            "or leave out the row, of a series also those before or after it; or the column."
         )
     value = _parsed(cell)
     if value is None or not math.isfinite(value):
         raise ValueError(
             f"Data are finite numbers, written like -1.5 or 2e3, but in '{path}' column '{name}' "
-            f"is {cell.strip()!r} in line {line}. Mend that line, or choose another column."
+            f"is {cell.strip()!r} in line {line}. Fix that line, or choose another column."
         )
     return value
 

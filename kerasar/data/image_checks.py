@@ -1,6 +1,6 @@
-"""Checks for arrays that users bring: images and labels must be whole numbers, in full.
+"""Checks of images and labels: both must be integers.
 
-Nothing is rounded, clipped or dropped here. Each message names the source, what is wrong with it,
+Nothing is rounded, clipped or dropped here. Each message names the source, what is wrong with it
 and what to do.
 """
 
@@ -17,7 +17,7 @@ def as_images(array: NDArray[Any], source: str) -> NDArray[Any]:
 
     Args:
         array: `(n, height, width)` or `(n, height, width, channels)`, of any numeric type or bool,
-            with whole values from 0 to 65,535.
+            with integers from 0 to 65,535.
         source: what to call the array in a message, such as "'train' in 'faces.npz'".
 
     Raises:
@@ -64,7 +64,7 @@ def _whole_numbers(array: NDArray[Any], source: str) -> NDArray[Any]:
     if smallest < 0 or largest > LARGEST:
         raise ValueError(
             f"The values must be whole numbers from 0 to {LARGEST:,}, but {source} holds values "
-            f"from {smallest} to {largest}. Shift or quantise them to 0, 1, 2, ... and save them "
+            f"from {smallest} to {largest}. Shift or quantize them to 0, 1, 2, ... and save them "
             "again."
         )
     return np.ascontiguousarray(array, dtype=np.uint8 if largest <= 255 else np.int32)
@@ -78,7 +78,7 @@ def _check_floats(array: NDArray[Any], source: str) -> None:
     place = tuple(int(i) for i in np.unravel_index(int(wrong.argmax()), array.shape))
     value = array[place]
     if not np.isfinite(value):
-        advice = "Find out where it comes from and mend the data; it is not an image value."
+        advice = "Find out where it comes from and fix the data; it is not an image value."
     elif 0 <= array.min() and array.max() <= 1:
         advice = (
             "If the images were scaled to [0, 1], undo it: np.round(images * 255).astype('uint8')."

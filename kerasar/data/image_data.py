@@ -1,4 +1,4 @@
-"""What every image reader hands back, and the two choices they share: test set and levels."""
+"""The result of every image reader, and two choices they share: the test set and the levels."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,17 +6,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kerasar.data.split import hold_out
+
 
 @dataclass(frozen=True, eq=False)  # eq=False: comparing arrays gives no single truth
 class ImageData:
-    """Images as whole numbers in `[0, levels)`, divided into training and test images.
+    """Images as integers in `[0, levels)`, divided into training and test images.
 
     Attributes:
-        name: what the data is called.
-        train: images to learn from, `(n, height, width, channels)`; uint8, or int32 where
+        name: the name of the data.
+        train: training images, `(n, height, width, channels)`; uint8, or int32 where
             uint8 is too small.
-        test: images to judge by; other images of the same shape.
-        levels: int. How many values a channel can take, at least 2.
+        test: test images of the same shape.
+        levels: int, at least 2. The number of values of a channel.
         train_labels: class of each training image, `(n,)` integers, or None.
         test_labels: class of each test image, or None.
         names: file name of each test image, or None if the images had no files of their own.
@@ -39,26 +41,16 @@ def divide(
     names: list[str] | None = None,
     levels: int | None = None,
 ) -> ImageData:
-    """Makes `ImageData` of images that come without a test set: one tenth of them is held out.
+    """Makes `ImageData` of images without a test set: one tenth of them is held out.
 
-    The same images are held out each time, at least 1, drawn at random from the whole; both
+    The same images are held out each time, at least 1, drawn at random from all of them; both
     parts keep the order of the data.
 
     Raises:
         ValueError: if there are fewer than 2 images, or `levels` does not fit them.
     """
-    count = len(images)
-    if count < 2:
-        raise ValueError(
-            "One tenth of the images, and at least 1, is held out for testing, so there must be at "
-            f"least 2, but {source} holds {count}. Add images, or give a test set yourself: an "
-            ".npz file with the arrays x_train and x_test."
-        )
-    # NumPy promises that this stream of numbers never changes; not so for default_rng.
-    order = np.random.RandomState(0).permutation(count)
-    tested, kept = np.split(order, [max(1, count // 10)])
-    tested.sort()
-    kept.sort()
+    advice = ", or give a test set: an .npz file with the arrays x_train and x_test"
+    kept, tested = hold_out(len(images), "images", source, advice)
     return join(
         name,
         source,
@@ -99,7 +91,7 @@ def join(
     if largest >= levels:
         raise ValueError(
             f"With levels={levels} the values must be below {levels}, but {source} holds the value "
-            f"{largest}. Pass levels={_levels_for(largest)}, or quantise the images first."
+            f"{largest}. Pass levels={_levels_for(largest)}, or quantize the images first."
         )
     held = None if names is None else tuple(names)
     return ImageData(name, train, test, levels, train_labels, test_labels, held)
@@ -110,7 +102,7 @@ def _is_black_or_white(images: NDArray[Any]) -> bool:
 
 
 def _levels_for(largest: int) -> int:
-    """The rule of `load_images`; it goes by the largest value of training and test images."""
+    """The rule of `load_images` for the largest value of training and test images."""
     if largest <= 16:
         return max(2, largest + 1)
     if largest <= 255:

@@ -1,10 +1,10 @@
-"""One door to all images: by name, from TensorFlow Datasets, or from the user's files."""
+"""Loads images: by name, from TensorFlow Datasets, or from the user's files."""
 
 import difflib
-import operator
 import os
 from pathlib import Path
 
+from kerasar.checks import check_count
 from kerasar.data.array_files import read_array_file
 from kerasar.data.digits import load_digits
 from kerasar.data.image_data import ImageData, join
@@ -19,7 +19,7 @@ def load_images(
     data_dir: str | os.PathLike[str] | None = None,
     levels: int | None = None,
 ) -> ImageData:
-    """Loads images as whole numbers, with a test set.
+    """Loads images as integers, with a test set.
 
     The test set is the data's own where it has one. Otherwise one tenth of the images, at least
     1, is held out: drawn at random, but the same each time.
@@ -36,17 +36,17 @@ def load_images(
             - the path of an `.npz` file with the arrays `x_train` and `x_test`, or `train` and
               `test`, or with a single array; labels, if any, in `y_train` and `y_test`.
             - the path of an `.npy` file with one array.
-            - the path of a folder of PNG images of one size, grey or RGB, or of a folder with such
+            - the path of a folder of PNG images of one size, gray or RGB, or of a folder with such
               a subfolder for each class.
 
             A name wins over a path: write `"./digits"` for a folder of that name.
         data_dir: where TensorFlow Datasets keeps its data; by default `$TFDS_DATA_DIR`, else
-            `~/tensorflow_datasets`. Other kinds of data have no use for it.
-        levels: int, at least 2. How many values a channel can take. None takes what is known of
-            a named data set (17 for digits, 256 for mnist, 2 for binarized_mnist), else goes by
-            the largest value in training and test images: up to 16, that value + 1 (at least 2);
-            up to 255, 256; beyond, the next power of two. Pass it if later images may hold larger
-            values. `levels=2` turns images of nothing but 0 and 255 into 0 and 1.
+            `~/tensorflow_datasets`. Other kinds of data ignore it.
+        levels: int, at least 2. The number of values of a channel. By default that of a named data
+            set (17 for digits, 256 for mnist, 2 for binarized_mnist), else it follows from the
+            largest value in training and test images: up to 16, that value + 1 (at least 2); up
+            to 255, 256; beyond, the next power of two. Pass it if later images may hold larger
+            values. `levels=2` converts images of 0 and 255 alone to 0 and 1.
 
     Returns:
         An `ImageData`, its images of shape `(n, height, width, channels)`.
@@ -54,10 +54,12 @@ def load_images(
     Raises:
         FileNotFoundError: if the path does not exist, or the data set is neither on disk nor to
             be had from the network.
-        ValueError: if the name is unknown, or the data is damaged or no images of whole numbers.
+        ValueError: if the name is unknown, or the data is damaged or not images of integers.
     """
     if levels is not None:
-        levels = _check_levels(levels)
+        what = "levels, the number of values of a channel,"
+        advice = "Pass 2 for black and white, 256 for 8-bit images, or None to go by the data."
+        levels = check_count(levels, what, least=2, advice=advice)
     name = os.fspath(spec)
     if name == "digits":
         (x_train, y_train), (x_test, y_test) = load_digits()
@@ -87,7 +89,7 @@ def _load_path(name: str, levels: int | None) -> ImageData:
             return read_array_file(path, levels)
         raise ValueError(
             f"Images are read from .npz and .npy files and from folders of PNGs, but '{name}' is a "
-            f"file that ends in '{path.suffix}'. Convert it to .npz, or pass the folder it lies in."
+            f"file that ends in '{path.suffix}'. Convert it to .npz, or pass its folder."
         )
     if is_array_file or len(path.parts) > 1:
         raise FileNotFoundError(
@@ -105,21 +107,3 @@ def _near_matches(name: str) -> str:
     known |= {n: n for n in ("digits", *TFDS_SHORT_NAMES)}
     near = difflib.get_close_matches(name.lower(), known, n=3)
     return f" Did you mean {' or '.join(repr(known[n]) for n in near)}?" if near else ""
-
-
-def _check_levels(levels: int) -> int:
-    try:
-        count = operator.index(levels)
-    except TypeError:
-        raise TypeError(
-            "levels must be an integer, the number of values a channel can take, but got "
-            f"{levels!r} of type {type(levels).__name__}. Pass 256 for 8-bit images, "
-            "or None to go by the data."
-        ) from None
-    if count < 2:
-        raise ValueError(
-            "levels must be at least 2, the number of values a channel can take, but got "
-            f"{levels}. Pass 2 for black and white, 256 for 8-bit images, or None to go by the "
-            "data."
-        )
-    return count

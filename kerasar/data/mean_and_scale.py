@@ -6,10 +6,10 @@ import numpy as np
 
 
 def mean_and_scale(x: Any, per_variable: bool = False) -> tuple[Any, Any]:
-    """Mean and standard deviation of real data, to be kept in a model's config.
+    """Computes mean and standard deviation of real data, for the config of a model.
 
     Args:
-        x: numbers of any shape.
+        x: real values of any shape.
         per_variable: whether the last axis holds variables with units of their own.
 
     Returns:
@@ -21,8 +21,8 @@ def mean_and_scale(x: Any, per_variable: bool = False) -> tuple[Any, Any]:
     array = np.asarray(x, "float64")
     if array.size == 0 or not np.isfinite(array).all():
         raise ValueError(
-            "Mean and scale need finite numbers, and at least one, but x is "
-            f"{'empty' if array.size == 0 else 'not finite (NaN or infinity)'}. Mend the data."
+            "Mean and scale need finite values, and at least one, but x is "
+            f"{'empty' if array.size == 0 else 'not finite (NaN or infinity)'}. Fix the data."
         )
     columns = array.reshape(-1, array.shape[-1] if per_variable else 1)
     mean, scale = columns.mean(axis=0), columns.std(axis=0)
@@ -32,7 +32,7 @@ def mean_and_scale(x: Any, per_variable: bool = False) -> tuple[Any, Any]:
         name = f"variable {which} of x" if per_variable else "x"
         raise ValueError(
             f"Real data need some spread, but {name} is {columns[0, which]:g} throughout, so its "
-            "scale is 0. A series that never changes has nothing to be learned: leave it out."
+            "scale is 0. There is nothing to learn from a series that never changes: leave it out."
         )
     if not per_variable:
         return float(mean[0]), float(scale[0])

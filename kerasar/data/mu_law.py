@@ -1,19 +1,23 @@
-"""µ-law companding: audio as few whole numbers, fine where it is quiet, coarse where it is loud."""
+"""µ-law companding: audio as a few integers, fine where it is quiet, coarse where it is loud."""
 
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kerasar.checks import check_count
+
+_MOST_LEVELS = 2**16
+
 
 def mu_law_encode(audio: Any, levels: int = 256) -> NDArray[Any]:
-    """Quantises audio in [-1, 1] to `levels` codes.
+    """Quantizes audio in [-1, 1] to `levels` codes.
 
     The audio is compressed by f(x) = sign(x) · ln(1 + µ|x|) / ln(1 + µ) with µ = levels - 1, and
-    then rounded to one of `levels` numbers that lie evenly from -1 to 1.
+    then rounded to one of `levels` values, evenly spaced from -1 to 1.
 
     Args:
-        audio: real numbers in [-1, 1], of any shape.
+        audio: real values in [-1, 1], of any shape.
         levels: int, from 2 to 65,536.
 
     Returns:
@@ -28,18 +32,18 @@ def mu_law_encode(audio: Any, levels: int = 256) -> NDArray[Any]:
         ITU-T Recommendation G.711, 1988 (with µ = 255; its codes are piecewise linear).
         Van den Oord et al. WaveNet. 2016, section 2.2. https://arxiv.org/abs/1609.03499
     """
-    mu = _check_levels(levels) - 1
+    mu = check_count(levels, "levels", 2, _MOST_LEVELS) - 1
     audio = np.asarray(audio)
     if audio.dtype.kind != "f":
         raise TypeError(
-            f"mu_law_encode takes real numbers in [-1, 1], but got dtype {audio.dtype}. Divide "
+            f"mu_law_encode takes real values in [-1, 1], but got dtype {audio.dtype}. Divide "
             "16-bit samples by 32768."
         )
-    outside = ~(np.abs(audio) <= 1)  # NaN lies outside as well
+    outside = ~(np.abs(audio) <= 1)  # also true of NaN
     if outside.any():
         raise ValueError(
-            f"mu_law_encode takes real numbers in [-1, 1], but got {audio[outside][0]}. Divide the "
-            "audio by its largest absolute value, and mend NaN first."
+            f"mu_law_encode takes real values in [-1, 1], but got {audio[outside][0]}. Divide the "
+            "audio by its largest absolute value, and fix NaN first."
         )
     exact = audio.astype("float64")
     compressed = np.sign(exact) * np.log1p(mu * np.abs(exact)) / np.log1p(mu)
@@ -48,7 +52,7 @@ def mu_law_encode(audio: Any, levels: int = 256) -> NDArray[Any]:
 
 
 def mu_law_decode(codes: Any, levels: int = 256) -> NDArray[Any]:
-    """The audio that codes stand for; `mu_law_encode` gives the same codes again, exactly.
+    """Converts codes to audio; `mu_law_encode` gives exactly the same codes again.
 
     Args:
         codes: integers in `[0, levels)`, of any shape.
@@ -58,10 +62,10 @@ def mu_law_decode(codes: Any, levels: int = 256) -> NDArray[Any]:
         float32 in [-1, 1], of the shape of `codes`.
 
     Raises:
-        TypeError: if `codes` are no integers.
+        TypeError: if `codes` are not integers.
         ValueError: for codes outside of `[0, levels)`, and other `levels`.
     """
-    mu = _check_levels(levels) - 1
+    mu = check_count(levels, "levels", 2, _MOST_LEVELS) - 1
     codes = np.asarray(codes)
     if codes.dtype.kind not in "iu":
         raise TypeError(f"mu_law_decode takes integers, but got dtype {codes.dtype}.")
@@ -73,11 +77,3 @@ def mu_law_decode(codes: Any, levels: int = 256) -> NDArray[Any]:
     compressed = codes.astype("float64") * 2 / mu - 1
     audio = np.sign(compressed) * np.expm1(np.abs(compressed) * np.log1p(mu)) / mu
     return np.clip(audio, -1, 1).astype("float32")
-
-
-def _check_levels(levels: int) -> int:
-    if isinstance(levels, bool) or not isinstance(levels, (int, np.integer)):
-        raise TypeError(f"levels must be an integer, but got {levels!r}.")
-    if not 2 <= levels <= 2**16:
-        raise ValueError(f"µ-law codes have from 2 to 65,536 levels, but got levels={levels}.")
-    return int(levels)

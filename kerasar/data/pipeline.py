@@ -1,12 +1,13 @@
-"""Feeds arrays to training: shuffled over the whole set, batched, prepared ahead."""
+"""Feeds arrays to training: shuffled over the whole data set, batched, prepared ahead."""
 
-import operator
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from kerasar.checks import check_count
+from kerasar.data.batching import array_batches
 from kerasar.typing import Tensor
 
 
@@ -28,8 +29,8 @@ def pipeline(
             `x` and perhaps `condition` and `length`.
         batch_size: int, at least 1.
         shuffle: bool. False keeps the order of `x`.
-        seed: int. Another seed shuffles otherwise. None follows `tf.random.set_seed` alone: every
-            pipeline has orders of its own.
+        seed: int. Determines the orders. None follows `tf.random.set_seed` alone: every pipeline
+            has orders of its own.
         condition: array, `(n, ...)`, or a dict of such arrays by input name; row i belongs to
             example i.
 
@@ -47,42 +48,20 @@ def pipeline(
     >>> [batch.tolist() for batch in batches.as_numpy_iterator()]
     [[10, 11], [12]]
     """
-    import tensorflow as tf
-
-    try:
-        batch_size = operator.index(batch_size)
-    except TypeError:
-        raise TypeError(
-            f"batch_size must be an integer, but got {batch_size!r} of type "
-            f"{type(batch_size).__name__}. Pass 32, say."
-        ) from None
-    if batch_size < 1:
-        raise ValueError(f"batch_size must be at least 1, but got {batch_size}. Pass 32, say.")
+    batch_size = check_count(batch_size, "batch_size")
     if not isinstance(x, Mapping):
         x = {"x": x} if condition is None else {"x": x, "condition": condition}
     elif condition is not None or "x" not in x:
         raise ValueError(
             "A dict of examples holds 'x' and, if there is one, 'condition', but got "
-            f"{sorted(x)}{' and a condition beside it' if condition is not None else ''}."
+            f"{sorted(x)}{' and a condition' if condition is not None else ''}."
         )
     count = _count(np.asarray(x["x"]))
     examples: Any = {name: _rows(part, count, name) for name, part in x.items()}
     if set(examples) == {"x"}:
         examples = examples["x"]
 
-    # As `kerasar.training.array_batches`, which this room may not import.
-    indices = tf.data.Dataset.range(count)
-    if shuffle:
-        indices = indices.shuffle(count, seed=seed, reshuffle_each_iteration=True)
-    with tf.device("CPU:0"):
-        whole = tf.nest.map_structure(tf.constant, examples)
-
-    def gather(batch: Tensor) -> Tensor:
-        return tf.nest.map_structure(lambda part: tf.gather(part, batch), whole)
-
-    options = tf.data.Options()
-    options.autotune.enabled = False
-    return indices.batch(batch_size).map(gather).prefetch(2).with_options(options)
+    return array_batches(examples, batch_size, shuffle, seed)
 
 
 def _count(x: np.ndarray[Any, Any]) -> int:

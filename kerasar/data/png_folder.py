@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kerasar.data.folder_files import find_files
 from kerasar.data.image_data import ImageData, divide
 
 
@@ -16,37 +17,18 @@ def read_png_folder(folder: Path, levels: int | None = None) -> ImageData:
     Hidden files and files of other kinds are left alone.
 
     Raises:
-        ValueError: if there are no PNGs, one cannot be read, or they differ in size or colour.
+        ValueError: if there are no PNGs, one cannot be read, or they differ in size or color.
     """
-    images_here = _pngs_in(folder)
-    classes = sorted(f for f in folder.iterdir() if f.is_dir() and _pngs_in(f))
-    if images_here and classes:
-        raise ValueError(
-            "PNG images must lie either in the folder itself or in subfolders that name their "
-            f"class, but '{folder}' has both: '{images_here[0].name}' and '{classes[0].name}/'. "
-            "Move the images into a subfolder for their class, or the subfolders elsewhere."
-        )
-    if not images_here and not classes:
-        raise ValueError(
-            f"'{folder}' holds no PNG images, nor do its subfolders: there are no files that end "
-            "in .png. Put images there, or convert those that are there to PNG."
-        )
-
-    files, labels = images_here, None
-    if classes:
-        grouped = [_pngs_in(f) for f in classes]
-        files = [file for group in grouped for file in group]
-        labels = np.repeat(np.arange(len(grouped)), [len(group) for group in grouped])
+    files, in_subfolders = find_png_files(folder)
+    classes = sorted({file.parent for file in files})
+    labels = np.array([classes.index(file.parent) for file in files]) if in_subfolders else None
     names = [file.relative_to(folder).as_posix() for file in files]
     return divide(folder.resolve().name, f"'{folder}'", _read_all(files), labels, names, levels)
 
 
-def _pngs_in(folder: Path) -> list[Path]:
-    return sorted(
-        file
-        for file in folder.iterdir()
-        if file.suffix.lower() == ".png" and not file.name.startswith(".") and file.is_file()
-    )
+def find_png_files(folder: Path) -> tuple[list[Path], bool]:
+    """The PNGs of a folder, and whether they are in subfolders."""
+    return find_files(folder, "PNG images", (".png",))
 
 
 def _read_all(files: list[Path]) -> NDArray[Any]:
@@ -73,7 +55,7 @@ def _read_png(file: Path) -> NDArray[Any]:
             f"'{file}' is not a PNG image, though its name ends in .png: it starts with "
             f"{data[:8]!r}. Convert it to PNG, or move it out of the folder."
         )
-    if data[24:25] == b"\x10":  # TensorFlow would drop the lower half of each value unasked
+    if data[24:25] == b"\x10":  # TensorFlow would drop the lower half of each value silently
         raise ValueError(
             f"PNG images must have at most 8 bits a channel, but '{file}' has 16. Convert it to 8 "
             "bits, or save the values as an .npz file."
@@ -89,7 +71,7 @@ def _read_png(file: Path) -> NDArray[Any]:
         image, alpha = image[..., :-1], image[..., -1]
         if alpha.min() < 255:
             raise ValueError(
-                f"Images must be grey or RGB, but '{file}' is transparent in places (alpha "
-                f"{alpha.min()} of 255). Lay it on a background and save it without transparency."
+                f"Images must be gray or RGB, but '{file}' is transparent in places (alpha "
+                f"{alpha.min()} of 255). Put it on a background and save it without transparency."
             )
     return image

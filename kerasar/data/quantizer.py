@@ -1,16 +1,18 @@
-"""From real numbers to levels and back: for models of integers on measured series."""
+"""Converts real values to levels and back, for models of integers on measured series."""
 
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kerasar.checks import check_count
+
 
 class Quantizer:
     """Divides the range of each variable into `levels` bins of one width.
 
     Args:
-        low: smallest value, a number, or one for each variable.
+        low: smallest value, a scalar, or one for each variable.
         high: largest value, likewise; above `low`.
         levels: int, at least 2.
 
@@ -28,13 +30,12 @@ class Quantizer:
 
     def __init__(self, low: Any, high: Any, levels: int) -> None:
         self.low, self.high = np.asarray(low, "float64"), np.asarray(high, "float64")
-        self.levels = levels
-        if levels < 2:
-            raise ValueError(f"levels must be at least 2, to tell values apart, but got {levels}.")
+        advice = "With fewer, values cannot be distinguished."
+        self.levels = check_count(levels, "levels", least=2, advice=advice)
         if not (self.high > self.low).all():
             raise ValueError(
-                f"A range to be quantised must not be empty, but goes from {low} to {high}. A "
-                "series that never changes has nothing to be learned: leave it out."
+                f"A range to be quantized must not be empty, but goes from {low} to {high}. There "
+                "is nothing to learn from a series that never changes: leave it out."
             )
 
     @property
@@ -46,20 +47,20 @@ class Quantizer:
         """The level of each value, int32 of the shape of `values`.
 
         Raises:
-            ValueError: for values that are not finite, lie outside the range, or have another
+            ValueError: for values that are not finite, are outside the range, or have another
                 number of variables.
         """
         array = np.asarray(values, "float64")
         if self.low.ndim and array.shape[-1:] != self.low.shape:
             raise ValueError(
-                f"Values to be quantised must hold {len(self.low)} variables in their last axis, "
+                f"Values to be quantized must hold {len(self.low)} variables in their last axis, "
                 f"as the series that was loaded, but their shape is {array.shape}."
             )
         inside = (array >= self.low) & (array <= self.high)
         if not inside.all():
             offender = array[~inside].reshape(-1)[0]
             raise ValueError(
-                f"Values to be quantised must lie between {self.low} and {self.high}, the range of "
+                f"Values to be quantized must be between {self.low} and {self.high}, the range of "
                 f"the series that was loaded, but got {offender}. np.clip(values, low, high) gives "
                 "such values the outermost levels."
             )
@@ -67,5 +68,5 @@ class Quantizer:
         return np.minimum(codes, self.levels - 1).astype("int32")
 
     def decode(self, codes: Any) -> NDArray[np.float32]:
-        """The middle of each level's bin, float32; `encode` gives the levels back."""
+        """The center of each level's bin, float32; `encode` is the inverse."""
         return np.asarray(self.low + (np.asarray(codes) + 0.5) * self.step, "float32")

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kerasar.data.array_files import decode
+from kerasar.data.split import hold_out
 
 #: What `fit` takes: `x`, padded with zeros, and the `length` of each sequence.
 Padded = dict[str, NDArray[Any]]
@@ -33,11 +34,11 @@ class SequenceData:
     `length`, `(n,)`. All parts are padded to the longest sequence of all.
 
     Attributes:
-        name: what the data is called.
-        train: sequences to learn from.
-        valid: sequences to choose by, or None.
-        test: sequences to judge by.
-        levels: int. How many values a number can take; None for real numbers.
+        name: the name of the data.
+        train: training sequences.
+        valid: validation sequences, or None.
+        test: test sequences.
+        levels: int. The number of values of an element; None for real values.
     """
 
     name: str
@@ -60,12 +61,12 @@ def load_sequences(path: str | os.PathLike[str], levels: int | None = None) -> S
     - of one length: `train`, `(n, length, …)`, alone.
 
     `np.concatenate(list_of_arrays)` and `np.cumsum([0, *map(len, list_of_arrays)])` make the first
-    from a list. What further axes a step has is up to the data: `(all steps, 88)` for piano-rolls.
+    from a list. A step may have further axes: `(all steps, 88)` for piano-rolls.
 
     Args:
         path: of the file.
-        levels: int, at least 2. How many values a number can take. None: for integers and bools
-            the largest value + 1 (at least 2); floats are real numbers.
+        levels: int, at least 2. The number of values of an element. By default, for integers and
+            bools, the largest value + 1 (at least 2); floats are real values.
 
     Returns:
         A `SequenceData`.
@@ -100,7 +101,9 @@ def load_sequences(path: str | os.PathLike[str], levels: int | None = None) -> S
     with loaded as archive:
         parts = _read_parts(path, archive)
     if "test" not in parts:
-        parts["train"], parts["test"] = _held_out(path, parts["train"])
+        every, advice = parts["train"], ", or save a test set"
+        kept, tested = hold_out(len(every), "sequences", f"'{path}'", advice)
+        parts["train"], parts["test"] = [every[i] for i in kept], [every[i] for i in tested]
     levels = _checked(path, parts, levels)
     longest = max(len(sequence) for part in parts.values() for sequence in part)
     kind = "float32" if levels is None else "uint8" if levels <= 256 else "int32"
@@ -145,11 +148,11 @@ def _read_parts(path: Path, archive: Any) -> dict[str, list[NDArray[Any]]]:
 
 
 def _cut(joined: NDArray[Any], offsets: NDArray[Any], what: str) -> list[NDArray[Any]]:
-    whole = offsets.ndim == 1 and len(offsets) > 1 and offsets.dtype.kind in "iu"
+    valid = offsets.ndim == 1 and len(offsets) > 1 and offsets.dtype.kind in "iu"
     steps = len(joined) if joined.ndim else 0
-    if not whole or offsets[0] != 0 or offsets[-1] != steps or (np.diff(offsets) < 1).any():
+    if not valid or offsets[0] != 0 or offsets[-1] != steps or (np.diff(offsets) < 1).any():
         raise ValueError(
-            "Offsets must be integers that begin with 0, rise, and end with the number of all "
+            "Offsets must be integers that begin with 0, rise, and end with the total number of "
             f"steps, but those of {what}, of {steps} steps, are {_brief(offsets)}. For a list of "
             "arrays they are np.cumsum([0, *map(len, arrays)])."
         )
@@ -165,8 +168,8 @@ def _unpadded(padded: NDArray[Any], length: NDArray[Any] | None, what: str) -> l
         )
     if length is None:
         return list(padded)
-    whole = length.shape == (len(padded),) and length.dtype.kind in "iu"
-    if not whole or length.min() < 1 or length.max() > padded.shape[1]:
+    valid = length.shape == (len(padded),) and length.dtype.kind in "iu"
+    if not valid or length.min() < 1 or length.max() > padded.shape[1]:
         raise ValueError(
             f"Lengths must be integers from 1 to {padded.shape[1]}, one for each of the "
             f"{len(padded)} sequences of {what}, but they are {_brief(length)}. Save the number of "
@@ -180,24 +183,8 @@ def _brief(array: NDArray[Any]) -> str:
     return f"{array.dtype} {array.shape} [{some}{', …' if array.size > 6 else ''}]"
 
 
-def _held_out(
-    path: Path, sequences: list[NDArray[Any]]
-) -> tuple[list[NDArray[Any]], list[NDArray[Any]]]:
-    """One tenth, the same each time; both parts keep the order of the data."""
-    count = len(sequences)
-    if count < 2:
-        raise ValueError(
-            "Without 'test' one tenth of the sequences, and at least 1, is held out, so there must "
-            f"be at least 2, but '{path}' holds {count}. Add sequences, or save a test set."
-        )
-    # NumPy promises that this stream of numbers never changes; not so for default_rng.
-    tested = set(np.random.RandomState(0).permutation(count)[: max(1, count // 10)].tolist())
-    kept = [sequence for i, sequence in enumerate(sequences) if i not in tested]
-    return kept, [sequences[i] for i in sorted(tested)]
-
-
 def _checked(path: Path, parts: dict[str, list[NDArray[Any]]], levels: int | None) -> int | None:
-    """The number of levels, after a look at every step."""
+    """Checks every step, and returns the number of levels."""
     steps = {name: np.concatenate(part) for name, part in parts.items()}
     shape = steps["train"].shape[1:]
     for name, part in steps.items():
@@ -209,7 +196,7 @@ def _checked(path: Path, parts: dict[str, list[NDArray[Any]]], levels: int | Non
         if part.dtype.kind == "f" and not np.isfinite(part).all():
             raise ValueError(
                 f"The values must be finite, but '{name}' in '{path}' holds NaN or infinity. "
-                "Mend the data: kerasar guesses no missing values."
+                "Fix the data: kerasar guesses no missing values."
             )
     real = any(part.dtype.kind == "f" for part in steps.values())
     if real and levels is None:
@@ -221,7 +208,7 @@ def _checked(path: Path, parts: dict[str, list[NDArray[Any]]], levels: int | Non
             wanted = "0, 1, 2, …" if levels is None else f"0 … {levels - 1}"
             raise ValueError(
                 f"The values must be whole numbers, {wanted}, but '{name}' in '{path}' holds "
-                f"{'fractions' if wrong else 'values'} from {low} to {high}. Shift or quantise "
+                f"{'fractions' if wrong else 'values'} from {low} to {high}. Shift or quantize "
                 "them, or pass other levels."
             )
     largest = int(max(part.max() for part in steps.values()))

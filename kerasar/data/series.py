@@ -1,4 +1,4 @@
-"""One door to series: a column of a CSV file, or an array in an .npy file."""
+"""Loads series: columns of a CSV file, or an array in an .npy file."""
 
 import os
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from kerasar.data.mean_and_scale import mean_and_scale
 from kerasar.data.quantizer import Quantizer
 from kerasar.data.series_data import SeriesData
 
-#: Steps that float32 must tell apart, relative to the scale of a series.
+#: The steps that float32 must resolve, relative to the scale of a series.
 _FINE = 1e-3
 
 
@@ -25,31 +25,31 @@ def load_series(
     held_out: float = 0.1,
     quantizer: Quantizer | None = None,
 ) -> SeriesData:
-    """Loads a series of one or several variables, in its order; the end of it is for testing.
+    """Loads a series of one or several variables, in its order; its end is the test part.
 
     Files are read as data and never run. Nothing is filled in, dropped or clipped.
 
     Args:
         path: a `.csv`, `.tsv` or `.txt` file with a row for each step, with or without a header,
             or an `.npy` file with an array `(steps,)` or `(steps, variables)`.
-        column: which variable, by its name in the header or its number counted from 0; a list for
+        column: which variable, by its name in the header or its index counted from 0; a list for
             several, which gives steps that are vectors. None takes every column that holds numbers
-            (dates and other text are left out): a single one gives steps that are numbers.
-        levels: int. Quantises each variable to so many levels between its smallest and largest
+            (dates and other text are left out): a single one gives steps that are scalars.
+        levels: int. Quantizes each variable to this many levels between its smallest and largest
             value in the file. None keeps real values.
-        held_out: float. Which part of the steps, from the end, is for testing; at least one step.
-        quantizer: that of another series, whose levels are to mean the same here: a model is given
-            new data in the units it was trained in. Takes the place of `levels`.
+        held_out: float. The share of the steps, from the end, for testing; at least one step.
+        quantizer: that of another series, in place of `levels`: a model takes new data in the
+            levels that it was trained on.
 
     Returns:
         A `SeriesData`. `kerasar.data.windows(series.train, length)` cuts it into pieces.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        TypeError: if a column is neither a name nor a number.
-        ValueError: if the file is no table of numbers, a column is unknown, a value is missing or
-            not finite (the row is named), a variable never changes, or float32 cannot tell its
-            values apart.
+        TypeError: if a column is neither a name nor an index.
+        ValueError: if the file is not a table of numbers, a column is unknown, a value is missing
+            or not finite (the row is named), a variable never changes, or float32 cannot resolve
+            its values.
 
     Example:
         >>> import os, tempfile
@@ -63,7 +63,7 @@ def load_series(
     """
     path = Path(path).expanduser()
     if not 0 < held_out < 1:
-        raise ValueError(f"held_out is a part of the steps, between 0 and 1, but got {held_out}.")
+        raise ValueError(f"held_out is a share of the steps, between 0 and 1, but got {held_out}.")
     if not path.is_file():
         raise FileNotFoundError(
             f"There is no file '{path}' (looked for '{path.absolute()}'). Check the path."
@@ -81,7 +81,7 @@ def load_series(
         )
     if len(values) < 2:
         raise ValueError(
-            f"A series needs at least 2 steps, one to learn from and one to test on, but '{path}' "
+            f"A series needs at least 2 steps, one to train on and one to test on, but '{path}' "
             f"has {len(values)}."
         )
     if len(names) == 1 and not several:
@@ -98,7 +98,7 @@ def load_series(
 
 
 def _check_units(path: Path, names: Sequence[str], values: NDArray[Any], cut: int) -> None:
-    """Every variable varies where it is learned, by steps that float32 can hold."""
+    """Every variable varies in the training part, by steps that float32 resolves."""
     columns = values.reshape(len(values), -1)
     for name, column in zip(names, columns.T, strict=True):
         try:
@@ -109,7 +109,7 @@ def _check_units(path: Path, names: Sequence[str], values: NDArray[Any], cut: in
         step = np.spacing(np.float32(largest))
         if step > _FINE * scale:
             raise ValueError(
-                f"Models compute in float32, which near {largest:g} tells apart steps of "
+                f"Models compute in float32, which near {largest:g} resolves steps of "
                 f"{step:.2g}, but column '{name}' of '{path}' varies by {scale:.2g} only. Subtract "
                 "its mean in the file first."
             )
@@ -120,7 +120,7 @@ def _quantizer(path: Path, names: Sequence[str], values: NDArray[Any], levels: i
         return Quantizer(values.min(axis=0), values.max(axis=0), levels)
     except ValueError as error:
         columns = ", ".join(map(repr, names))
-        raise ValueError(f"Column {columns} of '{path}' cannot be quantised: {error}") from error
+        raise ValueError(f"Column {columns} of '{path}' cannot be quantized: {error}") from error
 
 
 def _read_npy(
@@ -135,7 +135,7 @@ def _read_npy(
         )
     if array.dtype.kind not in "fiu":
         raise ValueError(
-            f"A series holds real numbers, but '{path}' has dtype {array.dtype}. Convert it with "
+            f"A series holds real values, but '{path}' has dtype {array.dtype}. Convert it with "
             "array.astype('float32') and save it again."
         )
     values = array.reshape(len(array), -1).astype("float64")
@@ -157,6 +157,6 @@ def _number(path: Path, column: Column, count: int) -> int:
     if isinstance(column, (int, np.integer)) and 0 <= column < count:
         return int(column)
     raise ValueError(
-        f"column must be a number in [0, {count}), for '{path}' has {count} unnamed columns, but "
+        f"column must be an index in [0, {count}), for '{path}' has {count} unnamed columns, but "
         f"got {column!r}."
     )

@@ -1,4 +1,4 @@
-"""What the reader of series hands back: the past to learn from, and what came after it."""
+"""The result of the reader of series: a part to train on, and the part after it."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,15 +13,15 @@ from kerasar.data.quantizer import Quantizer
 
 @dataclass(frozen=True, eq=False)  # eq=False: comparing arrays gives no single truth
 class SeriesData:
-    """A series in its order, cut once: what is later than the cut is for testing.
+    """A series in its order, cut once into a training and a test part.
 
     Attributes:
-        name: what the data is called.
+        name: the name of the data.
         train: `(steps,)` for one variable, `(steps, variables)` for several; float32, or int32
-            codes in `[0, levels)` for a series that was quantised.
+            codes in `[0, levels)` for a quantized series.
         test: the steps after those.
         columns: the name of each variable.
-        quantizer: how levels were made, None for real values.
+        quantizer: what determines the levels, None for real values.
     """
 
     name: str
@@ -32,12 +32,12 @@ class SeriesData:
 
     @property
     def levels(self) -> int | None:
-        """How many values a variable can take; None for real values."""
+        """The number of values of a variable; None for real values."""
         return None if self.quantizer is None else self.quantizer.levels
 
     @property
     def num_variables(self) -> int | None:
-        """The number of variables of a step; None if a step is one number without an axis."""
+        """The number of variables of a step; None if a step is a scalar."""
         return None if self.train.ndim == 1 else int(self.train.shape[1])
 
     @property
@@ -51,17 +51,17 @@ class SeriesData:
         return self._units[1]
 
     def encode(self, values: Any) -> NDArray[Any]:
-        """Values as the model takes them: float32, or levels if the series was quantised.
+        """Values as the model takes them: float32, or levels if the series is quantized.
 
         Raises:
-            ValueError: for values outside the range that was quantised.
+            ValueError: for values outside the quantized range.
         """
         if self.quantizer is None:
             return np.asarray(values, "float32")
         return self.quantizer.encode(values)
 
     def decode(self, values: Any) -> NDArray[Any]:
-        """What the model gives, in the units of the file, float32."""
+        """Values of the model in the units of the file, float32."""
         if self.quantizer is None:
             return np.asarray(values, "float32")
         return self.quantizer.decode(values)

@@ -1,7 +1,7 @@
 """Toy densities for flows: shapes in the plane, and the lecture's mixture on the line.
 
-All are drawn without end, with a seed. The mixture's density is known, so what a model reaches can
-be compared with what can be reached (Fleuret, Deep Learning course, lecture on flows,
+All are drawn from a seed. The density of the mixture is known, so the result of a model can be
+compared with the best possible one (Fleuret, Deep Learning course, lecture on flows,
 https://fleuret.org/dlc/); the shapes are those that papers on flows show.
 """
 
@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from kerasar.checks import check_count
 
 Points = NDArray[np.float32]
 
@@ -71,7 +73,7 @@ def _blurred(
 
 
 _Draw = Callable[[int, float, np.random.Generator], NDArray[Any]]
-#: Name -> how to draw it, and the noise it has unless told.
+#: Name -> how to draw it, and its default noise.
 _SHAPES: dict[str, tuple[_Draw, float]] = {
     "mixture": (_mixture, _DEVIATION),
     "moons": (_moons, 0.05),
@@ -93,8 +95,8 @@ def toy_density(name: str, n: int, noise: float | None = None, seed: int = 0) ->
     Args:
         name: "mixture" (on the line), "moons", "circles", "spirals", "pinwheel" or
             "checkerboard" (in the plane).
-        n: int, at least 1. How many.
-        noise: standard deviation of the normal noise about the shape; None takes the shape's own:
+        n: int, at least 1. The number of points.
+        noise: standard deviation of the normal noise about the shape; by default that of the shape:
             0.05 (moons, circles, pinwheel), 0.1 (spirals), 0 (checkerboard), 0.2 (mixture, whose
             known density holds for 0.2 only).
         seed: int, at least 0. The same seed gives the same points.
@@ -103,7 +105,7 @@ def toy_density(name: str, n: int, noise: float | None = None, seed: int = 0) ->
         float32, `(n, 1)` or `(n, 2)`.
 
     Raises:
-        ValueError: for an unknown name, or numbers out of range.
+        ValueError: for an unknown name, or arguments out of range.
     """
     if name not in _SHAPES:
         near = difflib.get_close_matches(str(name), _SHAPES, n=1)
@@ -111,10 +113,8 @@ def toy_density(name: str, n: int, noise: float | None = None, seed: int = 0) ->
         raise ValueError(
             f"A toy density is one of {', '.join(_SHAPES)}, but got name={name!r}.{hint}"
         )
-    if n < 1:
-        raise ValueError(f"n, the number of points, must be at least 1, but got {n}.")
-    if seed < 0:
-        raise ValueError(f"seed must be at least 0, but got {seed}.")
+    check_count(n, "n, the number of points,")
+    check_count(seed, "seed", least=0)
     draw, own_noise = _SHAPES[name]
     noise = own_noise if noise is None else noise
     if not 0 <= noise < np.inf:

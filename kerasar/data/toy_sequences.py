@@ -1,4 +1,4 @@
-"""Toy sequences whose exact probability is known: the limit that no model can beat.
+"""Toy sequences whose exact probability is known: a bound that no model can beat.
 
 A sequence of length T starts at the value T and runs with a random slope; at a random step it
 starts again at T with a new slope. Values are rounded, so a sequence leaves open an interval of
@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kerasar.checks import check_count
+
 #: Sequences scored at once, which bounds the memory: 50,000 × 32 doubles are 13 MB.
 _CHUNK = 50_000
 
@@ -25,8 +27,8 @@ def toy_sequences(n: int, length: int = 32, seed: int = 0) -> NDArray[np.int32]:
     uniform over (-1, 1), and step t holds `T + round(slope * (t - start of its run))`.
 
     Args:
-        n: how many.
-        length: steps T of each sequence.
+        n: the number of sequences.
+        length: the number of steps T of each sequence.
         seed: integer, at least 0.
 
     Returns:
@@ -34,8 +36,8 @@ def toy_sequences(n: int, length: int = 32, seed: int = 0) -> NDArray[np.int32]:
         slope below 1 stays inside, so nothing is clipped.
 
     Raises:
-        ValueError: if a number is too small.
-        TypeError: if one is no integer.
+        ValueError: if an argument is too small.
+        TypeError: if one is not an integer.
 
     Example:
         >>> x = toy_sequences(1000, length=32)
@@ -44,9 +46,9 @@ def toy_sequences(n: int, length: int = 32, seed: int = 0) -> NDArray[np.int32]:
         >>> -toy_log_prob(x).mean().round(1)  # nats; toy_entropy(32) is 12.538
         np.float64(12.5)
     """
-    _check_count(n, "n")
-    _check_count(length, "length")
-    _check_count(seed, "seed", least=0)
+    check_count(n, "n")
+    check_count(length, "length")
+    check_count(seed, "seed", least=0)
     rng = np.random.default_rng(seed)
     cut = rng.integers(1, length, size=(n, 1), endpoint=True)
     first, second = rng.uniform(-1, 1, size=(2, n, 1))
@@ -65,8 +67,8 @@ def toy_log_prob(x: Any) -> NDArray[np.float64]:
         float64 `(batch,)`, in nats; -inf for sequences that cannot occur.
 
     Raises:
-        ValueError: if `x` is not of that rank, is empty, or holds numbers that are not whole.
-        TypeError: if `x` holds no numbers.
+        ValueError: if `x` is not of that rank, is empty, or holds values that are not integers.
+        TypeError: if `x` is not numeric.
     """
     x = _check_sequences(x)
     with np.errstate(divide="ignore"):  # the logarithm of 0 is what we mean
@@ -77,7 +79,7 @@ def toy_log_prob(x: Any) -> NDArray[np.float64]:
 
 
 def toy_entropy(length: int = 32) -> float:
-    """The exact entropy of toy sequences, by going through all of them; 12.5378 nats for 32.
+    """The exact entropy of toy sequences, summed over all of them; 12.5378 nats for 32.
 
     Args:
         length: steps of each sequence. The 659,354 pairs of runs of 32 steps take 10 seconds.
@@ -86,9 +88,9 @@ def toy_entropy(length: int = 32) -> float:
         The entropy in nats per sequence.
 
     Raises:
-        ValueError, TypeError: if `length` is no integer of at least 1.
+        ValueError, TypeError: if `length` is not an integer of at least 1.
     """
-    _check_count(length, "length")
+    check_count(length, "length")
     entropy = 0.0
     for cut in range(1, length + 1):
         first, first_measures = _all_runs(cut)
@@ -157,10 +159,3 @@ def _check_sequences(x: Any) -> NDArray[np.float64]:
             f"{whole[whole != np.round(whole)][0]}. Round x first."
         )
     return whole
-
-
-def _check_count(value: Any, name: str, least: int = 1) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-        raise TypeError(f"{name} must be an integer, but got {value!r}.")
-    if value < least:
-        raise ValueError(f"{name} must be at least {least}, but got {value}.")

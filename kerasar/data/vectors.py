@@ -1,4 +1,4 @@
-"""Reads a CSV of numbers as vectors, one a row, for models of real-valued vectors."""
+"""Reads the rows of a CSV file as vectors of real values."""
 
 import os
 from collections.abc import Sequence
@@ -9,16 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kerasar.data.csv_table import Column, read_csv_columns
+from kerasar.data.split import hold_out
 
 
 @dataclass(frozen=True, eq=False)  # eq=False: comparing arrays gives no single truth
 class VectorData:
-    """Vectors of real numbers, in the units of the file, divided for training and testing.
+    """Vectors of real values, in the units of the file, divided into training and test vectors.
 
     Attributes:
-        name: what the data is called.
-        train: vectors to learn from, float32 `(n, columns)`.
-        test: vectors to judge by.
+        name: the name of the data.
+        train: training vectors, float32 `(n, columns)`.
+        test: test vectors.
         columns: the name of each column; "0", "1", … where the file has no header.
     """
 
@@ -31,7 +32,7 @@ class VectorData:
 def load_vectors(
     path: str | os.PathLike[str], columns: Sequence[Column] | None = None
 ) -> VectorData:
-    """Loads a CSV of numbers, each row a vector.
+    """Loads a CSV file, each row a vector.
 
     One tenth of the rows, at least 1, is held out as the test set: drawn at random, but the same
     each time. Fields are separated by commas, semicolons or tabs; a first line with text where the
@@ -39,7 +40,7 @@ def load_vectors(
 
     Args:
         path: the file.
-        columns: which to take, in this order: names, or numbers counted from 0; None takes all
+        columns: which to take, in this order: names, or indices counted from 0; None takes all
             that hold numbers.
 
     Returns:
@@ -48,7 +49,7 @@ def load_vectors(
 
     Raises:
         FileNotFoundError: if there is no such file.
-        TypeError: if `columns` is no list of names and numbers.
+        TypeError: if `columns` is not a list of names and indices.
         ValueError: for rows of unequal length, anything that is not a finite number (its line and
             column are named), unknown columns, constant columns, or fewer than 2 rows.
     """
@@ -64,12 +65,8 @@ def load_vectors(
         raise ValueError(
             f"The columns of '{path}' must have different names, but are {list(used)}. Rename one."
         )
-    if len(values) < 2:
-        raise ValueError(
-            "One tenth of the rows, and at least 1, is held out for testing, so there must be at "
-            f"least 2, but '{path}' holds {len(values)}. Add rows."
-        )
-    with np.errstate(over="ignore"):  # that is told below
+    kept, tested = hold_out(len(values), "rows", f"'{path}'")
+    with np.errstate(over="ignore"):  # checked below
         vectors = values.astype(np.float32)
     huge = np.flatnonzero(~np.isfinite(vectors).all(axis=0))
     if len(huge):
@@ -85,7 +82,4 @@ def load_vectors(
             f"Column '{used[i]}' of '{path}' is {values[0, i]:g} in every row; a density of such "
             f"data is infinite. Pass columns={[n for n in used if n != used[i]]} to leave it out."
         )
-    # NumPy promises that this stream of numbers never changes; not so for default_rng.
-    order = np.random.RandomState(0).permutation(len(values))
-    tested, kept = np.split(order, [max(1, len(values) // 10)])
-    return VectorData(path.stem, vectors[np.sort(kept)], vectors[np.sort(tested)], used)
+    return VectorData(path.stem, vectors[kept], vectors[tested], used)

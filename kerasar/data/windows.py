@@ -1,25 +1,28 @@
-"""Cuts one long series into pieces to train on."""
+"""Cuts one long series into windows to train on."""
 
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kerasar.checks import check_count
+
 
 def windows(series: Any, length: int, stride: int = 1) -> NDArray[Any]:
-    """Pieces of `length` steps that begin every `stride` steps, in their order.
+    """Windows of `length` steps that begin every `stride` steps, in their order.
 
     Args:
         series: `(time,)` or `(time, variables)`.
-        length: int. Steps of a piece.
-        stride: int. Steps from the beginning of a piece to that of the next; `length` cuts without
-            overlap. What does not fill a last piece is left out.
+        length: int. The number of steps of a window.
+        stride: int. The number of steps from the beginning of a window to that of the next;
+            `length` cuts without overlap. Steps that do not fill a last window are left out.
 
     Returns:
-        `(pieces, length)` or `(pieces, length, variables)`, a read-only view of the series.
+        `(windows, length)` or `(windows, length, variables)`, a read-only view of the series.
 
     Raises:
-        ValueError: if the series is shorter than a piece, or `length` or `stride` is below 1.
+        ValueError: if the series is shorter than a window, or `length` or `stride` is below 1.
+        TypeError: if `length` or `stride` is not an integer.
 
     Example:
         >>> import numpy as np
@@ -34,14 +37,13 @@ def windows(series: Any, length: int, stride: int = 1) -> NDArray[Any]:
             "A series has shape (time,) or (time, variables), but series has shape "
             f"{array.shape}. Cut several series one by one and join their windows."
         )
-    for name, value in (("length", length), ("stride", stride)):
-        if value < 1:
-            raise ValueError(f"{name} of windows must be at least 1 step, but got {value}.")
+    check_count(length, "length of windows")
+    check_count(stride, "stride of windows")
     if len(array) < length:
         raise ValueError(
             f"Windows of length={length} need a series of at least as many steps, but series has "
             f"{len(array)}. Take a smaller length, or a longer part for testing (held_out)."
         )
     view = np.lib.stride_tricks.sliding_window_view(array, length, axis=0)
-    # The window's axis comes last; it belongs behind that of the pieces.
+    # The steps of a window are the last axis; they belong after the axis of the windows.
     return np.moveaxis(view, -1, 1)[::stride]

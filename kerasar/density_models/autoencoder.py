@@ -1,4 +1,4 @@
-"""`AutoencoderModel`: an autoregressive decoder that is told what an encoder made of the data."""
+"""`AutoencoderModel`: an autoregressive decoder conditioned on the latents of an encoder."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ from kerasar.typing import Tensor
 class AutoencoderModel(EncodedModel):
     """An autoencoder whose decoder is an autoregressive model, trained by log p(x | encode(x)).
 
-    That is no density of x: it does not say how likely the latent is (`exact` is False), and
+    That is not a density of x: it leaves out how likely the latent is (`exact` is False), and
     there is nothing to draw latents from: `sample` needs a condition. `VAEModel` has both.
 
     Args:
@@ -50,7 +50,7 @@ class AutoencoderModel(EncodedModel):
         return self.decoder.log_prob_map(x, self.encode(x, batch_size), batch_size)
 
     def log_prob(self, x: Any, batch_size: int = 128) -> np.ndarray:
-        """log p(x | encode(x)) in nats, float32 `(batch,)`; no density of x.
+        """log p(x | encode(x)) in nats, float32 `(batch,)`; not a density of x.
 
         Args:
             x: `(batch, *data shape)`.

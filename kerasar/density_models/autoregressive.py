@@ -6,13 +6,14 @@ import keras
 import numpy as np
 
 from kerasar.causality.proof import prove
-from kerasar.checks import check_count, check_data, check_given, check_seed
+from kerasar.checks import check_count, check_data, check_given
 from kerasar.density_models.autoregressive_density import AutoregressiveDensity
 from kerasar.distributions.likelihoods import Likelihood
-from kerasar.sampling.generate import Graphs, check_method, check_options, generate
+from kerasar.sampling.methods import find_sampler
+from kerasar.sampling.sampler import Sampler, SamplingRequest
 from kerasar.serving.export import export_autoregressive
 from kerasar.training.short_convolutions import ShortConvForward
-from kerasar.typing import Shape, Tensor
+from kerasar.typing import Config, Tensor
 
 
 @keras.saving.register_keras_serializable(package="kerasar")
@@ -26,10 +27,12 @@ class AutoregressiveModel(AutoregressiveDensity):
         network: functional Keras model from data (its input named `x`, else its first) and
             conditions (its other inputs) to the parameters of each event.
         likelihood: a `kerasar.distributions.Likelihood`; `Categorical()` if None.
+        allow_training_leak: bool. Takes layers that see more in training than in inference, such as
+            `BatchNormalization`, with a warning instead of an error.
         **kwargs: `name` and `trainable`, as for `keras.Model`.
 
     Raises:
-        TypeError: if `network` is no Keras model.
+        TypeError: if `network` is not a Keras model.
         ValueError: if the network has no graph, leaks (the layer is named), or has an output that
             does not fit the data and the likelihood.
 
@@ -45,13 +48,25 @@ class AutoregressiveModel(AutoregressiveDensity):
     """
 
     def __init__(
-        self, network: keras.Model, likelihood: Likelihood | None = None, **kwargs: Any
+        self,
+        network: keras.Model,
+        likelihood: Likelihood | None = None,
+        *,
+        allow_training_leak: bool = False,
+        **kwargs: Any,
     ) -> None:
+        self.allow_training_leak = allow_training_leak
         super().__init__(network, likelihood, **kwargs)
-        prove(self.analysis)
-        self.sampling_graphs: Any = Graphs()
+
+    def _analyze(self) -> None:
+        super()._analyze()
+        prove(self.analysis, self.data_levels, self.allow_training_leak)
         whole = ShortConvForward(self.analysis)
         self._whole = whole if whole.products else None
+
+    def get_config(self) -> Config:
+        leak = {"allow_training_leak": True} if self.allow_training_leak else {}
+        return {**super().get_config(), **leak}
 
     def compute_parameters(
         self, x: Tensor, condition: Any = None, training: bool | None = None
@@ -105,31 +120,29 @@ class AutoregressiveModel(AutoregressiveDensity):
             ValueError, TypeError: for arguments out of range, before any work is done.
         """
         check_count(num_samples, "num_samples")
-        check_count(chunk_size, "chunk_size")
-        options = check_options(self, temperature, top_k, top_p)
-        seed, method = check_seed(seed), check_method(self, method)
-        shape = self._sampled_shape(length, image_shape)
-        condition = self.check_condition(condition, num_samples, shape)
-        values = np.zeros((num_samples, *shape), "int32" if self.discrete else "float32")
+        values = np.zeros(
+            (num_samples, *self._sampled_shape(length, image_shape)),
+            "int32" if self.discrete else "float32",
+        )
         known = np.zeros(values.shape, bool)
         if prompt is not None:
             prompt = self._check_prompt(prompt, values.shape)
             values[:, : prompt.shape[1]] = prompt
             known[:, : prompt.shape[1]] = True
-        drawn = generate(
+        request = SamplingRequest.checked(
             self,
             values,
             known,
-            seed,
-            options,
-            condition,
-            1,
-            method,
-            chunk_size,
-            jit_compile,
-            verbose,
+            seed=seed,
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+            condition=condition,
+            chunk_size=chunk_size,
+            jit_compile=jit_compile,
+            verbose=verbose,
         )
-        return drawn[:, 0]
+        return self.sampler(method).run(request)[:, 0]
 
     def inpaint(
         self,
@@ -154,7 +167,7 @@ class AutoregressiveModel(AutoregressiveDensity):
         but does not influence the rest of the same event.
 
         Args:
-            x: `(batch, *data shape)`; whatever stands at unknown places is ignored.
+            x: `(batch, *data shape)`; unknown values may be anything.
             known: Boolean, shape of `x`, True where the value is given.
             num_completions: how many completions of each example.
             seed, temperature, top_k, top_p, condition, method, chunk_size, jit_compile, verbose:
@@ -167,27 +180,32 @@ class AutoregressiveModel(AutoregressiveDensity):
         Raises:
             ValueError, TypeError: for arguments that do not fit, before any work is done.
         """
-        check_count(num_completions, "num_completions")
-        check_count(chunk_size, "chunk_size")
-        options = check_options(self, temperature, top_k, top_p)
-        seed, method = check_seed(seed), check_method(self, method)
         values, known = check_given(x, known, self.data_shape, self.data_levels, "x")
-        values = values.astype("int32" if self.discrete else "float32")
-        condition = self.check_condition(condition, len(values), values.shape[1:])
-        drawn = generate(
+        request = SamplingRequest.checked(
             self,
-            values,
+            values.astype("int32" if self.discrete else "float32"),
             known,
-            seed,
-            options,
-            condition,
-            num_completions,
-            method,
-            chunk_size,
-            jit_compile,
-            verbose,
+            seed=seed,
+            num_completions=num_completions,
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+            condition=condition,
+            chunk_size=chunk_size,
+            jit_compile=jit_compile,
+            verbose=verbose,
         )
+        drawn = self.sampler(method).run(request)
         return drawn if num_completions > 1 else drawn[:, 0]
+
+    def sampler(self, method: str | None = None) -> Sampler:
+        """The sampler of that name, from "cached", "parallel" and "sequential"; None: the best.
+
+        Raises:
+            ValueError: for an unknown name, or for "cached" where a layer cannot be run step by
+                step; the layer is named.
+        """
+        return find_sampler(self, method)
 
     def export(self, filepath: str, **kwargs: Any) -> None:
         """Writes a SavedModel that TensorFlow Serving runs.
@@ -224,29 +242,31 @@ class AutoregressiveModel(AutoregressiveDensity):
     def _sampled_shape(
         self, length: int | None, image_shape: tuple[int, int] | None
     ) -> tuple[int, ...]:
+        """The shape of one sample: the network's, with what it leaves open as the user gives it."""
         is_image = len(self.data_shape) == 3
-        name, given = ("image_shape", image_shape) if is_image else ("length", length)
-        if (length if is_image else image_shape) is not None:
+        names = ("image_shape", "length") if is_image else ("length", "image_shape")
+        given, other = (image_shape, length) if is_image else (length, image_shape)
+        sizes = self.data_shape[: 2 if is_image else 1]
+        if other is not None:
             raise ValueError(
-                f"Model '{self.name}' draws {'images' if is_image else 'sequences'}: pass {name}, "
-                f"not {'length' if is_image else 'image_shape'}."
+                f"Model '{self.name}' draws {'images' if is_image else 'sequences'}: pass "
+                f"{names[0]}, not {names[1]}."
             )
-        sizes: Shape = self.data_shape[: 2 if is_image else 1]
-        if given is None:
-            if None in sizes:
-                raise ValueError(
-                    f"Model '{self.name}' leaves its size open, {self.data_shape}: say {name}=…"
-                )
-            chosen = sizes
-        else:
-            chosen = tuple(given) if isinstance(given, (tuple, list)) else (given,)
-            if len(chosen) != len(sizes):
-                raise ValueError(f"{name} must give {len(sizes)} size(s), but is {given!r}.")
-            for size, own in zip(chosen, sizes, strict=True):
-                check_count(size, name)
-                if own is not None and own != size:
-                    raise ValueError(
-                        f"Model '{self.name}' is built for the size {sizes}, but got "
-                        f"{name}={given}. Leave {name} out."
-                    )
+        if given is None and None in sizes:
+            raise ValueError(
+                f"Model '{self.name}' leaves its size open, {self.data_shape}: pass {names[0]}=…"
+            )
+        chosen = sizes if given is None else _as_sizes(given, len(sizes), names[0])
+        if any(own not in (None, size) for size, own in zip(chosen, sizes, strict=True)):
+            raise ValueError(
+                f"Model '{self.name}' is built for the size {sizes}, but got {names[0]}={given}. "
+                f"Leave {names[0]} out."
+            )
         return (*chosen, *self.data_shape[len(chosen) :])  # type: ignore[arg-type]
+
+
+def _as_sizes(given: Any, count: int, name: str) -> tuple[int, ...]:
+    sizes = tuple(given) if isinstance(given, (tuple, list)) else (given,)
+    if len(sizes) != count:
+        raise ValueError(f"{name} must give {count} size(s), but is {given!r}.")
+    return tuple(check_count(size, name) for size in sizes)

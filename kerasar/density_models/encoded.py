@@ -1,7 +1,6 @@
 """What autoencoders share: an encoder, and an autoregressive model of data given a latent."""
 
 import os
-from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -11,7 +10,6 @@ import tensorflow as tf
 from kerasar.checks import check_count, check_data, check_numbers, check_shape
 from kerasar.density_models.autoregressive import AutoregressiveModel
 from kerasar.keras_internals import functional_graph
-from kerasar.sampling.generate import Graphs
 from kerasar.serving.export_encoded import export_encoded
 from kerasar.training.batches import Batch, unpack
 from kerasar.training.density_model import DensityModel
@@ -20,10 +18,10 @@ from kerasar.typing import Config, Shape, Tensor
 
 
 class EncodedModel(DensityModel):
-    """An encoder network and a decoder: everything but the likelihood and latents of no data.
+    """An encoder network and a decoder: everything but the likelihood and the prior of the latents.
 
     Args:
-        encoder: functional Keras model from data to the numbers that describe a latent.
+        encoder: functional Keras model from data to the parameters of a latent.
         decoder: `AutoregressiveModel` of the data whose only condition is the latent. Causality
             is proven of it; the encoder sees whole examples.
         **kwargs: `name` and `trainable`, as for `keras.Model`.
@@ -34,8 +32,8 @@ class EncodedModel(DensityModel):
     """
 
     exact = False
-    #: How many numbers of the encoder's output describe one number of a latent.
-    numbers_per_latent = 1
+    #: How many elements of the encoder's output describe one element of a latent.
+    params_per_element = 1
 
     def __init__(self, encoder: keras.Model, decoder: AutoregressiveModel, **kwargs: Any) -> None:
         if not isinstance(decoder, AutoregressiveModel):
@@ -49,19 +47,18 @@ class EncodedModel(DensityModel):
         self.discrete = decoder.discrete
         super().__init__(**kwargs)
         self.encoder, self.decoder = encoder, decoder
-        #: Shape of one example, and how many values its numbers can take (None for real ones).
+        #: Shape of one example, and how many levels its values have (None for real values).
         self.data_shape, self.data_levels = decoder.data_shape, decoder.data_levels
-        if len(decoder.condition_shapes) != 1:
+        if len(decoder.conditions.shapes) != 1:
             raise ValueError(
                 "The decoder must have one condition, the latent, but has "
-                f"{sorted(decoder.condition_shapes) or 'none'}."
+                f"{sorted(decoder.conditions.shapes) or 'none'}."
             )
-        ((self._latent_name, shape),) = decoder.condition_shapes.items()
+        ((self._latent_name, shape),) = decoder.conditions.shapes.items()
         #: Shape of one latent.
         self.latent_shape = tuple(size or 0 for size in shape)  # none is open: see below
         self._check_fit(shape)
         self.built = True
-        self._graphs = Graphs()
 
     def _check_fit(self, latent_shape: Shape) -> None:
         if None in latent_shape or None in self.data_shape:
@@ -69,7 +66,7 @@ class EncodedModel(DensityModel):
                 f"Data and latents must have known sizes, but have {self.data_shape} and "
                 f"{latent_shape}."
             )
-        wanted = (*self.latent_shape[:-1], self.numbers_per_latent * self.latent_shape[-1])
+        wanted = (*self.latent_shape[:-1], self.params_per_element * self.latent_shape[-1])
         taken = [tuple(tensor.shape[1:]) for tensor in self.encoder.inputs]
         given = [tuple(tensor.shape[1:]) for tensor in self.encoder.outputs]
         if taken != [self.data_shape] or given != [wanted]:
@@ -82,7 +79,7 @@ class EncodedModel(DensityModel):
     # On tensors, without checks: what training and serving build on.
 
     def call(self, x: Any, training: bool | None = None) -> Tensor:
-        """What the encoder says about data. `x` is what `fit` takes."""
+        """The encoder's output. `x` is what `fit` takes."""
         return self.compute_code(unpack(x).x, training)
 
     def compute_code(self, x: Tensor, training: bool | None = None) -> Tensor:
@@ -123,15 +120,9 @@ class EncodedModel(DensityModel):
         """
         check_count(batch_size, "batch_size")
         x = self.check_batch(unpack(x)).x
-        graph = self._graph("encode", self.compute_latent)
+        graph = self.function_cache.traced("encode", self.compute_latent)
         parts = [graph(tf.constant(x[i : i + batch_size])) for i in range(0, len(x), batch_size)]
         return np.concatenate([part.numpy() for part in parts])
-
-    def _graph(self, name: str, function: Callable[..., Any]) -> Any:
-        """`function` traced, once for each name."""
-        if name not in self._graphs:
-            self._graphs[name] = tf.function(function, reduce_retracing=True, autograph=False)
-        return self._graphs[name]
 
     def decode(self, latent: Any, seed: int = 0, **options: Any) -> np.ndarray:
         """Draws one example given each latent.

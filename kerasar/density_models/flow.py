@@ -15,15 +15,15 @@ from kerasar.distributions.base_distributions import BaseDistribution
 from kerasar.distributions.dequantization import Dequantization
 from kerasar.layers import Bijection
 from kerasar.noise import uniforms
-from kerasar.sampling.flow_sampler import FlowSampler, data_of
-from kerasar.sampling.generate import check_temperature
+from kerasar.sampling.flow_sampler import FlowSampler, compute_data
+from kerasar.sampling.options import check_temperature
 from kerasar.serving.export_flow import export_flow
 from kerasar.statistics import log_mean_exp
 from kerasar.training.batches import Batch, unpack
 from kerasar.typing import Tensor
 
-#: How many numbers go through the bijections at once where the user does not say.
-_BATCH_NUMBERS = 2**17
+#: How many elements go through the bijections at once by default.
+_BATCH_ELEMENTS = 2**17
 _PATHS = ("circle", "line")
 
 
@@ -31,7 +31,7 @@ _PATHS = ("circle", "line")
 class FlowModel(FlowDensity):
     """A normalizing flow: an invertible map from data to latents of a simple distribution.
 
-    Without `dequantize` the data are real numbers and `log_prob` is their exact log density. With
+    Without `dequantize` the data are real values and `log_prob` is their exact log density. With
     it they are integers, and `log_prob` is a lower bound of their log probability (`exact` is
     False). The bijections then get (x + u) / levels, in [0, 1), with noise u.
 
@@ -39,8 +39,8 @@ class FlowModel(FlowDensity):
         bijections: a bijection of `kerasar.layers`, or a list of them, from data to latents.
         event_shape: the shape of one example: `(dim,)` or `(height, width, channels)`.
         base: the latents' distribution, `StandardNormal()` if None; also `Logistic()`, `Uniform()`
-            (`kerasar.training`).
-        dequantize: None for real numbers; for integers in `[0, levels)` their number, levels, or
+            (`kerasar.distributions`).
+        dequantize: None for real values; for integers in `[0, levels)` the number of levels, or
             a `kerasar.distributions.Dequantization`.
         condition_shape: the shape of one condition, without the batch; None without condition.
         **kwargs: `name` and `trainable`, as for `keras.Model`.
@@ -75,7 +75,6 @@ class FlowModel(FlowDensity):
         **kwargs: Any,
     ) -> None:
         super().__init__(bijections, event_shape, base, dequantize, condition_shape, **kwargs)
-        self._graphs = _Graphs()
 
     def uniforms(self, seed: Any, examples: Tensor, draw: Any, size: int) -> Tensor:
         return uniforms(tf.convert_to_tensor(seed), examples, tf.convert_to_tensor(draw), size)
@@ -112,7 +111,7 @@ class FlowModel(FlowDensity):
                 f"got num_samples={num_samples}. Leave num_samples out."
             )
         batch = self._checked(x, condition)
-        graph = self._graph("log_prob", self._log_prob_graph)
+        graph = self.function_cache.traced("log_prob", self._log_prob_of_draw)
         found = []
         for rows in self._slices(len(batch.x), batch_size):
             part = _rows(batch, rows)
@@ -169,9 +168,15 @@ class FlowModel(FlowDensity):
         if chunk_size is not None:
             check_count(chunk_size, "chunk_size")
         condition = self.check_condition(condition, num_samples)
-        sampler = self._graph("sampler", lambda: FlowSampler(self))
+        sampler = self.function_cache.get(FlowSampler, lambda: FlowSampler(self))
         drawn = sampler.run(
-            num_samples, seed, temperature, condition, chunk_size, jit_compile, verbose
+            num_samples,
+            seed=seed,
+            temperature=temperature,
+            condition=condition,
+            chunk_size=chunk_size,
+            jit_compile=jit_compile,
+            verbose=verbose,
         )
         return self._data(drawn, f"sample {{k}} of model '{self.name}'")
 
@@ -182,7 +187,7 @@ class FlowModel(FlowDensity):
         per_scale: bool = False,
         batch_size: int | None = None,
     ) -> Any:
-        """The latents of data; integers stand for the middle of their cells, x + 1/2.
+        """The latents of data; integers are taken as the middle of their cells, x + 1/2.
 
         Args:
             x, condition, batch_size: as for `log_prob`.
@@ -192,14 +197,7 @@ class FlowModel(FlowDensity):
             `(batch, dim)`, or with `per_scale` a list of `(batch, size)`, the finest scale first.
         """
         batch = self._checked(x, condition)
-        graph = self._graph(
-            "latent",
-            lambda: _plain(
-                lambda part: self.compute_latent(self.dequantize_midpoint(part.x), part.condition)[
-                    0
-                ]
-            ),
-        )
+        graph = self.function_cache.traced("latent", self._latent_of_data)
         found = [graph(_rows(batch, rows)) for rows in self._slices(len(batch.x), batch_size)]
         z = np.concatenate([part.numpy() for part in found])
         self._refuse_nan(z, "latent", batch)
@@ -208,7 +206,7 @@ class FlowModel(FlowDensity):
     def from_latent(
         self, z: Any, condition: Any = None, batch_size: int | None = None
     ) -> np.ndarray:
-        """The data that latents stand for, the way back of `latent`.
+        """The data of latents: the inverse of `latent`.
 
         Args:
             z: `(batch, dim)`, or one such array for each scale, as `latent` gives them.
@@ -223,9 +221,7 @@ class FlowModel(FlowDensity):
         """
         z = self._joined(z)
         condition = self.check_condition(condition, len(z))
-        graph = self._graph(
-            "from_latent", lambda: _plain(lambda part: data_of(self, part.x, part.condition))
-        )
+        graph = self.function_cache.traced("from_latent", self._data_of_latent)
         batch = Batch(z, condition)
         data = np.concatenate(
             [graph(_rows(batch, rows)).numpy() for rows in self._slices(len(z), batch_size)]
@@ -235,7 +231,7 @@ class FlowModel(FlowDensity):
     def interpolate(
         self, x1: Any, x2: Any, steps: int = 8, path: str = "circle", condition: Any = None
     ) -> np.ndarray:
-        """Data on the way from one example to another, through the latents between theirs.
+        """Data between one example and another, through the latents between theirs.
 
         Args:
             x1, x2: where to start and end, `(*event_shape)` each, or `(batch, *event_shape)`.
@@ -302,24 +298,24 @@ class FlowModel(FlowDensity):
         return self.check_batch(batch)
 
     def _refuse_nan(self, found: np.ndarray, what: str, batch: Batch) -> None:
-        """Raises a ValueError that names the layer, if one of the numbers found for x is NaN."""
+        """Raises a ValueError that names the layer, if one of the values found for x is NaN."""
         k = _first_nan(found)
         if k is not None:
             cause = self.locate_non_finite(_rows(batch, slice(k, k + 1)))
             raise ValueError(
-                f"The {what} of x[{k}] is not a number. {cause} Numbers outside of a bounded "
+                f"The {what} of x[{k}] is NaN. {cause} Values outside of a bounded "
                 "layer's domain do that: put such a layer first, or an Inverse(Logit()) in front "
-                "of it; or mend the weights."
+                "of it; or fix the weights."
             )
 
     def _data(self, data: np.ndarray, whose: str) -> np.ndarray:
-        """Data that came out of the bijections, refused if they are not numbers."""
+        """Data that came out of the bijections, refused if they hold NaN."""
         k = _first_nan(data)
         if k is not None:
             raise ValueError(
-                f"The data of {whose.format(k=k)} are not numbers: on the way back a bounded layer "
-                "gets latents from outside of its bounds. A flow that ends with an "
-                "Inverse(Logit()) goes with a Uniform() base; else mend the weights."
+                f"The data of {whose.format(k=k)} hold NaN: in the inverse direction a bounded "
+                "layer gets latents from outside of its bounds. A flow that ends with an "
+                "Inverse(Logit()) goes with a Uniform() base; else fix the weights."
             )
         return data
 
@@ -335,30 +331,21 @@ class FlowModel(FlowDensity):
 
     def _slices(self, count: int, batch_size: int | None) -> list[slice]:
         if batch_size is None:
-            batch_size = max(_BATCH_NUMBERS // self.dim, 1)
+            batch_size = max(_BATCH_ELEMENTS // self.dim, 1)
         check_count(batch_size, "batch_size")
         return [slice(start, start + batch_size) for start in range(0, count, batch_size)]
 
-    def _log_prob_graph(self) -> Any:
-        def log_prob(part: Batch, seed: Tensor, examples: Tensor, draw: Tensor) -> Tensor:
-            noise = None if self.exact else self.uniforms(seed, examples, draw, self.dim)
-            return self.log_prob_of(part, noise)
+    def _log_prob_of_draw(
+        self, part: Batch, seed: Tensor, examples: Tensor, draw: Tensor
+    ) -> Tensor:
+        noise = None if self.exact else self.uniforms(seed, examples, draw, self.dim)
+        return self.compute_log_prob(part, noise)
 
-        return _plain(log_prob)
+    def _latent_of_data(self, part: Batch) -> Tensor:
+        return self.compute_latent(self.dequantize_midpoint(part.x), part.condition)[0]
 
-    def _graph(self, name: str, make: Any) -> Any:
-        if name not in self._graphs:
-            self._graphs[name] = make()
-        return self._graphs[name]
-
-
-class _Graphs(dict[str, Any]):
-    """A cache that Keras neither tracks nor saves."""
-
-
-def _plain(function: Any) -> Any:
-    """A graph for batches of any size, traced when first called."""
-    return tf.function(function, reduce_retracing=True, autograph=False)
+    def _data_of_latent(self, part: Batch) -> Tensor:
+        return compute_data(self, part.x, part.condition)
 
 
 def _first_nan(found: np.ndarray) -> int | None:

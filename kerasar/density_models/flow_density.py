@@ -1,6 +1,6 @@
 """The likelihood of a flow: log p(x) = log p_base(f(x)) + log |det ∂f/∂x|.
 
-The change of variables makes it exact for real numbers. Integers are dequantised first, which
+The change of variables makes it exact for real values. Integers are dequantized first, which
 turns it into a lower bound (`dequantization.py`).
 
 References:
@@ -17,7 +17,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasar.checks import check_count, check_data, check_numbers, check_shape
+from kerasar.checks import check_count, check_data, check_shape
+from kerasar.density_models.conditions import Condition, Conditions
 from kerasar.distributions.base_distributions import BaseDistribution, StandardNormal
 from kerasar.distributions.dequantization import Dequantization
 from kerasar.keras_internals import nested_layers
@@ -25,7 +26,7 @@ from kerasar.layers.bijections.base import Bijection
 from kerasar.layers.bijections.chain import Chain
 from kerasar.training.averaged_weights import AveragedWeights
 from kerasar.training.batches import Batch, unpack
-from kerasar.training.density_model import DensityModel, finite_condition
+from kerasar.training.density_model import DensityModel
 from kerasar.training.finite_guard import first_non_finite
 from kerasar.typing import Config, Shape, Tensor
 
@@ -40,7 +41,7 @@ class FlowDensity(DensityModel):
         bijections: a `Bijection`, or a sequence of them, from data to latents.
         event_shape: the shape of one example: `(dim,)` or `(height, width, channels)`.
         base: a `BaseDistribution`; `StandardNormal()` if None.
-        dequantize: None for real numbers; for integers in `[0, levels)` their number, levels, or
+        dequantize: None for real values; for integers in `[0, levels)` the number of levels, or
             a `Dequantization`.
         condition_shape: the shape of one condition, without the batch; None without condition.
         **kwargs: `name` and `trainable`, as for `keras.Model`.
@@ -78,10 +79,11 @@ class FlowDensity(DensityModel):
             None if condition_shape is None else _sizes(condition_shape, "condition_shape")
         )
         self.dequantization = self._as_dequantization(dequantize)
-        #: Number of values that integers can take; None for real numbers.
+        #: Number of values that integers can take; None for real values.
         self.data_levels = None if self.dequantization is None else self.dequantization.levels
         self.training_noise = keras.random.SeedGenerator()
         self._build_parts()
+        self.conditions = self._find_conditions()
         self.built = True
 
     def _as_dequantization(self, dequantize: Any) -> Dequantization | None:
@@ -91,7 +93,7 @@ class FlowDensity(DensityModel):
             return Dequantization(int(dequantize))
         raise TypeError(
             "dequantize must be the number of levels of integers, a Dequantization, or None for "
-            f"real numbers, but got {dequantize!r}."
+            f"real values, but got {dequantize!r}."
         )
 
     def _build_parts(self) -> None:
@@ -104,30 +106,35 @@ class FlowDensity(DensityModel):
         if self.dequantization is not None and not self.dequantization.built:
             self.dequantization.build(batch)
 
+    def _find_conditions(self) -> Conditions:
+        shape, dtype = self.condition_shape, self.bijection.flow_dtype
+        found = [] if shape is None else [Condition("condition", shape, dtype)]
+        return Conditions(found, self.name, "build the model with condition_shape=…")
+
     @property
     def dim(self) -> int:
-        """How many numbers an example holds, and a latent too."""
+        """Number of dimensions of an example, and of a latent."""
         return math.prod(size for size in self.data_shape if size is not None)
 
     @property
     def domain(self) -> tuple[float, float]:
-        """The smallest and largest number that the bijections take."""
+        """The smallest and largest value that the bijections take."""
         return self.bijection.domain
 
     @property
     def scales(self) -> tuple[int, ...]:
-        """How many latent numbers belong to each scale, finest first; one scale has them all."""
+        """Number of latent dimensions of each scale, finest first."""
         return tuple(self.bijection.latent_sizes((None, *self.data_shape)))
 
     # Log-probability on tensors, without checks: what training and serving build on.
 
     def call(self, x: Any, training: bool | None = None) -> Tensor:
-        """The latents, flat. `x` is what `fit` takes; integers stand for their cells' middles."""
+        """The latents, flat. `x` is what `fit` takes; an integer is taken as its cell's middle."""
         batch = unpack(x)
         return self.compute_latent(self.dequantize_midpoint(batch.x), batch.condition, training)[0]
 
     def dequantize_midpoint(self, x: Tensor) -> Tensor:
-        """The numbers that the bijections get for data, without noise."""
+        """What the bijections take for data, without noise."""
         if self.dequantization is not None:
             return self.dequantization.midpoint(x, self.bijection.flow_dtype)
         return tf.cast(x, self.bijection.flow_dtype)
@@ -135,12 +142,12 @@ class FlowDensity(DensityModel):
     def compute_latent(
         self, y: Tensor, condition: Tensor | None = None, training: bool | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Latents, flat, of real numbers, and the log determinant."""
+        """Latents, flat, of real values, and the log determinant."""
         given = {} if condition is None else {"condition": condition}
         z, log_det = self.bijection(y, training=training, **given)
         return tf.reshape(z, (-1, self.dim)), log_det
 
-    def log_prob_of(
+    def compute_log_prob(
         self, batch: Batch, uniforms: Tensor | None = None, training: bool | None = None
     ) -> Tensor:
         """`log_prob` on tensors, `(batch,)`; integers need `uniforms`, `(batch, dim)`."""
@@ -156,7 +163,7 @@ class FlowDensity(DensityModel):
         return self.base.log_prob(z) + log_det + extra
 
     def uniforms(self, seed: Any, examples: Tensor, draw: Any, size: int) -> Tensor:
-        """Numbers in (0, 1), `(examples, size)`, a function of seed, example and draw alone."""
+        """Values in (0, 1), `(examples, size)`, a function of seed, example and draw alone."""
         raise NotImplementedError(f"{type(self).__name__} must define uniforms()")
 
     def negative_log_likelihood(self, batch: Batch, training: bool) -> Tensor:
@@ -168,7 +175,7 @@ class FlowDensity(DensityModel):
                 uniforms = tf.maximum(uniforms, 2.0**-24)  # it may be 0
             else:
                 uniforms = self.uniforms(0, self.example_indices(batch), 0, self.dim)
-        return -self.log_prob_of(batch, uniforms, training)
+        return -self.compute_log_prob(batch, uniforms, training)
 
     def num_dims(self, batch: Batch) -> Tensor:
         return tf.fill(tf.shape(batch.x)[:1], self.dim)
@@ -185,40 +192,21 @@ class FlowDensity(DensityModel):
         return Batch(x, self.check_condition(batch.condition, len(x)))
 
     def check_static_shape(self, batch: Batch, name: str = "x") -> None:
-        check_shape(tuple(batch.x.shape), self.data_shape, name)
-        if self.condition_shape is None or batch.condition is None:
-            self.check_condition(batch.condition, int(batch.x.shape[0]))
-        else:
-            check_shape(tuple(batch.condition.shape), self.condition_shape, "condition")
+        shape = tuple(batch.x.shape)
+        check_shape(shape, self.data_shape, name)
+        self.conditions.check_static_shape(batch.condition, shape[0], shape[1:])
 
     def check_condition(self, condition: Any, examples: int) -> np.ndarray | None:
-        """The condition as an array with one row for each example.
+        """The condition as an array with one row for each example; None without condition.
 
         Raises:
             ValueError: if it is missing, superfluous, or of another shape.
         """
-        if self.condition_shape is None:
-            if condition is not None:
-                raise ValueError(
-                    f"Model '{self.name}' has no condition, but got one. Leave condition out, or "
-                    "build the model with condition_shape=…."
-                )
-            return None
-        if condition is None:
-            raise ValueError(
-                f"Model '{self.name}' needs a condition of shape {self.condition_shape}. Pass "
-                'condition=…, or train on {"x": x, "condition": …}.'
-            )
-        array = check_numbers(condition, self.condition_shape, "condition")
-        if len(array) != examples:
-            raise ValueError(
-                f"condition must have one row for each of the {examples} examples, but has "
-                f"{len(array)}."
-            )
-        return array.astype(self.bijection.flow_dtype)
+        checked = self.conditions.check(condition, examples)
+        return None if checked is None else checked["condition"]
 
     def domain_assertions(self, x: Tensor) -> list[Any]:
-        """Graph assertions that fail where real numbers lie outside of the domain."""
+        """Graph assertions that fail where real values are outside of the domain."""
         low, high = self.domain
         if self.data_levels is not None or (low, high) == (-math.inf, math.inf):
             return []
@@ -227,20 +215,18 @@ class FlowDensity(DensityModel):
         return [tf.debugging.Assert(inside, [words, tf.reduce_min(x), tf.reduce_max(x)])]
 
     def batch_assertions(self, batch: Batch) -> list[Any]:
-        found = self.domain_assertions(batch.x)
-        if batch.condition is not None:
-            found.append(finite_condition(batch.condition))
-        return found
+        condition = self.conditions.assertions(batch.condition, tf.shape(batch.x)[1:])
+        return self.domain_assertions(batch.x) + condition
 
     def _check_domain(self, x: np.ndarray, name: str) -> None:
         low, high = self.domain
         outside = (x < low) | (x > high)
         if outside.any():
-            place = tuple(int(i) for i in np.argwhere(outside)[0])
+            index = tuple(int(i) for i in np.argwhere(outside)[0])
             raise ValueError(
                 f"{name} must lie in [{low:g}, {high:g}], the domain of layer "
                 f"'{_first(self.bijection).name}' of model '{self.name}', but "
-                f"{name}{list(place)} is {x[place]}. Scale the data first."
+                f"{name}{list(index)} is {x[index]}. Scale the data first."
             )
 
     # Training.
@@ -288,8 +274,8 @@ class FlowDensity(DensityModel):
             return
         if self.dequantization is not None:
             raise ValueError(
-                f"Layer '{first.name}' takes its statistics from real numbers, but model "
-                f"'{self.name}' dequantises integers, which are scaled to (0, 1) already. Leave "
+                f"Layer '{first.name}' takes its statistics from real values, but model "
+                f"'{self.name}' dequantizes integers, which are scaled to (0, 1) already. Leave "
                 "the layer out."
             )
         if isinstance(x, tf.data.Dataset):
@@ -319,8 +305,8 @@ class FlowDensity(DensityModel):
         return "Every layer's output is finite on that batch: it arose in the gradient."
 
     def default_compilation(self) -> Config:
-        # Measured (docs/results.md): XLA pays for vectors; convolutions train as fast without, and
-        # start much sooner.
+        # Measured (benchmarks/NOTEBOOK.md): XLA pays for vectors; convolutions train as fast
+        # without, and start much sooner.
         return {"jit_compile": len(self.data_shape) == 1, "steps_per_execution": 20}
 
     # Saving.

@@ -7,11 +7,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasar.checks import check_count, check_given, check_seed
+from kerasar.checks import check_count, check_given
 from kerasar.density_models.masked_input_density import MaskedInputDensity, check_order
-from kerasar.sampling.generate import Graphs, check_options, generate
 from kerasar.sampling.order_samplers import FixedOrder, LowestEntropyFirst
-from kerasar.serving.masked_input import export_masked_input
+from kerasar.sampling.sampler import Sampler, SamplingRequest
+from kerasar.serving.export import export_masked_input
 
 
 @keras.saving.register_keras_serializable(package="kerasar")
@@ -21,27 +21,27 @@ class MaskedInputModel(MaskedInputDensity):
     The network predicts one value in a pass, so it may be of any kind: strides, pooling, dense
     layers. `log_prob` is exact, by the chain rule, and takes T passes for T values; so does
     sampling. Training takes one pass: `fit` and `evaluate` report T × the cross-entropy at one
-    position of each example, an unbiased estimate of nats (`evaluate` always at the same).
+    position of each example, an unbiased estimate of nats (`evaluate`: always the same position).
 
     With a fixed order, values are drawn, scored and trained in that order, and each prediction
     sees the values before it. With random orders the network learns to predict any value from any
-    others. Sampling then visits first the values that it is surest of, and in-painting uses all
-    that is known. `log_prob` is that of one order, the raster order: it is what
+    others. Sampling then draws the value of the lowest entropy first, and in-painting uses all that
+    is known. `log_prob` is that of one order, the raster order: it is what
     `sample(order="raster")` draws from; another order gives another, similar distribution.
 
     Args:
         network: functional Keras model with the inputs `x` (integers) and `known` (Boolean, same
             shape) and one output, `(batch, levels)`: the logits of the next value. It is given
-            zeros where `x` is not known. An input `position`, integers `(batch,)`, tells it which
-            value is asked for, as its place in raster order; random orders need it. All other
-            inputs are conditions. `kerasar.layers.mask_and_values` stacks the first three.
+            zeros where `x` is not known. An input `position`, integers `(batch,)`, is the index of
+            the value to predict, in raster order; random orders need it. All other inputs are
+            conditions. `kerasar.layers.mask_and_values` stacks the first three.
         order: "raster" (in memory's order: rows, columns, channels), "random", or a permutation
-            of the places, a sequence of integers.
+            of the values' indices, a sequence of integers.
         **kwargs: `name` and `trainable`, as for `keras.Model`.
 
     Raises:
-        TypeError: if `network` is no Keras model, or `order` holds something else than integers.
-        ValueError: if the network has no graph or not these inputs and output, if `order` is no
+        TypeError: if `network` is not a Keras model, or `order` holds something else than integers.
+        ValueError: if the network has no graph or not these inputs and output, if `order` is not a
             permutation, or random for a network without `position`.
 
     References:
@@ -59,12 +59,6 @@ class MaskedInputModel(MaskedInputDensity):
         >>> model.sample(3, seed=0).shape
         (3, 6)
     """
-
-    def __init__(
-        self, network: keras.Model, order: str | Sequence[int] = "raster", **kwargs: Any
-    ) -> None:
-        super().__init__(network, order, **kwargs)
-        self.sampling_graphs: Any = Graphs()
 
     def sample(
         self,
@@ -90,7 +84,7 @@ class MaskedInputModel(MaskedInputDensity):
             condition: what the network is conditioned on, one row for each sample.
             order: for a model of random orders: "adaptive" (also None) draws in each example the
                 value of the lowest entropy first, which takes T² / 2 passes; "raster" and
-                permutations take T. A model of a fixed order knows no other.
+                permutations take T. A model of a fixed order has no other.
             chunk_size: how many are drawn at once, which bounds the memory.
             verbose: whether long work is announced and shown on stderr; "auto": on a terminal.
 
@@ -101,13 +95,20 @@ class MaskedInputModel(MaskedInputDensity):
             ValueError, TypeError: for arguments out of range, before any work is done.
         """
         check_count(num_samples, "num_samples")
-        values = np.zeros((num_samples, *self.sizes), "int32")
-        options = (temperature, top_k, top_p)
-        known = np.zeros(values.shape, bool)
-        drawn = self._complete(
-            values, known, seed, options, condition, 1, order, chunk_size, verbose
+        values = np.zeros((num_samples, *self.data_shape), "int32")
+        request = SamplingRequest.checked(
+            self,
+            values,
+            np.zeros(values.shape, bool),
+            seed=seed,
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+            condition=condition,
+            chunk_size=chunk_size,
+            verbose=verbose,
         )
-        return drawn[:, 0]
+        return self.sampler(order).run(request)[:, 0]
 
     def inpaint(
         self,
@@ -130,7 +131,7 @@ class MaskedInputModel(MaskedInputDensity):
         that come later stay untouched but do not influence it.
 
         Args:
-            x: examples, `(batch, *data shape)`; whatever stands at unknown places is ignored.
+            x: examples, `(batch, *data shape)`; unknown values may be anything.
             known: Boolean, shape of `x`, True where the value is given.
             num_completions: how many completions of each example.
             seed, temperature, top_k, top_p, condition, order, chunk_size, verbose: as for
@@ -143,34 +144,35 @@ class MaskedInputModel(MaskedInputDensity):
         Raises:
             ValueError, TypeError: for arguments that do not fit, before any work is done.
         """
-        check_count(num_completions, "num_completions")
         values, known = check_given(x, known, self.data_shape, self.data_levels, "x")
-        options = (temperature, top_k, top_p)
-        drawn = self._complete(
+        request = SamplingRequest.checked(
+            self,
             values.astype("int32"),
             known,
-            seed,
-            options,
-            condition,
-            num_completions,
-            order,
-            chunk_size,
-            verbose,
+            seed=seed,
+            num_completions=num_completions,
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+            condition=condition,
+            chunk_size=chunk_size,
+            verbose=verbose,
         )
+        drawn = self.sampler(order).run(request)
         return drawn if num_completions > 1 else drawn[:, 0]
 
     def conditional(
         self, x: Any, known: Any, position: int | tuple[int, ...], condition: Any = None
     ) -> np.ndarray:
-        """The logits of one value given what is known: the lecture's posterior figure.
+        """The logits of one value given what is known, as in the lecture's posterior figure.
 
         Args:
-            x: `(batch, *data shape)`; whatever stands at unknown places is ignored.
+            x: `(batch, *data shape)`; unknown values may be anything.
             known: Boolean, shape of `x`. With a fixed order all values before `position` must be
                 known, and later ones are not used; with random orders all are used. Whether the
                 value at `position` itself is known makes no difference.
-            position: which value: its place in raster order, or its index in an example,
-                `(row, column, channel)` for images.
+            position: which value: its index in raster order, or in an example, `(row, column,
+                channel)` for images.
             condition: what the network is conditioned on, one row for each example.
 
         Returns:
@@ -180,22 +182,22 @@ class MaskedInputModel(MaskedInputDensity):
             ValueError, TypeError: for arguments that do not fit.
         """
         values, known = check_given(x, known, self.data_shape, self.data_levels, "x")
-        place = self._check_position(position)
-        condition = self.check_condition(condition, len(values))
+        index = self._check_position(position)
+        condition = self.conditions.check(condition, len(values))
         values, known = values.reshape(len(values), -1), known.reshape(len(values), -1).copy()
-        known[:, place] = False
+        known[:, index] = False
         if self.order != "random":
-            turns = np.argsort(self.visits())
-            before = turns < turns[place]
+            rank_of = np.argsort(self.chain_order())
+            before = rank_of < rank_of[index]
             if not known[:, before].all():
                 example, missing = np.argwhere(before & ~known)[0]
                 raise ValueError(
-                    f"With a fixed order the value at place {place} is predicted from all those "
-                    f"before it, but known is False at place {missing} of example {example}. "
+                    f"With a fixed order the value at index {index} is predicted from all those "
+                    f"before it, but known is False at index {missing} of example {example}. "
                     "Train with order='random' to condition on any values."
                 )
             known &= before
-        positions = tf.fill([len(values)], place)
+        positions = tf.fill([len(values)], index)
         logits = self.compute_conditional(
             tf.constant(values), tf.constant(known), positions, condition, training=False
         )
@@ -216,72 +218,48 @@ class MaskedInputModel(MaskedInputDensity):
         """
         export_masked_input(self, filepath, **kwargs)
 
-    def sampler(self, order: str | Sequence[int] | None) -> FixedOrder | LowestEntropyFirst:
-        """The sampler of an order, from those that the model was trained for.
+    def sampler(self, order: str | Sequence[int] | None = None) -> Sampler:
+        """The sampler of an order that the model was trained for; `order` as for `sample`.
 
         Raises:
-            ValueError, TypeError: if `order` is no order, or not one of these.
+            ValueError, TypeError: if `order` is not an order, or not one of these.
         """
         is_random = self.order == "random"
+        own = None if is_random else tuple(self.chain_order().tolist())
         if order is None or (isinstance(order, str) and order == "adaptive"):
-            if is_random:
-                return LowestEntropyFirst()
+            if own is None:
+                return LowestEntropyFirst(self)
             if order is None:
-                return FixedOrder(tuple(self.visits().tolist()), use_all=False)
+                return FixedOrder(self, own, use_all=False)
             raise ValueError(
                 "order='adaptive' needs a network that predicts any value from any others, but "
                 "this model was trained in a fixed order. Build it with order='random'."
             )
-        visits = check_order(order, self.places)
-        if visits == "random":
+        chosen = check_order(order, self.num_values)
+        if chosen == "random":
             raise ValueError(
                 "order='random' is for training. Sample with order='adaptive', 'raster' or a "
                 "permutation, for example numpy.random.permutation."
             )
-        visits = tuple(range(self.places)) if visits == "raster" else visits
-        if not is_random and visits != tuple(self.visits().tolist()):
+        if isinstance(chosen, str):
+            chosen = tuple(range(self.num_values))
+        if own not in (None, chosen):
             raise ValueError(
                 "This model was trained in a fixed order and knows no other, but got another "
                 "order. Leave order out, or build the model with order='random'."
             )
-        return FixedOrder(tuple(visits), use_all=is_random)  # type: ignore[arg-type]
-
-    def _complete(
-        self,
-        values: np.ndarray,
-        known: np.ndarray,
-        seed: int,
-        options: tuple[Any, Any, Any],
-        condition: Any,
-        num_completions: int,
-        order: Any,
-        chunk_size: int,
-        verbose: bool | str,
-    ) -> np.ndarray:
-        check_count(chunk_size, "chunk_size")
-        return generate(
-            self,
-            values,
-            known,
-            check_seed(seed),
-            check_options(self, *options),
-            self.check_condition(condition, len(values)),
-            num_completions,
-            self.sampler(order),
-            chunk_size,
-            verbose=verbose,
-        )
+        return FixedOrder(self, chosen, use_all=is_random)
 
     def _check_position(self, position: Any) -> int:
         if isinstance(position, (tuple, list)):
-            index, sizes = tuple(position), self.sizes
+            index, sizes = tuple(position), self.data_shape
         else:
-            index, sizes = (position,), (self.places,)
+            index, sizes = (position,), (self.num_values,)
         for i in index:
             check_count(i, "position", least=0)
         if len(index) != len(sizes) or any(i >= n for i, n in zip(index, sizes, strict=True)):
             raise ValueError(
-                f"position must be an integer below {self.places} or an index into an example of "
-                f"shape {self.sizes}, but got {position!r}."
+                f"position must be an integer below {self.num_values} or an index into an example "
+                f"of shape {self.data_shape}, but got {position!r}."
             )
         return int(np.ravel_multi_index(index, sizes))

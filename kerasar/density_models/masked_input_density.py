@@ -19,41 +19,57 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from kerasar.causality.graph import read_graph
 from kerasar.checks import check_kind
-from kerasar.density_models.autoregressive_density import AutoregressiveDensity
+from kerasar.density_models.conditions import Conditions
+from kerasar.density_models.network_density import NetworkDensity
+from kerasar.distributions.likelihoods import Categorical
 from kerasar.training.batches import Batch
-from kerasar.typing import Config, Tensor
+from kerasar.typing import Config, Shape, Tensor
 
 
-class MaskedInputDensity(AutoregressiveDensity):
-    """A network that is told which values are known; everything but sampling and export.
+class MaskedInputDensity(NetworkDensity):
+    """A network that is given which values are known; everything but sampling and export.
 
     Args:
         network: functional Keras model with the inputs `x`, integers, and `known`, Boolean and of
             the same shape, and one output, `(batch, levels)`: the logits of the next value. An
-            input `position`, integers `(batch,)`, tells it which value is asked for, by its
-            place in raster order; a fixed order can do without. All other inputs are conditions.
+            input `position`, integers `(batch,)`, is the index of the value to predict, in raster
+            order; networks of a fixed order can do without. All other inputs are conditions.
         order: in which values become known: "raster" (the order in memory), "random" (another
-            order for each example in each step), or a permutation of the places, a sequence of
-            the integers below their number.
+            order for each example in each step), or a permutation of the indices, a sequence of
+            the integers below the number of values.
         **kwargs: `name` and `trainable`, as for `keras.Model`.
 
     Raises:
-        TypeError: if `network` is no Keras model, or `order` holds something else than integers.
-        ValueError: if the network has no graph or not these inputs and output, if `order` is no
+        TypeError: if `network` is not a Keras model, or `order` holds something else than integers.
+        ValueError: if the network has no graph or not these inputs and output, if `order` is not a
             permutation, or random for a network without `position`.
     """
+
+    #: Shape of one example; none of its sizes is open.
+    data_shape: tuple[int, ...]
 
     def __init__(
         self, network: keras.Model, order: str | Sequence[int] = "raster", **kwargs: Any
     ) -> None:
-        super().__init__(network, **kwargs)
-        #: The shape of an example; none of its sizes is open.
-        self.sizes: tuple[int, ...] = tuple(size for size in self.data_shape if size is not None)
+        super().__init__(network, Categorical(), **kwargs)
+        self._inputs = [tensor.name for tensor in network.inputs]
+        self._check_inputs({tensor.name: tuple(tensor.shape[1:]) for tensor in network.inputs})
+        x_index = self._inputs.index("x")
+        self.data_shape = tuple(network.inputs[x_index].shape[1:])
+        if None in self.data_shape or not self.data_shape:
+            raise ValueError(
+                "A masked-input network needs to know its size, but the input 'x' of network "
+                f"'{network.name}' has the shape {('batch', *self.data_shape)}."
+            )
         #: Number of values of an example.
-        self.places = math.prod(self.sizes)
-        #: "raster", "random" or a tuple of places.
-        self.order = check_order(order, self.places)
+        self.num_values = math.prod(self.data_shape)
+        self.data_levels = self._num_levels()
+        self.graph = read_graph(network, self.likelihood.event_rank)
+        self.conditions = Conditions.of_graph(self.graph, self.name, ("known", "position"))
+        #: "raster", "random" or a tuple of indices.
+        self.order = check_order(order, self.num_values)
         if self.order == "random" and "position" not in self._inputs:
             raise ValueError(
                 "With random orders the mask does not say which value comes next, but network "
@@ -61,20 +77,13 @@ class MaskedInputDensity(AutoregressiveDensity):
                 "Add keras.Input((), dtype='int32', name='position'), as mask_and_values takes it."
             )
         self._draws = keras.random.SeedGenerator()
+        self.built = True
 
-    def _find_inputs(self) -> None:
-        super()._find_inputs()
-        self._inputs = [tensor.name for tensor in self.network.inputs]
-        shapes = {tensor.name: tuple(tensor.shape[1:]) for tensor in self.network.inputs}
+    def _check_inputs(self, shapes: dict[str, Shape]) -> None:
         if not {"x", "known"} <= set(shapes) or shapes["known"] != shapes["x"]:
             raise ValueError(
                 f"Network '{self.network.name}' must have inputs named 'x' and 'known' of the same "
                 f"shape, but its inputs are {shapes}. Name them: keras.Input(shape, name='known')."
-            )
-        if None in self.data_shape or not self.data_shape:
-            raise ValueError(
-                "A masked-input network needs to know its size, but the input 'x' of network "
-                f"'{self.network.name}' has the shape {('batch', *self.data_shape)}."
             )
         if shapes.get("position", ()) != ():
             raise ValueError(
@@ -82,10 +91,8 @@ class MaskedInputDensity(AutoregressiveDensity):
                 f"that of network '{self.network.name}' is {('batch', *shapes['position'])}. Write "
                 "keras.Input((), dtype='int32', name='position')."
             )
-        for name in ("known", "position"):
-            self.condition_shapes.pop(name, None)
 
-    def _fit_output(self) -> None:
+    def _num_levels(self) -> int | None:
         outputs = [tuple(output.shape[1:]) for output in self.network.outputs]
         if len(outputs) != 1 or len(outputs[0]) != 1 or outputs[0][0] is None:
             raise ValueError(
@@ -93,7 +100,7 @@ class MaskedInputDensity(AutoregressiveDensity):
                 f"of the next value, but it has {[('batch', *shape) for shape in outputs]}. End "
                 "it with Flatten and Dense(levels)."
             )
-        self.data_levels = self.likelihood.num_levels(outputs[0][0])
+        return self.likelihood.num_levels(outputs[0][0])
 
     # One conditional in a pass.
 
@@ -108,9 +115,9 @@ class MaskedInputDensity(AutoregressiveDensity):
         """The network's logits of one value of each example, on tensors and without checks.
 
         Args:
-            x: `(batch, places)`, flattened; what is not known does not reach the network.
-            known: Boolean, `(batch, places)`.
-            position: int32 `(batch,)`, which value is asked for.
+            x: `(batch, num_values)`, flattened; unknown values do not reach the network.
+            known: Boolean, `(batch, num_values)`.
+            position: int32 `(batch,)`, the index of the value to predict.
             condition: tensors by input name (or the one condition).
             training: as for any Keras model.
 
@@ -123,34 +130,31 @@ class MaskedInputDensity(AutoregressiveDensity):
     def _network_inputs(
         self, x: Tensor, known: Tensor, position: Tensor, condition: Any
     ) -> list[Tensor]:
-        conditions = dict(
-            zip(self.condition_shapes, self.condition_tensors(condition), strict=True)
-        )
         shape = (-1, *self.data_shape)
         given = {
             "x": tf.reshape(tf.where(known, x, tf.zeros_like(x)), shape),
             "known": tf.reshape(known, shape),
             "position": position,
-            **conditions,
+            **dict(zip(self.conditions.shapes, self.conditions.tensors(condition), strict=True)),
         }
         return [tf.cast(given[tensor.name], tensor.dtype) for tensor in self.network.inputs]
 
     def network_inputs(self, x: Tensor, condition: Any = None) -> list[Tensor]:
-        """The network's inputs for one step of training, at positions drawn anew."""
+        """The network's inputs for one step of training, at newly drawn positions."""
         x = self._flat(x)
         known, position = self._draw(self._uniforms(tf.range(tf.shape(x)[0]), training=True))
         return self._network_inputs(x, known, position, condition)
 
     def _flat(self, x: Tensor) -> Tensor:
-        return tf.reshape(tf.convert_to_tensor(x), (-1, self.places))
+        return tf.reshape(tf.convert_to_tensor(x), (-1, self.num_values))
 
     # All of them, in T passes.
 
-    def visits(self) -> np.ndarray:
-        """The places in the order of the chain rule, int32; raster for random orders."""
+    def chain_order(self) -> np.ndarray:
+        """The indices of the values in the order of the chain rule; raster for random orders."""
         if isinstance(self.order, tuple):
             return np.array(self.order, "int32")
-        return np.arange(self.places, dtype="int32")
+        return np.arange(self.num_values, dtype="int32")
 
     def compute_parameters(
         self, x: Tensor, condition: Any = None, training: bool | None = None
@@ -172,22 +176,22 @@ class MaskedInputDensity(AutoregressiveDensity):
         training: bool | None,
         each: Callable[[Tensor, Tensor], Tensor],
     ) -> Tensor:
-        """What `each` makes of logits and value at all places, `(batch, places, …)`."""
+        """`each` of the logits and the value at every index, `(batch, num_values, …)`."""
         x = self._flat(x)
-        visits = tf.constant(self.visits())
-        turns = tf.constant(np.argsort(self.visits()), tf.int32)
+        order = tf.constant(self.chain_order())
+        rank_of = tf.constant(np.argsort(self.chain_order()), tf.int32)
 
-        def body(turn: Tensor, found: tf.TensorArray) -> tuple[Tensor, tf.TensorArray]:
-            place = visits[turn]
-            known = tf.broadcast_to(turns < turn, tf.shape(x))
-            position = tf.fill(tf.shape(x)[:1], place)
+        def body(rank: Tensor, found: tf.TensorArray) -> tuple[Tensor, tf.TensorArray]:
+            index = order[rank]
+            known = tf.broadcast_to(rank_of < rank, tf.shape(x))
+            position = tf.fill(tf.shape(x)[:1], index)
             logits = self.compute_conditional(x, known, position, condition, training)
-            return turn + 1, found.write(place, each(logits, x[:, place]))
+            return rank + 1, found.write(index, each(logits, x[:, index]))
 
         _, found = tf.while_loop(
-            lambda turn, _: turn < self.places,
+            lambda rank, _: rank < self.num_values,
             body,
-            (0, tf.TensorArray(tf.float32, self.places)),
+            (0, tf.TensorArray(tf.float32, self.num_values)),
         )
         stacked = found.stack()
         return tf.transpose(stacked, (1, 0, *range(2, stacked.shape.rank or 2)))
@@ -207,36 +211,36 @@ class MaskedInputDensity(AutoregressiveDensity):
             known &= real
         logits = self.compute_conditional(x, known, position, batch.condition, training)
         value = tf.gather(x, position, axis=1, batch_dims=1)
-        nats = -self.places * self.likelihood.log_prob(logits, value)
+        nats = -self.num_values * self.likelihood.log_prob(logits, value)
         if batch.length is not None:
-            asked = tf.gather(real, position, axis=1, batch_dims=1)
-            nats = tf.where(asked, nats, tf.zeros_like(nats))
+            is_real = tf.gather(real, position, axis=1, batch_dims=1)
+            nats = tf.where(is_real, nats, tf.zeros_like(nats))
         return nats
 
     def _uniforms(self, examples: Tensor, training: bool) -> Tensor:
-        """Random numbers for the examples with these numbers: for its turn, and for its order."""
-        numbers = 1 + self.places if self.order == "random" else 1
+        """Random values of the examples with these indices: for its rank, and for its order."""
+        count = 1 + self.num_values if self.order == "random" else 1
         if not training:
-            return _spread(examples, numbers)
-        # Without autocast: bfloat16 has only 128 numbers between ½ and 1.
-        return keras.random.uniform((tf.size(examples), numbers), dtype="float32", seed=self._draws)
+            return _weyl_sequence(examples, count)
+        # Without autocast: bfloat16 has only 128 values between ½ and 1.
+        return keras.random.uniform((tf.size(examples), count), dtype="float32", seed=self._draws)
 
     def _draw(self, uniforms: Tensor) -> tuple[Tensor, Tensor]:
-        """What is known of each example, `(examples, places)`, and which value is asked for."""
-        turn = tf.cast(uniforms[:, 0] * self.places, tf.int32)
-        turn = tf.minimum(turn, self.places - 1)[:, None]
+        """What is known of each example, `(examples, num_values)`, and which value is predicted."""
+        rank = tf.cast(uniforms[:, 0] * self.num_values, tf.int32)
+        rank = tf.minimum(rank, self.num_values - 1)[:, None]
         if self.order == "random":
-            visits = tf.argsort(uniforms[:, 1:], axis=1, stable=True)
-            turns = tf.argsort(visits, axis=1)
+            order = tf.argsort(uniforms[:, 1:], axis=1, stable=True)
+            rank_of = tf.argsort(order, axis=1)
         else:
-            visits = tf.broadcast_to(self.visits(), (tf.shape(uniforms)[0], self.places))
-            turns = tf.constant(np.argsort(self.visits())[None], tf.int32)
-        position = tf.gather(visits, turn, axis=1, batch_dims=1)[:, 0]
-        return turns < turn, position
+            order = tf.broadcast_to(self.chain_order(), (tf.shape(uniforms)[0], self.num_values))
+            rank_of = tf.constant(np.argsort(self.chain_order())[None], tf.int32)
+        position = tf.gather(order, rank, axis=1, batch_dims=1)[:, 0]
+        return rank_of < rank, position
 
     def _real(self, batch: Batch) -> Tensor:
-        """Which places lie within the length of each sequence, Boolean `(batch, places)`."""
-        return tf.sequence_mask(batch.length, self.places)
+        """Which values are within the length of each sequence, Boolean `(batch, num_values)`."""
+        return tf.sequence_mask(batch.length, self.num_values)
 
     def _check_length(self, length: Any, x: np.ndarray) -> np.ndarray | None:
         if length is not None and isinstance(self.order, tuple):
@@ -264,49 +268,49 @@ class MaskedInputDensity(AutoregressiveDensity):
         return cls(**{**config, "network": network})
 
 
-def _spread(examples: Tensor, numbers: int) -> Tensor:
-    """Numbers in [0, 1) of the examples with these numbers, float32 `(examples, numbers)`.
+def _weyl_sequence(examples: Tensor, count: int) -> Tensor:
+    """Values in [0, 1) of the examples with these indices, float32 `(examples, count)`.
 
-    Number j of example k is the fraction of (k · a[j] + b[j]) / 2³²: a Weyl sequence, which fills
+    Value j of example k is the fraction of (k · a[j] + b[j]) / 2³²: a Weyl sequence, which fills
     (0, 1) evenly, needs no generator and does not depend on how examples are batched.
     """
-    random = np.random.default_rng(0).integers(2**32, size=(2, numbers), dtype="uint32")
+    random = np.random.default_rng(0).integers(2**32, size=(2, count), dtype="uint32")
     words = tf.cast(examples, tf.uint32)[:, None] * (random[0] | 1) + random[1]
     return tf.cast(tf.bitwise.right_shift(words, tf.constant(8, tf.uint32)), tf.float32) / 2**24
 
 
-def check_order(order: Any, places: int) -> str | tuple[int, ...]:
-    """The order as "raster", "random" or a tuple.
+def check_order(order: Any, num_values: int) -> str | tuple[int, ...]:
+    """The order as "raster", "random" or a tuple of indices.
 
     Raises:
         TypeError: if it is neither a name nor a sequence of integers.
-        ValueError: if it is another name, or no permutation of the places.
+        ValueError: if it is another name, or not a permutation of the indices.
     """
     if isinstance(order, str):
         if order not in ("raster", "random"):
             raise ValueError(
-                "order must be 'raster', 'random' or a permutation of the places, but got "
-                f"'{order}'."
+                "order must be 'raster', 'random' or a permutation of the values' indices, but "
+                f"got '{order}'."
             )
         return order
     array = check_kind(order, "order")
     if not np.issubdtype(array.dtype, np.integer) and array.size:
         raise TypeError(
             "order must be 'raster', 'random' or a sequence of integers, but holds "
-            f"{array.dtype} numbers. Give each place's index in raster order, once."
+            f"{array.dtype} values. Give each value's index in raster order, once."
         )
-    if array.shape != (places,) or not np.array_equal(np.sort(array), np.arange(places)):
+    if array.shape != (num_values,) or not np.array_equal(np.sort(array), np.arange(num_values)):
         raise ValueError(
-            f"order must hold each of the integers 0 … {places - 1} once, a permutation of the "
-            f"{places} places, but {_fault(array, places)}."
+            f"order must hold each of the integers 0 … {num_values - 1} once, a permutation of the "
+            f"{num_values} values, but {_fault(array, num_values)}."
         )
-    return tuple(int(place) for place in array)
+    return tuple(int(index) for index in array)
 
 
-def _fault(array: np.ndarray, places: int) -> str:
-    if array.shape != (places,):
+def _fault(array: np.ndarray, num_values: int) -> str:
+    if array.shape != (num_values,):
         return f"its shape is {array.shape}"
-    outside = array[(array < 0) | (array >= places)]
+    outside = array[(array < 0) | (array >= num_values)]
     if outside.size:
         return f"holds {outside[0]}"
     values, counts = np.unique(array, return_counts=True)

@@ -1,8 +1,8 @@
 """`OrderedModel`: an autoregressive model that draws the values of a vector in a given order.
 
 Networks read a sequence from its beginning to its end, and all proofs and samplers rest on that.
-So data are put into the order on their way in, and back on their way out; nothing in between
-knows.
+So data are put into the model's order on their way in, and samples into that of the data on their
+way out; nothing in between depends on it.
 """
 
 from collections.abc import Sequence
@@ -16,9 +16,7 @@ from kerasar.checks import check_given
 from kerasar.density_models.autoregressive import AutoregressiveModel
 from kerasar.density_models.masked_input_density import check_order
 from kerasar.distributions.likelihoods import Likelihood
-from kerasar.sampling.generate import check_method
-from kerasar.serving.archive import Endpoint, write_archive
-from kerasar.serving.export import Signatures
+from kerasar.serving.ordered import export_ordered
 from kerasar.training.batches import Batch, unpack
 from kerasar.typing import Config, Tensor
 
@@ -27,19 +25,19 @@ from kerasar.typing import Config, Tensor
 class OrderedModel(AutoregressiveModel):
     """An `AutoregressiveModel` over vectors whose values are drawn in a given order.
 
-    Its network is an ordinary one over sequences: place k of it is value `order[k]` of a vector.
+    Its network is an ordinary one over sequences: step k of it is value `order[k]` of a vector.
     Data, `log_prob_map` and samples have the order of the vectors.
 
     Args:
         network: as for `AutoregressiveModel`, over sequences of a known length.
         likelihood: as for `AutoregressiveModel`.
-        order: permutation of the places: `order[0]` is the index of the value that is drawn
-            first.
+        order: permutation of the values' indices: `order[0]` is the index of the value that is
+            drawn first.
         **kwargs: as for `AutoregressiveModel`.
 
     Raises:
         TypeError: if `order` holds something else than integers.
-        ValueError: if `order` is no permutation, or the length is open.
+        ValueError: if `order` is not a permutation, or the length is open.
     """
 
     def __init__(
@@ -51,29 +49,29 @@ class OrderedModel(AutoregressiveModel):
         **kwargs: Any,
     ) -> None:
         super().__init__(network, likelihood, **kwargs)
-        places = self.data_shape[: len(self.data_shape) - self.likelihood.event_rank]
-        if len(places) != 1 or places[0] is None:
+        length, *others = self.data_shape[: len(self.data_shape) - self.likelihood.event_rank]
+        if others or length is None:
             raise ValueError(
                 "OrderedModel puts the values of a sequence of known length into an order, but "
                 f"network '{network.name}' takes data of shape {('batch', *self.data_shape)}. "
                 "Give its input a length."
             )
-        checked = check_order(order, places[0])
+        checked = check_order(order, length)
         if isinstance(checked, str):
             raise ValueError(
-                "OrderedModel has one fixed order, a permutation of the places, but got "
+                "OrderedModel has one fixed order, a permutation of the values, but got "
                 f"order={order!r}. numpy.random.permutation draws one; MaskedInputModel is for "
                 "models of all orders."
             )
         self.order = checked
-        self._places_of = np.argsort(checked)
+        self._rank_of = np.argsort(checked)
 
     def to_model_order(self, x: Tensor) -> Tensor:
         return tf.gather(x, self.order, axis=1)
 
     def to_data_order(self, x: Tensor) -> Tensor:
-        """What belongs to the places of the network, in the order of the data."""
-        return tf.gather(x, self._places_of, axis=1)
+        """What belongs to the steps of the network, in the order of the data."""
+        return tf.gather(x, self._rank_of, axis=1)
 
     def call(self, inputs: Any, training: bool | None = None) -> Tensor:
         batch = unpack(inputs)
@@ -87,7 +85,7 @@ class OrderedModel(AutoregressiveModel):
 
     def sample(self, *args: Any, **kwargs: Any) -> np.ndarray:
         """Draws examples from the model; as for `AutoregressiveModel`, without `prompt`."""
-        return np.take(super().sample(*args, **kwargs), self._places_of, axis=1)
+        return np.take(super().sample(*args, **kwargs), self._rank_of, axis=1)
 
     def inpaint(self, x: Any, known: Any, *args: Any, **kwargs: Any) -> np.ndarray:
         """Fills in what is not known; as for `AutoregressiveModel`, in the model's order."""
@@ -95,15 +93,14 @@ class OrderedModel(AutoregressiveModel):
         values, known = (np.take(part, self.order, axis=1) for part in (values, known))
         drawn = super().inpaint(values, known, *args, **kwargs)
         several = drawn.ndim > values.ndim
-        return np.take(drawn, self._places_of, axis=2 if several else 1)
+        return np.take(drawn, self._rank_of, axis=2 if several else 1)
 
     def export(self, filepath: str, **kwargs: Any) -> None:
         """Writes a SavedModel with the signatures `log_prob`, `sample` and `inpaint`.
 
         Arguments as for `AutoregressiveModel`.
         """
-        check_method(self, None)  # builds and checks the sampler, which a graph could not
-        write_archive(_OrderedSignatures(self).all, filepath, **kwargs)
+        export_ordered(self, filepath, **kwargs)
 
     def locate_non_finite(self, batch: Batch) -> str:
         return super().locate_non_finite(batch._replace(x=self.to_model_order(batch.x)))
@@ -124,19 +121,3 @@ class OrderedModel(AutoregressiveModel):
 
     def get_config(self) -> Config:
         return {**super().get_config(), "order": list(self.order)}
-
-
-class _OrderedSignatures(Signatures):
-    """Everything but a continuation, which needs the order of the data."""
-
-    def all(self) -> dict[str, Endpoint]:
-        found = super().all()
-        found.pop("continuation")
-        return found
-
-    def _complete(self, values: Tensor, known: Tensor, *arguments: Tensor) -> dict[str, Tensor]:
-        model = self.model
-        made = super()._complete(
-            model.to_model_order(values), model.to_model_order(known), *arguments
-        )
-        return {"samples": model.to_data_order(made["samples"])}

@@ -15,7 +15,7 @@ from kerasar.statistics import log_mean_exp
 from kerasar.training.batches import Batch, unpack
 from kerasar.typing import Config, Tensor
 
-#: The place of a sample's latent in the noise of its seed: no decoder draws that many events.
+#: The position of a sample's latent in the noise of its seed: no decoder draws that many events.
 _LATENT = 2**31 - 1
 _NORMAL = StandardNormal()
 
@@ -30,7 +30,7 @@ class VAEModel(EncodedModel):
 
     Args:
         encoder: functional Keras model from data to the means of the latent and, in the second
-            half of the last axis, numbers whose softplus are its scales.
+            half of the last axis, values whose softplus are its scales.
         decoder: `AutoregressiveModel` of the data whose only condition is the latent. Causality
             is proven of it; the encoder sees whole examples.
         warm_up: training steps in which the weight of the KL term rises from 0 to 1. Without, a
@@ -53,7 +53,7 @@ class VAEModel(EncodedModel):
         section 2.3 (warm-up). https://arxiv.org/abs/1602.02282
     """
 
-    numbers_per_latent = 2
+    params_per_element = 2
 
     def __init__(
         self,
@@ -79,7 +79,7 @@ class VAEModel(EncodedModel):
         return self.compute_posterior(x)[0]
 
     def prior(self, seed: Tensor, examples: Tensor) -> Tensor:
-        """The latents of the samples of a seed with these numbers, `(examples, *latent_shape)`."""
+        """The latents of the samples of a seed with these indices, `(examples, *latent_shape)`."""
         return self._noise(seed, examples, _LATENT)
 
     def _noise(self, seed: Any, examples: Tensor, position: Any) -> Tensor:
@@ -187,10 +187,10 @@ class VAEModel(EncodedModel):
         return self._bound("log_weight", self.compute_log_weight, x, num_samples, seed, batch_size)
 
     def log_prob_map(self, x: Any) -> NoReturn:
-        """Raises: a bound of p(x) is no sum over events."""
+        """Raises: a bound of p(x) is not a sum over events."""
         raise NotImplementedError(
-            f"Model '{self.name}' bounds the probability of a whole example, which is no sum over "
-            "its events. Use log_prob or elbo."
+            f"Model '{self.name}' bounds the probability of a whole example, which is not a sum "
+            "over its events. Use log_prob or elbo."
         )
 
     def sample(self, num_samples: int = 1, seed: int = 0, **options: Any) -> np.ndarray:
@@ -200,7 +200,7 @@ class VAEModel(EncodedModel):
             num_samples: how many.
             seed: integer from 0 to 2³¹ - 1. The k-th sample of a seed does not depend on
                 `num_samples`.
-            **options: as for `decode`. They bend the decoder; latents stay as they are.
+            **options: as for `decode`. They change the decoder's draws, not the latents.
 
         Returns:
             `(num_samples, *data shape)`, int32 for discrete data.
@@ -222,7 +222,8 @@ class VAEModel(EncodedModel):
         def drawn(x: Tensor, posterior: Any, seed: Tensor, examples: Any, k: Tensor) -> Tensor:
             return function(x, *posterior, self._noise(seed, examples, k))
 
-        encoded, graph = self._graph("posterior", self.compute_posterior), self._graph(name, drawn)
+        encoded = self.function_cache.traced("posterior", self.compute_posterior)
+        graph = self.function_cache.traced(name, drawn)
         found = []
         for start in range(0, len(x), batch_size):
             part = tf.constant(x[start : start + batch_size])

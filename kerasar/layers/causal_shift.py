@@ -7,12 +7,14 @@ into one that sees "before now" (Fleuret, Deep Learning course, lectures 10.1 an
 import keras
 from keras import ops
 
+from kerasar.checks import check_count
 from kerasar.layers.output_dtype import same_dtype_spec
-from kerasar.layers.protocol import Taps
+from kerasar.layers.protocol import Taps, declares_what_it_sees
 from kerasar.typing import Config, Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="kerasar")
+@declares_what_it_sees
 class CausalShift(keras.layers.Layer):
     """Shifts its input towards later positions along one axis, with zeros at the front.
 
@@ -35,19 +37,18 @@ class CausalShift(keras.layers.Layer):
         https://arxiv.org/abs/1606.05328
     """
 
+    #: Channels do not mix: the engine asks where colors are drawn in turn.
+    keeps_channels = True
+
     def __init__(self, axis: int = 1, steps: int = 1, **kwargs: object) -> None:
         super().__init__(**kwargs)
         if axis < 1:
             raise ValueError(
                 f"CausalShift shifts axis 1 (time, rows) or 2 (columns), but got axis={axis}."
             )
-        if steps < 1:
-            raise ValueError(
-                f"CausalShift hides the present by steps >= 1, but got steps={steps}. "
-                "Leave the layer out if nothing is to be hidden."
-            )
         self.axis = axis
-        self.steps = steps
+        advice = "Leave the layer out if nothing is to be hidden."
+        self.steps = check_count(steps, f"steps of layer '{self.name}'", advice=advice)
 
     def build(self, input_shape: Shape) -> None:
         if len(input_shape) <= self.axis:

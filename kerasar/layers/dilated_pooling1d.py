@@ -14,7 +14,7 @@ import tensorflow as tf
 from keras import ops
 
 from kerasar.checks import check_count
-from kerasar.layers.protocol import Taps
+from kerasar.layers.protocol import Taps, declares_what_it_sees
 from kerasar.typing import Config, Shape, Tensor
 
 _TYPES = ("avg", "max")
@@ -22,6 +22,7 @@ _PADDINGS = ("causal", "valid", "same")
 
 
 @keras.saving.register_keras_serializable(package="kerasar")
+@declares_what_it_sees
 class DilatedPooling1D(keras.layers.Layer):
     """Average or maximum over the last steps at distances of `dilation_rate`, at each time step.
 
@@ -72,8 +73,8 @@ class DilatedPooling1D(keras.layers.Layer):
         super().__init__(**kwargs)
         self.pooling_type = _choice(pooling_type, "pooling_type", _TYPES)
         self.padding = _choice(padding, "padding", _PADDINGS)
-        self.pool_size = check_count(pool_size, "pool_size of DilatedPooling1D")
-        self.dilation_rate = check_count(dilation_rate, "dilation_rate of DilatedPooling1D")
+        self.pool_size = check_count(pool_size, f"pool_size of layer '{self.name}'")
+        self.dilation_rate = check_count(dilation_rate, f"dilation_rate of layer '{self.name}'")
 
     @property
     def span(self) -> int:

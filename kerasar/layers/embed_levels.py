@@ -9,12 +9,14 @@ import keras
 import numpy as np
 from keras import ops
 
-from kerasar.layers.protocol import Taps
+from kerasar.checks import check_count
+from kerasar.layers.protocol import Taps, declares_what_it_sees
 from kerasar.layers.scale_levels import ScaleLevels
 from kerasar.typing import Config, Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="kerasar")
+@declares_what_it_sees
 class EmbedLevels(keras.layers.Layer):
     """Turns each channel into its value in [-1, 1] and learned features of its level.
 
@@ -40,9 +42,8 @@ class EmbedLevels(keras.layers.Layer):
 
     def __init__(self, levels: int, features: int, **kwargs: object) -> None:
         super().__init__(autocast=False, **kwargs)  # see ElementwiseLayer
-        if features < 1:
-            raise ValueError(f"EmbedLevels needs at least 1 feature, but got {features}.")
-        self.levels, self.features = levels, features
+        self.levels = levels
+        self.features = check_count(features, f"features of layer '{self.name}'")
         self.scale = ScaleLevels(levels, dtype=self.dtype_policy)
 
     def build(self, input_shape: Shape) -> None:

@@ -5,6 +5,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from kerasar.checks import check_count
 from kerasar.typing import Config, Shape, Tensor
 
 
@@ -26,8 +27,7 @@ class ImageLSTM(keras.layers.Layer):
 
     def __init__(self, units: int, **kwargs: object) -> None:
         super().__init__(**kwargs)
-        if units < 1:
-            raise ValueError(f"{type(self).__name__} needs at least 1 unit, but got units={units}.")
+        check_count(units, f"units of layer '{self.name}'")
         self.units = units
 
     def build(self, input_shape: Shape) -> None:

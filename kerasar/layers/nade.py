@@ -8,11 +8,14 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from kerasar.checks import check_count
 from kerasar.layers.nade_logits import nade_logits
+from kerasar.layers.protocol import declares_what_it_sees
 from kerasar.typing import Config, Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="kerasar")
+@declares_what_it_sees
 class NADE(keras.layers.Layer):
     """The logit of each variable of a vector, given the variables before it.
 
@@ -46,11 +49,7 @@ class NADE(keras.layers.Layer):
     def __init__(self, hidden_units: int, **kwargs: object) -> None:
         # Otherwise inputs and weights are rounded to the compute dtype before they are summed.
         super().__init__(autocast=False, **kwargs)
-        if hidden_units < 1:
-            raise ValueError(
-                f"NADE needs at least 1 hidden unit, but got hidden_units={hidden_units}."
-            )
-        self.hidden_units = hidden_units
+        self.hidden_units = check_count(hidden_units, f"hidden_units of layer '{self.name}'")
 
     def build(self, input_shape: Shape) -> None:
         if len(input_shape) != 3 or input_shape[1] is None or input_shape[2] != 1:

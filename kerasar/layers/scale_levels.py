@@ -3,11 +3,14 @@
 import keras
 from keras import ops
 
+from kerasar.checks import check_count
 from kerasar.layers.output_dtype import ElementwiseLayer
+from kerasar.layers.protocol import declares_what_it_sees
 from kerasar.typing import Config, Tensor
 
 
 @keras.saving.register_keras_serializable(package="kerasar")
+@declares_what_it_sees
 class ScaleLevels(ElementwiseLayer):
     """Scales integers in `[0, levels)` to [-1, 1], so that zero padding means mid-range.
 
@@ -28,11 +31,12 @@ class ScaleLevels(ElementwiseLayer):
         ValueError: if `levels` is below 2.
     """
 
+    #: Channels do not mix: the engine asks where colors are drawn in turn.
+    keeps_channels = True
+
     def __init__(self, levels: int, **kwargs: object) -> None:
         super().__init__(**kwargs)
-        if levels < 2:
-            raise ValueError(f"ScaleLevels needs at least 2 levels to spread, but got {levels}.")
-        self.levels = levels
+        self.levels = check_count(levels, f"levels of layer '{self.name}'", least=2)
 
     def call(self, inputs: Tensor) -> Tensor:
         scaled = ops.cast(inputs, "float32") * (2.0 / (self.levels - 1)) - 1.0

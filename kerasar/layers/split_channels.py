@@ -3,12 +3,14 @@
 import keras
 from keras import ops
 
+from kerasar.checks import check_count
 from kerasar.layers.output_dtype import same_dtype_spec
-from kerasar.layers.protocol import POINTWISE, Pointwise
+from kerasar.layers.protocol import POINTWISE, Pointwise, declares_what_it_sees
 from kerasar.typing import Config, Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="kerasar")
+@declares_what_it_sees
 class SplitChannels(keras.layers.Layer):
     """Splits the last axis into `(channels, rest)`, at any image size.
 
@@ -27,11 +29,12 @@ class SplitChannels(keras.layers.Layer):
             it.
     """
 
+    #: Channels do not mix: the engine asks where colors are drawn in turn.
+    keeps_channels = True
+
     def __init__(self, channels: int = 1, **kwargs: object) -> None:
         super().__init__(**kwargs)
-        if channels < 1:
-            raise ValueError(f"SplitChannels needs channels >= 1, but got {channels}.")
-        self.channels = channels
+        self.channels = check_count(channels, f"channels of layer '{self.name}'")
 
     def build(self, input_shape: Shape) -> None:
         if input_shape[-1] is None or input_shape[-1] % self.channels:

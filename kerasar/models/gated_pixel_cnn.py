@@ -150,7 +150,7 @@ def _gate_initializer() -> keras.initializers.Initializer:
     """Starts a convolution so that small signals pass its gate, tanh ⊙ ½, at their own size.
 
     The vertical stack has no residual connections, and with Keras' default it fades from block to
-    block (measured: docs/results.md).
+    block (measured: benchmarks/NOTEBOOK.md).
     """
     return keras.initializers.VarianceScaling(4.0, mode="fan_in")
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from kerasar.checks import check_count
 from kerasar.pictures.pixels import to_rgb
 from kerasar.pictures.sheet import draw_sheet
 
@@ -48,6 +49,5 @@ def image_grid(
         )
     if columns is None:
         columns = math.ceil(math.sqrt(len(cells)))
-    if columns < 1:
-        raise ValueError(f"columns must be at least 1, but got {columns}.")
+    check_count(columns, "columns")
     return draw_sheet(cells, min(columns, len(cells)), heading, titles)

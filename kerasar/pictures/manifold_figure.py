@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kerasar.checks import check_count
 from kerasar.pictures.pixels import to_rgb
 from kerasar.pictures.sheet import draw_sheet
 
@@ -42,11 +43,9 @@ def manifold_figure(model: Any, corners: Any, steps: int = 8, heading: str | Non
             f"'{model.name}' has event_shape={model.data_shape}, dequantize={model.data_levels}. "
             "density_figure shows the plane."
         )
-    if len(corners) != 4 or steps < 2:
-        raise ValueError(
-            "manifold_figure takes four images and at least 2 steps, but got "
-            f"{len(corners)} images and steps={steps}."
-        )
+    if len(corners) != 4:
+        raise ValueError(f"manifold_figure takes four images, but got {len(corners)}.")
+    check_count(steps, "steps", least=2)
     z = model.latent(corners)
     angles = np.linspace(0, np.pi / 2, steps)
     share = np.stack([np.cos(angles), np.sin(angles)], axis=-1)  # (steps, 2)

@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kerasar.checks import check_count
+
 Colors = NDArray[np.uint8]
 
 
@@ -30,8 +32,7 @@ def to_rgb(images: Any, levels: int) -> Colors:
             "A picture shows gray or RGB images, (n, height, width) or (n, height, width, 1 or 3), "
             f"but images has shape {np.shape(images)}. For one image, pass images[None]."
         )
-    if levels < 2:
-        raise ValueError(f"levels must be at least 2, but got {levels}. Pass that of the data.")
+    check_count(levels, "levels", least=2, advice="Pass that of the data.")
     low, high = array.min(), array.max()
     if not 0 <= low <= high <= levels - 1:  # NaN fails too
         raise ValueError(

@@ -1,4 +1,5 @@
-"""Drawing from a model: noise, samplers, in-painting."""
+"""Drawing from a model: requests, samplers, in-painting."""
 
-from kerasar.sampling.generate import METHODS as METHODS
-from kerasar.sampling.generate import generate as generate
+from kerasar.sampling.methods import METHODS as METHODS
+from kerasar.sampling.sampler import Sampler as Sampler
+from kerasar.sampling.sampler import SamplingRequest as SamplingRequest

@@ -8,34 +8,28 @@ import numpy as np
 import tensorflow as tf
 
 from kerasar.causality.condition_limits import open_length
-from kerasar.sampling.cached_image import cached_image
-from kerasar.sampling.cached_sequence import cached_sequence
-from kerasar.sampling.draft import Options, PartialBatch, flat_parameters
+from kerasar.causality.randomize import DrawnWeights
+from kerasar.layers.protocol import declares
+from kerasar.sampling.cached_image import ImageLoop
+from kerasar.sampling.cached_sequence import SequenceLoop
+from kerasar.sampling.models import SampledAutoregressive
+from kerasar.sampling.options import Options
+from kerasar.sampling.partial_batch import PartialBatch, flat_parameters
+from kerasar.sampling.progress import Progress
+from kerasar.sampling.sampler import Sampler, SamplingRequest
 from kerasar.stepwise import NotSteppable, make_stepper
 from kerasar.stepwise.raster_steps import RasterProgram
-from kerasar.typing import Shape, Tensor
+from kerasar.typing import Tensor
 
-#: How far the check of a new sampler goes, in positions.
-_CHECKED = 512
-
-
-def cached(
-    model: Any,
-    steps: Any,
-    draft: PartialBatch,
-    options: Options,
-    shape: Any,
-    compiled: bool,
-    **kwargs: Any,
-) -> Tensor:
-    """Fills in the unknown values with the network's step form; all as graph operations."""
-    if isinstance(steps, RasterProgram):
-        size = (shape[0], shape[1])
-        return cached_image(model, steps, draft, options, size, compiled, **kwargs)
-    return cached_sequence(model, steps, draft, options, compiled, **kwargs)
+#: How far the check of a new sampler goes, in positions, and up to how many the network runs whole.
+_CHECKED, _WHOLE = 512, 2_048
 
 
-class CachedSampler:
+class WrongSteps(NotSteppable):
+    """The step form computes something else than the network."""
+
+
+class CachedSampler(Sampler):
     """Samples from a model by its network's step form.
 
     The loop runs uncompiled at first, which starts in about a second. Once as much time has been
@@ -47,142 +41,201 @@ class CachedSampler:
 
     Raises:
         NotSteppable: naming the layer that cannot be run step by step.
-        RuntimeError: if the step form differs from the network, which is an error in a layer's
-            declaration.
+        WrongSteps: if the step form differs from the network.
     """
 
-    def __init__(self, model: Any) -> None:
-        self.model = model
-        self.steps = make_stepper(model.analysis)
-        self.patience = 2.0 + 0.15 * len(self.steps.graph.nodes)
+    model: SampledAutoregressive
+
+    def __init__(self, model: SampledAutoregressive) -> None:
+        super().__init__(model)
+        self.program = make_stepper(model.analysis)
+        #: Seconds that compiling is expected to cost, and that uncompiled loops have taken.
+        self.patience = 2.0 + 0.15 * len(self.program.graph.nodes)
         self.spent = 0.0
         self.compiles = True
-        self._plain: dict[Shape, Any] = {}
-        self._compiled: dict[Any, Any] = {}
+        self._compiled: set[Any] = set()
         self._check()
 
-    def run(
+    def complete(self, batch: PartialBatch, options: Options, data_shape: Tensor) -> Tensor:
+        sizes = tf.unstack(data_shape, num=len(self.model.data_shape))
+        shape = [own or size for own, size in zip(self.model.data_shape, sizes, strict=True)]
+        return self._fill_in(batch, options, shape, compiled=False)
+
+    def _fill_in(
         self,
-        draft: PartialBatch,
+        batch: PartialBatch,
         options: Options,
-        shape: tuple[int, ...],
-        jit_compile: bool | None = None,
+        shape: Any,
+        compiled: bool,
+        record: bool = False,
     ) -> Tensor:
-        """Completes a draft; `jit_compile` None decides by the time spent so far."""
-        compiled = jit_compile
+        """The loop over all positions; all as graph operations."""
+        model, program = self.model, self.program
+        if isinstance(program, RasterProgram):
+            size = (shape[0], shape[1])
+            return ImageLoop(model, program, batch, options, size, compiled, record).run()
+        return SequenceLoop(model, program, batch, options, compiled, record).run()
+
+    def run_chunk(
+        self, batch: PartialBatch, request: SamplingRequest, progress: Progress
+    ) -> Tensor:
+        """`request.jit_compile` None decides by the time spent so far."""
+        compiled = request.jit_compile
         if compiled is None:
             compiled = self.compiles and self.spent > self.patience
-        if compiled:
-            try:
-                return self._run_compiled(draft, options, shape)
-            except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError):
-                if jit_compile:
-                    raise
-                self.compiles = False
-        started = time.monotonic()
-        values = self._graph(shape)(draft, options)
-        self.spent += time.monotonic() - started
+        values = self._run_compiled(batch, request) if compiled else None
+        if values is None:
+            started = time.monotonic()
+            values = self._uncompiled(request.shape)(batch, request.options)
+            self.spent += time.monotonic() - started
+        progress.advance(batch.values.shape[0] * batch.values.shape[1])
         return values
 
-    def _graph(self, shape: tuple[int, ...]) -> Any:
-        if shape not in self._plain:
-            self._plain[shape] = tf.function(
-                lambda draft, options: cached(
-                    self.model, self.steps, draft, options, shape, compiled=False
-                ),
-                reduce_retracing=True,
-                autograph=False,
-            )
-        return self._plain[shape]
+    def _uncompiled(self, shape: tuple[int, ...]) -> Any:
+        return self.model.function_cache.traced(
+            (CachedSampler, shape),
+            lambda batch, options: self._fill_in(batch, options, shape, compiled=False),
+        )
 
-    def _run_compiled(
-        self, draft: PartialBatch, options: Options, shape: tuple[int, ...]
-    ) -> Tensor:
-        """Pads the batch to a size that is compiled already, or that serves others too."""
-        count = int(draft.values.shape[0])
-        kind = (shape, tuple(option is None for option in options))
-        sizes = [size for k, size in self._compiled if k == kind and count <= size <= 2 * count]
+    def _run_compiled(self, batch: PartialBatch, request: SamplingRequest) -> Tensor | None:
+        """Pads the batch to a size that is compiled already, or that serves others too.
+
+        None where XLA cannot compile the loop, unless the user insists on it.
+        """
+        count = int(batch.values.shape[0])
+        kind = (request.shape, tuple(option is None for option in request.options))
+        sizes = [
+            size
+            for k, size in self._compiled
+            if k == kind and count <= size <= 2 * count
+            if (CachedSampler, k, size) in self.model.function_cache
+        ]
         size = min(sizes, default=_round_up(count))
-        if (kind, size) not in self._compiled:
-            parts = _parts(size, self.model.network.count_params())
-            self._compiled[kind, size] = self._compile(shape, parts)
-        if size == count:
-            return self._compiled[kind, size](draft, options)
-        padded = tf.nest.map_structure(lambda part: _pad(part, size - count), draft)
-        return self._compiled[kind, size](padded, options)[:count]
+        loop = self.model.function_cache.get(
+            (CachedSampler, kind, size), lambda: self._compile(request.shape, size)
+        )
+        self._compiled.add((kind, size))
+        padded = tf.nest.map_structure(lambda part: _pad(part, size - count), batch)
+        try:
+            return loop(padded, request.options)[:count]
+        except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError):
+            if request.jit_compile:
+                raise
+            self.compiles = False
+            return None
 
-    def _compile(self, shape: tuple[int, ...], parts: int) -> Any:
+    def _compile(self, shape: tuple[int, ...], size: int) -> Any:
         """The loop, compiled; examples are shared out, for a compiled loop runs on one core."""
+        parts = _parts(size, self.model.network.count_params())
 
         @tf.function(jit_compile=True, autograph=False)
-        def loop(draft: PartialBatch, options: Options) -> Tensor:
-            return cached(self.model, self.steps, draft, options, shape, compiled=True)
+        def loop(batch: PartialBatch, options: Options) -> Tensor:
+            return self._fill_in(batch, options, shape, compiled=True)
 
         @tf.function(autograph=False)
-        def loops(draft: PartialBatch, options: Options) -> Tensor:
-            share = draft.values.shape[0] // parts
+        def loops(batch: PartialBatch, options: Options) -> Tensor:
+            share = size // parts
             done = []
-            for number in range(parts):
-                rows = slice(number * share, (number + 1) * share)
+            for start in range(0, size, share):
                 part = tf.nest.map_structure(
-                    lambda tensor, rows=rows: None if tensor is None else tensor[rows], draft
+                    lambda tensor, start=start: (
+                        None if tensor is None else tensor[start : start + share]
+                    ),
+                    batch,
                 )
                 done.append(loop(part, options))
             return tf.concat(done, axis=0)
 
         return loop if parts == 1 else loops
 
+    # The check of a new sampler.
+
     def _check(self) -> None:
         """Runs the step form on random data, teacher-forced, against the full network."""
-        model = self.model
-        rng = np.random.default_rng(0)
-        image = len(model.data_shape) == 3
-        hops = {name: limits.hop or 1 for name, limits in model.condition_limits.items()}
-        open_size = 24 if image else open_length(model.condition_limits, 64)
-        shape = tuple(size or open_size for size in model.data_shape)
-        levels = model.data_levels
-        if levels is None:
-            x = rng.normal(size=(2, *shape)) * model.likelihood.scale + model.likelihood.mean
-            x = x.astype("float32")
-        else:
-            x = rng.integers(levels, size=(2, *shape)).astype("int32")
-        conditions = {
-            name: rng.normal(size=(2, *(size or shape[0] // hops.get(name, 1) for size in sizes)))
-            for name, sizes in model.condition_shapes.items()
-        }
-        for name, value in conditions.items():
-            dtype = model.condition_dtype(name)
-            # Class 0 is the one that every embedding has.
-            conditions[name] = value.astype(dtype) if "float" in dtype else 0 * value.astype(dtype)
-        condition = {n: tf.constant(value) for n, value in conditions.items()} or None
-        expected = flat_parameters(
-            model, _draft(x, condition, model.likelihood.event_rank), tf.constant(shape, tf.int32)
-        )
-        # The step form needs no more than a beginning; the network gets what it is built for.
-        stop = min(_CHECKED, shape[0]) if not image else -(-_CHECKED // shape[1])
+        x, condition = self._random_data()
+        event_rank = self.model.likelihood.event_rank
+        # The step form needs no more than a beginning.
+        per_row = 1 if x.ndim < 4 else x.shape[2]
+        stop = min(-(-_CHECKED // per_row), x.shape[1])
         start = x[:, :stop]
-        draft = _draft(start, condition, model.likelihood.event_rank)
         graph = tf.function(
-            lambda draft: cached(
-                model, self.steps, draft, Options(), start.shape[1:], compiled=False, record=True
+            lambda batch: self._fill_in(
+                batch, Options(), start.shape[1:], compiled=False, record=True
             ),
             autograph=False,
         )
-        found = graph(draft)
-        expected = expected[:, : found.shape[1]]
-        gap = float(tf.reduce_max(tf.abs(tf.cast(found - expected, tf.float32))))
-        scale = 1.0 + float(tf.reduce_max(tf.abs(tf.cast(expected, tf.float32))))
-        tolerance = 1e-4 if expected.dtype in (tf.float32, tf.float64) else 5e-2
-        if not gap <= tolerance * scale:
-            raise RuntimeError(
-                f"The step form of network '{model.network.name}' differs from the network itself "
-                f"by {gap:.2g}, so cached sampling would be wrong and is refused. A layer's "
-                "declaration (taps, combine or step) does not say what its call does; "
-                'method="parallel" does not use declarations.'
-            )
+        weights = DrawnWeights(node.operation for node in self.model.analysis.graph.nodes)
+        with weights.scope():
+            expected = self._expected(x, condition, stop, per_row)
+        with weights.scope():
+            found = graph(_known_batch(start, condition, event_rank))
+        self._compare(found, expected[:, : found.shape[1]])
+
+    def _expected(self, x: np.ndarray, condition: Any, stop: int, per_row: int) -> Tensor:
+        """The whole network's output; of long data only what the beginning needs.
+
+        Outputs near the end of a beginning may read tensors that look ahead, so it is longer.
+        """
+        if x.shape[1] * per_row > _WHOLE and condition is None:
+            x = x[:, : stop + self.program.look_ahead]
+            graph = self.model.analysis.graph
+            names = [tensor.name for tensor in self.model.network.inputs]
+            flat = self.model.network_inputs(tf.constant(x), condition)
+            values = graph.inputs(dict(zip(names, flat, strict=True)))
+            for _ in graph.run(values):
+                pass
+            found = values[graph.output]
+            tail = found.shape[len(x.shape) - self.model.likelihood.event_rank :]
+            return tf.reshape(found, (len(x), -1, *tail))
+        known = _known_batch(x, condition, self.model.likelihood.event_rank)
+        return flat_parameters(self.model, known, tf.constant(x.shape[1:], tf.int32))
+
+    def _random_data(self) -> tuple[np.ndarray, Any]:
+        """Two random examples of the model's data, and conditions."""
+        model, likelihood = self.model, self.model.likelihood
+        generator = np.random.default_rng(0)
+        is_image = len(model.data_shape) == 3
+        open_size = 24 if is_image else open_length(model.conditions.limits, 64)
+        shape = tuple(size or open_size for size in model.data_shape)
+        if model.data_levels is None:
+            x = generator.normal(size=(2, *shape)) * likelihood.scale + likelihood.mean
+            x = x.astype("float32")
+        else:
+            x = generator.integers(model.data_levels, size=(2, *shape)).astype("int32")
+        return x, model.conditions.random(generator, 2, shape)
+
+    def _compare(self, found: Tensor, expected: Tensor) -> None:
+        """Raises NotSteppable unless each parameter is equal, relative to its own spread."""
+        precise = expected.dtype in (tf.float32, tf.float64)
+        one, other = (np.asarray(tf.cast(part, tf.float64)) for part in (found, expected))
+        same = (one == other) | (np.isnan(one) & np.isnan(other))
+        with np.errstate(invalid="ignore"):
+            gap = np.where(same, 0.0, np.abs(one - other))
+        finite = np.where(np.isfinite(other), other, 0.0)
+        axes = tuple(range(other.ndim - 1))
+        spread = finite.std(axis=axes, where=np.isfinite(other)) if other.size else 0.0
+        tolerance = (1e-3 if precise else 5e-2) * np.nan_to_num(spread)
+        tolerance = tolerance + (1e-5 if precise else 1e-2) * np.abs(finite).max(axis=axes) + 1e-6
+        if (gap <= tolerance).all():
+            return
+        raise WrongSteps(
+            f"the step form of network '{self.model.network.name}' differs from the network itself "
+            f"by {gap.max():.2g} with random weights: {self._first_difference()}"
+        )
+
+    def _first_difference(self) -> str:
+        kinds = [
+            f"'{node.name}' ({type(node.operation).__name__})"
+            for node in self.model.analysis.graph.nodes
+            if declares(node.operation)
+        ]
+        if kinds:
+            return f"check what {', '.join(kinds[:4])} declare (taps, combine or step)"
+        return "please report the network"
 
 
-def _draft(x: np.ndarray, condition: Any, event_rank: int) -> PartialBatch:
+def _known_batch(x: np.ndarray, condition: Any, event_rank: int) -> PartialBatch:
+    """A batch of which everything is known."""
     event = x.shape[x.ndim - event_rank :]
     flat = tf.constant(x.reshape(len(x), -1, *event))
     return PartialBatch(
@@ -211,6 +264,3 @@ def _pad(part: Tensor, missing: int) -> Tensor:
     if part is None or not missing:
         return part
     return tf.concat([part, tf.repeat(part[-1:], missing, axis=0)], axis=0)
-
-
-__all__ = ["CachedSampler", "NotSteppable", "cached"]

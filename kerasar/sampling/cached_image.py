@@ -1,134 +1,195 @@
 """The cached sampler for images: a loop over rows, and in it one over pixels."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from kerasar.sampling.draft import Options, PartialBatch, noise_at
-from kerasar.sampling.loops import pick, while_loop
-from kerasar.stepwise.raster_steps import RasterProgram
-from kerasar.stepwise.rings import ArrayRing, TensorRing
+from kerasar.sampling.models import SampledAutoregressive
+from kerasar.sampling.options import Options, draw_or_keep
+from kerasar.sampling.partial_batch import PartialBatch, noise_at
+from kerasar.stepwise.raster_steps import RasterProgram, RowInputs, RowState
+from kerasar.stepwise.rings import ArrayRing, TensorRing, while_loop
 from kerasar.typing import Tensor
 
 
-def cached_image(
-    model: Any,
-    steps: RasterProgram,
-    draft: PartialBatch,
-    options: Options,
-    size: tuple[Tensor, Tensor],
-    compiled: bool,
-    record: bool = False,
-) -> Tensor:
+class _Pixel(NamedTuple):
+    """What a pixel is drawn from, beside the network's output."""
+
+    given: Tensor
+    known: Tensor
+    noise: Tensor
+
+
+class _Drawn(NamedTuple):
+    """A pixel: its events, the parameters they were drawn from, and what the row needs of it."""
+
+    events: list[Tensor]
+    parameters: Tensor
+    collected: list[Tensor]
+    state: Any
+
+
+class ImageLoop:
     """Fills in the unknown values of images; all as graph operations.
 
     Args:
         model: an `AutoregressiveDensity`.
-        steps: the step form of its network.
-        draft: the batch to be completed.
-        options: temperature and the like.
+        program: the step form of its network.
+        batch: the batch to be completed.
+        options: temperature, top-k and top-p.
         size: height and width.
         compiled: whether the loop is going to be compiled by XLA; shapes are then static.
-        record: returns the parameters instead of the values they gave.
-
-    Returns:
-        The values, shape of `draft.values`; or the parameters, `(batch, places, …)`.
+        record: returns the parameters instead of the values that were drawn from them.
     """
-    likelihood = model.likelihood
-    batch = draft.values.shape[0] if compiled else tf.shape(draft.values)[0]
-    height, width = size
-    x = steps.graph.x
-    channels = int(x.shape[3] or 1)
-    by_value = likelihood.event_rank == 0
-    # Values are events of their own; all channels of a pixel stand at consecutive places.
-    per_pixel = channels if by_value else 1
-    run = steps.bind(
-        batch,
-        (height, width),
-        model.condition_tensors(draft.condition),
-        TensorRing if compiled else ArrayRing,
-    )
-    image = (-1, height, width, channels)
-    given = tf.transpose(tf.reshape(draft.values, image), (1, 2, 0, 3))
-    known = tf.transpose(tf.reshape(draft.known, image), (1, 2, 0, 3))
-    static = (draft.values.shape[0], channels)
-    given = tf.ensure_shape(given, (given.shape[0], given.shape[1], *static))
-    parameters = model.network.output_shape[-1]
-    dtype = draft.values.dtype
-    made = tuple(steps.graph.output.shape[3:]) if record else (channels,)
-    out = (steps.graph.output.dtype if record else dtype, (static[0], *made))
-    results = tf.TensorArray(out[0], height, element_shape=(given.shape[1], *out[1]))
 
-    def channel(output: Tensor, number: int) -> Tensor:
-        """The parameters of one channel (or of the pixel), `(batch, …)`."""
-        return output[:, 0, 0, number] if by_value else output[:, 0, 0]
-
-    def draw(output: Tensor, number: int, noise: Tensor, pixel: Any) -> Tensor:
-        given_here, known_here = pixel
-        if by_value:
-            given_here, known_here = given_here[:, number], known_here[:, number]
-        return pick(model, channel(output, number), noise[number], options, given_here, known_here)
-
-    def pixel(column: Tensor, last: Tensor, state: Any, arrays: Any, row: Any, noise: Any) -> Any:
-        state = run.flush(column, state)
-        here = (given[row.y, column], known[row.y, column])
-        spots = noise[column]
-        drawn: list[Tensor] = []
-        if steps.plan.sees_present:
-            # Channels in turn: each sees those drawn before it, and the last run sees them all.
-            seen = []
-            for number in range(per_pixel):
-                output, _, _ = run.pixel(column, state, _so_far(drawn, channels, last), row)
-                drawn.append(draw(output, number, spots, here))
-                seen.append(output[:, 0, 0, number])
-            _, collected, state = run.pixel(column, state, _so_far(drawn, channels, last), row)
-            parameters_here = tf.stack(seen, 1)
-        else:
-            output, collected, state = run.pixel(column, state, last, row)
-            drawn = [draw(output, number, spots, here) for number in range(per_pixel)]
-            parameters_here = output[:, 0, 0]
-        event = tf.stack(drawn, -1) if by_value else drawn[0]
-        following = tf.reshape(tf.cast(event, x.dtype), tf.shape(last))
-        values = [event, *collected, *([parameters_here] if record else [])]
-        arrays = [array.write(column, value) for array, value in zip(arrays, values, strict=True)]
-        return column + 1, following, state, arrays
-
-    def draw_row(y: Tensor, rows: Any, results: Any) -> Any:
-        row, rows = run.start_row(y, rows)
-        first = y * width * per_pixel
-        noise = noise_at(likelihood, draft, first + tf.range(width * per_pixel), parameters)
-        noise = tf.reshape(noise, tf.concat([[width, per_pixel], tf.shape(noise)[1:]], 0))
-        noise = tf.ensure_shape(
-            noise, (None, per_pixel, static[0], likelihood.num_uniforms(parameters))
+    def __init__(
+        self,
+        model: SampledAutoregressive,
+        program: RasterProgram,
+        batch: PartialBatch,
+        options: Options,
+        size: tuple[Tensor, Tensor],
+        compiled: bool,
+        record: bool = False,
+    ) -> None:
+        self.model, self.batch, self.options, self.record = model, batch, options, record
+        self.likelihood = model.likelihood
+        self.height, self.width = size
+        self.x, self.output = program.graph.x, program.graph.output
+        self.channels = int(self.x.shape[3] or 1)
+        #: Whether values are events of their own; a pixel's channels are then consecutive events.
+        self.by_value = self.likelihood.event_rank == 0
+        self.events = self.channels if self.by_value else 1
+        self.in_turn = program.plan.sees_present
+        values = batch.values
+        self.batch_size = values.shape[0] if compiled else tf.shape(values)[0]
+        self.execution = program.bind(
+            self.batch_size,
+            size,
+            model.conditions.tensors(batch.condition),
+            TensorRing if compiled else ArrayRing,
         )
-        last = tf.zeros(tf.stack([batch, 1, 1, channels]), x.dtype)
-        state = run.start_pixels()
-        for column in range(run.first_column, 0):
-            state = run.flush(tf.constant(column), state)
-            _, _, state = run.pixel(tf.constant(column), state, last, row)
-        shapes = [(dtype, static), *run.collected_shapes(rows)]
-        shapes += [out] if record else []
-        arrays = [tf.TensorArray(d, width, element_shape=s) for d, s in shapes]
+        #: (dtype, shape) of the pixels of all examples, and of what is returned of each pixel.
+        self.pixel_spec: Any = (values.dtype, (values.shape[0], self.channels))
+        self.result_spec = self.pixel_spec
+        if record:
+            shape = (values.shape[0], *self.output.shape[3:])
+            self.result_spec = (self.output.dtype, shape)
+        given = self._by_pixel(values)
+        self.given = tf.ensure_shape(given, (*given.shape[:2], *self.pixel_spec[1]))
+        self.known = self._by_pixel(batch.known)
+
+    def _by_pixel(self, values: Tensor) -> Tensor:
+        """`(batch, positions, …)` as `(height, width, batch, channels)`."""
+        images = tf.reshape(values, (-1, self.height, self.width, self.channels))
+        return tf.transpose(images, (1, 2, 0, 3))
+
+    def run(self) -> Tensor:
+        """The values, shape of `batch.values`; or the parameters, `(batch, positions, …)`."""
+        dtype, shape = self.result_spec
+        results = tf.TensorArray(dtype, self.height, element_shape=(self.given.shape[1], *shape))
+        rows = self.execution.initial()
+        for y in range(self.execution.first_row, 0):
+            _, rows = self.execution.start_row(tf.constant(y), rows)
+        *_, results = while_loop(
+            lambda y, *_: y < self.height, self._draw_row, (tf.constant(0), rows, results)
+        )
+        stacked = results.stack()
+        stacked = tf.transpose(stacked, (2, 0, 1, *range(3, stacked.shape.rank)))
+        if not self.record:
+            return tf.reshape(stacked, tf.shape(self.batch.values))
+        tail = shape[2:] if self.by_value else shape[1:]
+        return tf.reshape(stacked, tf.concat([tf.shape(self.batch.values)[:2], tail], 0))
+
+    # Rows.
+
+    def _draw_row(self, y: Tensor, rows: RowState, results: tf.TensorArray) -> Any:
+        row, rows = self.execution.start_row(y, rows)
+        noise = self._row_noise(y)
+        last = tf.zeros(tf.stack([self.batch_size, 1, 1, self.channels]), self.x.dtype)
+        specs = [self.pixel_spec, *self.execution.collected_shapes(rows)]
+        specs += [self.result_spec] if self.record else []
+        arrays = [tf.TensorArray(d, self.width, element_shape=shape) for d, shape in specs]
         *_, arrays = while_loop(
-            lambda column, *_: column < width,
-            lambda c, last, state, arrays: pixel(c, last, state, arrays, row, noise),
-            (tf.constant(0), last, state, arrays),
+            lambda column, *_: column < self.width,
+            lambda c, last, state, arrays: self._draw_pixel(c, last, state, arrays, row, noise),
+            (tf.constant(0), last, self._first_state(last, row), arrays),
         )
         drawn, *collected = [array.stack() for array in arrays]
-        result = collected.pop() if record else drawn
-        rows = run.finish_row(y, rows, tf.cast(drawn, x.dtype), collected)
+        result = collected.pop() if self.record else drawn
+        rows = self.execution.finish_row(y, rows, tf.cast(drawn, self.x.dtype), collected)
         return y + 1, rows, results.write(y, result)
 
-    rows = run.initial()
-    for y in range(run.first_row, 0):
-        _, rows = run.start_row(tf.constant(y), rows)
-    *_, results = while_loop(lambda y, *_: y < height, draw_row, (tf.constant(0), rows, results))
-    stacked = results.stack()
-    stacked = tf.transpose(stacked, (2, 0, 1, *range(3, stacked.shape.rank)))
-    if not record:
-        return tf.reshape(stacked, tf.shape(draft.values))
-    tail = made if not by_value else made[1:]
-    return tf.reshape(stacked, tf.concat([tf.shape(draft.values)[:2], tail], 0))
+    def _row_noise(self, y: Tensor) -> Tensor:
+        """The noise of row y, `(width, events, batch, draws)`."""
+        parameters = self.model.network.output_shape[-1]
+        events = self.width * self.events
+        noise = noise_at(self.likelihood, self.batch, y * events + tf.range(events), parameters)
+        shape = tf.concat([[self.width, self.events], tf.shape(noise)[1:]], 0)
+        draws = self.likelihood.num_uniforms(parameters)
+        return tf.ensure_shape(
+            tf.reshape(noise, shape), (None, self.events, self.batch.values.shape[0], draws)
+        )
+
+    def _first_state(self, last: Tensor, row: RowInputs) -> Any:
+        """The state before column 0, after the columns that readers ahead need."""
+        state = self.execution.start_pixels()
+        for column in range(self.execution.first_column, 0):
+            state = self.execution.flush(tf.constant(column), state)
+            _, _, state = self.execution.pixel(tf.constant(column), state, last, row)
+        return state
+
+    # Pixels.
+
+    def _draw_pixel(
+        self,
+        column: Tensor,
+        last: Tensor,
+        state: Any,
+        arrays: list[tf.TensorArray],
+        row: RowInputs,
+        noise: Tensor,
+    ) -> Any:
+        state = self.execution.flush(column, state)
+        pixel = _Pixel(self.given[row.y, column], self.known[row.y, column], noise[column])
+        draw = self._draw_in_turn if self.in_turn else self._draw_together
+        drawn = draw(column, last, state, row, pixel)
+        value = tf.stack(drawn.events, -1) if self.by_value else drawn.events[0]
+        following = tf.reshape(tf.cast(value, self.x.dtype), tf.shape(last))
+        made = [value, *drawn.collected, *([drawn.parameters] if self.record else [])]
+        arrays = [array.write(column, part) for array, part in zip(arrays, made, strict=True)]
+        return column + 1, following, drawn.state, arrays
+
+    def _draw_together(
+        self, column: Tensor, last: Tensor, state: Any, row: RowInputs, pixel: _Pixel
+    ) -> _Drawn:
+        """All channels from one run of the network, for none sees another."""
+        output, collected, state = self.execution.pixel(column, state, last, row)
+        events = [self._draw(output, event, pixel) for event in range(self.events)]
+        return _Drawn(events, output[:, 0, 0], collected, state)
+
+    def _draw_in_turn(
+        self, column: Tensor, last: Tensor, state: Any, row: RowInputs, pixel: _Pixel
+    ) -> _Drawn:
+        """Each channel given those drawn before it; the last run of the network sees them all."""
+        events: list[Tensor] = []
+        parameters = []
+        for event in range(self.events):
+            so_far = _so_far(events, self.channels, last)
+            output, _, _ = self.execution.pixel(column, state, so_far, row)
+            events.append(self._draw(output, event, pixel))
+            parameters.append(output[:, 0, 0, event])
+        so_far = _so_far(events, self.channels, last)
+        _, collected, state = self.execution.pixel(column, state, so_far, row)
+        return _Drawn(events, tf.stack(parameters, 1), collected, state)
+
+    def _draw(self, output: Tensor, event: int, pixel: _Pixel) -> Tensor:
+        """One event of a pixel: a channel, or all of them."""
+        parameters, given, known = output[:, 0, 0], pixel.given, pixel.known
+        if self.by_value:
+            parameters, given, known = parameters[:, event], given[:, event], known[:, event]
+        noise = pixel.noise[event]
+        return draw_or_keep(self.likelihood, parameters, noise, self.options, given, known)
 
 
 def _so_far(drawn: list[Tensor], channels: int, like: Tensor) -> Tensor:

@@ -4,9 +4,10 @@ from typing import Any
 
 import tensorflow as tf
 
-from kerasar.sampling.draft import Options, PartialBatch, noise_at
-from kerasar.sampling.loops import by_place, pick, while_loop
-from kerasar.stepwise.rings import ArrayRing, TensorRing
+from kerasar.sampling.models import SampledAutoregressive
+from kerasar.sampling.options import Options, draw_or_keep
+from kerasar.sampling.partial_batch import PartialBatch, noise_at, swap_batch
+from kerasar.stepwise.rings import ArrayRing, TensorRing, while_loop
 from kerasar.stepwise.sequence_steps import SequenceProgram
 from kerasar.typing import Tensor
 
@@ -14,66 +15,72 @@ from kerasar.typing import Tensor
 _BLOCK = 64
 
 
-def cached_sequence(
-    model: Any,
-    steps: SequenceProgram,
-    draft: PartialBatch,
-    options: Options,
-    compiled: bool,
-    record: bool = False,
-) -> Tensor:
+class SequenceLoop:
     """Fills in the unknown values of sequences; all as graph operations.
 
     Args:
         model: an `AutoregressiveDensity`.
-        steps: the step form of its network.
-        draft: the batch to be completed.
-        options: temperature and the like.
+        program: the step form of its network.
+        batch: the batch to be completed.
+        options: temperature, top-k and top-p.
         compiled: whether the loop is going to be compiled by XLA; shapes are then static.
-        record: returns the parameters instead of the values they gave.
-
-    Returns:
-        The values, shape of `draft.values`; or the parameters, `(batch, places, …)`.
+        record: returns the parameters instead of the values that were drawn from them.
     """
-    likelihood = model.likelihood
-    shape = tf.shape(draft.values)
-    batch = draft.values.shape[0] if compiled else shape[0]
-    length = draft.values.shape[1] if compiled else shape[1]
-    event = draft.values.shape[2:]
-    x = steps.graph.x
-    run = steps.bind(
-        batch,
-        length,
-        model.condition_tensors(draft.condition),
-        TensorRing if compiled else ArrayRing,
-    )
-    given, known = by_place(draft.values), by_place(draft.known)
-    parameters = model.network.output_shape[-1]
-    state = run.initial()
-    last = tf.zeros(tf.stack([batch, 1, *event]), x.dtype)
-    output_spec = steps.graph.output
-    tail = output_spec.shape[2:] if record else event
-    dtype = output_spec.dtype if record else draft.values.dtype
-    results = tf.TensorArray(dtype, length, element_shape=(draft.values.shape[0], *tail))
 
-    def step(t: Tensor, last: Tensor, state: Any, results: Any, noise: Tensor) -> Any:
-        output, state = run.step(t, state, last)
-        picked = pick(model, output[:, 0], noise[t % _BLOCK], options, given[t], known[t])
-        following = tf.reshape(tf.cast(picked, x.dtype), tf.shape(last))
-        results = results.write(t, output[:, 0] if record else picked)
-        return t + 1, following, state, results
+    def __init__(
+        self,
+        model: SampledAutoregressive,
+        program: SequenceProgram,
+        batch: PartialBatch,
+        options: Options,
+        compiled: bool,
+        record: bool = False,
+    ) -> None:
+        self.model, self.batch, self.options, self.record = model, batch, options, record
+        shape = batch.values.shape if compiled else tf.shape(batch.values)
+        self.batch_size, self.length = shape[0], shape[1]
+        self.x, self.output = program.graph.x, program.graph.output
+        self.execution = program.bind(
+            self.batch_size,
+            self.length,
+            model.conditions.tensors(batch.condition),
+            TensorRing if compiled else ArrayRing,
+        )
+        self.given, self.known = swap_batch(batch.values), swap_batch(batch.known)
 
-    def block(t: Tensor, last: Tensor, state: Any, results: Any) -> Any:
-        noise = noise_at(likelihood, draft, t + tf.range(_BLOCK), parameters)
-        stop = tf.minimum(t + _BLOCK, length)
+    def run(self) -> Tensor:
+        """The values, shape of `batch.values`; or the parameters, `(batch, positions, …)`."""
+        values = self.batch.values
+        event = values.shape[2:]
+        made = (self.output.dtype, self.output.shape[2:]) if self.record else (values.dtype, event)
+        results = tf.TensorArray(made[0], self.length, element_shape=(values.shape[0], *made[1]))
+        last = tf.zeros(tf.stack([self.batch_size, 1, *event]), self.x.dtype)
+        *_, results = while_loop(
+            lambda t, *_: t < self.length,
+            self._draw_block,
+            (tf.constant(0), last, self.execution.initial(), results),
+        )
+        stacked = swap_batch(results.stack())
+        return stacked if self.record else tf.reshape(stacked, tf.shape(values))
+
+    def _draw_block(self, t: Tensor, last: Tensor, state: Any, results: tf.TensorArray) -> Any:
+        parameters = self.model.network.output_shape[-1]
+        noise = noise_at(self.model.likelihood, self.batch, t + tf.range(_BLOCK), parameters)
+        stop = tf.minimum(t + _BLOCK, self.length)
         return while_loop(
             lambda t, *_: t < stop,
-            lambda t, last, state, results: step(t, last, state, results, noise),
+            lambda t, last, state, results: self._draw(t, last, state, results, noise[t % _BLOCK]),
             (t, last, state, results),
         )
 
-    *_, results = while_loop(
-        lambda t, *_: t < length, block, (tf.constant(0), last, state, results)
-    )
-    stacked = by_place(results.stack())
-    return stacked if record else tf.reshape(stacked, shape)
+    def _draw(
+        self, t: Tensor, last: Tensor, state: Any, results: tf.TensorArray, noise: Tensor
+    ) -> Any:
+        """Draws step t, given the one before it."""
+        output, state = self.execution.step(t, state, last)
+        parameters = output[:, 0]
+        event = draw_or_keep(
+            self.model.likelihood, parameters, noise, self.options, self.given[t], self.known[t]
+        )
+        results = results.write(t, parameters if self.record else event)
+        return t + 1, tf.reshape(tf.cast(event, self.x.dtype), tf.shape(last)), state, results

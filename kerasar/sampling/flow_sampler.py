@@ -1,4 +1,4 @@
-"""Samples of a flow: noise, base distribution, and the bijections backwards.
+"""Samples of a flow: noise, base distribution, and the inverse of the bijections.
 
 Unlike autoregressive samplers this is one pass for all dimensions at once, unless a bijection
 loops inside.
@@ -7,17 +7,18 @@ loops inside.
 import math
 import os
 import time
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
 
 from kerasar.noise import uniforms
+from kerasar.sampling.models import SampledFlow
 from kerasar.sampling.progress import Progress
 from kerasar.typing import Tensor
 
-#: How many numbers are drawn at once where the user does not say: about 16 MB an activation.
-_CHUNK_NUMBERS = 2**18
+#: How many elements are drawn at once by default: about 16 MB an activation.
+_CHUNK_ELEMENTS = 2**18
 #: Fewer examples than this are not worth a core of their own.
 _LEAST_SHARE = 256
 #: A compiled loop draws a multiple of this many.
@@ -31,18 +32,18 @@ class FlowSampler:
         model: a `FlowDensity`.
     """
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: SampledFlow) -> None:
         self.model = model
+        #: Seconds that compiling is expected to cost, and that uncompiled draws have taken.
         self.patience = 1.0 + 0.05 * len(model.weights)
         self.spent = 0.0
         self.cores = os.cpu_count() or 1
-        self._plain = tf.function(self._count_from, reduce_retracing=True, autograph=False)
         self._loop = tf.function(self._draw, jit_compile=True, autograph=False)
-        self._loops: dict[tuple[int, int], Any] = {}
 
     def run(
         self,
-        count: int,
+        num_samples: int,
+        *,
         seed: int,
         temperature: float,
         condition: np.ndarray | None,
@@ -50,13 +51,13 @@ class FlowSampler:
         jit_compile: bool | None,
         verbose: bool | str,
     ) -> np.ndarray:
-        """`count` samples; checked arguments only."""
+        """Samples, `(num_samples, *event)`; checked arguments only."""
         if chunk_size is None:
-            chunk_size = max(_CHUNK_NUMBERS // self.model.dim, 1)
+            chunk_size = max(_CHUNK_ELEMENTS // self.model.dim, 1)
         finished = []
-        with Progress(f"Sampling {count} examples", count, verbose) as progress:
-            for start in range(0, count, chunk_size):
-                size = min(chunk_size, count - start)
+        with Progress(f"Sampling {num_samples} examples", num_samples, verbose) as progress:
+            for start in range(0, num_samples, chunk_size):
+                size = min(chunk_size, num_samples - start)
                 rows = None if condition is None else condition[start : start + size]
                 where = (start, size, seed)
                 finished.append(self._chunk(where, temperature, rows, jit_compile))
@@ -72,12 +73,14 @@ class FlowSampler:
     ) -> np.ndarray:
         """Examples from the first of `where` on, as many as the second, with the third as seed."""
         compiled = self.spent > self.patience if jit_compile is None else jit_compile
-        size, draw = where[1], self._plain
+        size = where[1]
         if compiled:
             shares = _shares(size, self.cores)
             draw = self._on_cores(shares)
             if condition is not None:
                 condition = np.resize(condition, (math.prod(shares), *condition.shape[1:]))
+        else:
+            draw = self.model.function_cache.traced("samples", self._draw_any_number)
         started = time.monotonic()
         drawn = draw(
             tf.constant(where, tf.int32),
@@ -88,8 +91,9 @@ class FlowSampler:
             self.spent += time.monotonic() - started
         return drawn[:size]
 
-    def _count_from(self, where: Tensor, temperature: Tensor, condition: Tensor | None) -> Tensor:
-        """Uncompiled, for any number of examples."""
+    def _draw_any_number(
+        self, where: Tensor, temperature: Tensor, condition: Tensor | None
+    ) -> Tensor:
         start, size, seed = tf.unstack(where)
         return self._draw(tf.range(start, start + size), seed, temperature, condition)
 
@@ -98,15 +102,16 @@ class FlowSampler:
     ) -> Tensor:
         return compute_samples(self.model, examples, seed, temperature, condition)
 
-    def _on_cores(self, shares: tuple[int, int]) -> Any:
-        """Compiled for that many cores and examples on each: a compiled loop runs on one core.
+    def _on_cores(self, shares: tuple[int, int]) -> Callable[..., Tensor]:
+        """Compiled for that many cores and examples on each: a compiled loop runs on one core."""
+        return self.model.function_cache.get((FlowSampler, shares), lambda: self._compile(*shares))
 
-        Traced once, and then called as it is: looking a function up takes a tenth of the time that
-        a small flow needs for thousands of samples.
+    def _compile(self, cores: int, share: int) -> Callable[..., Tensor]:
+        """Traced once, and then called as it is.
+
+        Looking a function up takes a tenth of the time that a small flow needs for thousands of
+        samples.
         """
-        if shares in self._loops:
-            return self._loops[shares]
-        cores, share = shares
 
         def draw(where: Tensor, temperature: Tensor, condition: Tensor | None) -> Tensor:
             start, _, seed = tf.unstack(where)
@@ -121,12 +126,11 @@ class FlowSampler:
             )
 
         dtype, shape = self.model.bijection.flow_dtype, self.model.condition_shape
-        graph = tf.function(draw, autograph=False).get_concrete_function(
+        return tf.function(draw, autograph=False).get_concrete_function(
             tf.TensorSpec(3, tf.int32),
             tf.TensorSpec((), dtype),
             None if shape is None else tf.TensorSpec((cores * share, *shape), dtype),
         )
-        return self._loops.setdefault(shares, graph)
 
 
 def _shares(count: int, cores: int) -> tuple[int, int]:
@@ -141,16 +145,20 @@ def _shares(count: int, cores: int) -> tuple[int, int]:
 
 
 def compute_samples(
-    model: Any, examples: Tensor, seed: Tensor, temperature: Tensor, condition: Tensor | None
+    model: SampledFlow,
+    examples: Tensor,
+    seed: Tensor,
+    temperature: Tensor,
+    condition: Tensor | None,
 ) -> Tensor:
-    """The samples of a seed with these numbers, as graph operations; `(examples, *event)`."""
+    """The samples of a seed with these indices, as graph operations; `(examples, *event)`."""
     noise = uniforms(seed, examples, tf.constant(0), model.dim)
     noise = tf.ensure_shape(noise, (examples.shape[0], model.dim))
     z = model.base.sample(tf.cast(noise, temperature.dtype), temperature)
-    return data_of(model, z, condition)
+    return compute_data(model, z, condition)
 
 
-def data_of(model: Any, z: Tensor, condition: Tensor | None) -> Tensor:
-    """The data that flat latents stand for: integers for a model of integers."""
+def compute_data(model: SampledFlow, z: Tensor, condition: Tensor | None) -> Tensor:
+    """The data that flat latents are mapped to: integers for a model of integers."""
     y, _ = model.bijection.inverse(tf.reshape(z, (-1, *model.latent_shape)), condition=condition)
     return y if model.dequantization is None else model.dequantization.integers(y)

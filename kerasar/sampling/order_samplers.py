@@ -1,136 +1,129 @@
 """The samplers of networks that predict one value from those that are known.
 
-One place is filled in at a time, in a given order, or each time the place of which the network
-is surest. A pass of the network gives one conditional.
+One value is filled in at a time, in a given order, or each time the value that the network is most
+certain of. A pass of the network gives one conditional.
 
 References:
     Fleuret. Deep Learning course (EPFL / UNIGE), lecture 10.1, Auto-regression.
     https://fleuret.org/dlc/
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from kerasar.noise import uniforms
-from kerasar.sampling.draft import Options, PartialBatch, apply_options
+from kerasar.sampling.models import SampledMaskedInput
+from kerasar.sampling.options import Options, apply_options
+from kerasar.sampling.partial_batch import PartialBatch
+from kerasar.sampling.sampler import PositionSampler
 from kerasar.typing import Tensor
 
 
-@dataclass(frozen=True)
-class FixedOrder:
-    """Fills in the unknown values one after the other, in one order for all examples."""
+class FixedOrder(PositionSampler):
+    """Fills in the unknown values one after the other, in one order for all examples.
 
-    #: The places in the order of their turns.
-    visits: tuple[int, ...]
-    #: Whether a draw may use known values whose turn comes later.
-    use_all: bool
-
-    def __call__(
-        self,
-        model: Any,
-        draft: PartialBatch,
-        options: Options,
-        data_shape: Tensor,
-        start: Tensor,
-        stop: Tensor,
-    ) -> Tensor:
-        """Takes the turns `start` … `stop - 1`; all as graph operations.
-
-        Args:
-            model: a `MaskedInputDensity`.
-            draft: the batch to be completed.
-            options: temperature and the like.
-            data_shape: not used, for such a model has one size; here for `generate`.
-            start, stop: scalars.
-
-        Returns:
-            The values, shape of `draft.values`.
-        """
-        visits = tf.constant(self.visits, tf.int32)
-        turns = tf.constant(np.argsort(self.visits), tf.int32)
-
-        def body(turn: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-            place = visits[turn]
-            filled = tf.broadcast_to(turns < turn, tf.shape(values))
-            if self.use_all:
-                filled |= draft.known
-            position = tf.fill(tf.shape(values)[:1], place)
-            logits = model.compute_conditional(
-                values, filled, position, draft.condition, training=False
-            )
-            wanted = ~draft.known[:, place]
-            return turn + 1, _drawn(model, draft, options, values, logits, position, wanted)
-
-        _, values = tf.while_loop(
-            lambda turn, _: turn < stop,
-            body,
-            (tf.convert_to_tensor(start), draft.values),
-            shape_invariants=(tf.TensorShape([]), draft.values.shape),
-        )
-        return values
-
-
-@dataclass(frozen=True)
-class LowestEntropyFirst:
-    """Fills in, at each turn and in each example, the value of the lowest entropy.
-
-    A turn asks for every place that is still open in some example: T² / 2 passes for T unknown
-    values.
+    Args:
+        model: a `MaskedInputDensity`.
+        order: the indices of the values, in the order in which they are drawn.
+        use_all: whether a draw may use known values that come later in the order.
     """
 
-    def __call__(
-        self,
-        model: Any,
-        draft: PartialBatch,
-        options: Options,
-        data_shape: Tensor,
-        start: Tensor,
-        stop: Tensor,
-    ) -> Tensor:
-        """As for `FixedOrder`. Between calls, places that are still open hold -1."""
-        is_open = ~draft.known & ((start == 0) | (draft.values < 0))
-        values = tf.where(is_open, -tf.ones_like(draft.values), draft.values)
+    model: SampledMaskedInput
 
-        def body(turn: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-            position, logits = _surest(model, draft, values)
-            wanted = tf.reduce_any(values < 0, axis=1)
-            return turn + 1, _drawn(model, draft, options, values, logits, position, wanted)
+    def __init__(self, model: SampledMaskedInput, order: tuple[int, ...], use_all: bool) -> None:
+        super().__init__(model)
+        self.order, self.use_all = order, use_all
+
+    @property
+    def key(self) -> Any:
+        return type(self), self.order, self.use_all
+
+    def complete_range(
+        self, batch: PartialBatch, options: Options, data_shape: Tensor, start: Tensor, stop: Tensor
+    ) -> Tensor:
+        order = tf.constant(self.order, tf.int32)
+        rank_of = tf.constant(np.argsort(self.order), tf.int32)
+
+        def body(rank: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+            index = order[rank]
+            usable = tf.broadcast_to(rank_of < rank, tf.shape(values))
+            if self.use_all:
+                usable |= batch.known
+            position = tf.fill(tf.shape(values)[:1], index)
+            logits = self.model.compute_conditional(
+                values, usable, position, batch.condition, training=False
+            )
+            unknown = ~batch.known[:, index]
+            return rank + 1, _drawn(self.model, batch, options, values, logits, position, unknown)
 
         _, values = tf.while_loop(
-            lambda turn, values: (turn < stop) & tf.reduce_any(values < 0),
+            lambda rank, _: rank < stop,
             body,
-            (tf.convert_to_tensor(start), values),
-            shape_invariants=(tf.TensorShape([]), draft.values.shape),
+            (start, batch.values),
+            shape_invariants=(tf.TensorShape([]), batch.values.shape),
         )
         return values
 
 
-def _surest(model: Any, draft: PartialBatch, values: Tensor) -> tuple[Tensor, Tensor]:
-    """The open place of the lowest entropy in each example, `(batch,)`, and its logits."""
-    examples, places = tf.shape(values)[0], tf.shape(values)[1]
+class LowestEntropyFirst(PositionSampler):
+    """Fills in, at each step and in each example, the unknown value of the lowest entropy.
 
-    def ask(place: Tensor, best: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    A step takes a pass for every value that is still unknown in some example: T² / 2 passes for T
+    unknown values. Between ranges of steps, values that are still unknown are -1.
+
+    Args:
+        model: a `MaskedInputDensity` of random orders.
+    """
+
+    model: SampledMaskedInput
+
+    def complete_range(
+        self, batch: PartialBatch, options: Options, data_shape: Tensor, start: Tensor, stop: Tensor
+    ) -> Tensor:
+        unknown = ~batch.known & ((start == 0) | (batch.values < 0))
+        values = tf.where(unknown, -tf.ones_like(batch.values), batch.values)
+
+        def body(step: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+            position, logits = _lowest_entropy(self.model, batch, values)
+            some = tf.reduce_any(values < 0, axis=1)
+            return step + 1, _drawn(self.model, batch, options, values, logits, position, some)
+
+        _, values = tf.while_loop(
+            lambda step, values: (step < stop) & tf.reduce_any(values < 0),
+            body,
+            (start, values),
+            shape_invariants=(tf.TensorShape([]), batch.values.shape),
+        )
+        return values
+
+
+def _lowest_entropy(
+    model: SampledMaskedInput, batch: PartialBatch, values: Tensor
+) -> tuple[Tensor, Tensor]:
+    """The index of the unknown value of lowest entropy in each example, and its logits."""
+    examples, num_values = tf.shape(values)[0], tf.shape(values)[1]
+
+    def compare(index: Tensor, best: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         entropy, position, logits = best
-        here = tf.fill([examples], place)
+        here = tf.fill([examples], index)
         found = model.compute_conditional(
-            values, values >= 0, here, draft.condition, training=False
+            values, values >= 0, here, batch.condition, training=False
         )
         log_prob = tf.nn.log_softmax(found)
         # Where a logit is -inf, its share is 0 and not NaN.
         found_entropy = -tf.reduce_sum(tf.math.multiply_no_nan(log_prob, tf.exp(log_prob)), axis=-1)
-        better = (values[:, place] < 0) & (found_entropy < entropy)
+        better = (values[:, index] < 0) & (found_entropy < entropy)
         return (
             tf.where(better, found_entropy, entropy),
             tf.where(better, here, position),
             tf.where(better[:, None], found, logits),
         )
 
-    def body(place: Tensor, *best: Tensor) -> tuple[Tensor, ...]:
-        some = tf.reduce_any(values[:, place] < 0)
-        return (place + 1, *tf.cond(some, lambda: ask(place, best), lambda: best))
+    def body(index: Tensor, *best: Tensor) -> tuple[Tensor, ...]:
+        some = tf.reduce_any(values[:, index] < 0)
+        return (index + 1, *tf.cond(some, lambda: compare(index, best), lambda: best))
 
     levels = model.data_levels
     start = (
@@ -139,13 +132,13 @@ def _surest(model: Any, draft: PartialBatch, values: Tensor) -> tuple[Tensor, Te
         tf.zeros([examples], tf.int32),
         tf.zeros([examples, levels]),
     )
-    _, _, position, logits = tf.while_loop(lambda place, *_: place < places, body, start)
+    _, _, position, logits = tf.while_loop(lambda index, *_: index < num_values, body, start)
     return position, tf.ensure_shape(logits, (None, levels))
 
 
 def _drawn(
-    model: Any,
-    draft: PartialBatch,
+    model: SampledMaskedInput,
+    batch: PartialBatch,
     options: Options,
     values: Tensor,
     logits: Tensor,
@@ -155,11 +148,10 @@ def _drawn(
     """The values after a draw at `position`, `(batch,)`, in the examples where that is wanted."""
     likelihood = model.likelihood
     logits = apply_options(likelihood, logits, options)
-    # The noise belongs to the place, not to the turn: orders may differ from row to row.
+    # The noise belongs to the value, not to its rank: orders may differ from row to row.
     noise = uniforms(
-        draft.seeds, draft.examples, position, likelihood.num_uniforms(logits.shape[-1])
+        batch.seeds, batch.examples, position, likelihood.num_uniforms(logits.shape[-1])
     )
     event = tf.cast(likelihood.sample(logits, likelihood.noise(noise)), values.dtype)
-    places = tf.range(tf.shape(values)[1])
-    here = tf.equal(places, position[:, None]) & wanted[:, None]
+    here = tf.equal(tf.range(tf.shape(values)[1]), position[:, None]) & wanted[:, None]
     return tf.where(here, event[:, None], values)

@@ -5,7 +5,7 @@ first k positions are right, so it ends after at most one pass for each position
 earlier. A fixed point is *the* sequential sample: at every position the value is what the head
 picks from the network's output on it.
 
-Real values settle to the last digit too: a pass computes the same numbers from the same numbers,
+Real values settle to the last digit too: a pass computes equal outputs from equal inputs,
 so what depends on settled values only is settled after the next pass.
 
 References:
@@ -13,32 +13,35 @@ References:
     Solving. ICML 2021. https://arxiv.org/abs/2002.03629
 """
 
-from typing import Any
-
 import tensorflow as tf
 
-from kerasar.sampling.draft import Options, PartialBatch, apply_options, flat_parameters, noise_at
+from kerasar.sampling.models import SampledAutoregressive
+from kerasar.sampling.options import Options, draw_or_keep
+from kerasar.sampling.partial_batch import PartialBatch, flat_parameters, noise_at, swap_batch
+from kerasar.sampling.sampler import Sampler
 from kerasar.typing import Tensor
 
 
-def parallel(model: Any, draft: PartialBatch, options: Options, data_shape: Tensor) -> Tensor:
-    """Fills in all unknown values; all as graph operations. Arguments as for `sequential`."""
-    likelihood = model.likelihood
-    places = tf.shape(draft.values)[1]
-    noise = noise_at(likelihood, draft, tf.range(places), model.network.output_shape[-1])
-    noise = tf.transpose(noise, (1, 0, 2))
+class ParallelSampler(Sampler):
+    """Redraws all positions at once until nothing changes."""
 
-    def redraw(count: Tensor, values: Tensor, _: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        parameters = flat_parameters(model, draft._replace(values=values), data_shape)
-        parameters = apply_options(likelihood, parameters, options)
-        events = tf.cast(likelihood.sample(parameters, noise), values.dtype)
-        events = tf.where(draft.known, values, events)
-        return count + 1, events, tf.reduce_any(tf.not_equal(events, values))
+    model: SampledAutoregressive
 
-    _, values, _ = tf.while_loop(
-        lambda count, _, changed: changed & (count <= places),
-        redraw,
-        (0, draft.values, True),
-        shape_invariants=(tf.TensorShape([]), draft.values.shape, tf.TensorShape([])),
-    )
-    return values
+    def complete(self, batch: PartialBatch, options: Options, data_shape: Tensor) -> Tensor:
+        model, likelihood = self.model, self.model.likelihood
+        positions = tf.shape(batch.values)[1]
+        noise = noise_at(likelihood, batch, tf.range(positions), model.network.output_shape[-1])
+        noise = swap_batch(noise)
+
+        def redraw(count: Tensor, values: Tensor, _: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+            parameters = flat_parameters(model, batch._replace(values=values), data_shape)
+            events = draw_or_keep(likelihood, parameters, noise, options, values, batch.known)
+            return count + 1, events, tf.reduce_any(tf.not_equal(events, values))
+
+        _, values, _ = tf.while_loop(
+            lambda count, _, changed: changed & (count <= positions),
+            redraw,
+            (0, batch.values, True),
+            shape_invariants=(tf.TensorShape([]), batch.values.shape, tf.TensorShape([])),
+        )
+        return values

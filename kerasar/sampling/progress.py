@@ -1,4 +1,4 @@
-"""Tells the person at the keyboard how long a sampling will take, and shows it going on."""
+"""A progress line that announces how long sampling will take."""
 
 import sys
 import time

@@ -3,49 +3,39 @@
 Slow, and correct for any causal network; the other samplers are checked against it.
 """
 
-from typing import Any
-
 import tensorflow as tf
 
-from kerasar.sampling.draft import Options, PartialBatch, apply_options, flat_parameters, noise_at
+from kerasar.sampling.models import SampledAutoregressive
+from kerasar.sampling.options import Options, apply_options
+from kerasar.sampling.partial_batch import PartialBatch, flat_parameters, noise_at
+from kerasar.sampling.sampler import PositionSampler
 from kerasar.typing import Tensor
 
 
-def sequential(
-    model: Any,
-    draft: PartialBatch,
-    options: Options,
-    data_shape: Tensor,
-    start: Tensor,
-    stop: Tensor,
-) -> Tensor:
-    """Fills in the unknown values at positions `start` … `stop - 1`; all as graph operations.
+class SequentialSampler(PositionSampler):
+    """Draws one position after the other, in raster order."""
 
-    Args:
-        model: an `AutoregressiveDensity`.
-        draft: the batch to be completed.
-        options: temperature and the like.
-        data_shape: int32 vector, the shape of one example.
-        start, stop: positions in raster order, scalars.
+    model: SampledAutoregressive
 
-    Returns:
-        The values, shape of `draft.values`.
-    """
-    likelihood = model.likelihood
+    def complete_range(
+        self, batch: PartialBatch, options: Options, data_shape: Tensor, start: Tensor, stop: Tensor
+    ) -> Tensor:
+        likelihood = self.model.likelihood
 
-    def body(position: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        parameters = flat_parameters(model, draft._replace(values=values), data_shape)
-        parameters = apply_options(likelihood, tf.gather(parameters, position, axis=1), options)
-        noise = noise_at(likelihood, draft, position, parameters.shape[-1])
-        event = tf.cast(likelihood.sample(parameters, noise), values.dtype)
-        places = tf.range(tf.shape(values)[1])
-        here = tf.reshape(tf.equal(places, position), (1, -1) + (1,) * (values.shape.rank - 2))
-        return position + 1, tf.where(here & ~draft.known, event[:, None], values)
+        def body(position: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+            parameters = flat_parameters(self.model, batch._replace(values=values), data_shape)
+            parameters = apply_options(likelihood, tf.gather(parameters, position, axis=1), options)
+            noise = noise_at(likelihood, batch, position, parameters.shape[-1])
+            event = tf.cast(likelihood.sample(parameters, noise), values.dtype)
+            positions = tf.range(tf.shape(values)[1])
+            here = tf.equal(positions, position)
+            here = tf.reshape(here, (1, -1) + (1,) * (values.shape.rank - 2))
+            return position + 1, tf.where(here & ~batch.known, event[:, None], values)
 
-    _, values = tf.while_loop(
-        lambda position, _: position < stop,
-        body,
-        (tf.convert_to_tensor(start), draft.values),
-        shape_invariants=(tf.TensorShape([]), draft.values.shape),
-    )
-    return values
+        _, values = tf.while_loop(
+            lambda position, _: position < stop,
+            body,
+            (start, batch.values),
+            shape_invariants=(tf.TensorShape([]), batch.values.shape),
+        )
+        return values

@@ -6,7 +6,6 @@ import tempfile
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-import keras
 import tensorflow as tf
 
 #: A function on tensors, and the specifications of its arguments, named as in the request.
@@ -21,7 +20,7 @@ def write_archive(
     """Writes endpoints; the first one becomes `serving_default`.
 
     Args:
-        endpoints: makes them, by name; called once the place is known to be free.
+        endpoints: makes them, by name; called once the folder is known to be free.
         filepath: a folder that does not exist yet.
         verbose: as for `keras.Model.export`.
 
@@ -34,16 +33,27 @@ def write_archive(
             f"'{filepath}' exists already, and an export overwrites nothing. TensorFlow Serving "
             "picks the highest number: export to the next one."
         )
-    archive = keras.export.ExportArchive()
-    for name, (function, specs) in endpoints().items():
-        archive.add_endpoint(name, function, input_signature=specs)
+    # Concrete functions are written as they are; others would be traced once more while saving.
+    signatures = {
+        name: tf.function(function, autograph=False).get_concrete_function(*specs)
+        for name, (function, specs) in endpoints().items()
+    }
+    archive = tf.Module()
+    variables = (variable for signature in signatures.values() for variable in signature.variables)
+    archive.all_variables = list({id(variable): variable for variable in variables}.values())
+    for name, signature in signatures.items():
+        setattr(archive, name, signature)  # for `tf.saved_model.load`
+    default = next(iter(signatures.values()))
     parent = os.path.dirname(os.path.abspath(filepath))
     os.makedirs(parent, exist_ok=True)
-    # Written beside and moved into place, so that a server never sees half an export.
+    # Written to a folder beside it and moved, so that a server never sees half an export.
     staging = tempfile.mkdtemp(prefix=".export-", dir=parent)
     try:
         written = os.path.join(staging, "model")
-        archive.write_out(written, verbose=verbose)
+        tf.saved_model.save(archive, written, {"serving_default": default, **signatures})
         os.rename(written, filepath)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
+    if verbose:
+        for name, signature in signatures.items():
+            print(f"* Endpoint '{name}'\n{signature.pretty_printed_signature(verbose=True)}\n")

@@ -6,15 +6,16 @@ nothing here goes through autograph. Signatures are not XLA-compiled: servers st
 off, and assertions vanish under it.
 """
 
-import keyword
+import os
 from typing import Any
 
 import tensorflow as tf
 
 from kerasar.noise import fold_in
-from kerasar.sampling.draft import Options, PartialBatch
-from kerasar.sampling.generate import check_method, exportable_sampler
+from kerasar.sampling.options import Options
+from kerasar.sampling.partial_batch import PartialBatch
 from kerasar.serving.archive import Endpoint, write_archive
+from kerasar.serving.models import ServedNetwork
 from kerasar.training.batches import Batch
 from kerasar.training.density_model import value_assertions
 from kerasar.typing import Tensor
@@ -23,33 +24,52 @@ from kerasar.typing import Tensor
 _OPTIONS = {"seed": "int32", "temperature": "float32", "top_k": "int32", "top_p": "float32"}
 
 
-def export_autoregressive(model: Any, filepath: str, verbose: bool = False) -> None:
+def export_autoregressive(
+    model: ServedNetwork, filepath: str | os.PathLike[str], verbose: bool = False
+) -> None:
     """Writes the signatures `log_prob` (= `serving_default`), `sample`, `inpaint`, `continuation`.
 
     Raises:
         FileExistsError: if `filepath` exists; nothing is overwritten.
     """
-    check_method(model, None)  # builds and checks the sampler, which a graph could not
     write_archive(Signatures(model).all, filepath, verbose)
 
 
-class Signatures:
-    """The functions that are exported, on tensors named as in the signature."""
+def export_masked_input(
+    model: ServedNetwork, filepath: str | os.PathLike[str], verbose: bool = False
+) -> None:
+    """Writes the signatures `log_prob` (= `serving_default`), `sample` and `inpaint`.
 
-    def __init__(self, model: Any) -> None:
+    Raises:
+        FileExistsError: if `filepath` exists; nothing is overwritten.
+    """
+    # A prompt is an `inpaint` whose beginning is known: the size is fixed anyway.
+    write_archive(Signatures(model, continuation=False).all, filepath, verbose)
+
+
+class Signatures:
+    """The functions that are exported, on tensors named as in the signature.
+
+    Args:
+        model: the model to export.
+        continuation: whether models of sequences have a signature that continues a prompt.
+    """
+
+    def __init__(self, model: ServedNetwork, continuation: bool = True) -> None:
         self.model = model
+        sampler = model.sampler()  # built and checked here, for inside a graph it cannot be
+        # A function of its own, which all signatures share: it is traced and written once.
+        self.complete = tf.function(sampler.complete, autograph=False)
         self.dtype = tf.int32 if model.discrete else tf.float32
         shape = model.data_shape
         self.event_rank = model.likelihood.event_rank
         self.x = tf.TensorSpec((None, *shape), self.dtype, name="x")
-        self.conditions = [
-            tf.TensorSpec((None, *size), model.condition_dtype(name), name=_signature_name(name))
-            for name, size in model.condition_shapes.items()
-        ]
+        self.conditions = model.conditions.specs()
         self.options = [tf.TensorSpec((), dtype, name=name) for name, dtype in _OPTIONS.items()]
-        self.places = len(shape) - self.event_rank if len(shape) != 3 else 2
-        # Where the network leaves a size open, the request says it.
-        names = ("length",) if self.places == 1 else ("height", "width")
+        position_rank = len(shape) - self.event_rank if len(shape) != 3 else 2
+        self.continues = continuation and position_rank == 1
+        # Where the network leaves a size open, the request gives it.
+        names = ("length",) if position_rank == 1 else ("height", "width")
         self.sizes = [
             tf.TensorSpec((), tf.int32, name=name)
             for name, size in zip(names, shape, strict=False)
@@ -64,7 +84,7 @@ class Signatures:
         sampled = [count, *self.sizes, *self.options, *self.conditions]
         found["sample"] = (self.sample, sampled)
         found["inpaint"] = (self.inpaint, [self.x, known, *self.options, *self.conditions])
-        if self.places == 1:
+        if self.continues:
             length = tf.TensorSpec((), tf.int32, name="length")
             shape = (None, None, *self.model.data_shape[1:])
             prompt = tf.TensorSpec(shape, self.dtype, name="prompt")
@@ -74,7 +94,9 @@ class Signatures:
 
     def log_prob(self, x: Tensor, *conditions: Tensor) -> dict[str, Tensor]:
         with tf.control_dependencies(value_assertions(x, self.model.data_levels)):
-            batch = Batch(tf.identity(x), self._named(conditions, tf.shape(x)))
+            x = tf.identity(x)
+        shape = tf.shape(x)
+        batch = Batch(x, self.model.conditions.from_signature(conditions, shape[0], shape[1:]))
         terms = self.model.compute_log_prob_map(batch)
         total = tf.reduce_sum(terms, axis=list(range(1, len(terms.shape))))
         return {"log_prob": total, "log_prob_map": terms}
@@ -134,7 +156,32 @@ class Signatures:
         top_p: Tensor,
         *conditions: Tensor,
     ) -> dict[str, Tensor]:
-        levels = self.model.data_levels
+        with tf.control_dependencies(self._option_checks(seed, temperature, top_k, top_p)):
+            batch = self._partial_batch(values, known, seed, conditions)
+        shape = tf.shape(values)
+
+        def run(options: Options) -> Tensor:
+            return self.complete(batch, options, shape[1:])
+
+        if not self._truncates:
+            completed = run(Options(temperature))
+        else:
+            # Sorting the levels at each position is costly: leave it out where no option needs it.
+            completed = tf.cond(
+                (top_k > 0) | (top_p < 1),
+                lambda: run(Options(temperature, top_k, top_p)),
+                lambda: run(Options(temperature)),
+            )
+        return {"samples": tf.reshape(completed, shape)}
+
+    @property
+    def _truncates(self) -> bool:
+        return self.model.data_levels is not None and self.model.likelihood.truncates
+
+    def _option_checks(
+        self, seed: Tensor, temperature: Tensor, top_k: Tensor, top_p: Tensor
+    ) -> list[Any]:
+        most = self.model.data_levels if self._truncates else 0
         checks = [
             tf.debugging.Assert(seed >= 0, ["seed must not be negative, but is", seed]),
             tf.debugging.Assert(
@@ -143,73 +190,32 @@ class Signatures:
             tf.debugging.Assert(
                 (top_p > 0) & (top_p <= 1), ["top_p must lie in (0, 1], but is", top_p]
             ),
-        ]
-        truncates = levels is not None and self.model.likelihood.truncates
-        if not truncates:
-            words = "top_p must be 1, for the likelihood lists no single likeliest values, but is"
-            checks.append(tf.debugging.Assert(tf.equal(top_p, 1.0), [words, top_p]))
-        most = levels if truncates else 0
-        checks.append(
             tf.debugging.Assert(
                 (top_k >= 0) & (top_k <= most), [f"top_k must lie in [0, {most}], but is", top_k]
-            )
-        )
+            ),
+        ]
+        if not self._truncates:
+            words = "top_p must be 1, for the likelihood lists no single likeliest values, but is"
+            checks.append(tf.debugging.Assert(tf.equal(top_p, 1.0), [words, top_p]))
+        return checks
+
+    def _partial_batch(
+        self, values: Tensor, known: Tensor, seed: Tensor, conditions: tuple[Tensor, ...]
+    ) -> PartialBatch:
         shape = tf.shape(values)
         event = shape[tf.size(shape) - self.event_rank :]
         flat = tf.concat([shape[:1], [-1], event], 0)
-        with tf.control_dependencies(checks):
-            examples = tf.range(shape[0])
-        known_event = self.model.data_shape[len(self.model.data_shape) - self.event_rank :]
-        static = (None, None, *(known_event if self.event_rank else ()))
-        draft = PartialBatch(
+        data_shape = self.model.data_shape
+        static = (None, None, *data_shape[len(data_shape) - self.event_rank :])
+        examples = tf.range(shape[0])
+        return PartialBatch(
             values=tf.ensure_shape(tf.reshape(values, flat), static),
             known=tf.ensure_shape(tf.reshape(known, flat), static),
             seeds=fold_in(seed, tf.zeros_like(examples)),
             examples=examples,
-            condition=self._named(conditions, shape),
+            condition=self.model.conditions.from_signature(conditions, shape[0], shape[1:]),
         )
 
-        def run(options: Options) -> Tensor:
-            return self.completed(draft, options, shape[1:])
 
-        if not truncates:
-            completed = run(Options(temperature))
-        else:
-            # Sorting the levels at each position is costly: leave it out where nothing asks.
-            completed = tf.cond(
-                (top_k > 0) | (top_p < 1),
-                lambda: run(Options(temperature, top_k, top_p)),
-                lambda: run(Options(temperature)),
-            )
-        return {"samples": tf.reshape(completed, shape)}
-
-    def completed(self, draft: PartialBatch, options: Options, data_shape: Tensor) -> Tensor:
-        """The model's sampler as graph operations."""
-        return exportable_sampler(self.model, draft, options, data_shape)
-
-    def _named(self, conditions: tuple[Tensor, ...], shape: Tensor) -> dict[str, Tensor] | None:
-        """The conditions by name, checked against data of that shape."""
-        if not conditions:
-            return None
-        named = {}
-        for name, part in zip(self.model.condition_shapes, conditions, strict=True):
-            rows = tf.shape(part)[0]
-            words = [f"{name} must have one row for each example, but rows and examples are"]
-            checks = [tf.debugging.Assert(tf.equal(rows, shape[0]), [*words, rows, shape[0]])]
-            if part.dtype.is_floating:
-                finite = tf.reduce_all(tf.math.is_finite(part))
-                checks.append(tf.debugging.Assert(finite, [f"{name} must be finite"]))
-            if name in self.model.condition_limits:
-                checks += self.model.condition_limits[name].assertions(part, shape[1:], name)
-            with tf.control_dependencies(checks):
-                named[name] = tf.identity(part)
-        return named
-
-
-def _signature_name(name: str) -> str:
-    """TensorFlow takes no keyword of Python as the name of an input: `global` becomes `global_`."""
-    return f"{name}_" if keyword.iskeyword(name) else name
-
-
-def _at_least_one(number: Tensor, name: str) -> Any:
-    return tf.debugging.Assert(number > 0, [f"{name} must be at least 1, but is", number])
+def _at_least_one(count: Tensor, name: str) -> Any:
+    return tf.debugging.Assert(count > 0, [f"{name} must be at least 1, but is", count])

@@ -1,31 +1,31 @@
 """Writes an autoencoder as one SavedModel: its decoder's sampler, behind an encoder."""
 
 import os
-from typing import Any
 
 import tensorflow as tf
 
-from kerasar.sampling.generate import check_method
 from kerasar.serving.archive import Endpoint, write_archive
 from kerasar.serving.export import Signatures
+from kerasar.serving.models import ServedEncoder
 from kerasar.training.density_model import value_assertions
 from kerasar.typing import Tensor
 
 
-def export_encoded(model: Any, filepath: str | os.PathLike[str], verbose: bool = False) -> None:
+def export_encoded(
+    model: ServedEncoder, filepath: str | os.PathLike[str], verbose: bool = False
+) -> None:
     """Writes `log_prob` (= `serving_default`), `encode`, `decode`, `reconstruct` and `sample`.
 
     Raises:
         FileExistsError: if `filepath` exists; nothing is overwritten.
     """
-    check_method(model.decoder, None)  # builds and checks the sampler, which a graph could not
     write_archive(_Signatures(model).all, filepath, verbose)
 
 
 class _Signatures:
     """The functions that are exported, on tensors named as in the signature."""
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: ServedEncoder) -> None:
         self.model = model
         self.decoder = Signatures(model.decoder)
 

@@ -1,18 +1,18 @@
 """Writes a flow as one SavedModel: `log_prob` (= `serving_default`), `sample` and `latent`."""
 
 import os
-from typing import Any
 
 import tensorflow as tf
 
 from kerasar.sampling.flow_sampler import compute_samples
 from kerasar.serving.archive import Endpoint, write_archive
+from kerasar.serving.models import ServedFlow
 from kerasar.training.batches import Batch
 from kerasar.training.density_model import value_assertions
 from kerasar.typing import Tensor
 
 
-def export_flow(model: Any, filepath: str | os.PathLike[str], verbose: bool = False) -> None:
+def export_flow(model: ServedFlow, filepath: str | os.PathLike[str], verbose: bool = False) -> None:
     """Writes the signatures of a `FlowModel`.
 
     Raises:
@@ -24,14 +24,13 @@ def export_flow(model: Any, filepath: str | os.PathLike[str], verbose: bool = Fa
 class _Signatures:
     """The functions that are exported, on tensors named as in the signature."""
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: ServedFlow) -> None:
         self.model = model
         dtype = tf.float32 if model.data_levels is None else tf.int32
         self.x = tf.TensorSpec((None, *model.data_shape), dtype, name="x")
-        self.conditions = []
-        if model.condition_shape is not None:
-            shape = (None, *model.condition_shape)
-            self.conditions = [tf.TensorSpec(shape, tf.float32, name="condition")]
+        # Requests hold float32, whatever precision the flow computes in.
+        specs = model.conditions.specs()
+        self.conditions = [tf.TensorSpec(s.shape, tf.float32, name=s.name) for s in specs]
 
     def all(self) -> dict[str, Endpoint]:
         sampled = [
@@ -51,7 +50,7 @@ class _Signatures:
         if self.model.dequantization is not None:
             examples = tf.range(tf.shape(x)[0])
             uniforms = self.model.uniforms(tf.constant(0), examples, tf.constant(0), self.model.dim)
-        found = self.model.log_prob_of(Batch(x, condition), uniforms, training=False)
+        found = self.model.compute_log_prob(Batch(x, condition), uniforms, training=False)
         return {"log_prob": tf.cast(found, tf.float32)}
 
     def latent(self, x: Tensor, *conditions: Tensor) -> dict[str, Tensor]:
@@ -89,17 +88,5 @@ class _Signatures:
         return x, self._condition(conditions, tf.shape(x)[0])
 
     def _condition(self, conditions: tuple[Tensor, ...], examples: Tensor) -> Tensor | None:
-        if not conditions:
-            return None
-        (condition,) = conditions
-        rows = tf.shape(condition)[0]
-        words = ["condition must have one row for each example, but rows and examples are"]
-        checks = [
-            tf.debugging.Assert(tf.equal(rows, examples), [*words, rows, examples]),
-            tf.debugging.Assert(
-                tf.reduce_all(tf.math.is_finite(condition)), ["condition must be finite"]
-            ),
-        ]
-        with tf.control_dependencies(checks):
-            condition = tf.identity(condition)
-        return tf.cast(condition, self.model.bijection.flow_dtype)
+        named = self.model.conditions.from_signature(conditions, examples, self.model.data_shape)
+        return None if named is None else self.model.conditions.tensors(named)[0]

@@ -1,4 +1,4 @@
-"""What every bijection of a flow owes its users, in one check: the way back, and volumes."""
+"""What every bijection of a flow owes its users, in one check: its inverse, and volumes."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -27,18 +27,18 @@ def check_bijection(
     """Checks that `inverse` undoes `call`, and both log determinants against autodiff.
 
     In float64 and float32: both round trips; the log determinants of both directions against those
-    of the Jacobians that automatic differentiation gives, which knows nothing of the layer's
-    formula; one example alone against the same in a batch; types and shapes. At extreme numbers,
+    of the Jacobians that automatic differentiation gives, which does not depend on the layer's
+    formula; one example alone against the same in a batch; types and shapes. At extreme values,
     and with networks in bfloat16 too: values, log determinants and gradients are finite.
 
     Args:
         bijection: a bijection, or a function that makes one. One that is not built yet is built,
-            and its weights are randomised, for new layers are often the identity; one that is
+            and its weights are randomized, for new layers are often the identity; one that is
             built is checked with the weights it has.
         x: data, `(batch, *event)`, of at least 2 examples, away from kinks of the map. Small
-            events: a Jacobian has the square of their numbers.
+            events: a Jacobian has the square of their size.
         condition: for a bijection with a condition, one row for each example.
-        extremes: numbers that data may hold, at the edges of the domain.
+        extremes: values that data may hold, at the edges of the domain.
         latent_extremes: the same for latents.
 
     Raises:
@@ -64,7 +64,7 @@ def check_bijection(
 
 
 class _Directions:
-    """A bijection's two ways for a fixed condition, and the words that messages start with."""
+    """A bijection's two directions for a fixed condition, and how messages begin."""
 
     def __init__(self, layer: Bijection, condition: NDArray[Any] | None, where: str) -> None:
         self.layer = layer
@@ -74,7 +74,7 @@ class _Directions:
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         return self._given(self.layer, x)
 
-    def back(self, z: Tensor) -> tuple[Tensor, Tensor]:
+    def inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
         return self._given(self.layer.inverse, z)
 
     def _given(self, call: Any, values: Tensor) -> tuple[Tensor, Tensor]:
@@ -87,7 +87,7 @@ class _Directions:
 
 def _check_round_trips(copy: _Directions, x: NDArray[Any], policy: str) -> None:
     z, log_det = copy.forward(tf.constant(x))
-    again, log_det_back = copy.back(z)
+    again, log_det_back = copy.inverse(z)
     z_again, _ = copy.forward(again)
     volumes = {"log_det": log_det, "log_det_back": log_det_back}
     for name, part in {"z": z, "x": again, **volumes}.items():
@@ -101,15 +101,15 @@ def _check_round_trips(copy: _Directions, x: NDArray[Any], policy: str) -> None:
     pairs = {
         "inverse(call(x)) is not x": (again, x),
         "call(inverse(z)) is not z": (z_again, z),
-        "the log determinants of the two ways are not opposite": (log_det_back, -log_det),
+        "the log determinants of the two directions are not opposite": (log_det_back, -log_det),
     }
     for what, (found, expected) in pairs.items():
         error = _error(found, expected)
         if policy == "mixed_bfloat16":
-            # A number that came back one bit off can round to another bfloat16 in a network behind,
-            # rarely; arithmetic in bfloat16 spoils most numbers.
+            # A value that came back one bit off can round to another bfloat16 in a later network,
+            # rarely; arithmetic in bfloat16 spoils most values.
             assert np.median(error) <= _TOLERANCES["float32"], (
-                f"{copy.where}{what}: half of the numbers differ by more than "
+                f"{copy.where}{what}: half of the values differ by more than "
                 f"{np.median(error):.3g}. Bijections set autocast=False"
             )
         else:
@@ -118,8 +118,8 @@ def _check_round_trips(copy: _Directions, x: NDArray[Any], policy: str) -> None:
 
 def _check_one_example(copy: _Directions, x: NDArray[Any], tolerance: float) -> None:
     z, log_det = copy.forward(tf.constant(x))
-    again, log_det_back = copy.back(z)
-    one = (*copy.forward(tf.constant(x[:1])), *copy.back(z[:1]))
+    again, log_det_back = copy.inverse(z)
+    one = (*copy.forward(tf.constant(x[:1])), *copy.inverse(z[:1]))
     for alone, batch in zip(one, (z, log_det, again, log_det_back), strict=True):
         what = f"{copy.where}an example alone differs from the same one in a batch"
         _close(what, _error(alone, batch[:1]), tolerance)
@@ -127,10 +127,10 @@ def _check_one_example(copy: _Directions, x: NDArray[Any], tolerance: float) -> 
 
 def _check_volumes(copy: _Directions, x: NDArray[Any], tolerance: float) -> None:
     z = np.asarray(copy.forward(tf.constant(x))[0])
-    for what, call, values in (("call", copy.forward, x), ("inverse", copy.back, z)):
+    for what, call, values in (("call", copy.forward, x), ("inverse", copy.inverse, z)):
         size, found = values[0].size, call(tf.constant(values))
         assert np.asarray(found[0])[0].size == size, (
-            f"{copy.where}{what} maps events of {size} numbers to {np.asarray(found[0])[0].size}"
+            f"{copy.where}{what} maps events of {size} values to {np.asarray(found[0])[0].size}"
         )
         # One pass gives the whole Jacobian: each example once for each of its outputs.
         with tf.GradientTape() as tape:
@@ -154,7 +154,7 @@ def _check_extremes(
 ) -> None:
     rng = np.random.default_rng(0)
     z = copy.forward(tf.constant(x))[0]
-    ways = (("call", copy.forward, x, extremes), ("inverse", copy.back, z, latent_extremes))
+    ways = (("call", copy.forward, x, extremes), ("inverse", copy.inverse, z, latent_extremes))
     for what, call, example, edges in ways:
         filled = [np.full(example.shape, edge) for edge in edges]
         for values in (*filled, rng.choice(edges, example.shape)):
@@ -164,7 +164,7 @@ def _check_extremes(
                 total = tf.reduce_sum(outputs) + tf.reduce_sum(log_det)
             weights = [weight.value for weight in copy.layer.trainable_variables]
             gradients = tape.gradient(total, [values, *weights])
-            where = f"{copy.where}{what} at numbers from {values.numpy().min():g} to"
+            where = f"{copy.where}{what} at values from {values.numpy().min():g} to"
             where = f"{where} {values.numpy().max():g} gives"
             assert np.isfinite(outputs).all(), f"{where} a NaN or infinity"
             assert np.isfinite(log_det).all(), f"{where} a log determinant that is not finite"

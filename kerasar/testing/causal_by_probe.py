@@ -13,7 +13,7 @@ import numpy as np
 
 from kerasar.typing import Tensor
 
-#: A place on the position axes: `(step,)` or `(row, column)`.
+#: An index on the position axes: `(step,)` or `(row, column)`.
 Position = tuple[int, ...]
 
 
@@ -27,7 +27,7 @@ def check_causal_by_probe(
 ) -> None:
     """Output i must respond to input j exactly where `sees` says so, for all positions i and j.
 
-    Randomise the weights first (`kerasar.testing.randomize`), and take several examples and
+    Randomize the weights first (`kerasar.testing.randomize`), and take several examples and
     channels enough: behind a ReLU, a few weights may well be deaf by chance.
 
     Args:
@@ -51,7 +51,7 @@ def check_causal_by_probe(
     """
     axes = position_axes or (2 if x.ndim == 4 else 1)
     sizes = x.shape[1 : 1 + axes]
-    positions = [tuple(map(int, place)) for place in np.ndindex(*sizes)]
+    positions = [tuple(map(int, index)) for index in np.ndindex(*sizes)]
     seen = _responses(model, x, change, positions, tolerance)
     stated = _stated(sees, positions)
 
@@ -77,10 +77,10 @@ def _responses(
     scale = max(float(np.abs(before).max()), 1e-6)
     seen = np.zeros((len(positions), len(positions)), bool)
     for j, position in enumerate(positions):
-        place: Any = (slice(None), *position)
+        index: Any = (slice(None), *position)
         moved = x.copy()
-        moved[place] = change(x[place])
-        assert (moved[place] != x[place]).all(), f"`change` leaves values as they are at {position}"
+        moved[index] = change(x[index])
+        assert (moved[index] != x[index]).all(), f"`change` leaves values as they are at {position}"
         difference = np.abs(_run(model, moved, sizes) - before) > tolerance * scale
         seen[:, j] = difference.reshape(len(x), len(positions), -1).any(axis=(0, 2))
     return seen
@@ -101,7 +101,7 @@ def _stated(
     sees: Iterable[Any] | Callable[[Any, Any], bool], positions: list[Position]
 ) -> np.ndarray:
     if callable(sees):
-        names = [place[0] if len(place) == 1 else place for place in positions]
+        names = [index[0] if len(index) == 1 else index for index in positions]
         return np.array([[bool(sees(i, j)) for j in names] for i in names])
     offsets = {offset if isinstance(offset, tuple) else (offset,) for offset in sees}
     assert all(len(offset) == len(positions[0]) for offset in offsets), (
@@ -119,7 +119,7 @@ def _listed(pairs: np.ndarray, positions: list[Position], fault: str) -> list[st
     return lines + ([f"  … and {len(pairs) - 5} more"] if len(pairs) > 5 else [])
 
 
-def _name(model: Any) -> str:
+def _name(model: Callable[[Tensor], Tensor]) -> str:
     if inspect.isroutine(model):
         return f"Function '{model.__name__}'"
     return f"{type(model).__name__} '{getattr(model, 'name', '')}'"

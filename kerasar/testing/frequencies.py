@@ -4,11 +4,12 @@ from typing import Any
 
 import numpy as np
 
+from kerasar.testing.models import ScoredModel
 from kerasar.testing.normalized import every_example, repeated
 
 
 def check_frequencies(
-    model: Any,
+    model: ScoredModel,
     num_samples: int = 6000,
     seed: int = 0,
     condition: Any = None,
@@ -45,7 +46,8 @@ def check_frequencies(
         **({} if method is None else {"method": method}),  # not every model has several
     )
     digits = drawn.reshape(num_samples, -1).astype("int64")
-    weights = model.data_levels ** np.arange(digits.shape[1])[::-1]
+    levels = int(examples.max()) + 1
+    weights = levels ** np.arange(digits.shape[1])[::-1]
     counts = np.bincount(digits @ weights, minlength=len(examples))
 
     # Pearson's statistic is chi-square only where enough is expected: pool what is rare.

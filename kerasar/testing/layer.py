@@ -13,8 +13,8 @@ import tensorflow as tf
 from kerasar.causality.randomize import randomize
 from kerasar.typing import Tensor
 
-#: How far outputs may lie from float32's, relative to the largest: 8 bits of mantissa in bfloat16
-#: add up over a sum; float64 differs by float32's own rounding.
+#: How far outputs may differ from float32's, relative to the largest: bfloat16 has 8 bits of
+#: mantissa, and errors add up over a sum; float64 differs by float32's own rounding.
 _POLICIES = {"float32": 1e-6, "mixed_bfloat16": 5e-2, "float64": 1e-4}
 
 
@@ -24,7 +24,7 @@ def check_layer(
     tmp_path: Path,
     open_axes: tuple[int, ...] | None = None,
 ) -> None:
-    """Builds, types, saves, copies and differentiates a layer; weights are randomised first.
+    """Builds, types, saves, copies and differentiates a layer; weights are randomized first.
 
     Args:
         layer: the layer, not built yet, or a function that makes one.

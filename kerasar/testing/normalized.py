@@ -1,15 +1,18 @@
 """Whether a model's probabilities are probabilities: on a tiny domain, all of them sum to one."""
 
+import math
 from typing import Any
 
 import keras
 import numpy as np
 
+from kerasar.testing.models import ScoredModel
+
 #: Above this many examples, enumerating takes longer than a test should.
 MAX_DOMAIN = 2**17
 
 
-def check_normalized(model: Any, condition: Any = None, tolerance: float = 1e-5) -> None:
+def check_normalized(model: ScoredModel, condition: Any = None, tolerance: float = 1e-5) -> None:
     """The probabilities of all possible inputs must sum to one.
 
     Args:
@@ -19,13 +22,13 @@ def check_normalized(model: Any, condition: Any = None, tolerance: float = 1e-5)
         tolerance: by how much the sum may differ from 1.
 
     Raises:
-        AssertionError: if the sum is another, or a probability is above 1 or not a number.
+        AssertionError: if the sum is another, or a probability is above 1 or NaN.
         ValueError: if the domain is open, not discrete, or too large to be enumerated.
     """
     examples = every_example(model)
     nats = np.asarray(model.log_prob(examples, condition=repeated(condition, len(examples))))
     assert nats.shape == (len(examples),), (
-        f"log_prob must give one number for each of {len(examples)} examples, not {nats.shape}"
+        f"log_prob must give one value for each of {len(examples)} examples, not {nats.shape}"
     )
     assert not np.isnan(nats).any(), f"log_prob is NaN for {examples[np.isnan(nats)][0].tolist()}"
     assert nats.max() <= tolerance, f"a log_prob is positive: {nats.max()}"
@@ -35,7 +38,7 @@ def check_normalized(model: Any, condition: Any = None, tolerance: float = 1e-5)
     )
 
 
-def every_example(model: Any) -> np.ndarray:
+def every_example(model: ScoredModel) -> np.ndarray:
     """All inputs that a model of discrete data can have, `(levels ** values, *data shape)`."""
     shape, levels = tuple(model.data_shape), model.data_levels
     if levels is None or None in shape:
@@ -43,7 +46,7 @@ def every_example(model: Any) -> np.ndarray:
             f"Only discrete data of a known size can be enumerated, but model '{model.name}' has "
             f"data of shape {shape} and levels {levels}."
         )
-    values = int(np.prod(shape))
+    values = math.prod(size or 0 for size in shape)
     if levels**values > MAX_DOMAIN:
         raise ValueError(
             f"Model '{model.name}' has {levels} ** {values} possible inputs, more than the "

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from kerasar.sampling import METHODS
 from kerasar.testing.frequencies import check_frequencies
+from kerasar.testing.models import CausalModel
 from kerasar.testing.normalized import every_example, repeated
 from kerasar.testing.the_sample import NEAR_TIE, check_the_sample, report_near_ties, shortfall
 
@@ -16,7 +17,7 @@ _COUNTABLE = 1000
 
 
 def check_samples(
-    model: Any,
+    model: CausalModel,
     num_samples: int = 64,
     seed: int = 0,
     condition: Any = None,
@@ -27,9 +28,9 @@ def check_samples(
 ) -> None:
     """Each sampler must draw *the* samples of the seed, and all of them the same.
 
-    Real values are the same up to rounding; `kerasar.testing.the_sample` says what that means.
+    Real values are the same up to rounding; `kerasar.testing.the_sample` defines what that means.
 
-    On a tiny domain (at most 1,000 possible inputs), and without options that bend the
+    On a tiny domain (at most 1,000 possible inputs), and without options that change the
     distribution, the frequencies of the first sampler must agree with `log_prob` too.
 
     Args:
@@ -72,7 +73,7 @@ def check_samples(
         check_frequencies(model, seed=seed, condition=condition, method=methods[0])
 
 
-def _differs(model: Any, reference: np.ndarray, drawn: np.ndarray) -> np.ndarray:
+def _differs(model: CausalModel, reference: np.ndarray, drawn: np.ndarray) -> np.ndarray:
     """Where two draws gave other events, `(samples, positions)`; real ones by over 1e-4."""
     event = reference.shape[reference.ndim - model.likelihood.event_rank :]
     a, b = (tf.constant(x.reshape(len(x), -1, *event)) for x in (reference, drawn))
@@ -83,7 +84,7 @@ def _check_agreement(differs: np.ndarray, short: np.ndarray, pair: str) -> None:
     """Up to its first difference each example is the same, and that difference a near-tie.
 
     Where real values differ and yet are what the head picks up to rounding (`short` is 0), rounding
-    has fed back: that is no tie.
+    has fed back: that is not a tie.
     """
     rows = np.flatnonzero(differs.any(axis=1))
     first = differs[rows].argmax(axis=1)
@@ -94,7 +95,7 @@ def _check_agreement(differs: np.ndarray, short: np.ndarray, pair: str) -> None:
     report_near_ties(int((found > 0).sum()), len(differs))
 
 
-def _is_countable(model: Any) -> bool:
+def _is_countable(model: CausalModel) -> bool:
     try:
         return len(every_example(model)) <= _COUNTABLE
     except ValueError:

@@ -29,9 +29,9 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-#: TensorFlow's numbers for the types that we pass (`TF_DataType` in tf_datatype.h).
+#: TensorFlow's codes for the types that we pass (`TF_DataType` in tf_datatype.h).
 _TYPES = {1: "float32", 2: "float64", 3: "int32", 4: "uint8", 9: "int64", 10: "bool"}
-_TYPE_NUMBERS = {name: number for number, name in _TYPES.items()}
+_TYPE_CODES = {name: code for code, name in _TYPES.items()}
 
 
 class Signature(NamedTuple):
@@ -96,7 +96,7 @@ class ServedModel:
     def run(self, signature: str, /, **inputs: ArrayLike) -> dict[str, NDArray[Any]]:
         """Sends one request: `served.run("sample", num_samples=4, seed=0)`.
 
-        Numbers, lists and arrays become tensors of the dtype that the signature states. Integers
+        Scalars, lists and arrays become tensors of the dtype that the signature states. Integers
         must fit it and floats are rounded to it, but floats do not become integers.
 
         Raises:
@@ -213,9 +213,9 @@ class ServedModel:
                 "Give each input once, by name."
             )
         for name, end in (sources | targets).items():
-            if end.dtype not in _TYPE_NUMBERS:
+            if end.dtype not in _TYPE_CODES:
                 raise ValueError(
-                    f"ServedModel passes {', '.join(_TYPE_NUMBERS)}, but '{name}' of signature "
+                    f"ServedModel passes {', '.join(_TYPE_CODES)}, but '{name}' of signature "
                     f"'{signature}' is of {end.dtype}. Cast it inside the signature."
                 )
         return sources, targets
@@ -234,7 +234,7 @@ class ServedModel:
 
     def _to_tensor(self, array: NDArray[Any]) -> int:
         tensor: int = self._library.TF_AllocateTensor(
-            _TYPE_NUMBERS[array.dtype.name],
+            _TYPE_CODES[array.dtype.name],
             (ctypes.c_int64 * array.ndim)(*array.shape),
             array.ndim,
             array.nbytes,
@@ -429,14 +429,14 @@ def _error_of(process: subprocess.CompletedProcess[str]) -> Exception:
 def _read_endpoints(
     meta_graph: bytes,
 ) -> dict[str, tuple[dict[str, _Endpoint], dict[str, _Endpoint]]]:
-    """Reads the signatures, their inputs and outputs, from a serialised MetaGraphDef.
+    """Reads the signatures, their inputs and outputs, from a serialized MetaGraphDef.
 
     The field numbers are those of meta_graph.proto; the classes made from it would need Python's
     TensorFlow.
     """
     endpoints = {}
     for name, signature in _map_entries(meta_graph, 5):
-        # A signature without a method is the loader's own: the op that initialises.
+        # A signature without a method is the loader's own: the op that initializes.
         if any(number == 3 and value for number, value in _fields(signature)):
             inputs, outputs = (
                 {key: _read_endpoint(info) for key, info in sorted(_map_entries(signature, number))}

@@ -5,7 +5,7 @@ noise, from the full network's output on that very sample: value 0 is then right
 and so on. One forward pass thus checks a whole sample, however it was made.
 
 Real values are never quite equal, for networks round differently in other shapes and compilations,
-and a difference feeds back. There a value is what the head picks if it lies within a thousandth of
+and a difference feeds back. There a value is what the head picks if it is within a thousandth of
 the data's spread (relative, where values are large), given the sample's *own* earlier values: so
 differences cannot add up unnoticed, and a network that magnifies them is not blamed for it. Only
 which component of a mixture was chosen can be a near-tie.
@@ -18,6 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasar.noise import uniforms
+from kerasar.testing.models import CausalModel
 from kerasar.typing import Tensor
 
 #: Networks round differently in other shapes and compilations: closer calls than this may flip.
@@ -25,7 +26,7 @@ NEAR_TIE = 1e-4
 
 
 def check_the_sample(
-    model: Any,
+    model: CausalModel,
     samples: np.ndarray,
     seed: int | Tensor = 0,
     condition: Any = None,
@@ -70,7 +71,7 @@ def check_the_sample(
 
 
 def shortfall(
-    model: Any,
+    model: CausalModel,
     samples: np.ndarray,
     other: np.ndarray,
     seed: int | Tensor = 0,
@@ -85,7 +86,7 @@ def shortfall(
         `(samples, positions)`, 0 where the value is the pick; positions as they are drawn.
     """
     likelihood = model.likelihood
-    condition = model.check_condition(condition, len(samples))
+    condition = model.conditions.check(condition, len(samples))
     samples, other = (np.asarray(model.to_model_order(tf.constant(x))) for x in (samples, other))
     parameters = model.compute_parameters(tf.constant(samples), condition, training=False)
     if temperature != 1:

@@ -1,7 +1,7 @@
 """Averages of weights that an optimizer keeps, shown where weights are judged or kept.
 
-Keras' own `SwapEMAWeights` shows them to evaluations only, or, if told to swap at an epoch's end,
-loses them where training ends before its last epoch (Keras 3.15).
+Keras' own `SwapEMAWeights` shows them to evaluations only, or, swapping at an epoch's end, loses
+them where training ends before its last epoch (Keras 3.15).
 """
 
 from typing import Any

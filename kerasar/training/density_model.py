@@ -15,7 +15,8 @@ import numpy as np
 import tensorflow as tf
 from keras import tree
 
-from kerasar.training.array_batches import array_batches
+from kerasar.data.batching import array_batches
+from kerasar.function_cache import FunctionCache
 from kerasar.training.batches import Batch, unpack
 from kerasar.training.finite_guard import FiniteGuard, StopWhenNotFinite
 from kerasar.training.metrics import BitsPerDim, Perplexity
@@ -43,20 +44,25 @@ class DensityModel(keras.Model):
         if self.discrete:
             self.per_dimension.append(Perplexity(name="perplexity"))
         self.finite_guard = FiniteGuard()
+        self.function_cache = FunctionCache(self)
 
-    # What a subclass says.
+    def network_changed(self) -> None:
+        """Called when a layer has changed: what Keras has traced is traced anew, too."""
+        self.train_function = self.test_function = self.predict_function = None
+
+    # What a subclass defines.
 
     def negative_log_likelihood(self, batch: Batch, training: bool) -> Tensor:
-        """Negative log-likelihood of each example in nats, float32 `(batch,)`; what is trained."""
+        """Negative log-likelihood of each example in nats, float32 `(batch,)`: the loss."""
         raise NotImplementedError(f"{type(self).__name__} must define negative_log_likelihood()")
 
     def objective(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """What a training step minimises, and the nats of each example for the metrics."""
+        """What a training step minimizes, and the nats of each example for the metrics."""
         nats = self.negative_log_likelihood(batch, training=True)
         return tf.reduce_mean(nats), nats
 
     def num_dims(self, batch: Batch) -> Tensor:
-        """How many numbers each example holds, `(batch,)`: what bits per dimension divide by."""
+        """Number of dimensions of each example, `(batch,)`, by which bits per dimension divide."""
         raise NotImplementedError(f"{type(self).__name__} must define num_dims()")
 
     def check_batch(self, batch: Batch, name: str = "x") -> Batch:
@@ -73,7 +79,7 @@ class DensityModel(keras.Model):
         return []
 
     def locate_non_finite(self, batch: Batch) -> str:
-        """A sentence that says where, on this batch, the first NaN or infinity arises."""
+        """A sentence that names where, on this batch, the first NaN or infinity arises."""
         return ""
 
     def adapt_to_data(self, x: Any) -> None:
@@ -138,6 +144,7 @@ class DensityModel(keras.Model):
                 weights are then those from before that batch.
         """
         self._assert_compile_called("fit")
+        self.function_cache.refresh()
         _refuse_labels(y, kwargs)
         batch_size = kwargs.get("batch_size")
         x, example, size = self._prepare(x, batch_size, "x")
@@ -167,6 +174,7 @@ class DensityModel(keras.Model):
         Arguments are those of `keras.Model.evaluate`, without labels and sample weights.
         """
         if not kwargs.get("_use_cached_eval_dataset"):
+            self.function_cache.refresh()
             _refuse_labels(y, kwargs)
             x, _, _ = self._prepare(x, kwargs.get("batch_size"), "x")
             x = _batches(x, kwargs.get("batch_size"), shuffle=False)
@@ -176,6 +184,7 @@ class DensityModel(keras.Model):
     def train_on_batch(self, x: Any, y: Any = None, **kwargs: Any) -> Any:
         """One step on `x`, as one of `fit`; arguments as for `keras.Model.train_on_batch`."""
         self._assert_compile_called("train_on_batch")
+        self.function_cache.refresh()
         _refuse_labels(y, kwargs)
         x, example, size = self._prepare(x, np.iinfo(int).max, "x")
         self._arm_guard(example, size)
@@ -211,9 +220,9 @@ class DensityModel(keras.Model):
         return self._update_metrics(tf.reduce_mean(nats), nats, batch)
 
     def example_indices(self, batch: Batch) -> Tensor:
-        """The numbers of a batch's examples in an evaluation, int32 `(batch,)`.
+        """The indices of a batch's examples in an evaluation, int32 `(batch,)`.
 
-        Noise that they number is that of `log_prob`, whatever the batches.
+        Noise at these indices is that of `log_prob`, whatever the size of the batches.
         """
         first = tf.cast(self.loss_tracker.count, tf.int32)
         return first + tf.range(tf.shape(batch.x)[0])
@@ -265,12 +274,6 @@ def _bool_to_int(batch: Batch) -> Batch:
     return batch._replace(x=tf.cast(batch.x, tf.uint8)) if batch.x.dtype == tf.bool else batch
 
 
-def finite_condition(condition: Tensor) -> Any:
-    """A graph assertion that fails where a condition that streams in is not finite."""
-    finite = tf.reduce_all(tf.math.is_finite(condition))
-    return tf.debugging.Assert(finite, ["x must have a finite condition"])
-
-
 def value_assertions(x: Tensor, levels: int | None) -> list[Any]:
     """Graph assertions that fail where `x` holds something that the model cannot take."""
     some = tf.shape(x)[0] > 0
@@ -318,7 +321,7 @@ def _without_none(kwargs: Config) -> Config:
 
 
 def _to_floatx(part: Any) -> np.ndarray:
-    """An array, real numbers in Keras' usual type."""
+    """An array, of Keras' default float type if it holds real values."""
     part = np.asarray(part)
     if np.issubdtype(part.dtype, np.floating):
         return part.astype(keras.config.floatx(), copy=False)
@@ -339,7 +342,7 @@ def _split(x: Any, share: float) -> tuple[Any, Any]:
     if not 0 < kept < count:
         raise ValueError(
             f"validation_split={share} of {count} examples leaves none to learn from or to "
-            "validate on. Take a number between 0 and 1, or give more data."
+            "validate on. Take a fraction between 0 and 1, or give more data."
         )
     return tuple(
         tree.map_structure(lambda part, rows=rows: part[rows], x)

@@ -2,7 +2,7 @@
 is named.
 
 Loss and gradient norm are tested *before* the update, inside the compiled step. A flag carries the
-news out, for assertions vanish under XLA and many steps run in one execution.
+result out, for assertions vanish under XLA and many steps run in one execution.
 """
 
 from collections.abc import Callable

@@ -11,7 +11,7 @@ from kerasar.typing import Tensor
 class NatsPerDimension(keras.metrics.Metric):
     """Total nats over total dimensions; what `BitsPerDim` and `Perplexity` are functions of.
 
-    A dimension is one number of the data: a value of a sequence, a channel of a pixel.
+    A dimension is one element of the data: a value of a sequence, a channel of a pixel.
     """
 
     def __init__(self, **kwargs: object) -> None:
@@ -38,7 +38,7 @@ class BitsPerDim(NatsPerDimension):
 
 @keras.saving.register_keras_serializable(package="kerasar")
 class Perplexity(NatsPerDimension):
-    """exp(nats per dimension): among how many equally likely values the model still wavers."""
+    """exp(nats per dimension): the effective number of equally likely values."""
 
     def result(self) -> Tensor:
         return ops.exp(super().result())

@@ -2,7 +2,7 @@
 
 import typer
 
-from kerasar.cli.support.tables import print_table
+from kerasar.cli.support.outputs import print_table
 
 
 def data() -> None:
@@ -12,8 +12,8 @@ def data() -> None:
         kerasar train shifted-pixelcnn --data my-images.npz
         kerasar train wavenet --data recordings/
 
-    Which of the tables holds depends on MODEL. Images must be whole numbers; how many levels
-    they have goes by their values, or --levels.
+    Which of the tables applies depends on MODEL. Images must be integers; the number of their
+    levels follows from their values, or from --levels.
     """
     from kerasar.data.catalog import DATASETS, SEQUENCES, VECTORS
 
@@ -23,6 +23,6 @@ def data() -> None:
     typer.echo()
     print_table(("DATA for flows", "what it is"), list(VECTORS.items()))
     typer.echo(
-        "\nWords in capitals stand for yours. Data sets of tensorflow_datasets are looked for in\n"
+        "\nWords in capitals are placeholders. Data sets of tensorflow_datasets are searched in\n"
         "--data-dir, else $TFDS_DATA_DIR, else ~/tensorflow_datasets, and downloaded if need be."
     )

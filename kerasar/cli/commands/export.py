@@ -15,7 +15,10 @@ def export(
     run: Run,
     out: Annotated[
         Path | None,
-        typer.Option(help="Where to, a new folder.", show_default="RUN/export/N, the next number"),
+        typer.Option(
+            help="The folder to write, which must be new.",
+            show_default="RUN/export/N, the next number",
+        ),
     ] = None,
 ) -> None:
     """Write a trained model as a SavedModel for TensorFlow Serving.

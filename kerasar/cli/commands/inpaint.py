@@ -1,13 +1,15 @@
 """`kerasar inpaint`."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
+import numpy as np
 import typer
 
 from kerasar.cli.commands.sample import check_outputs
 from kerasar.cli.kinds import kind_of_run
 from kerasar.cli.kinds.images.masks import Hide, known_pixels
-from kerasar.cli.support.capabilities import can, is_conditional
+from kerasar.cli.kinds.images.run_data import load_for
+from kerasar.cli.support.capabilities import is_conditional, supports
 from kerasar.cli.support.options import (
     DataDir,
     Method,
@@ -17,9 +19,10 @@ from kerasar.cli.support.options import (
     Temperature,
     TopK,
     TopP,
-    whole,
+    integer_between,
+    without_none,
 )
-from kerasar.cli.support.outputs import written
+from kerasar.cli.support.outputs import atomic_write
 from kerasar.cli.support.run_folder import RunFolder
 from kerasar.cli.support.tensorflow_startup import start_tensorflow
 
@@ -32,9 +35,11 @@ def inpaint(
     ] = None,
     hide: Annotated[Hide, typer.Option(help="Which pixels are hidden.")] = Hide.bottom,
     images: Annotated[
-        int, typer.Option(callback=whole(1), help="How many images, from the first.")
+        int, typer.Option(callback=integer_between(1), help="Number of images, from the first.")
     ] = 6,
-    num: Annotated[int, typer.Option(callback=whole(1), help="How many completions of each.")] = 3,
+    num: Annotated[
+        int, typer.Option(callback=integer_between(1), help="Completions of each image.")
+    ] = 3,
     seed: Seed = 0,
     temperature: Temperature = 1.0,
     top_k: TopK = None,
@@ -48,8 +53,8 @@ def inpaint(
         kerasar inpaint runs/shifted-pixelcnn-digits --hide right --num 5
         kerasar inpaint runs/shifted-pixelcnn-digits --hide random --out filled.npz
 
-    Pixels are filled in row by row from the top left, each from those before it: what is known
-    further down stays as it is, but is not looked at. So --hide bottom suits these models best.
+    Pixels are filled in row by row from the top left, each conditioned on those before it: known
+    pixels further down are kept, but not conditioned on. So --hide bottom suits these models best.
     An .npz holds the arrays "known", "given", "completed" and "original".
     """
     folder = RunFolder.open(run)
@@ -57,18 +62,15 @@ def inpaint(
     if kind.name != "images":
         raise ValueError(
             f"kerasar inpaint hides part of images, but '{run}' was trained on "
-            f"{kind.noun}. kerasar sample --prompt goes on with what is given."
+            f"{kind.noun}. kerasar sample --prompt continues such data."
         )
     files = out or [folder.free(f"inpainting-{hide.value}.png")]
     check_outputs(files, kind)
     start_tensorflow()
-    import numpy as np
-
-    from kerasar.cli.kinds.images.run_data import load_for
     from kerasar.pictures import inpainting_figure, save
 
     model = folder.load_model()
-    if not can(model, "inpaint"):
+    if not supports(model, "inpaint"):
         raise ValueError(
             f"kerasar inpaint draws pixels one after the other given those before, which a "
             f"{type(model).__name__} cannot. Take a run of an autoregressive model, as "
@@ -78,20 +80,14 @@ def inpaint(
     original = loaded.test[:images]
     known = known_pixels(hide, original.shape, seed)
     given = np.where(known, original, 0).astype(original.dtype)
-    wishes = {"top_k": top_k, "top_p": top_p, "method": method}
-    options: dict[str, Any] = {name: wish for name, wish in wishes.items() if wish is not None}
+    options = without_none(top_k=top_k, top_p=top_p, method=method)
     if is_conditional(model) and loaded.test_labels is not None:
         options["condition"] = loaded.test_labels[:images]
     completed = model.inpaint(
-        given,
-        known,
-        seed=seed,
-        num=num,
-        temperature=temperature,
-        **options,
+        given, known, seed=seed, num_completions=num, temperature=temperature, **options
     )
     for file in files:
-        with written(file) as path:
+        with atomic_write(file) as path:
             if path.suffix.lower() == ".npz":
                 np.savez_compressed(
                     path, known=known, given=given, completed=completed, original=original

@@ -7,9 +7,8 @@ import typer
 
 from kerasar.cli.kinds import KINDS
 from kerasar.cli.registry import MODELS, find_model
-from kerasar.cli.support.outputs import check_ending, check_new, next_free
+from kerasar.cli.support.outputs import check_ending, check_new, next_free, print_table
 from kerasar.cli.support.run_folder import RunFolder
-from kerasar.cli.support.tables import print_table
 from kerasar.cli.support.tensorflow_startup import start_tensorflow
 
 
@@ -33,7 +32,7 @@ def inspect(
         kerasar inspect runs/shifted-pixelcnn-digits
         kerasar inspect shifted-pixelcnn --out field.png
 
-    Positions are told relative to the one predicted. The proof of causality is read off the same
+    Positions are relative to the one predicted. The proof of causality follows from the same
     table: the output must see earlier positions only. Pixels that should be seen and are not (a
     blind spot) are drawn in red.
     """
@@ -56,18 +55,18 @@ def inspect(
     if not isinstance(model, kerasar.AutoregressiveModel):
         raise ValueError(
             "kerasar inspect shows what the positions of an autoregressive network see, but "
-            f"'{what}' is a {type(model).__name__}. There is nothing to prove about it."
+            f"'{what}' is a {type(model).__name__}. It has no causality to prove."
         )
 
     from kerasar.causality import check_causal, layer_receptive_fields, receptive_field
     from kerasar.pictures import receptive_field_figure, save
 
     rank = model.likelihood.event_rank
-    sights = layer_receptive_fields(model.network, rank)
-    print_table(("LAYER", "kind", "sees"), [(s.name, s.kind, s.text) for s in sights])
+    layers = layer_receptive_fields(model.network, rank)
+    print_table(("LAYER", "kind", "sees"), [(s.name, s.kind, s.text) for s in layers])
     check_causal(model.network, rank)
-    if any(s.field is None and s.text.startswith("unknown") for s in sights):
-        typer.echo("Not proven: a layer is unknown, and was probed with numbers.")
+    if any(s.field is None and s.text.startswith("unknown") for s in layers):
+        typer.echo("Not proven: a layer is unknown, and was probed numerically.")
         return
     field = receptive_field(model.network, rank)
     blind = f", {len(field.blind_spot)} in blind spots" if field.blind_spot else ""

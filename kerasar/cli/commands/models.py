@@ -1,7 +1,7 @@
 """`kerasar models`."""
 
 from kerasar.cli.registry import MODELS, ModelEntry
-from kerasar.cli.support.tables import print_table
+from kerasar.cli.support.outputs import print_table
 
 
 def models() -> None:

@@ -1,24 +1,21 @@
-"""`kerasar score`: one row of numbers for each image, and where the surprise lies."""
-
-from __future__ import annotations
+"""`kerasar score`: the log-probability of each example, and a map of its terms."""
 
 import csv
 import math
 import sys
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TextIO
+from typing import Annotated, Any, TextIO
 
+import numpy as np
 import typer
+from numpy.typing import NDArray
 
 from kerasar.cli.kinds import kind_of_run
 from kerasar.cli.support.options import DataDir, Run
-from kerasar.cli.support.outputs import check_new, written
+from kerasar.cli.support.outputs import atomic_write, check_new
 from kerasar.cli.support.run_folder import RunFolder
 from kerasar.cli.support.tensorflow_startup import start_tensorflow
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 
 class Part(Enum):
@@ -41,7 +38,7 @@ def score(
     map_: Annotated[
         Path | None,
         typer.Option(
-            "--map", help="Also write what each pixel adds: NAME.npz for numbers, else a folder."
+            "--map", help="Also write the term of each pixel: NAME.npz for arrays, else a folder."
         ),
     ] = None,
     part: Annotated[
@@ -50,16 +47,16 @@ def score(
     ] = Part.auto,
     data_dir: DataDir = None,
 ) -> None:
-    """Say how likely a trained model finds each example: a CSV of name, nats and bits_per_dim.
+    """Compute the likelihood of each example: a CSV of name, nats and bits_per_dim.
 
-    Nats are -ln p of the whole example, bits_per_dim the same in bits for each number in it (a
-    channel of a pixel, a sample of a recording): the higher, the stranger it is to the model.
+    Nats are -ln p of the whole example, bits_per_dim the same in bits for each value in it (a
+    channel of a pixel, a sample of a recording): the higher, the less likely the example.
 
         kerasar score runs/shifted-pixelcnn-digits digits --out scores.csv
         kerasar score runs/shifted-pixelcnn-digits photos/ --map surprises
 
     --map NAME.npz holds "names" and "log_prob_map" in nats, for images (n, height, width,
-    channels). --map FOLDER is for images: a PNG for each, beside it the bits of each pixel.
+    channels). --map FOLDER is for images: a PNG of each, next to the bits of each pixel.
     """
     folder = RunFolder.open(run)
     kind = kind_of_run(folder)
@@ -74,45 +71,42 @@ def score(
     if map_ is not None and map_.suffix.lower() != ".npz" and kind.name != "images":
         raise ValueError(
             f"--map draws pictures of images, but '{run}' was trained on {kind.noun}. Write "
-            f"the numbers: --map {map_.stem or 'map'}.npz."
+            f"arrays: --map {map_.stem or 'map'}.npz."
         )
     start_tensorflow()
-    import numpy as np
-
     model = folder.load_model()
     if map_ is not None and not hasattr(model, "likelihood"):
         raise ValueError(
-            f"--map shows what each pixel or step adds, but a {type(model).__name__} scores whole "
-            "examples only. Leave it out."
+            f"--map shows the term of each pixel or step, but a {type(model).__name__} scores "
+            "whole examples only. Leave it out."
         )
-    batch, names = kind.named(folder, model, data, data_dir, part.value)
+    batch, names = kind.load_named(folder, model, data, data_dir, part.value)
     x = batch["x"] if isinstance(batch, dict) else batch
     shape = np.shape(x)
     terms, nats = _log_prob(model, batch)
-    numbers = np.full(len(names), math.prod(shape[1:]), "float64")
+    sizes = np.full(len(names), math.prod(shape[1:]), "float64")
     if isinstance(batch, dict) and "length" in batch:
-        numbers = np.asarray(batch["length"], "float64") * math.prod(shape[2:])
-    bits = nats / math.log(2) / numbers
+        sizes = np.asarray(batch["length"], "float64") * math.prod(shape[2:])
+    bits = nats / math.log(2) / sizes
 
     if out is None:
         _write_rows(sys.stdout, names, nats, bits)
     else:
-        with written(out) as path, path.open("w", newline="", encoding="utf-8") as file:
+        with atomic_write(out) as path, path.open("w", newline="", encoding="utf-8") as file:
             _write_rows(file, names, nats, bits)
     if map_ is not None and terms is not None:
-        with written(map_) as path:
+        with atomic_write(map_) as path:
             _write_map(path, x, names, terms, model.data_levels)
-    strangest = int(nats.argmax())
+    least = int(nats.argmax())
     typer.echo(
         f"{len(nats):,} {kind.noun}: {bits.mean():.3f} bits/{kind.unit} on average; "
-        "the strangest is "
-        f"{names[strangest]} with {bits[strangest]:.3f}.",
+        f"the least likely is {names[least]} with {bits[least]:.3f}.",
         err=True,
     )
 
 
 def _log_prob(model: Any, batch: Any) -> tuple[NDArray[Any] | None, NDArray[Any]]:
-    """What each event adds (None if the model does not say), and -ln p of each example."""
+    """The term of each event (None if the model has none), and -ln p of each example."""
     if not hasattr(model, "likelihood"):
         return None, -model.log_prob(batch).astype("float64")
     terms = model.log_prob_map(batch)
@@ -129,8 +123,6 @@ def _write_rows(file: TextIO, names: list[str], nats: NDArray[Any], bits: NDArra
 def _write_map(
     path: Path, images: NDArray[Any], names: list[str], terms: NDArray[Any], levels: int
 ) -> None:
-    import numpy as np
-
     if path.suffix.lower() == ".npz":
         np.savez_compressed(path, names=np.array(names), log_prob_map=terms)
         return

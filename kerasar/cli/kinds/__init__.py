@@ -3,7 +3,5 @@
 from kerasar.cli.kinds.find import KINDS as KINDS
 from kerasar.cli.kinds.find import kind_of as kind_of
 from kerasar.cli.kinds.find import kind_of_run as kind_of_run
-from kerasar.cli.kinds.kind import Drawn as Drawn
-from kerasar.cli.kinds.kind import Kind as Kind
-from kerasar.cli.kinds.kind import Loaded as Loaded
-from kerasar.cli.kinds.kind import Named as Named
+from kerasar.cli.kinds.kind import DataKind as DataKind
+from kerasar.cli.kinds.kind import SamplingRequest as SamplingRequest

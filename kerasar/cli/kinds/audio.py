@@ -4,30 +4,45 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from kerasar.cli.kinds.kind import Batch, Drawn, Kind, Loaded, Named, how
+import numpy as np
+from numpy.typing import NDArray
+
+from kerasar.cli.kinds.kind import (
+    Batch,
+    DataKind,
+    NamedExamples,
+    Samples,
+    SamplingRequest,
+    TrainingData,
+    sample,
+)
 from kerasar.cli.support.capabilities import is_conditional
+from kerasar.cli.support.outputs import atomic_write
+from kerasar.cli.support.quick import quick_samples
 from kerasar.cli.support.run_folder import RunFolder
+from kerasar.data import AudioData, load_audio, mu_law_decode, mu_law_encode, write_wav
+from kerasar.data.audio_file import read_audio_file
 
 #: Samples of a piece of a recording in training: half a second at 8 kHz.
 _PIECE = 4096
 
 
-class Audio(Kind):
+class Audio(DataKind):
     """Recordings as µ-law codes, of unequal length."""
 
     name = "audio"
     noun = "recordings"
     unit = "sample"
-    num = 4
+    num_samples = 4
     endings = (".wav", ".npz")
-    sampled = ("samples.wav",)
+    sample_files = ("samples.wav",)
     pictures = ("samples.png", "samples/")
     example = MappingProxyType({"length": None, "levels": 256})
-    next = (
+    next_commands = (
         ("sample {run} --num 4", "draw new recordings"),
-        ("sample {run} --prompt FILE.wav --length 2", "go on with a recording"),
+        ("sample {run} --prompt FILE.wav --length 2", "continue a recording"),
     )
-    wanted = "a folder of .wav or .flac recordings"
+    accepted = "a folder of .wav or .flac recordings"
 
     def claims(self, spec: str) -> bool:
         folder = Path(spec).expanduser()
@@ -36,17 +51,18 @@ class Audio(Kind):
 
     def load(
         self, spec: str, data_dir: Path | None, levels: int | None, settings: dict[str, Any]
-    ) -> Loaded:
+    ) -> TrainingData:
         data = _read(spec, levels or 256, settings)
-        if settings.get("conditional") and data.labels is None:
+        conditional = bool(settings.get("conditional"))
+        if conditional and data.labels is None:
             raise ValueError(
                 "--conditional needs the class of each recording, but DATA has none. Put the "
                 "recordings into a subfolder for each class, or name them CLASS_….wav."
             )
-        train, test = data.divide()
-        learn, choose = train.divide()
+        rest, test = data.divide()
+        train, validation = rest.divide()
         arguments: dict[str, Any] = {"length": None, "levels": data.levels}
-        if settings.get("conditional"):
+        if conditional:
             arguments["num_classes"] = len(data.classes)
         about = f"{data.length.sum() / data.sample_rate:.0f} s at {data.sample_rate} Hz, "
         about += f"{data.levels} µ-law codes"
@@ -56,79 +72,58 @@ class Audio(Kind):
             "length": int(data.length.mean()),
         }
         first, second, last = (
-            pieces(part.batch(bool(settings.get("conditional")))) for part in (learn, choose, test)
+            pieces(part.batch(conditional)) for part in (train, validation, test)
         )
-        return Loaded(data.name, first, second, last, arguments, about, kept, test)
+        return TrainingData(data.name, first, second, last, arguments, about, kept, test)
 
-    def named(
+    def load_named(
         self, run: RunFolder, model: Any, spec: str, data_dir: Path | None, part: str
-    ) -> Named:
+    ) -> NamedExamples:
         data = _read(spec, model.data_levels, run.config)
         if part in ("train", "test"):
             data = data.divide()[("train", "test").index(part)]
-        return Named(data.batch(is_conditional(model)), list(data.names))
+        return NamedExamples(data.batch(is_conditional(model)), list(data.names))
 
-    def showcase(self, run: RunFolder, model: Any, loaded: Loaded, heading: str) -> None:
-        from kerasar.cli.support.outputs import written
-        from kerasar.cli.support.quick import quick_samples
-        from kerasar.data import mu_law_decode, write_wav
+    def showcase(self, run: RunFolder, model: Any, data: TrainingData, result: str) -> None:
         from kerasar.pictures import save, spectrogram_figure
 
-        test, rate = loaded.source, loaded.settings["sample_rate"]
-        samples = quick_samples(run, model, self.num, length=run.config["length"])
-        with written(run.path / "samples") as folder:
+        test, rate = data.source, data.settings["sample_rate"]
+        samples = quick_samples(run, model, self.num_samples, length=run.config["length"])
+        with atomic_write(run.path / "samples") as folder:
             folder.mkdir()
             for i, codes in enumerate(samples):
                 write_wav(folder / f"{i}.wav", codes, rate, test.levels)
-        # Each sample beside a recording.
+        # Each sample next to a recording.
         sounds, titles = [], []
         for i, codes in enumerate(samples[: len(test)]):
             sounds += [mu_law_decode(codes, test.levels), test.sound(i)]
             titles += [f"sample {i}", f"test recording {test.names[i]}"]
-        with written(run.path / "samples.png") as file:
-            title = f"{run.title}: samples (seed 0; {heading}), and test recordings"
-            save(spectrogram_figure(sounds, rate, titles, heading=title), file)
+        with atomic_write(run.path / "samples.png") as file:
+            heading = f"{run.title}: samples (seed 0; {result}), and test recordings"
+            save(spectrogram_figure(sounds, rate, titles, heading=heading), file)
 
-    def draw(
-        self,
-        run: RunFolder,
-        model: Any,
-        num: int,
-        length: float | None,
-        prompt: Path | None,
-        options: dict[str, Any],
-    ) -> Drawn:
-        rate = run.config["sample_rate"]
-        options["length"] = run.config["length"] if length is None else max(1, int(length * rate))
-        if prompt is not None:
-            options["prompt"] = _prompt(prompt, rate, model.data_levels)
-            options["length"] += len(options["prompt"])
-        return Drawn(model.sample(num, **options), how(options))
+    def draw(self, run: RunFolder, model: Any, request: SamplingRequest) -> Samples:
+        rate, length = run.config["sample_rate"], run.config["length"]
+        if request.length is not None:
+            length = max(1, int(request.length * rate))
+        if request.prompt is None:
+            return sample(model, request, length=length)
+        prompt = _read_prompt(request.prompt, rate, model.data_levels)
+        return sample(model, request, length=length + len(prompt), prompt=prompt)
 
-    def write(self, path: Path, drawn: Drawn, run: RunFolder, model: Any) -> None:
-        import numpy as np
-
-        from kerasar.data import write_wav
-
-        if path.suffix.lower() == ".npz":
-            np.savez_compressed(path, samples=drawn.samples)
-            return
+    def write_readable(self, path: Path, samples: Samples, run: RunFolder, model: Any) -> None:
         # One recording after the other, with a little silence between them.
         silence = np.full(run.config["sample_rate"] // 4, model.data_levels // 2)
-        parts = [part for codes in drawn.samples for part in (codes, silence)][:-1]
+        parts = [part for codes in samples.values for part in (codes, silence)][:-1]
         write_wav(path, np.concatenate(parts), run.config["sample_rate"], model.data_levels)
 
 
-def _read(spec: str, levels: int, settings: dict[str, Any]) -> Any:
-    from kerasar.data import load_audio
-
+def _read(spec: str, levels: int, settings: dict[str, Any]) -> AudioData:
     return load_audio(spec, sample_rate=settings.get("sample_rate"), levels=levels)
 
 
 def pieces(batch: Batch, size: int = _PIECE) -> Batch:
     """Recordings cut into pieces of `size` samples, the last ones shorter."""
-    import numpy as np
-
     rows, starts = [], []
     for row, length in enumerate(batch["length"]):
         begin = np.arange(0, int(length), size)
@@ -142,11 +137,8 @@ def pieces(batch: Batch, size: int = _PIECE) -> Batch:
     return cut
 
 
-def _prompt(path: Path, rate: int, levels: int) -> Any:
+def _read_prompt(path: Path, rate: int, levels: int) -> NDArray[Any]:
     """A recording as codes, at the rate of the model."""
-    from kerasar.data import mu_law_encode
-    from kerasar.data.audio_file import read_audio_file
-
     sound, own = read_audio_file(path, mix_channels=False)
     if own != rate:
         raise ValueError(

@@ -1,27 +1,27 @@
-"""Which kind of data a model is trained on: what the model takes, and what DATA looks like."""
+"""Finds the kind of data from what the model takes and what DATA looks like."""
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from kerasar.cli.kinds.audio import Audio
 from kerasar.cli.kinds.images.images import Images
-from kerasar.cli.kinds.kind import Kind
+from kerasar.cli.kinds.kind import DataKind
 from kerasar.cli.kinds.sequences import Sequences
 from kerasar.cli.kinds.series import Series
 from kerasar.cli.kinds.vectors import Vectors
 from kerasar.cli.support.run_folder import RunFolder
 
-KINDS: Mapping[str, Kind] = MappingProxyType(
+KINDS: Mapping[str, DataKind] = MappingProxyType(
     {kind.name: kind for kind in (Images(), Sequences(), Audio(), Series(), Vectors())}
 )
 
 
-def kind_of_run(run: RunFolder) -> Kind:
+def kind_of_run(run: RunFolder) -> DataKind:
     """The kind of data that a run was trained on."""
     return KINDS[run.config.get("kind", "images")]
 
 
-def kind_of(model: str, kinds: Sequence[str], spec: str) -> Kind:
+def kind_of(model: str, kinds: Sequence[str], spec: str) -> DataKind:
     """The kind of data that DATA is, of those that a model takes.
 
     Raises:
@@ -32,8 +32,8 @@ def kind_of(model: str, kinds: Sequence[str], spec: str) -> Kind:
     for name in kinds:
         if KINDS[name].claims(spec):
             return KINDS[name]
-    wanted = "; ".join(KINDS[name].wanted for name in kinds)
+    accepted = "; ".join(KINDS[name].accepted for name in kinds)
     raise ValueError(
         f"Model '{model}' is trained on {' or '.join(kinds)}, and '{spec}' looks like none of "
-        f"these. DATA can be {wanted}. Check the path."
+        f"these. DATA can be {accepted}. Check the path."
     )

@@ -1,180 +1,244 @@
-"""What the commands ask of a kind of data: to be read, to be drawn, to be written."""
+"""What the commands ask of a kind of data: to read it, to sample it, to write and show samples."""
+
+from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
+import numpy as np
 from numpy.typing import NDArray
 
-from kerasar.cli.support.capabilities import is_conditional
+from kerasar.cli.support.capabilities import is_conditional, supports
 from kerasar.cli.support.run_folder import RunFolder
+from kerasar.data import DATASETS, SEQUENCES, TOY_DENSITIES
+from kerasar.data.split import hold_out
 
 #: Examples as `fit` takes them: an array, or a dict of arrays.
 Batch = Any
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Loaded:
+class TrainingData:
     """Data that are ready for training.
 
     Attributes:
-        name: what the data are called.
-        learn: examples to learn from.
-        choose: examples to choose the best epoch by.
-        test: examples to judge by.
-        arguments: what these data say about the model: the builder is called with those of them
-            that it knows.
+        name: the name of the data.
+        train: training examples.
+        validation: examples that select the best epoch.
+        test: examples for the final evaluation.
+        arguments: what these data determine about the model: the builder is called with those of
+            them that it knows.
         about: a few words on the data's size and values.
         settings: what `config.json` keeps, for later commands to read such data the same way.
-        source: what the reader gave, for pictures.
+        source: what the reader returned, for pictures.
     """
 
     name: str
-    learn: Batch
-    choose: Batch
+    train: Batch
+    validation: Batch
     test: Batch
     arguments: dict[str, Any]
     about: str
     settings: dict[str, Any]
     source: Any
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """The number of examples of each part."""
+        return {name: num_examples(part) for name, part in self._parts().items()}
 
-class Named(NamedTuple):
-    """Examples, and what each of them is called."""
+    def for_model(self, model: Any) -> TrainingData:
+        """The same data, without a condition if the model takes none."""
+        if is_conditional(model):
+            return self
+        parts = {name: _without_condition(part) for name, part in self._parts().items()}
+        return dataclasses.replace(self, **parts)
+
+    def _parts(self) -> dict[str, Batch]:
+        return {"train": self.train, "validation": self.validation, "test": self.test}
+
+
+class NamedExamples(NamedTuple):
+    """Examples, and the name of each of them."""
 
     batch: Batch
     names: list[str]
 
 
-class Drawn(NamedTuple):
-    """What `kerasar sample` drew, and how.
+class SamplingRequest(NamedTuple):
+    """What `kerasar sample` is asked for.
 
     Attributes:
-        samples: `(num, …)`.
-        how: the settings in words, for a heading.
-        source: the data of the run, where the kind needs them to write.
-        labels: the class of each sample, if classes were asked for.
+        num: the number of samples.
+        length: the length of each, in steps or seconds; None for that of the training data.
+        prompt: a file to continue.
+        options: further arguments of `model.sample`, with `seed` and `temperature` among them.
     """
 
-    samples: NDArray[Any]
-    how: str
-    source: Any = None
+    num: int
+    length: float | None
+    prompt: Path | None
+    options: dict[str, Any]
+
+    def describe_options(self) -> str:
+        """The options in words, for a heading."""
+        return f"seed {self.options['seed']}, temperature {self.options['temperature']:g}"
+
+
+class Samples(NamedTuple):
+    """What `kerasar sample` has drawn.
+
+    Attributes:
+        values: `(num, …)`.
+        description: how they were drawn, for a heading.
+        labels: the class of each sample, if classes were asked for.
+        forecast: the `Forecast` of a series.
+    """
+
+    values: NDArray[Any]
+    description: str = ""
     labels: list[str] | None = None
+    forecast: Any = None
 
 
-class Kind(ABC):
+class DataKind(ABC):
     """One kind of data.
 
     Attributes:
         name: the word for it in `config.json` and in the registry of models.
         noun: the word for examples in messages.
-        wanted: what DATA can be, for a message.
+        accepted: what DATA can be, for a message.
         unit: the word for what `bits_per_dim` is divided by.
-        num: how many samples are drawn unless said otherwise.
+        num_samples: the default number of samples.
         endings: of the files that samples can be written to.
-        sampled: the files that they are written to unless said otherwise.
+        sample_files: the files that they are written to by default.
         pictures: what to look at in a finished run.
-        next: commands that suit such a run, with a few words on each.
-        example: what usual data of this kind say about a model, for `kerasar inspect MODEL`.
+        next_commands: commands that suit such a run, with a few words on each.
+        example: what typical data of this kind determine about a model, for
+            `kerasar inspect MODEL`.
     """
 
     name: ClassVar[str]
     noun: ClassVar[str]
-    wanted: ClassVar[str]
+    accepted: ClassVar[str]
     unit: ClassVar[str] = "dim"
-    num: ClassVar[int] = 64
+    num_samples: ClassVar[int] = 64
     endings: ClassVar[tuple[str, ...]]
-    sampled: ClassVar[tuple[str, ...]] = ("samples.png",)
+    sample_files: ClassVar[tuple[str, ...]] = ("samples.png",)
     pictures: ClassVar[tuple[str, ...]]
-    next: ClassVar[tuple[tuple[str, str], ...]]
+    next_commands: ClassVar[tuple[tuple[str, str], ...]]
     example: ClassVar[Mapping[str, Any]]
+
+    @property
+    def an_example(self) -> str:
+        """The noun for one of them: "images" gives "an image", "pieces of a series" "a piece"."""
+        one = self.noun.split()[0].removesuffix("s")
+        return f"{'an' if one[0] in 'aeiou' else 'a'} {one}"
 
     @abstractmethod
     def claims(self, spec: str) -> bool:
-        """Whether what the user calls DATA looks like data of this kind."""
+        """Whether what the user passes as DATA looks like data of this kind."""
 
     @abstractmethod
     def load(
         self, spec: str, data_dir: Path | None, levels: int | None, settings: dict[str, Any]
-    ) -> Loaded:
+    ) -> TrainingData:
         """Reads data to train on.
 
         Args:
-            spec: what the user calls DATA.
+            spec: what the user passes as DATA.
             data_dir: where data sets by name are kept.
-            levels: number of values, if the user says so.
+            levels: number of values, if the user passes one.
             settings: of this kind, from the options of the command or from `config.json`.
         """
 
-    @abstractmethod
-    def named(
-        self, run: RunFolder, model: Any, spec: str, data_dir: Path | None, part: str
-    ) -> Named:
-        """Examples that a trained model can take, for `kerasar score`."""
+    def check_model(self, name: str, model: Any, data: TrainingData, conditional: bool) -> None:
+        """Raises a ValueError if the model of that name does not suit the data."""
+        if conditional and not is_conditional(model):
+            raise ValueError(
+                f"--conditional is for models that take a class, but '{name}' takes none. Leave it "
+                "out, or see kerasar models."
+            )
 
     @abstractmethod
-    def showcase(self, run: RunFolder, model: Any, loaded: Loaded, heading: str) -> None:
-        """Draws the pictures of a finished run."""
+    def load_named(
+        self, run: RunFolder, model: Any, spec: str, data_dir: Path | None, part: str
+    ) -> NamedExamples:
+        """Reads examples that a trained model can take, for `kerasar score`."""
 
     def callbacks(self, run: RunFolder, model: Any, epochs: int) -> list[Any]:
-        """What else happens during training."""
+        """Further callbacks of training."""
         return []
 
-    def draw(
-        self,
-        run: RunFolder,
-        model: Any,
-        num: int,
-        length: float | None,
-        prompt: Path | None,
-        options: dict[str, Any],
-    ) -> Drawn:
-        """Draws samples.
+    @abstractmethod
+    def showcase(self, run: RunFolder, model: Any, data: TrainingData, result: str) -> None:
+        """Draws the pictures of a finished run, with its test result in their headings."""
 
-        Args:
-            run: whose.
-            model: its model.
-            num: how many.
-            length: how much to draw, in steps or seconds; None: as in training.
-            prompt: a file to go on with.
-            options: for `model.sample`.
+    def next_steps(self, run: RunFolder, model: Any, spec: str) -> list[tuple[str, str]]:
+        """Arguments of the command that suit a finished run, with a few words on each."""
+        possible = [step for step in self.next_commands if supports(model, step[0].split()[0])]
+        possible.append(("score {run} {data} --out scores.csv", "how likely is each"))
+        return [(arguments.format(run=run.path, data=spec), what) for arguments, what in possible]
+
+    def draw(self, run: RunFolder, model: Any, request: SamplingRequest) -> Samples:
+        """Draws samples from the model of a run.
 
         Raises:
             ValueError: for a length or a prompt where there can be none.
         """
-        if length is not None or prompt is not None:
-            name = "--length" if length is not None else "--prompt"
+        if request.length is not None or request.prompt is not None:
+            option = "--length" if request.length is not None else "--prompt"
             raise ValueError(
-                f"{name} is for sequences, recordings and series, but '{run.path}' was trained on "
-                f"{self.noun}. Leave it out."
+                f"{option} is for sequences, recordings and series, but '{run.path}' was trained "
+                f"on {self.noun}. Leave it out."
             )
-        return Drawn(model.sample(num, **options), how(options))
+        return sample(model, request)
+
+    def write(self, path: Path, samples: Samples, run: RunFolder, model: Any) -> None:
+        """Writes samples to a file that ends in one of `endings`."""
+        if path.suffix.lower() != ".npz":
+            self.write_readable(path, samples, run, model)
+        elif samples.forecast is None:
+            np.savez_compressed(path, samples=samples.values)
+        else:
+            np.savez_compressed(path, samples=samples.values, past=samples.forecast.past)
 
     @abstractmethod
-    def write(self, path: Path, drawn: Drawn, run: RunFolder, model: Any) -> None:
-        """Writes samples to a file that ends in one of `endings`."""
+    def write_readable(self, path: Path, samples: Samples, run: RunFolder, model: Any) -> None:
+        """Writes samples to a file of another kind than `.npz`."""
 
 
-def how(options: dict[str, Any]) -> str:
-    """The settings of sampling in words."""
-    return f"seed {options['seed']}, temperature {options['temperature']:g}"
+def path_of(spec: str) -> Path | None:
+    """The file or folder that DATA is; None for data sets by name."""
+    names = {*DATASETS, *SEQUENCES, *TOY_DENSITIES}
+    if spec in names or spec.startswith("tfds:"):
+        return None  # a name wins over a path
+    path = Path(spec).expanduser()
+    return path if path.exists() else None
+
+
+def sample(model: Any, request: SamplingRequest, **options: Any) -> Samples:
+    """Draws what is asked for, with further options of `model.sample`."""
+    values = model.sample(request.num, **request.options, **options)
+    return Samples(values, request.describe_options())
 
 
 def whole_steps(length: float) -> int:
-    """A number of steps.
+    """The value of --length as a number of steps.
 
     Raises:
-        ValueError: if it is no whole number.
+        ValueError: if it has a fraction.
     """
     if length != int(length):
         raise ValueError(f"--length is a whole number of steps, but got {length:g}.")
     return int(length)
 
 
-def sizes(batch: Batch) -> int:
-    """How many examples there are."""
+def num_examples(batch: Batch) -> int:
+    """The number of examples."""
     return len(batch["x"] if isinstance(batch, dict) else batch)
 
 
@@ -185,24 +249,29 @@ def take(batch: Batch, rows: Any) -> Batch:
     return batch[rows]
 
 
-def for_model(batch: Batch, model: Any) -> Batch:
-    """The examples without a condition, if the model takes none."""
-    if not isinstance(batch, dict) or is_conditional(model):
+def join(batches: Sequence[Batch]) -> Batch:
+    """All examples of several batches."""
+    if isinstance(batches[0], dict):
+        return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
+    return np.concatenate(batches)
+
+
+def name_examples(parts: Mapping[str, Batch], part: str) -> NamedExamples:
+    """The examples of one of the parts, or of "all"; "auto" is "test". Names are "test/0", …"""
+    chosen = {"auto": ["test"], "all": list(parts)}.get(part, [part])
+    names = [f"{name}/{i}" for name in chosen for i in range(num_examples(parts[name]))]
+    return NamedExamples(join([parts[name] for name in chosen]), names)
+
+
+def hold_out_validation(batch: Batch, noun: str) -> tuple[Batch, Batch]:
+    """Training examples, and a tenth of the data (at most 5,000) that selects the best epoch."""
+    source, purpose = "the training part of DATA", "validation"
+    kept, held_out = hold_out(num_examples(batch), noun, source, purpose=purpose, most=5000)
+    return take(batch, kept), take(batch, held_out)
+
+
+def _without_condition(batch: Batch) -> Batch:
+    if not isinstance(batch, dict):
         return batch
     kept = {name: part for name, part in batch.items() if name != "condition"}
     return kept["x"] if set(kept) == {"x"} else kept
-
-
-def hold_out(batch: Batch, noun: str) -> tuple[Batch, Batch]:
-    """Most examples to learn from, and a tenth (at most 5,000) to choose the best epoch by."""
-    import numpy as np
-
-    size = sizes(batch)
-    if size < 2:
-        raise ValueError(
-            f"DATA must hold at least 2 {noun} to train on, one to learn from and one to choose "
-            f"the best epoch by, but holds {size}. Add {noun}."
-        )
-    count = min(max(1, size // 10), 5000)
-    order = np.random.RandomState(0).permutation(size)
-    return take(batch, np.sort(order[count:])), take(batch, np.sort(order[:count]))

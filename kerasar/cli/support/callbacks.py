@@ -1,4 +1,4 @@
-"""What happens after each epoch of `kerasar train`: the best model is kept, progress is logged."""
+"""Callbacks of `kerasar train`: keep the best model, log and show the progress."""
 
 import csv
 import time
@@ -14,11 +14,11 @@ from kerasar.cli.support.run_folder import RunFolder
 from kerasar.cli.support.tensorboard import EventWriter
 from kerasar.pictures.pixels import enlarge, factor_for, mosaic, to_rgb
 
-CHOSEN_BY = "val_bits_per_dim"
+MONITOR = "val_bits_per_dim"
 
 
 class KeepBest(keras.callbacks.Callback):
-    """Saves the model whenever the examples held out for it have become likelier than ever."""
+    """Saves the model whenever the validation examples are likelier than ever before."""
 
     def __init__(self, run: RunFolder) -> None:
         super().__init__()
@@ -28,14 +28,14 @@ class KeepBest(keras.callbacks.Callback):
         self._weights: list[Any] | None = None
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        reached = float((logs or {})[CHOSEN_BY])
+        reached = float((logs or {})[MONITOR])
         if reached < self.best:
             self.best, self.epoch = reached, epoch + 1
             self._weights = self.model.get_weights()
             self.run.save_model(self.model)
 
     def restore(self) -> None:
-        """Gives the model its best weights; before the first epoch has ended, saves it as it is."""
+        """Restores the best weights; saves the model as it is if no epoch has ended."""
         if self._weights is None:
             self.run.save_model(self.model)
         else:
@@ -80,7 +80,7 @@ class History(keras.callbacks.Callback):
 
 
 class SampleImages(keras.callbacks.Callback):
-    """Draws the same 16 samples now and then, for TensorBoard to show how they come about."""
+    """Draws 16 samples of one seed every few epochs, for TensorBoard."""
 
     def __init__(self, run: RunFolder, levels: int, every: int) -> None:
         super().__init__()
@@ -101,7 +101,7 @@ class SampleImages(keras.callbacks.Callback):
 
 
 class TrainingProgress(keras.callbacks.Callback):
-    """A moving line on a terminal; a printed line for each epoch elsewhere."""
+    """A progress bar on a terminal; a printed line for each epoch elsewhere."""
 
     def __init__(self, console: Console, epochs: int, batches: int, unit: str) -> None:
         super().__init__()
@@ -130,9 +130,9 @@ class TrainingProgress(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         logs = logs or {}
-        self._best = min(self._best, float(logs[CHOSEN_BY]))
+        self._best = min(self._best, float(logs[MONITOR]))
         news = (
-            f"bits/{self.unit}: train {logs['bits_per_dim']:.3f}, validation {logs[CHOSEN_BY]:.3f} "
+            f"bits/{self.unit}: train {logs['bits_per_dim']:.3f}, validation {logs[MONITOR]:.3f} "
             f"(best {self._best:.3f})"
         )
         self._bar.update(self._task, completed=(epoch + 1) * self.batches, news=news)
@@ -140,5 +140,5 @@ class TrainingProgress(keras.callbacks.Callback):
             self.console.print(f"epoch {epoch + 1}/{self.epochs}  {news}", highlight=False)
 
     def stop(self) -> None:
-        """Takes the moving line away, also after an interruption."""
+        """Removes the progress bar, also after an interruption."""
         self._bar.stop()

@@ -1,4 +1,4 @@
-"""What a model can do: the commands offer and try nothing else."""
+"""What a model supports: the commands offer and try nothing else."""
 
 import inspect
 from collections.abc import Iterable
@@ -7,21 +7,21 @@ from typing import Any
 
 def is_conditional(model: Any) -> bool:
     """Whether the model takes a condition."""
-    return bool(getattr(model, "condition_shapes", None))
+    return bool(getattr(model, "conditions", None))
 
 
-def can(model: Any, command: str) -> bool:
-    """Whether "sample", "inpaint" or "reconstruct" gives something from this model alone."""
-    if command == "sample" and can(model, "reconstruct"):
-        return model.prior is not None  # an autoencoder draws nothing without a latent
+def supports(model: Any, command: str) -> bool:
+    """Whether this model alone can "sample", "inpaint" or "reconstruct"."""
+    if command == "sample" and supports(model, "reconstruct"):
+        return model.prior is not None  # without one, an autoencoder draws given a latent only
     return hasattr(model, command)
 
 
-def told(model: Any, result: str) -> str:
-    """A result in words that say what it is: the truth, a bound, or of data given their latents."""
+def describe_result(model: Any, result: str) -> str:
+    """A test result in words: exact, an upper bound, or of data given their latents."""
     if model.exact:
         return result
-    return f"at most {result}" if can(model, "sample") else f"{result} given their latents"
+    return f"at most {result}" if supports(model, "sample") else f"{result} given their latents"
 
 
 def check_options(model: Any, options: Iterable[str]) -> None:

@@ -1,4 +1,4 @@
-"""Turns what users can do wrong into a message and an exit status; leaves our own bugs alone."""
+"""Turns errors of the user into a message and an exit status; leaves our own bugs alone."""
 
 import os
 import traceback
@@ -22,14 +22,14 @@ class ErrorsAsMessages(TyperGroup):
         except BrokenPipeError:
             raise  # `kerasar score … | head`: typer ends quietly
         except FloatingPointError as error:
-            _tell(error)
+            _print(error)
             raise typer.Exit(1) from None
         except _USER_ERRORS as error:
-            _tell(error)
+            _print(error)
             raise typer.Exit(2) from None
 
 
-def _tell(error: Exception) -> None:
+def _print(error: Exception) -> None:
     if os.environ.get("KERASAR_TRACEBACK", "0") not in ("", "0"):
         traceback.print_exception(error)
     typer.secho("Error: ", fg="red", bold=True, nl=False, err=True)

@@ -1,17 +1,17 @@
-"""Options that several commands share, each said once."""
+"""Options that several commands share, each defined once."""
 
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 Check = Callable[[typer.CallbackParam, int | None], int | None]
 
 
-def whole(least: int, most: int | None = None) -> Check:
-    """A check that a whole number lies in `[least, most]`, where one is given."""
+def integer_between(least: int, most: int | None = None) -> Check:
+    """A callback that checks that an integer is in `[least, most]`, if it is given."""
 
     def check(option: typer.CallbackParam, value: int | None) -> int | None:
         if value is None or (value >= least and (most is None or value <= most)):
@@ -23,34 +23,43 @@ def whole(least: int, most: int | None = None) -> Check:
 
 
 def positive(option: typer.CallbackParam, value: float | None) -> float | None:
-    """A check that a number is above 0 and finite, where one is given."""
+    """A callback that checks that a value is above 0 and finite, if it is given."""
     if value is None or 0 < value < math.inf:
         return value
     raise ValueError(f"{option.opts[0]} must be a finite number above 0, but got {value:g}.")
 
 
 def probability(option: typer.CallbackParam, value: float | None) -> float | None:
-    """A check that a number lies in (0, 1], where one is given."""
+    """A callback that checks that a value is in (0, 1], if it is given."""
     if value is None or 0 < value <= 1:
         return value
-    raise ValueError(f"{option.opts[0]} must lie above 0 and at most at 1, but got {value:g}.")
+    raise ValueError(f"{option.opts[0]} must lie above 0 and be at most 1, but got {value:g}.")
+
+
+def without_none(**options: Any) -> dict[str, Any]:
+    """The options that were given."""
+    return {name: value for name, value in options.items() if value is not None}
 
 
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="Folder that kerasar train made.")]
 Seed = Annotated[
-    int, typer.Option(callback=whole(0, 2**31 - 1), help="The same seed gives the same result.")
+    int,
+    typer.Option(
+        callback=integer_between(0, 2**31 - 1), help="The same seed gives the same result."
+    ),
 ]
 Temperature = Annotated[
     float,
     typer.Option(callback=positive, help="Above 0. Below 1 likelier, above 1 more varied values."),
 ]
 TopK = Annotated[
-    int | None, typer.Option(callback=whole(1), help="Draw among this many likeliest values only.")
+    int | None,
+    typer.Option(callback=integer_between(1), help="Draw from this many likeliest values only."),
 ]
 TopP = Annotated[
     float | None,
     typer.Option(
-        callback=probability, help="Draw among the likeliest values of this total probability."
+        callback=probability, help="Draw from the likeliest values of this total probability only."
     ),
 ]
 DataDir = Annotated[

@@ -1,11 +1,11 @@
-"""Where results go: nothing is overwritten, and nothing is left half-written."""
+"""Where results go: to new files, written as a whole or not at all, and to the terminal."""
 
 import contextlib
 import itertools
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 
@@ -20,7 +20,7 @@ def check_new(path: Path, option: str) -> None:
     parent = next(folder for folder in path.absolute().parents if os.path.lexists(folder))
     if not parent.is_dir():
         raise NotADirectoryError(
-            f"{option} must lie in a folder, but '{parent}' is a file, so '{path}' cannot be made. "
+            f"{option} must be in a folder, but '{parent}' is a file, so '{path}' cannot be made. "
             "Choose another name."
         )
 
@@ -29,25 +29,40 @@ def check_ending(path: Path, endings: tuple[str, ...], option: str) -> None:
     """Raises a ValueError unless the name ends as one of the formats does."""
     if path.suffix.lower() not in endings:
         raise ValueError(
-            f"{option} must end in {' or '.join(endings)}, which says what to write, but got "
+            f"{option} must end in {' or '.join(endings)}, the format to write, but got "
             f"'{path}'. Write '{path.stem or path.name}{endings[0]}', say."
         )
 
 
 def next_free(pattern: Path, first: int = 2) -> Path:
-    """The first path of the pattern, which holds a {} for a number, that nothing is at."""
+    """The first path that does not exist: the pattern with a number in place of its `{}`."""
     candidates = (Path(str(pattern).replace("{}", str(n))) for n in itertools.count(first))
     return next(path for path in candidates if not os.path.lexists(path))
 
 
 @contextlib.contextmanager
-def written(path: Path) -> Iterator[Path]:
-    """Gives a name to write a file or folder to, and moves it to `path` once it is whole."""
+def atomic_write(path: Path) -> Iterator[Path]:
+    """Yields a name to write a file or folder to, and moves it to `path` when it is complete."""
     path.parent.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(prefix=".kerasar-", dir=path.parent))
     try:
-        # The same ending, for many writers go by it.
+        # The same ending, for many writers choose the format by it.
         yield staging / path.name
         os.rename(staging / path.name, path)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
+
+
+def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Prints rows under a header."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for i, name in enumerate(header):
+        table.add_column(name, no_wrap=i == 0, style="bold" if i == 0 else None)
+    for row in rows:
+        table.add_row(*map(Text, row))
+    Console().print(table)

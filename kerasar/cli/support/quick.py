@@ -1,5 +1,6 @@
-"""Samples for the pictures of a run: few, soon, and of every class in turn."""
+"""Samples for the pictures of a run: few, of each class in turn, and without a long start."""
 
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -9,25 +10,21 @@ from kerasar.cli.support.capabilities import is_conditional
 from kerasar.cli.support.run_folder import RunFolder
 
 
-def soon(model: Any) -> dict[str, Any]:
-    """The sampler that starts soonest on images, as an option; a few passes suffice for them."""
-    return {"method": "parallel"} if hasattr(model, "sampling_graphs") else {}
+def fast_start_options(model: Any) -> dict[str, Any]:
+    """Options of `model.sample` for the sampler that starts fastest on images."""
+    return {"method": "parallel"} if "method" in signature(model.sample).parameters else {}
 
 
-def quick_samples(
-    run: RunFolder, model: Any, num: int, length: int | None = None, **options: Any
-) -> NDArray[Any]:
-    """Draws `num` samples with seed 0.
+def quick_samples(run: RunFolder, model: Any, num: int, length: int | None = None) -> NDArray[Any]:
+    """Draws samples with seed 0.
 
     Args:
-        run: whose samples; it knows the classes that the model is conditioned on.
+        run: a run, which knows the classes that its model is conditioned on.
         model: its model.
-        num: how many.
-        length: steps, where the model leaves its length open.
-        **options: for `model.sample`.
+        num: the number of samples.
+        length: their steps, used where the model leaves the length open.
     """
-    if len(model.data_shape) == 3:
-        options.update(soon(model))
+    options = fast_start_options(model) if len(model.data_shape) == 3 else {}
     if length is not None and model.data_shape[0] is None:
         options["length"] = length
     if is_conditional(model):

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import json
+import platform
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from kerasar.cli.support.outputs import next_free, written
+from kerasar.cli.support.outputs import atomic_write, next_free
 
 CONFIG, MODEL = "config.json", "model.keras"
 
 
 class RunFolder:
-    """Names of what lies in a run folder, and its settings.
+    """The files of a run folder, and its settings.
 
     Attributes:
         path: the folder.
@@ -23,6 +27,31 @@ class RunFolder:
     def __init__(self, path: Path, config: dict[str, Any]) -> None:
         self.path = path
         self.config = config
+
+    @classmethod
+    @contextlib.contextmanager
+    def create(cls, path: Path, config: dict[str, Any]) -> Iterator[RunFolder]:
+        """Makes a new run, with its settings; removes it at the end if it has no model."""
+        import keras
+
+        import kerasar
+
+        versions = {
+            "kerasar": kerasar.__version__,
+            "keras": keras.__version__,
+            "python": platform.python_version(),
+        }
+        made = [parent for parent in path.parents if not parent.exists()]
+        path.mkdir(parents=True)
+        run = cls(path, {**versions, **config})
+        try:
+            run.save_config()
+            yield run
+        finally:
+            if not (path / MODEL).exists():
+                shutil.rmtree(path)
+                for parent in made:
+                    parent.rmdir()
 
     @classmethod
     def open(cls, path: Path) -> RunFolder:
@@ -53,14 +82,14 @@ class RunFolder:
 
     @property
     def title(self) -> str:
-        """What the run is called in pictures."""
+        """The name of the run in pictures."""
         return f"{self.config.get('model', 'model')} on {self.config['data']}"
 
     def classes(self, wanted: str | None, conditional: bool) -> list[int] | None:
-        """The classes that a user asks for, as numbers; None for a model without.
+        """The indices of the classes that a user asks for; None for a model without classes.
 
         Args:
-            wanted: "0-9", "3,5", or names, with commas; None for all.
+            wanted: "0-9", "3,5", or names separated by commas; None for all.
             conditional: whether the model takes a class.
 
         Raises:
@@ -87,19 +116,19 @@ class RunFolder:
                 found.append(int(part) if part.strip().isdigit() else -1)
         if not found or min(found) < 0 or max(found) >= len(known):
             raise ValueError(
-                f"--classes must name classes of the model, {', '.join(known)}, or number them "
+                f"--classes must name classes of the model, {', '.join(known)}, or their indices "
                 f"from 0 to {len(known) - 1}, but got '{wanted}'."
             )
         return found
 
     def save_config(self) -> None:
         """Writes `config.json`."""
-        with written(self.path / CONFIG) as file:
+        with atomic_write(self.path / CONFIG) as file:
             file.write_text(json.dumps(self.config, indent=2) + "\n", encoding="utf-8")
 
     def save_model(self, model: Any) -> None:
-        """Writes `model.keras`, whole."""
-        with written(self.path / MODEL) as file:
+        """Writes `model.keras`."""
+        with atomic_write(self.path / MODEL) as file:
             model.save(file)
 
     def load_model(self) -> Any:
@@ -122,7 +151,7 @@ class RunFolder:
             ) from error
 
     def data_source(self, data: str | None, data_dir: Path | None) -> tuple[str, Path | None]:
-        """What data to read, and where: as asked, else as when the run was trained."""
+        """DATA and --data-dir: what the user passes, else those of the training."""
         kept = self.config.get("data_dir")
         if data is None and data_dir is None and kept is not None:
             data_dir = Path(kept)

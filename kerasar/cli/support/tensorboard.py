@@ -1,7 +1,7 @@
-"""Writes numbers and images that TensorBoard shows, without the package tensorboard.
+"""Writes scalars and images for TensorBoard, without the package tensorboard.
 
 `tf.summary.scalar` and `tf.summary.image`, and with them Keras' own callback, need that package,
-which is no dependency of ours. What they write is simple: a tensor, and which plugin shows it.
+which is not a dependency of ours. They write a tensor, and the name of the plugin that shows it.
 """
 
 from pathlib import Path
@@ -31,11 +31,11 @@ class EventWriter:
         self._write(name, parts, step, "images", 3)
 
     def flush(self) -> None:
-        """Makes all that was written visible."""
+        """Makes everything written so far visible."""
         self._writer.flush()
 
     def close(self) -> None:
-        """Ends writing."""
+        """Closes the file."""
         self._writer.close()
 
     def _write(self, name: str, value: Any, step: int, plugin: str, data_class: int) -> None:

@@ -1,4 +1,4 @@
-"""Starts TensorFlow without its chatter, so that what the command has to say can be read.
+"""Starts TensorFlow without its log messages, so that those of the command can be read.
 
 While it starts, before its log level counts, TensorFlow writes notes to file descriptor 2: that
 oneDNN is on, that there is no GPU. A small process reads along and drops just these lines; all
@@ -29,7 +29,7 @@ def start_tensorflow() -> None:
 
         return
     # Without a GPU even its level ERROR is chatter: CUDA not found, a faster kernel not usable.
-    # With one, a warning may tell why the GPU is not used.
+    # With one, a warning may give the reason why the GPU is not used.
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "1" if _has_gpu() else "3"
     with _filtered_stderr(_is_noise):
         import tensorflow
@@ -60,7 +60,7 @@ def _filtered_stderr(is_noise: Callable[[bytes], bool]) -> Iterator[None]:
         return
     sys.stderr.flush()
     reading, writing = os.pipe()
-    # A process and not a thread: it lives to hand on what a crash of this one says.
+    # A process and not a thread: it survives a crash of this one, and passes its messages on.
     reader = os.fork()
     if reader == 0:
         os.close(writing)

@@ -10,11 +10,12 @@ from typing import Any
 import keras
 from keras import ops
 
-from kerasar.layers.protocol import POINTWISE, Pointwise
+from kerasar.layers.protocol import POINTWISE, Pointwise, declares_what_it_sees
 from kerasar.typing import Config, Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="kerasar")
+@declares_what_it_sees
 class PerStep(keras.layers.Layer):
     """Calls a layer on `(batch * time, …, features)`: every step by itself.
 

@@ -8,7 +8,7 @@ import numpy as np
 from keras import ops
 
 from kerasar.convolutionalize.layers.stream_layout import Layout, as_list, shapes_of
-from kerasar.layers.protocol import Taps
+from kerasar.layers.protocol import Taps, declares_what_it_sees
 from kerasar.typing import Config, Shape, Tensor
 
 _JOINS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
@@ -22,6 +22,7 @@ _PADS = {"max": -np.inf, "min": np.inf, "mean": 0.0, "sum": 0.0}
 
 
 @keras.saving.register_keras_serializable(package="kerasar")
+@declares_what_it_sees
 class StreamPool(keras.layers.Layer):
     """The largest, smallest, mean or total value over some taps, channel by channel.
 

@@ -60,11 +60,9 @@ class RationalQuadraticSplineCoupling(Coupling):
         **kwargs: Any,
     ) -> None:
         super().__init__(mask, invert, network, hidden_units, activation, seed, gain, **kwargs)
-        self.bins = check_count(bins, f"bins of layer '{self.name}'")
-        if bins < 2 or bins * _LEAST >= 1:
-            raise ValueError(
-                f"Layer '{self.name}' needs from 2 to {int(1 / _LEAST) - 1} bins, but got {bins}."
-            )
+        self.bins = check_count(
+            bins, f"bins of layer '{self.name}'", least=2, most=int(1 / _LEAST) - 1
+        )
         if not 0 < bound < float("inf"):
             raise ValueError(
                 f"Layer '{self.name}' needs a positive bound, half the side of the splines' box, "

@@ -13,7 +13,7 @@ ImageShape = tuple[int | None, int | None, int]
 
 
 #: The least number of levels that are embedded by default, and the size of that embedding
-#: (measured: docs/results.md). Few levels gain nothing, and few images overfit.
+#: (measured: benchmarks/NOTEBOOK.md). Few levels gain nothing, and few images overfit.
 _MANY_LEVELS, _EMBEDDING_SIZE = 64, 15
 
 

@@ -1,10 +1,10 @@
-"""Which pixels `kerasar inpaint --hide …` takes away."""
+"""Which pixels `kerasar inpaint --hide …` hides."""
 
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+import numpy as np
+from numpy.typing import NDArray
 
 
 class Hide(Enum):
@@ -18,13 +18,11 @@ class Hide(Enum):
     random = "random"
 
 
-def known_pixels(hide: Hide, shape: tuple[int, ...], seed: int = 0) -> "NDArray[Any]":
+def known_pixels(hide: Hide, shape: tuple[int, ...], seed: int = 0) -> NDArray[Any]:
     """Boolean of `shape`, `(n, height, width, channels)`: True where a pixel stays.
 
-    With `Hide.random` each image gets a mask of its own.
+    With `Hide.random` each image has a mask of its own.
     """
-    import numpy as np
-
     count, height, width, _ = shape
     row, column = np.ogrid[:height, :width]
     middle = (

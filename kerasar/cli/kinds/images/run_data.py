@@ -5,10 +5,18 @@ from typing import Any
 
 import numpy as np
 
-from kerasar.cli.kinds.kind import Batch, Named, sizes, take
-from kerasar.cli.support.data_spec import path_of
+from kerasar.cli.kinds.kind import (
+    Batch,
+    NamedExamples,
+    join,
+    name_examples,
+    num_examples,
+    path_of,
+    take,
+)
 from kerasar.data import ImageData, load_images
-from kerasar.data.image_data import divide
+from kerasar.data.png_folder import find_png_files
+from kerasar.data.split import hold_out
 
 
 def load_for(model: Any, spec: str, data_dir: Path | None) -> ImageData:
@@ -26,7 +34,7 @@ def load_for(model: Any, spec: str, data_dir: Path | None) -> ImageData:
         largest = max(data.train.max(), data.test.max())
         raise ValueError(
             f"The model was trained on {levels} levels, so DATA must hold values from 0 to "
-            f"{levels - 1}, but '{spec}' holds the value {largest}. Quantise the images, or train "
+            f"{levels - 1}, but '{spec}' holds the value {largest}. Quantize the images, or train "
             "a model on such data."
         ) from None
     wanted, got = model.data_shape, data.train.shape[1:]
@@ -39,36 +47,12 @@ def load_for(model: Any, spec: str, data_dir: Path | None) -> ImageData:
     return data
 
 
-def named(data: ImageData, spec: str, part: str, conditional: bool = False) -> Named:
-    """The images of one part: "test", "train", "all", or "auto"; with their classes if wanted.
-
-    "auto" is the test set where the data come with one of their own, else all images in the
-    order of the data.
-
-    Raises:
-        ValueError: if classes are wanted and the data have none.
-    """
-    why = "The model was trained with the class of each image"
-    train, test = examples(data, why if conditional else None)
-    if part == "auto":
-        part = "test" if _has_own_test(spec) else "all"
-    if part == "all" and not _has_own_test(spec):
-        return _undivided(train, test, spec)
-    test_names = list(data.names or (f"test/{i}" for i in range(len(data.test))))
-    train_names = [f"train/{i}" for i in range(len(data.train))]
-    if part == "test":
-        return Named(test, test_names)
-    if part == "train":
-        return Named(train, train_names)
-    return Named(_joined(train, test), train_names + test_names)
-
-
-def examples(data: ImageData, why_classes: str | None) -> tuple[Batch, Batch]:
+def training_parts(data: ImageData, why_classes: str | None) -> tuple[Batch, Batch]:
     """Images to train on and to test on, with their classes as conditions if those are wanted.
 
     Args:
         data: from `load_images`.
-        why_classes: what wants them, for the message; None where nothing does.
+        why_classes: what needs them, for the message; None where nothing does.
 
     Raises:
         ValueError: if classes are wanted and the data have none.
@@ -86,13 +70,25 @@ def examples(data: ImageData, why_classes: str | None) -> tuple[Batch, Batch]:
     )
 
 
-def _joined(first: Batch, second: Batch) -> Batch:
-    if isinstance(first, dict):
-        return {name: np.concatenate([first[name], second[name]]) for name in first}
-    return np.concatenate([first, second])
+def name_images(data: ImageData, spec: str, part: str, conditional: bool) -> NamedExamples:
+    """The images of one part: "test", "train", "all", or "auto"; with their classes if wanted.
+
+    "auto" is the test set where the data come with one of their own, else all images in the
+    order of the data.
+
+    Raises:
+        ValueError: if classes are wanted and the data have none.
+    """
+    why = "The model was trained with the class of each image"
+    train, test = training_parts(data, why if conditional else None)
+    if part in ("auto", "all") and not _has_test_set(spec):
+        return _in_original_order(train, test, spec)
+    if part == "test" and data.names is not None:
+        return NamedExamples(test, list(data.names))
+    return name_examples({"train": train, "test": test}, part)
 
 
-def _has_own_test(spec: str) -> bool:
+def _has_test_set(spec: str) -> bool:
     path = path_of(spec)
     if path is None or path.is_dir() or path.suffix.lower() == ".npy":
         return path is None
@@ -101,24 +97,11 @@ def _has_own_test(spec: str) -> bool:
     return {"x_train", "x_test"} <= keys or {"train", "test"} <= keys
 
 
-def _undivided(train: Batch, test: Batch, spec: str) -> Named:
-    """All images in their first order: what `divide` did to them, it does to their numbers."""
-    count = sizes(train) + sizes(test)
-    numbers = divide("", "", np.arange(count, dtype=np.int32).reshape(count, 1, 1, 1))
-    order = np.argsort(np.concatenate([numbers.train.ravel(), numbers.test.ravel()]))
-    path = path_of(spec)
-    names = _png_names(path) if path and path.is_dir() else [str(i) for i in range(count)]
-    return Named(take(_joined(train, test), order), names)
-
-
-def _png_names(folder: Path) -> list[str]:
-    """Names of the PNGs in the order in which `load_images` reads them."""
-
-    def pngs(place: Path) -> list[Path]:
-        files = (file for file in place.iterdir() if file.is_file() and file.name[0] != ".")
-        return sorted(file for file in files if file.suffix.lower() == ".png")
-
-    files = pngs(folder) or [
-        file for place in sorted(folder.iterdir()) if place.is_dir() for file in pngs(place)
-    ]
-    return [file.relative_to(folder).as_posix() for file in files]
+def _in_original_order(train: Batch, test: Batch, spec: str) -> NamedExamples:
+    """All images, as before `load_images` held out some of them."""
+    count = num_examples(train) + num_examples(test)
+    order = np.argsort(np.concatenate(hold_out(count, "images", spec)))
+    names, path = [str(i) for i in range(count)], path_of(spec)
+    if path is not None and path.is_dir():
+        names = [file.relative_to(path).as_posix() for file in find_png_files(path)[0]]
+    return NamedExamples(take(join([train, test]), order), names)

@@ -1,13 +1,13 @@
-"""The pictures of a run: what the model makes up, and what it makes of half-hidden images."""
+"""The pictures of a run: samples of the model, and completions of half-hidden images."""
 
 from typing import Any
 
 import numpy as np
 
 from kerasar.cli.kinds.images.masks import Hide, known_pixels
-from kerasar.cli.support.capabilities import can, is_conditional
-from kerasar.cli.support.outputs import written
-from kerasar.cli.support.quick import quick_samples, soon
+from kerasar.cli.support.capabilities import is_conditional, supports
+from kerasar.cli.support.outputs import atomic_write
+from kerasar.cli.support.quick import fast_start_options, quick_samples
 from kerasar.cli.support.run_folder import RunFolder
 from kerasar.data import ImageData
 from kerasar.pictures import image_grid, inpainting_figure, save
@@ -16,12 +16,12 @@ _HIDDEN = (Hide.bottom, Hide.bottom, Hide.right, Hide.top, Hide.center, Hide.ran
 
 
 def draw_pictures(run: RunFolder, model: Any, data: ImageData, result: str) -> None:
-    """Writes `samples.png`, `inpainting.png` and `reconstructions.png`: what the model can do."""
-    if can(model, "sample"):
+    """Writes `samples.png`, `inpainting.png`, `reconstructions.png`: what the model supports."""
+    if supports(model, "sample"):
         _draw_samples(run, model, data, result)
-    if can(model, "inpaint"):
+    if supports(model, "inpaint"):
         _draw_inpainting(run, model, data)
-    if can(model, "reconstruct"):
+    if supports(model, "reconstruct"):
         _draw_reconstructions(run, model, data)
 
 
@@ -34,7 +34,7 @@ def _draw_samples(run: RunFolder, model: Any, data: ImageData, result: str) -> N
         columns=8,
         heading=f"{run.title}: samples (seed 0; {result} on test images)",
     )
-    with written(run.path / "samples.png") as file:
+    with atomic_write(run.path / "samples.png") as file:
         save(figure, file)
 
 
@@ -44,8 +44,8 @@ def _draw_inpainting(run: RunFolder, model: Any, data: ImageData) -> None:
         known_pixels(hide, (1, *images.shape[1:])) for hide, _ in zip(_HIDDEN, images, strict=False)
     ]
     known = np.concatenate(masks)
-    # Several completions of each differ as much as the model is in doubt.
-    options = soon(model)
+    # How much the completions of an image differ shows how uncertain the model is.
+    options = fast_start_options(model)
     if is_conditional(model) and data.test_labels is not None:
         options["condition"] = data.test_labels[: len(images)]
     completed = model.inpaint(images, known, num_completions=3, **options)
@@ -56,9 +56,9 @@ def _draw_inpainting(run: RunFolder, model: Any, data: ImageData) -> None:
         data.levels,
         original=images,
         row_labels=[hide.value for hide in _HIDDEN[: len(images)]],
-        heading=f"{run.title}: test images, what is hidden, three completions each",
+        heading=f"{run.title}: test images, what is hidden, and three completions of each",
     )
-    with written(run.path / "inpainting.png") as file:
+    with atomic_write(run.path / "inpainting.png") as file:
         save(figure, file)
 
 
@@ -71,7 +71,7 @@ def _draw_reconstructions(run: RunFolder, model: Any, data: ImageData) -> None:
         data.levels,
         titles=[label for label in labels for _ in images],
         columns=len(images),
-        heading=f"{run.title}: test images, and what is drawn given their latents",
+        heading=f"{run.title}: test images, and samples given their latents",
     )
-    with written(run.path / "reconstructions.png") as file:
+    with atomic_write(run.path / "reconstructions.png") as file:
         save(figure, file)

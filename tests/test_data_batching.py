@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from kerasar.training.array_batches import array_batches
+from kerasar.data.batching import array_batches
 
 
 def passes(data, count=2):

@@ -1,0 +1,238 @@
+"""The conditions of a model: the inputs beside the data, what they must be like, and their checks.
+
+Three callers bring conditions: a user passes arrays, a dataset streams tensors, and a request to a
+server holds the inputs of a signature. All three are checked here.
+"""
+
+import keyword
+from collections.abc import Container, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kerasar.causality.condition_limits import ConditionLimits, condition_limits
+from kerasar.causality.graph import Graph
+from kerasar.checks import check_kind, check_numbers, check_shape, check_whole
+from kerasar.typing import Shape, Tensor
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One condition.
+
+    Attributes:
+        name: of the network's input; "condition" if a model has one that needs no name.
+        shape: without the batch axis; None where a size is open.
+        dtype: what the network takes.
+        limits: constraints beyond the shape.
+    """
+
+    name: str
+    shape: Shape
+    dtype: str
+    limits: ConditionLimits = ConditionLimits()
+
+    @property
+    def label(self) -> str:
+        """What error messages call it."""
+        return "condition" if self.name == "condition" else f"condition '{self.name}'"
+
+    def check(self, value: Any, examples: int, sizes: Shape | None) -> np.ndarray:
+        """The condition as an array of its dtype; raises as `Conditions.check` does."""
+        array = check_kind(value, self.label)
+        self.check_static_shape(array.shape, examples, sizes)
+        array = check_numbers(array, self.shape, self.label)
+        if keras.backend.is_int_dtype(self.dtype):
+            check_whole(array, self.label)
+            self.limits.check_classes(array, self.name)
+        return array.astype(self.dtype)
+
+    def check_static_shape(
+        self, shape: tuple[int, ...], examples: int, sizes: Shape | None
+    ) -> None:
+        """Raises a ValueError if a condition of that shape does not fit the data."""
+        self.limits.check_sizes(shape, sizes, self.name)
+        check_shape(shape, self.shape, self.label)
+        if shape[0] != examples:
+            raise ValueError(
+                f"{self.label} must have one row for each of the {examples} examples, but has "
+                f"{shape[0]}."
+            )
+
+    def assertions(self, tensor: Tensor, sizes: Tensor) -> list[Any]:
+        """Graph assertions that fail where the values of a condition do not fit."""
+        found = self.limits.assertions(tensor, sizes, self.name)
+        if tensor.dtype.is_floating:
+            finite = tf.reduce_all(tf.math.is_finite(tensor))
+            found.append(tf.debugging.Assert(finite, [f"x must have a finite {self.label}"]))
+        return found
+
+
+class Conditions:
+    """The conditions of a model, in the order of its network's inputs; there may be none.
+
+    Args:
+        conditions: a `Condition` for each.
+        owner: the model's name, for error messages.
+        advice: what gives a model without conditions one, for error messages.
+    """
+
+    def __init__(self, conditions: Sequence[Condition], owner: str, advice: str) -> None:
+        self._conditions = tuple(conditions)
+        self._owner, self._advice = owner, advice
+
+    @classmethod
+    def of_graph(cls, graph: Graph, owner: str, others: Container[str] = ()) -> "Conditions":
+        """The inputs of a network that hold no data.
+
+        Args:
+            graph: of the network.
+            owner: the model's name.
+            others: names of further inputs that are not conditions.
+        """
+        limits = condition_limits(graph, with_sizes=True)
+        found = [
+            Condition(
+                edge.name,
+                tuple(edge.shape[1:]),
+                edge.dtype,
+                limits.get(edge.name, ConditionLimits()),
+            )
+            for edge in graph.conditions
+            if edge.name not in others
+        ]
+        return cls(found, owner, "give the network a second input")
+
+    def __iter__(self) -> Iterator[Condition]:
+        return iter(self._conditions)
+
+    def __len__(self) -> int:
+        return len(self._conditions)
+
+    @property
+    def shapes(self) -> dict[str, Shape]:
+        """Shapes by name, without the batch axis."""
+        return {condition.name: condition.shape for condition in self}
+
+    @property
+    def limits(self) -> dict[str, ConditionLimits]:
+        """Constraints beyond the shapes, by name."""
+        return {condition.name: condition.limits for condition in self}
+
+    # Arrays that a user passes.
+
+    def check(
+        self, condition: Any, examples: int, sizes: Shape | None = None
+    ) -> dict[str, np.ndarray] | None:
+        """The conditions by name, as arrays with one row for each example.
+
+        Args:
+            condition: what a user passes: an array if there is one condition, or a dict by name.
+            examples: how many the data hold.
+            sizes: shape of one example of the data, where it matters.
+
+        Raises:
+            ValueError: if it is missing, superfluous, misnamed, of another shape or size, or
+                a class that the network does not know.
+        """
+        named = self._by_name(condition)
+        return {c.name: c.check(named[c.name], examples, sizes) for c in self} or None
+
+    def check_static_shape(self, condition: Any, examples: int, sizes: Shape) -> None:
+        """The same from shapes alone, for data that stream in."""
+        named = self._by_name(condition)
+        for part in self:
+            part.check_static_shape(tuple(named[part.name].shape), examples, sizes)
+
+    def _by_name(self, condition: Any) -> dict[str, Any]:
+        if not self._conditions:
+            if condition is None:
+                return {}
+            raise ValueError(
+                f"Model '{self._owner}' has no condition, but got one. Leave condition out, or "
+                f"{self._advice}."
+            )
+        if condition is None:
+            wanted = ", ".join(f"{part.label} of shape {part.shape}" for part in self)
+            raise ValueError(
+                f"Model '{self._owner}' needs the {wanted}. Pass condition=…, or train on "
+                '{"x": x, "condition": …}.'
+            )
+        if not isinstance(condition, dict):
+            if len(self) > 1:
+                raise ValueError(
+                    f"Model '{self._owner}' has the conditions {list(self.shapes)}: pass a dict "
+                    "with these names."
+                )
+            return {self._conditions[0].name: condition}
+        if set(condition) != set(self.shapes):
+            raise ValueError(
+                f"Model '{self._owner}' takes the conditions {sorted(self.shapes)}, but got "
+                f"{sorted(condition)}."
+            )
+        return condition
+
+    # Tensors.
+
+    def tensors(self, condition: Any) -> list[Tensor]:
+        """The conditions in the network's order and dtypes, from a dict or the one condition."""
+        named = self._by_name(condition)
+        return [tf.cast(named[part.name], part.dtype) for part in self]
+
+    def assertions(self, condition: Any, sizes: Tensor) -> list[Any]:
+        """Graph assertions that fail where the values of conditions that stream in do not fit."""
+        tensors = self.tensors(condition)
+        return [
+            assertion
+            for part, tensor in zip(self, tensors, strict=True)
+            for assertion in part.assertions(tensor, sizes)
+        ]
+
+    def random(
+        self, generator: np.random.Generator, examples: int, sizes: tuple[int, ...]
+    ) -> dict[str, Tensor] | None:
+        """Conditions to try a network on, for data of these sizes; integers are 0."""
+        found = {}
+        for part in self:
+            length = sizes[0] // (part.limits.hop or 1)
+            values = generator.normal(size=(examples, *(size or length for size in part.shape)))
+            # Class 0 is the one that every embedding has.
+            values = values if "float" in part.dtype else 0 * values
+            found[part.name] = tf.constant(values.astype(part.dtype))
+        return found or None
+
+    # Signatures of a SavedModel.
+
+    def specs(self) -> list[tf.TensorSpec]:
+        """What a signature takes, in the network's order."""
+        return [
+            tf.TensorSpec((None, *part.shape), part.dtype, name=_signature_name(part.name))
+            for part in self
+        ]
+
+    def from_signature(
+        self, tensors: Sequence[Tensor], examples: Tensor, sizes: Tensor
+    ) -> dict[str, Tensor] | None:
+        """The inputs of a signature by name; a request fails where one does not fit.
+
+        Args:
+            tensors: in the order of `specs`.
+            examples: how many the data hold, scalar.
+            sizes: shape of one example of the data, an int vector.
+        """
+        named = {}
+        for part, tensor in zip(self, tensors, strict=True):
+            rows = tf.shape(tensor)[0]
+            words = f"{part.name} must have one row for each example, but rows and examples are"
+            fits = tf.debugging.Assert(tf.equal(rows, examples), [words, rows, examples])
+            with tf.control_dependencies([fits, *part.assertions(tensor, sizes)]):
+                named[part.name] = tf.identity(tensor)
+        return named or None
+
+
+def _signature_name(name: str) -> str:
+    """TensorFlow takes no keyword of Python as the name of an input: `global` becomes `global_`."""
+    return f"{name}_" if keyword.iskeyword(name) else name

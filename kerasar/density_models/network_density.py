@@ -1,0 +1,173 @@
+"""What models of a network and a likelihood share: conditions, log-probabilities, checks."""
+
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kerasar.causality.graph import Graph
+from kerasar.checks import check_count, check_data, check_shape
+from kerasar.density_models.conditions import Conditions
+from kerasar.distributions.likelihoods import Likelihood
+from kerasar.keras_internals import functional_graph
+from kerasar.training.batches import Batch, unpack
+from kerasar.training.density_model import DensityModel
+from kerasar.training.finite_guard import first_non_finite
+from kerasar.typing import Config, Shape, Tensor
+
+
+class NetworkDensity(DensityModel):
+    """A functional network whose output holds the parameters of a likelihood.
+
+    A subclass sets `conditions`, `data_shape`, `data_levels` and `graph`, and defines
+    `network_inputs`, `compute_parameters` and `compute_log_prob_map`.
+
+    Args:
+        network: functional Keras model.
+        likelihood: a `kerasar.distributions.Likelihood`.
+        **kwargs: `name` and `trainable`, as for `keras.Model`.
+
+    Raises:
+        TypeError: if `network` is not a Keras model.
+        ValueError: if the network has no graph.
+    """
+
+    #: What the network is conditioned on.
+    conditions: Conditions
+    #: Shape of one example; None where a size is open.
+    data_shape: Shape
+    #: Number of values that discrete data can take; None for real values.
+    data_levels: int | None
+    #: The network as a graph of its operations.
+    graph: Graph
+
+    def __init__(self, network: keras.Model, likelihood: Likelihood, **kwargs: Any) -> None:
+        self.discrete = likelihood.discrete
+        super().__init__(**kwargs)
+        if not isinstance(network, keras.Model):
+            raise TypeError(f"network must be a keras.Model, but got {type(network).__name__}.")
+        if functional_graph(network) is None or not network.inputs:
+            raise ValueError(
+                f"Network '{network.name}' has no graph to read: it is a "
+                f"{type(network).__name__}. Build it with the functional API, "
+                "keras.Model(inputs, outputs), or as a keras.Sequential with an Input."
+            )
+        self.network = network
+        self.likelihood = likelihood
+
+    def to_model_order(self, x: Tensor) -> Tensor:
+        """Data in the order in which their values are drawn: as they are, unless overridden."""
+        return x
+
+    def network_inputs(self, x: Tensor, condition: Any = None) -> list[Tensor]:
+        """What the network takes, as a list in its order, on tensors and without checks."""
+        raise NotImplementedError(f"{type(self).__name__} must define network_inputs()")
+
+    def compute_parameters(
+        self, x: Tensor, condition: Any = None, training: bool | None = None
+    ) -> Tensor:
+        """The parameters of each event, on tensors, with conditions by name (or the only one)."""
+        raise NotImplementedError(f"{type(self).__name__} must define compute_parameters()")
+
+    def compute_log_prob_map(self, batch: Batch, training: bool = False) -> Tensor:
+        """`log_prob_map` on tensors, without checks."""
+        raise NotImplementedError(f"{type(self).__name__} must define compute_log_prob_map()")
+
+    def call(self, inputs: Any, training: bool | None = None) -> Tensor:
+        """The network's output: parameters of each event. `inputs` is what `fit` takes."""
+        batch = unpack(inputs)
+        return self.compute_parameters(batch.x, batch.condition, training=training)
+
+    def num_dims(self, batch: Batch) -> Tensor:
+        shape = tf.shape(batch.x)
+        if batch.length is None:
+            return tf.fill(shape[:1], tf.reduce_prod(shape[1:]))
+        return tf.cast(batch.length, tf.int32) * tf.reduce_prod(shape[2:])
+
+    def log_prob_map(self, x: Any, condition: Any = None, batch_size: int = 128) -> np.ndarray:
+        """Natural-log probability of each event given those before it; sums to `log_prob`.
+
+        Args:
+            x: `(batch, *data shape)`, or `{"x": …, "length": …}` for sequences of unequal length.
+            condition: a tensor, or a dict by input name, for conditional networks.
+            batch_size: how many examples go through the network at once.
+
+        Returns:
+            float32, `(batch, *position_shape)`: one for each value, pixel or step.
+
+        Raises:
+            ValueError, TypeError: if the data do not fit the model.
+        """
+        check_count(batch_size, "batch_size")
+        batch = unpack(x)
+        if condition is not None:
+            batch = batch._replace(condition=condition)
+        batch = self.check_batch(batch)
+        graph = self.function_cache.traced("log_prob_map", self.compute_log_prob_map)
+        parts = batch.present()
+        return np.concatenate(
+            [
+                graph(Batch(**_slice(parts, start, start + batch_size))).numpy()
+                for start in range(0, len(batch.x), batch_size)
+            ]
+        )
+
+    def log_prob(self, x: Any, condition: Any = None, batch_size: int = 128) -> np.ndarray:
+        """Natural-log probability of each example, float32 `(batch,)`; as for `log_prob_map`."""
+        terms = self.log_prob_map(x, condition, batch_size)
+        return terms.sum(axis=tuple(range(1, terms.ndim)), dtype="float64").astype("float32")
+
+    # Checks.
+
+    def check_batch(self, batch: Batch, name: str = "x") -> Batch:
+        x = check_data(batch.x, self.data_shape, self.data_levels, name)
+        condition = self.conditions.check(batch.condition, len(x), x.shape[1:])
+        return Batch(x, condition, self._check_length(batch.length, x))
+
+    def check_static_shape(self, batch: Batch, name: str = "x") -> None:
+        shape = tuple(batch.x.shape)
+        check_shape(shape, self.data_shape, name)
+        self.conditions.check_static_shape(batch.condition, shape[0], shape[1:])
+
+    def batch_assertions(self, batch: Batch) -> list[Any]:
+        return self.conditions.assertions(batch.condition, tf.shape(batch.x)[1:])
+
+    def _check_length(self, length: Any, x: np.ndarray) -> np.ndarray | None:
+        if length is None:
+            return None
+        length = np.asarray(length)
+        if len(self.data_shape) - self.likelihood.event_rank != 1:
+            raise ValueError("length is for sequences, but this model's data are images.")
+        if length.shape != (len(x),) or not np.issubdtype(length.dtype, np.integer):
+            raise ValueError(
+                f"length must hold one integer for each of the {len(x)} sequences, but has dtype "
+                f"{length.dtype} and shape {length.shape}."
+            )
+        if length.min() < 1 or length.max() > x.shape[1]:
+            raise ValueError(
+                f"length must lie in [1, {x.shape[1]}], the padded length, but holds "
+                f"{length.min()} … {length.max()}."
+            )
+        return length.astype("int32")
+
+    def locate_non_finite(self, batch: Batch) -> str:
+        for name, variable in ((w.path, w) for w in self.weights):
+            if first_non_finite([name], [variable.value]):
+                return f"Weight '{name}' is not finite."
+        names = [tensor.name for tensor in self.network.inputs]
+        flat = self.network_inputs(batch.x, batch.condition)
+        values = self.graph.inputs(dict(zip(names, flat, strict=True)))
+        before = self.network.get_weights()
+        try:
+            for node, made in self.graph.run(values, training=True):
+                if first_non_finite([node.name] * len(made), list(made)):
+                    name = node.name
+                    return f"Layer '{name}' is the first whose output on that batch is not finite."
+        finally:
+            self.network.set_weights(before)  # moving statistics have moved
+        return "Every layer's output is finite on that batch: it arose in the gradient."
+
+
+def _slice(parts: Config, start: int, stop: int) -> Config:
+    return keras.tree.map_structure(lambda part: tf.constant(part[start:stop]), parts)

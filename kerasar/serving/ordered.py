@@ -1,0 +1,35 @@
+"""The SavedModel of a model that draws the values of a vector in an order of its own."""
+
+import os
+
+from kerasar.serving.archive import write_archive
+from kerasar.serving.export import Signatures
+from kerasar.serving.models import ServedInOrder
+from kerasar.typing import Tensor
+
+
+def export_ordered(
+    model: ServedInOrder, filepath: str | os.PathLike[str], verbose: bool = False
+) -> None:
+    """Writes the signatures `log_prob` (= `serving_default`), `sample` and `inpaint`.
+
+    Raises:
+        FileExistsError: if `filepath` exists; nothing is overwritten.
+    """
+    write_archive(_OrderedSignatures(model).all, filepath, verbose)
+
+
+class _OrderedSignatures(Signatures):
+    """Puts data into the model's order, and samples into that of the data."""
+
+    model: ServedInOrder
+
+    def __init__(self, model: ServedInOrder) -> None:
+        super().__init__(model, continuation=False)  # a prompt need not be drawn first
+
+    def _complete(self, values: Tensor, known: Tensor, *arguments: Tensor) -> dict[str, Tensor]:
+        model = self.model
+        made = super()._complete(
+            model.to_model_order(values), model.to_model_order(known), *arguments
+        )
+        return {"samples": model.to_data_order(made["samples"])}
