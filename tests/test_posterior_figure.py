@@ -41,7 +41,7 @@ def test_it_can_be_written(tmp_path):
     [
         ((X, KNOWN[:1], 2, LOGITS), r"\(2, 4\), \(1, 4\) and \(2, 6\)"),
         ((X, KNOWN, 2, LOGITS[0]), r"logits \(n, levels\).*\(6,\)"),
-        ((X, KNOWN, [2, 4], LOGITS), r"lie in \[0, 4\), but they are \[2, 4\]"),
+        ((X, KNOWN, [2, 4], LOGITS), r"be in \[0, 4\), but they are \[2, 4\]"),
     ],
 )
 def test_what_does_not_fit_is_refused(arguments, message):
