@@ -116,7 +116,7 @@ _RULES: dict[type, Rule] = {
     **dict.fromkeys((L.GlobalMaxPooling1D, L.GlobalAveragePooling1D), global_pooling),
     **dict.fromkeys(operation_classes(
             "Mean", "Sum", "Max", "Min", "Std", "Var", "Prod", "Logsumexp", "Norm", "All", "Any",
-            "Median", "Quantile", "Argmax", "Argmin", "CountNonzero",
+            "Median", "Argmax", "Argmin", "CountNonzero",
         ), reduction),
     **dict.fromkeys((L.Softmax, *operation_classes(
             "Softmax", "LogSoftmax", "Cumsum", "Cumprod", "Sort", "Argsort", "Normalize", "Diff",

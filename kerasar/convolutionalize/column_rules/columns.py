@@ -133,7 +133,7 @@ def lookup(node: Node, entries: Entries, streams: Streams) -> Entries:
 
 def function(node: Node, entries: Entries, streams: Streams) -> Entries:
     """A `Lambda`: its function is unknown, so it is tried whether it treats columns alike."""
-    if len(entries) != 1 or entries[0].ndim != 3 or len(node.outputs) != 1:
+    if len(entries) != 1 or entries[0].ndim not in (2, 3) or len(node.outputs) != 1:
         raise Refused("its function is unknown; only (batch, window, channels) can be tried")
     layer = node.operation
     settings = layer.arguments or {}
