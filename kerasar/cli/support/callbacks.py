@@ -103,6 +103,8 @@ class SampleImages(keras.callbacks.Callback):
 class TrainingProgress(keras.callbacks.Callback):
     """A progress bar on a terminal; a printed line for each epoch elsewhere."""
 
+    per_execution = True
+
     def __init__(self, console: Console, epochs: int, batches: int, unit: str) -> None:
         super().__init__()
         self.console, self.epochs, self.batches, self.unit = console, epochs, batches, unit
