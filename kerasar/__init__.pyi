@@ -23,5 +23,6 @@ from kerasar.density_models.masked_input import MaskedInputModel as MaskedInputM
 from kerasar.density_models.vae import VAEModel as VAEModel
 from kerasar.forecasting import forecast as forecast
 from kerasar.loading import load as load
+from kerasar.stepwise.explain import explain as explain
 
 __version__: str

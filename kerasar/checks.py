@@ -45,14 +45,29 @@ def check_numbers(x: Any, shape: Shape, name: str) -> np.ndarray:
     return array
 
 
-def check_kind(x: Any, name: str) -> np.ndarray:
-    """Converts data to a real or Boolean array; raises a TypeError for anything else."""
+def as_array(x: Any, name: str, dtype: Any = None) -> np.ndarray:
+    """What `np.asarray` gives; raises a ValueError where that would lose something.
+
+    NumPy drops the mask of a masked array, and with it what says that a value is missing.
+    """
+    parts = x if isinstance(x, (list, tuple)) else [x]
+    if any(np.ma.is_masked(part) for part in parts):
+        raise ValueError(
+            f"{name} is a masked array, but a model would learn the values under its mask, which "
+            f"are none. Fill them in, {name}.filled(…), or leave such examples out; sequences that "
+            'end early are given as {"x": …, "length": …}, and inpaint(x, known) draws the rest.'
+        )
     try:
-        array = np.asarray(x)
+        return np.asarray(x, dtype)
     except ValueError as error:
         raise ValueError(
             f"{name} must be an array, but its parts differ in shape: {error}"
         ) from error
+
+
+def check_kind(x: Any, name: str) -> np.ndarray:
+    """Converts data to a real or Boolean array; raises a TypeError for anything else."""
+    array = as_array(x, name)
     if not (np.issubdtype(array.dtype, np.number) or array.dtype == np.bool_):
         raise TypeError(f"{name} must hold numbers, but its dtype is {array.dtype}.")
     if np.issubdtype(array.dtype, np.complexfloating):
@@ -107,9 +122,10 @@ def check_shape(actual: tuple[int, ...], shape: Shape, name: str) -> None:
 
 
 def _fits(actual: tuple[int, ...], shape: Shape) -> bool:
-    """Whether a shape matches; an open size matches any."""
+    """Whether a shape matches; an open size, of either, matches any."""
     return len(actual) == len(shape) and all(
-        want is None or want == have for want, have in zip(shape, actual, strict=True)
+        want is None or have is None or want == have
+        for want, have in zip(shape, actual, strict=True)
     )
 
 

@@ -12,10 +12,66 @@ from kerasar.typing import Tensor
 
 
 def functional_graph(model: Any) -> Any:
-    """The functional model that a model is or (a built `keras.Sequential`) holds, else None."""
+    """The functional model that a model is or (a built `keras.Sequential`) holds, else None.
+
+    None too for a class with a `call` of its own: its graph is not what it computes.
+    """
+    if overrides_call(model):
+        return None
     if isinstance(model, keras.Sequential):
         model = model._functional if model.built else None
     return model if hasattr(model, "_nodes_by_depth") else None
+
+
+def overrides_call(model: Any) -> bool:
+    """Whether a functional or sequential model has a `call` of its own, by its class or itself."""
+    from keras.src.models.functional import Functional
+
+    if not isinstance(model, (Functional, keras.Sequential)):
+        return False
+    base = keras.Sequential if isinstance(model, keras.Sequential) else Functional
+    own = any(name in vars(model) for name in ("call", "__call__"))
+    kind = type(model)
+    return own or kind.call is not base.call or kind.__call__ is not base.__call__
+
+
+def replaces_methods(layer: Any) -> bool:
+    """Whether this object has another method than its class, put there by hand.
+
+    Keras itself wraps `build` and `quantize` of every layer.
+    """
+    names = vars(layer).keys() - {"build", "quantize"}
+    return any(callable(getattr(type(layer), name, None)) for name in names)
+
+
+def paired_inputs(functional: Any, arguments: Any) -> list[Any] | None:
+    """The tensors of a call in the order of an inner model's inputs, as Keras pairs them.
+
+    None if the call does more than hand them over: other arguments, another rank, a cast.
+    """
+    given = list(arguments.args) or [arguments.kwargs.get("inputs")]
+    extra = [name for name in arguments.kwargs if name not in ("inputs", "training", "mask")]
+    settings = keras.tree.flatten([arguments.kwargs.get(name) for name in ("training", "mask")])
+    if len(given) != 1 or extra or any(value is not None for value in settings):
+        return None
+    inputs, struct = given[0], functional._inputs_struct
+    if isinstance(inputs, dict) and not isinstance(struct, dict):
+        names = [tensor.name for tensor in keras.tree.flatten(struct)]
+        if not set(names) <= set(inputs):
+            return None
+        inputs = [inputs[name] for name in names]
+    flat = keras.tree.flatten(inputs)
+    wanted = functional.inputs
+    if len(flat) != len(wanted) or not all(map(_hands_over, flat, wanted)):
+        return None
+    return flat
+
+
+def _hands_over(given: Any, wanted: Any) -> bool:
+    if not isinstance(given, keras.KerasTensor) or len(given.shape) != len(wanted.shape):
+        return False
+    both_float = all(keras.backend.is_float_dtype(t.dtype) for t in (given, wanted))
+    return both_float or given.dtype == wanted.dtype
 
 
 def nodes_of(functional: Any) -> Iterator[Any]:
@@ -52,3 +108,13 @@ def dynamic_update_slice(tensor: Tensor, update: Tensor, start: Tensor) -> Tenso
     from tensorflow.compiler.tf2xla.python import xla
 
     return xla.dynamic_update_slice(tensor, update, start)
+
+
+def trainable_by_design(operations: Any) -> list[Any]:
+    """The variables that layers made to be trained, frozen or not."""
+    found = {}
+    for operation in operations:
+        if isinstance(operation, keras.layers.Layer):
+            for layer in nested_layers(operation):
+                found.update({id(variable): variable for variable in layer._trainable_variables})
+    return list(found.values())

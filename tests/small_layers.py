@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasar.layers.linear_taps import linear_taps
-from kerasar.layers.protocol import Taps
+from kerasar.layers.protocol import Taps, declares_what_it_sees
 
 
 class Undeclared(keras.layers.Layer):
@@ -21,6 +21,7 @@ class Undeclared(keras.layers.Layer):
         return shape
 
 
+@declares_what_it_sees
 class Misdeclared(keras.layers.Layer):
     """Says that it looks one step back, and looks two steps back."""
 
@@ -34,6 +35,18 @@ class Misdeclared(keras.layers.Layer):
         return shape
 
 
+@declares_what_it_sees
+class WrongStep(Misdeclared):
+    """Sees one step back, as it declares; its step form leaves the present out."""
+
+    def call(self, x):
+        return keras.ops.pad(x, ((0, 0), (1, 0), (0, 0)))[:, :-1] + x
+
+    def taps(self, position_rank):
+        return Taps(((-1,), (0,)), combine=lambda values, _: values[0])
+
+
+@declares_what_it_sees
 class ColourConv(keras.layers.Layer):
     """A masked convolution whose channels come in groups, one for each colour."""
 
@@ -68,6 +81,7 @@ class ColourConv(keras.layers.Layer):
         return (*shape[:-1], self.filters)
 
 
+@declares_what_it_sees
 class SmallNADE(keras.layers.Layer):
     """Hidden sums that grow by one weight vector for each value seen; needs the position."""
 
@@ -95,6 +109,7 @@ class SmallNADE(keras.layers.Layer):
         return (*shape[:-1], 1)
 
 
+@declares_what_it_sees
 class SmallRowRNN(keras.layers.Layer):
     """A Row LSTM in miniature: the state comes from three pixels of the row above."""
 
@@ -134,6 +149,7 @@ class SmallRowRNN(keras.layers.Layer):
         return shape
 
 
+@declares_what_it_sees
 class SmallDiagonalRNN(keras.layers.Layer):
     """A Diagonal BiLSTM in miniature: one state from the left, one from the right a row above."""
 

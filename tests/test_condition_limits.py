@@ -8,6 +8,7 @@ from small_layers import Undeclared
 
 import kerasar
 from kerasar.causality.condition_limits import ConditionLimits, condition_limits, open_length
+from kerasar.causality.graph import read_graph
 from kerasar.layers import CausalShift
 
 
@@ -41,7 +42,7 @@ NETWORKS = {
 @pytest.mark.parametrize("name", NETWORKS)
 def test_they_are_read_off_the_network(name):
     build, expected = NETWORKS[name]
-    found = condition_limits(build())
+    found = condition_limits(read_graph(build()))
     found.pop("x", None)  # the data are looked up in a table as well
     assert found == expected
 
@@ -88,5 +89,5 @@ def test_what_lies_beside_data_of_any_length_is_found_by_trial(together, axes):
     x = keras.Input((None,), dtype="int32", name="x")
     beside = keras.Input((None, 2), name="beside")
     h = together(CausalShift()(L.Embedding(4, 6)(x)), beside)
-    found = condition_limits(keras.Model([x, beside], L.Dense(4)(h)), x_index=0)
+    found = condition_limits(read_graph(keras.Model([x, beside], L.Dense(4)(h))), with_sizes=True)
     assert found.get("beside") == (None if axes is None else ConditionLimits(beside=axes))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from keras import layers as L
 from networks import IMAGES, LENGTH, LEVELS, SEQUENCES, conditional, open_length, plain, two_stacks
-from small_layers import Misdeclared, Undeclared
+from small_layers import Misdeclared, Undeclared, WrongStep
 
 import kerasar
 from kerasar.causality.randomize import randomize
@@ -18,7 +18,7 @@ from kerasar.testing import check_samples
 def fresh(build):
     network = build()
     randomize(network)
-    return kerasar.AutoregressiveModel(network)
+    return kerasar.AutoregressiveModel(network, allow_training_leak=True)
 
 
 @functools.cache
@@ -134,10 +134,19 @@ def test_an_unknown_layer_is_refused_by_name_and_sampled_in_parallel():
 
 def test_a_wrong_declaration_is_noticed_before_it_samples():
     network = network_with(Misdeclared(name="liar"))
+    with pytest.raises(ValueError, match="'liar' .Misdeclared. .* respond to the offset.s. -2"):
+        kerasar.AutoregressiveModel(network)
+
+
+def test_a_wrong_step_is_noticed_and_another_sampler_taken():
+    network = network_with(WrongStep(name="liar"))
     randomize(network)
     model = kerasar.AutoregressiveModel(network)
-    with pytest.raises(RuntimeError, match="differs from the network itself"):
-        model.sample(2)
+    with pytest.warns(UserWarning, match="parallel.*differs from the network itself.*'liar'"):
+        drawn = model.sample(2)
+    np.testing.assert_array_equal(drawn, model.sample(2, method="sequential"))
+    with pytest.raises(ValueError, match="no cached sampler.*differs"):
+        model.sample(2, method="cached")
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasar.keras_internals import functional_graph, nodes_of
+from kerasar.causality.graph import Graph
 from kerasar.typing import Shape, Tensor
 
 #: The size that open axes are tried at, times one more than the index of the axis.
@@ -50,14 +50,16 @@ class ConditionLimits(NamedTuple):
         if sizes is None or len(shape) < 2:
             return
         for axis in self.beside:
-            if axis + 1 < len(shape) and sizes[axis] not in (None, shape[axis + 1]):
+            if axis + 1 >= len(shape) or None in (sizes[axis], shape[axis + 1]):
+                continue
+            if sizes[axis] != shape[axis + 1]:
                 raise ValueError(
                     f"condition '{name}' must have the sizes of the data, but "
                     f"its shape is {tuple(shape)} and that of an example is {tuple(sizes)}. Resize "
                     "the condition, or the data."
                 )
         length = sizes[0]
-        if self.hop is None or length is None:
+        if self.hop is None or length is None or shape[1] is None:
             return
         steps, hop = shape[1], self.hop
         if steps * hop != length:
@@ -95,45 +97,33 @@ class ConditionLimits(NamedTuple):
         return found
 
 
-def condition_limits(
-    network: keras.Model, x_index: int | None = None
-) -> dict[str, ConditionLimits]:
+def condition_limits(graph: Graph, with_sizes: bool = False) -> dict[str, ConditionLimits]:
     """The limits of every input of a network that goes straight into a layer which sets one.
 
     Args:
-        network: functional Keras model.
-        x_index: which input holds the data. With it, conditions that must have the sizes of
-            the data are found too.
+        graph: of the network.
+        with_sizes: whether conditions that must have the sizes of the data are found too.
     """
-    limits = _limits_of_layers(network)
-    beside = {} if x_index is None else _beside(network, x_index, limits)
-    for name, axes in beside.items():
-        limits[name] = limits.get(name, ConditionLimits())._replace(beside=axes)
-    return limits
-
-
-def _limits_of_layers(network: keras.Model) -> dict[str, ConditionLimits]:
-    graph = functional_graph(network)
-    names = {id(tensor): tensor.name for tensor in graph.inputs}
     limits: dict[str, ConditionLimits] = {}
-    for node in nodes_of(graph):
-        for tensor in node.input_tensors:
-            found = _limits(node.operation) if id(tensor) in names else None
-            if found is not None:
-                limits[names[id(tensor)]] = found
+    inputs = {graph.x, *graph.conditions}
+    for node in graph.nodes:
+        found = _limits(node.operation)
+        if found is not None:
+            limits.update({edge.name: found for edge in node.inputs if edge in inputs})
+    if with_sizes:
+        for name, axes in _beside(graph, limits).items():
+            limits[name] = limits.get(name, ConditionLimits())._replace(beside=axes)
     return limits
 
 
-def _beside(
-    network: keras.Model, x_index: int, limits: Mapping[str, ConditionLimits]
-) -> dict[str, tuple[int, ...]]:
+def _beside(graph: Graph, limits: Mapping[str, ConditionLimits]) -> dict[str, tuple[int, ...]]:
     """The open axes of each condition that must be as long as those of the data.
 
     Found by trial: with one size changed the shapes in the network no longer fit each other.
     """
+    network, data = graph.network, graph.x.name
     shapes = {tensor.name: tuple(tensor.shape[1:]) for tensor in network.inputs}
     hops = {name: limits.get(name, ConditionLimits()).hop or 1 for name in shapes}
-    data = network.inputs[x_index].name
     open_axes = [
         (name, axis)
         for name, shape in shapes.items()

@@ -8,7 +8,13 @@ from typing import Any
 import keras
 from keras import tree
 
-from kerasar.keras_internals import functional_graph, nodes_of, takes_training
+from kerasar.keras_internals import (
+    functional_graph,
+    nodes_of,
+    overrides_call,
+    paired_inputs,
+    takes_training,
+)
 from kerasar.typing import Shape, Tensor
 
 
@@ -30,11 +36,12 @@ class Node:
     inputs: tuple[Edge, ...]
     outputs: tuple[Edge, ...]
     arguments: Any  # Keras' record of the call
-    slots: tuple[tuple[int, Edge], ...]  # id of a symbolic tensor in the record -> edge
+    slots: tuple[tuple[int, Edge], ...]  # id of a tensor in the record -> edge
 
     def run(self, values: dict[Edge, Tensor], training: bool = False) -> tuple[Tensor, ...]:
         """The operation's outputs for given values of its inputs."""
-        args, kwargs = self.arguments.fill_in({key: values[edge] for key, edge in self.slots})
+        given = {key: values[edge] for key, edge in self.slots}
+        args, kwargs = self.arguments.convert(lambda part: given.get(id(part), part))
         kwargs = dict(kwargs)
         if "mask" in kwargs and kwargs["mask"] is None:
             del kwargs["mask"]
@@ -60,6 +67,8 @@ class Graph:
     conditions: tuple[Edge, ...]
     output: Edge
     position_rank: int  # axes of x that hold positions: 1 for sequences, 2 for images
+    constants: Mapping[Edge, Any] = dataclasses.field(default_factory=dict)
+    """Constants of the network that differ between positions, by the edges that stand for them."""
 
     def run(
         self, values: dict[Edge, Tensor], training: bool = False
@@ -76,8 +85,9 @@ class Graph:
             yield node, made
 
     def inputs(self, tensors: Mapping[str, Tensor]) -> dict[Edge, Tensor]:
-        """The values of `x` and the conditions, from tensors by input name."""
-        return {edge: tensors[edge.name] for edge in (self.x, *self.conditions)}
+        """The values of `x`, the conditions and constants, from tensors by input name."""
+        named = {edge: tensors[edge.name] for edge in (self.x, *self.conditions)}
+        return {**named, **self.constants}
 
 
 def read_graph(network: keras.Model, event_rank: int | None = None) -> Graph:
@@ -92,6 +102,12 @@ def read_graph(network: keras.Model, event_rank: int | None = None) -> Graph:
         ValueError: if the network has no graph.
     """
     functional = functional_graph(network)
+    if overrides_call(network):
+        raise ValueError(
+            f"Network '{network.name}' has no graph to read: its class {type(network).__name__} "
+            "overrides call, so its graph is not what it computes. Call it on an Input and make a "
+            "model of that: keras.Model(x, network(x))."
+        )
     if functional is None:
         raise ValueError(
             f"Network '{network.name}' has no graph to read: it is a {type(network).__name__}. "
@@ -121,8 +137,9 @@ def _read(functional: Any, inputs: list[Edge], nodes: list[Node]) -> list[Edge]:
             continue
         sources = [edges[id(t)] for t in node.input_tensors]
         inner = functional_graph(node.operation)
-        if inner is not None:
-            made = _read(inner, sources, nodes)
+        handed = None if inner is None else paired_inputs(inner, node.arguments)
+        if handed is not None:
+            made = _read(inner, [edges[id(t)] for t in handed], nodes)
         else:
             made = [_edge(tensor) for tensor in node.outputs]
             slots = tuple((id(t), edges[id(t)]) for t in node.input_tensors)

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import keras
 
-from kerasar.causality.analysis import analyze
+from kerasar.causality.analysis import Analysis, analyze
 from kerasar.causality.offsets import Offsets
 from kerasar.causality.proof import ReceptiveField, field_of
 from kerasar.layers.protocol import MixesPositions
@@ -38,8 +38,12 @@ def layer_receptive_fields(
     Raises:
         ValueError: if the network has no graph.
     """
-    analysis = analyze(network, event_rank)
-    sights = []
+    return report_layers(analyze(network, event_rank))
+
+
+def report_layers(analysis: Analysis) -> list[LayerReceptiveField]:
+    """`layer_receptive_fields` for a network that is analyzed already."""
+    fields = []
     for node in analysis.graph.nodes:
         kind = type(node.operation).__name__
         field = None
@@ -54,20 +58,20 @@ def layer_receptive_fields(
             text = "unknown: so is a layer before it"
         else:
             offsets = analysis.dependences[node.outputs[0]].offsets
-            field, text = field_of(offsets), describe(offsets)
-        sights.append(LayerReceptiveField(node.name, kind, field, text))
-    return sights
+            field, text = field_of(offsets, analysis.sizes), describe(offsets, analysis.sizes)
+        fields.append(LayerReceptiveField(node.name, kind, field, text))
+    return fields
 
 
-def describe(offsets: Offsets) -> str:
+def describe(offsets: Offsets, sizes: tuple[int | None, ...]) -> str:
     """A set of offsets in words."""
-    members = offsets.members()
-    if not members:
+    if not offsets:
         return "nothing"
-    if offsets.window.position_rank == 1:
+    if offsets.rank == 1 and offsets.unbounded:
+        return f"everything up to {_step(offsets.latest()[0])}"
+    members = offsets.members(sizes)
+    if offsets.rank == 1:
         first, last = min(members)[0], max(members)[0]
-        if offsets.unbounded:
-            return f"everything up to {_step(last)}"
         gaps = last - first + 1 - len(members)
         span = _step(last) if first == last else f"{_step(first)} to {_step(last)}"
         return span + (f", {len(members)} of {last - first + 1}" if gaps else "")

@@ -7,24 +7,34 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerasar.causality.analysis import Analysis, Dependence, analyze
+from kerasar.causality.analysis import Analysis, analyze
+from kerasar.causality.certificate import certify
+from kerasar.causality.dependence import Dependence
 from kerasar.causality.explain import BEFORE, FUTURE, PRESENT, explain_leak
 from kerasar.causality.graph import Edge
 from kerasar.causality.offsets import Offsets
 from kerasar.causality.probe import probe_causal
+from kerasar.keras_internals import nested_layers
 from kerasar.layers.protocol import Offset
 
+L = keras.layers
 
-def check_causal(network: keras.Model, event_rank: int | None = None) -> None:
+
+def check_causal(
+    network: keras.Model, event_rank: int | None = None, *, allow_training_leak: bool = False
+) -> None:
     """Proves that a network is strictly causal: each output sees earlier positions only.
 
     The proof follows from the structure and so holds for all weights. Where a layer is unknown
     (it declares nothing, see `kerasar.layers.protocol`), the network is probed numerically
-    instead, with a warning.
+    instead, with a warning. Training is part of the proof: a layer that sees more in training than
+    in inference, such as `BatchNormalization`, lets the network learn from what it must not see.
 
     Args:
         network: functional Keras model; its input named `x` (else its first) is examined.
         event_rank: number of trailing axes of x that are drawn at once; guessed if None.
+        allow_training_leak: bool. Warns of layers that see more in training, instead of refusing
+            them.
 
     Returns:
         None, if the network is strictly causal in time (sequences) or in raster-scan order with
@@ -33,26 +43,38 @@ def check_causal(network: keras.Model, event_rank: int | None = None) -> None:
     Raises:
         ValueError: if it is not, naming the layer that leaks; or if it has no graph.
     """
-    prove(analyze(network, event_rank))
+    prove(analyze(network, event_rank), allow_training_leak=allow_training_leak)
 
 
-def prove(analysis: Analysis) -> None:
-    """`check_causal` for a network that is analyzed already."""
+def prove(
+    analysis: Analysis, num_levels: int | None = None, allow_training_leak: bool = False
+) -> None:
+    """`check_causal` for a network that is analyzed already.
+
+    Args:
+        analysis: of the network.
+        num_levels: number of values of discrete data, for probes.
+        allow_training_leak: as for `check_causal`.
+    """
     graph = analysis.graph
     for node, reason in analysis.mixing:
         raise ValueError(
             f"Network '{graph.name}' cannot be shown to be causal: layer '{node.name}' "
             f"({type(node.operation).__name__}) mixes positions: {reason}."
         )
+    _check_training(analysis, allow_training_leak)
+    for node, declared in analysis.declarations.items():
+        if declared is not None:
+            certify(node, declared, graph.position_rank, analysis.data_dependent)
     if analysis.unknown:
         layer = analysis.unknown[0]
+        tried = probe_causal(graph, num_levels)
         warnings.warn(
             f"Layer '{layer.name}' ({type(layer.operation).__name__}) does not declare what it "
-            "sees, so the causality of the network was probed numerically and not proven. "
-            "See kerasar.layers.protocol for how a layer declares it.",
+            "sees, so the causality of the network was probed numerically and not proven: "
+            f"{tried}. See kerasar.layers.protocol for how a layer declares it.",
             stacklevel=3,
         )
-        probe_causal(graph.network, graph.event_rank)
         return
     output = analysis.output
     if output is None:
@@ -62,6 +84,23 @@ def prove(analysis: Analysis) -> None:
     if _leaks(output, graph.output, graph.position_rank, analysis):
         latest = {edge: _latest(seen) for edge, seen in analysis.dependences.items()}
         raise ValueError(explain_leak(graph.name, graph.nodes, latest))
+
+
+def _check_training(analysis: Analysis, allowed: bool) -> None:
+    """Refuses layers that see more in training than in inference, or warns of them."""
+    for node in analysis.declarations:
+        parts = nested_layers(node.operation) if isinstance(node.operation, L.Layer) else []
+        if any(type(part) is L.BatchNormalization and part.trainable for part in parts):
+            message = (
+                f"Layer '{node.name}' (BatchNormalization) of network '{analysis.graph.name}' "
+                "normalizes by statistics of the whole batch in training, later positions "
+                "included: the network would learn from what it is to predict, and its loss would "
+                "be too low. Use keras.layers.LayerNormalization or RMSNormalization, or freeze "
+                "the layer (trainable=False)."
+            )
+            if not allowed:
+                raise ValueError(f"{message} allow_training_leak=True takes it all the same.")
+            warnings.warn(message, stacklevel=4)
 
 
 def _leaks(output: Dependence, edge: Edge, position_rank: int, analysis: Analysis) -> bool:
@@ -82,7 +121,7 @@ def _leaks(output: Dependence, edge: Edge, position_rank: int, analysis: Analysi
 def _latest(seen: Dependence) -> int:
     if seen.offsets.strictly_before():
         return BEFORE
-    return PRESENT if seen.offsets.latest() == (0,) * seen.offsets.window.position_rank else FUTURE
+    return PRESENT if seen.offsets.latest() == (0,) * seen.offsets.rank else FUTURE
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,14 +166,14 @@ def receptive_field(network: keras.Model, event_rank: int | None = None) -> Rece
         )
     if analysis.output is None:
         return ReceptiveField(frozenset(), 0, frozenset())
-    return field_of(analysis.output.offsets)
+    return field_of(analysis.output.offsets, analysis.sizes)
 
 
-def field_of(offsets: Offsets) -> ReceptiveField:
-    """The reach and the blind spot of a set of offsets."""
-    members = offsets.members()
-    here = (0,) * offsets.window.position_rank
-    if offsets.window.position_rank == 1:
+def field_of(offsets: Offsets, sizes: tuple[int | None, ...]) -> ReceptiveField:
+    """The reach and the blind spot of a set of offsets, in data of that size."""
+    members = offsets.members(sizes)
+    here = (0,) * offsets.rank
+    if offsets.rank == 1:
         reach = max([0, *(-lag for (lag,) in members)])
         earlier: set[Offset] = {(-lag,) for lag in range(1, reach + 1)}
         return ReceptiveField(

@@ -1,7 +1,12 @@
-"""Random weights, for checks that a zero or an identity at initialisation would blind."""
+"""Random weights, for checks that a zero or an identity at initialization would blind."""
+
+from collections.abc import Iterable
+from typing import Any
 
 import keras
 import numpy as np
+
+from kerasar.keras_internals import trainable_by_design
 
 
 def randomize(layer: keras.layers.Layer, seed: int = 0) -> None:
@@ -12,14 +17,39 @@ def randomize(layer: keras.layers.Layer, seed: int = 0) -> None:
     """
     rng = np.random.default_rng(seed)
     for weight in layer.weights:
-        shape = tuple(weight.shape)
-        if not keras.backend.is_float_dtype(weight.dtype):
-            continue
-        if "variance" in weight.name:
-            value = rng.uniform(0.5, 2.0, shape)
-        elif len(shape) >= 2:
-            value = rng.normal(size=shape) * 1.4 / np.sqrt(np.prod(shape[:-1]))
-        else:
-            centre = 1.0 if weight.name in ("gamma", "scale") else 0.0
-            value = centre + 0.3 * rng.normal(size=shape)
-        weight.assign(value)
+        if keras.backend.is_float_dtype(weight.dtype):
+            weight.assign(_drawn(weight, rng))
+
+
+class DrawnWeights:
+    """Random values for the weights of layers, which hold within a scope; outside nothing changes.
+
+    Only what is made to be trained is drawn, frozen or not. A buffer, such as a triangle that masks
+    the future, stays as it is.
+
+    Args:
+        operations: layers; anything else is passed over.
+        seed: of the values.
+    """
+
+    def __init__(self, operations: Iterable[Any], seed: int = 0) -> None:
+        rng = np.random.default_rng(seed)
+        self._mapping = [
+            (weight, keras.ops.convert_to_tensor(_drawn(weight, rng), weight.dtype))
+            for weight in trainable_by_design(operations)
+            if keras.backend.is_float_dtype(weight.dtype)
+        ]
+
+    def scope(self) -> keras.StatelessScope:
+        """A new scope, in which also seeds and states begin anew; updates are lost with it."""
+        return keras.StatelessScope(state_mapping=self._mapping)
+
+
+def _drawn(weight: Any, rng: np.random.Generator) -> np.ndarray:
+    shape = tuple(weight.shape)
+    if "variance" in weight.name:
+        return rng.uniform(0.5, 2.0, shape)
+    if len(shape) >= 2:
+        return rng.normal(size=shape) * 1.4 / np.sqrt(np.prod(shape[:-1]))
+    center = 1.0 if weight.name in ("gamma", "scale") else 0.0
+    return center + 0.3 * rng.normal(size=shape)

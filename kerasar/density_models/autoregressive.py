@@ -13,7 +13,7 @@ from kerasar.sampling.methods import find_sampler
 from kerasar.sampling.sampler import Sampler, SamplingRequest
 from kerasar.serving.export import export_autoregressive
 from kerasar.training.short_convolutions import ShortConvForward
-from kerasar.typing import Tensor
+from kerasar.typing import Config, Tensor
 
 
 @keras.saving.register_keras_serializable(package="kerasar")
@@ -27,6 +27,8 @@ class AutoregressiveModel(AutoregressiveDensity):
         network: functional Keras model from data (its input named `x`, else its first) and
             conditions (its other inputs) to the parameters of each event.
         likelihood: a `kerasar.distributions.Likelihood`; `Categorical()` if None.
+        allow_training_leak: bool. Takes layers that see more in training than in inference, such as
+            `BatchNormalization`, with a warning instead of an error.
         **kwargs: `name` and `trainable`, as for `keras.Model`.
 
     Raises:
@@ -46,12 +48,25 @@ class AutoregressiveModel(AutoregressiveDensity):
     """
 
     def __init__(
-        self, network: keras.Model, likelihood: Likelihood | None = None, **kwargs: Any
+        self,
+        network: keras.Model,
+        likelihood: Likelihood | None = None,
+        *,
+        allow_training_leak: bool = False,
+        **kwargs: Any,
     ) -> None:
+        self.allow_training_leak = allow_training_leak
         super().__init__(network, likelihood, **kwargs)
-        prove(self.analysis)
+
+    def _analyze(self) -> None:
+        super()._analyze()
+        prove(self.analysis, self.data_levels, self.allow_training_leak)
         whole = ShortConvForward(self.analysis)
         self._whole = whole if whole.products else None
+
+    def get_config(self) -> Config:
+        leak = {"allow_training_leak": True} if self.allow_training_leak else {}
+        return {**super().get_config(), **leak}
 
     def compute_parameters(
         self, x: Tensor, condition: Any = None, training: bool | None = None

@@ -40,12 +40,19 @@ class AutoregressiveDensity(NetworkDensity):
         names = [tensor.name for tensor in network.inputs]
         self._x_index = names.index("x") if "x" in names else 0
         self.data_shape = tuple(network.inputs[self._x_index].shape[1:])
-        self.conditions = Conditions.of_network(network, self._x_index, self.name)
         self._fit_output()
-        #: The one reading of the network: proof, samplers and training share it.
-        self.analysis = analyze(network, likelihood.event_rank)
-        self.graph = self.analysis.graph
+        self._analyze()
+        self.conditions = Conditions.of_graph(self.graph, self.name)
         self.built = True
+
+    def _analyze(self) -> None:
+        #: The one reading of the network: proof, samplers and training share it.
+        self.analysis = analyze(self.network, self.likelihood.event_rank)
+        self.graph = self.analysis.graph
+
+    def network_changed(self) -> None:
+        super().network_changed()
+        self._analyze()
 
     def _fit_output(self) -> None:
         if len(self.network.outputs) != 1:
@@ -109,11 +116,15 @@ class AutoregressiveDensity(NetworkDensity):
     def default_compilation(self) -> Config:
         # Measured (benchmarks/NOTEBOOK.md): XLA pays for sequences and for LSTMs over images.
         # Convolutions of images train as fast or faster without, and start sooner. Random numbers
-        # of dropout and the like cost XLA more on a CPU than all it saves.
+        # of dropout and the like cost XLA more on a CPU than all it saves. Unknown layers may hold
+        # what XLA cannot differentiate, such as keras.ops.scan.
         layers = nested_layers(self.network, include_self=False)
         random = any(getattr(layer, "seed_generator", None) is not None for layer in layers)
         sequential = len(self.data_shape) < 3 or any(hasattr(x, "initial_rows") for x in layers)
-        return {"jit_compile": sequential and not random, "steps_per_execution": 20}
+        return {
+            "jit_compile": sequential and not random and not self.analysis.unknown,
+            "steps_per_execution": 20,
+        }
 
     # Saving.
 

@@ -27,6 +27,7 @@ from kerasar.layers.bijections.chain import Chain
 from kerasar.training.averaged_weights import AveragedWeights
 from kerasar.training.batches import Batch, unpack
 from kerasar.training.density_model import DensityModel
+from kerasar.training.executions import callback_list
 from kerasar.training.finite_guard import first_non_finite
 from kerasar.typing import Config, Shape, Tensor
 
@@ -183,15 +184,19 @@ class FlowDensity(DensityModel):
     # Checks.
 
     def check_batch(self, batch: Batch, name: str = "x") -> Batch:
-        if batch.length is not None:
-            raise ValueError("length is for sequences, but a flow's data are vectors or images.")
+        self._refuse_length(batch.length)
         x = check_data(batch.x, self.data_shape, self.data_levels, name)
         if self.data_levels is None:
             x = x.astype(self.bijection.flow_dtype)
             self._check_domain(x, name)
         return Batch(x, self.check_condition(batch.condition, len(x)))
 
+    def _refuse_length(self, length: Any) -> None:
+        if length is not None:
+            raise ValueError("length is for sequences, but a flow's data are vectors or images.")
+
     def check_static_shape(self, batch: Batch, name: str = "x") -> None:
+        self._refuse_length(batch.length)
         shape = tuple(batch.x.shape)
         check_shape(shape, self.data_shape, name)
         self.conditions.check_static_shape(batch.condition, shape[0], shape[1:])
@@ -215,7 +220,7 @@ class FlowDensity(DensityModel):
         return [tf.debugging.Assert(inside, [words, tf.reduce_min(x), tf.reduce_max(x)])]
 
     def batch_assertions(self, batch: Batch) -> list[Any]:
-        condition = self.conditions.assertions(batch.condition, tf.shape(batch.x)[1:])
+        condition = self.conditions.assertions(batch.condition, tf.shape(batch.x))
         return self.domain_assertions(batch.x) + condition
 
     def _check_domain(self, x: np.ndarray, name: str) -> None:
@@ -254,8 +259,7 @@ class FlowDensity(DensityModel):
         `StandardizeBijection` does) are computed once; they are saved with the model.
         """
         if self.compiled and getattr(self.optimizer, "use_ema", False):
-            callbacks = kwargs.get("callbacks") or []
-            callbacks = list(callbacks) if isinstance(callbacks, (list, tuple)) else [callbacks]
+            callbacks = callback_list(kwargs.get("callbacks"))
             if not any(isinstance(c, keras.callbacks.SwapEMAWeights) for c in callbacks):
                 callbacks.insert(0, AveragedWeights())  # before those that keep or judge weights
             kwargs["callbacks"] = callbacks

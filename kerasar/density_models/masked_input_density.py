@@ -65,8 +65,9 @@ class MaskedInputDensity(NetworkDensity):
             )
         #: Number of values of an example.
         self.num_values = math.prod(self.data_shape)
-        self.conditions = Conditions.of_network(network, x_index, self.name, ("known", "position"))
         self.data_levels = self._num_levels()
+        self.graph = read_graph(network, self.likelihood.event_rank)
+        self.conditions = Conditions.of_graph(self.graph, self.name, ("known", "position"))
         #: "raster", "random" or a tuple of indices.
         self.order = check_order(order, self.num_values)
         if self.order == "random" and "position" not in self._inputs:
@@ -75,7 +76,6 @@ class MaskedInputDensity(NetworkDensity):
                 f"'{network.name}' has no input named 'position': its inputs are {self._inputs}. "
                 "Add keras.Input((), dtype='int32', name='position'), as mask_and_values takes it."
             )
-        self.graph = read_graph(network, self.likelihood.event_rank)
         self._draws = keras.random.SeedGenerator()
         self.built = True
 
@@ -242,14 +242,14 @@ class MaskedInputDensity(NetworkDensity):
         """Which values are within the length of each sequence, Boolean `(batch, num_values)`."""
         return tf.sequence_mask(batch.length, self.num_values)
 
-    def _check_length(self, length: Any, x: np.ndarray) -> np.ndarray | None:
-        if length is not None and isinstance(self.order, tuple):
+    def _check_static_length(self, shape: tuple[int, ...], dtype: Any, examples: int) -> None:
+        if isinstance(self.order, tuple):
             raise ValueError(
                 "Sequences of unequal length need order='raster' or 'random', but this model's "
                 "order is a permutation, in which padding may come before real values. Leave "
                 "length out."
             )
-        return super()._check_length(length, x)
+        super()._check_static_length(shape, dtype, examples)
 
     def default_compilation(self) -> Config:
         # Measured: XLA takes 1.3 to 1.9 times as long for images, and gains little for sequences.

@@ -79,7 +79,6 @@ class OrderedModel(AutoregressiveModel):
         return self.to_data_order(self.compute_parameters(x, batch.condition, training=training))
 
     def compute_log_prob_map(self, batch: Batch, training: bool = False) -> Tensor:
-        self._check_length(batch.length, batch.x)  # of data that stream in
         batch = batch._replace(x=self.to_model_order(batch.x))
         return self.to_data_order(super().compute_log_prob_map(batch, training))
 
@@ -111,13 +110,11 @@ class OrderedModel(AutoregressiveModel):
             "vector need not be drawn first. Use inpaint() to give some of the values."
         )
 
-    def _check_length(self, length: Any, x: np.ndarray) -> np.ndarray | None:
-        if length is not None:
-            raise ValueError(
-                f"Model '{self.name}' draws values in an order of its own, in which they have no "
-                "end to be cut off, but got a length. Leave it out."
-            )
-        return None
+    def _check_static_length(self, shape: tuple[int, ...], dtype: Any, examples: int) -> None:
+        raise ValueError(
+            f"Model '{self.name}' draws values in an order of its own, in which they have no "
+            "end to be cut off, but got a length. Leave it out."
+        )
 
     def get_config(self) -> Config:
         return {**super().get_config(), "order": list(self.order)}

@@ -38,6 +38,7 @@ from kerasar.layers.mask_and_values import mask_and_values as mask_and_values
 from kerasar.layers.masked_conv2d import MaskedConv2D as MaskedConv2D
 from kerasar.layers.nade import NADE as NADE
 from kerasar.layers.positional_encoding2d import PositionalEncoding2D as PositionalEncoding2D
+from kerasar.layers.protocol import declares_what_it_sees as declares_what_it_sees
 from kerasar.layers.residual_conv_net import ResidualConvNet as ResidualConvNet
 from kerasar.layers.row_lstm import RowLSTM as RowLSTM
 from kerasar.layers.scale_levels import ScaleLevels as ScaleLevels

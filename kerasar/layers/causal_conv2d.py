@@ -7,13 +7,14 @@ import numpy as np
 from keras import ops
 
 from kerasar.layers.linear_taps import linear_taps
-from kerasar.layers.protocol import Taps
+from kerasar.layers.protocol import Taps, declares_what_it_sees
 from kerasar.typing import Config, Shape, Tensor
 
 #: Settings of a convolution that causality fixes, so that the causal layers do not take them.
 _FIXED = ("strides", "padding", "data_format", "groups")
 
 
+@declares_what_it_sees
 class CausalConv2D(keras.layers.Conv2D):
     """A stride-1, channels-last `Conv2D` whose output keeps the input's size.
 

@@ -9,11 +9,12 @@ from keras import ops
 
 from kerasar.checks import check_count
 from kerasar.layers.output_dtype import same_dtype_spec
-from kerasar.layers.protocol import Taps
+from kerasar.layers.protocol import Taps, declares_what_it_sees
 from kerasar.typing import Config, Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="kerasar")
+@declares_what_it_sees
 class CausalShift(keras.layers.Layer):
     """Shifts its input towards later positions along one axis, with zeros at the front.
 
@@ -35,6 +36,9 @@ class CausalShift(keras.layers.Layer):
         Van den Oord et al. Conditional Image Generation with PixelCNN Decoders. 2016, section 2.2.
         https://arxiv.org/abs/1606.05328
     """
+
+    #: Channels do not mix: the engine asks where colors are drawn in turn.
+    keeps_channels = True
 
     def __init__(self, axis: int = 1, steps: int = 1, **kwargs: object) -> None:
         super().__init__(**kwargs)

@@ -15,13 +15,14 @@ import tensorflow as tf
 
 from kerasar.layers.image_lstm import ImageLSTM
 from kerasar.layers.lstm_scan import lstm_scan, lstm_update, products, wide
-from kerasar.layers.protocol import Offset
+from kerasar.layers.protocol import Offset, declares_what_it_sees
 from kerasar.typing import Tensor
 
 Rows = tuple[Tensor, Tensor]
 
 
 @keras.saving.register_keras_serializable(package="kerasar")
+@declares_what_it_sees
 class DiagonalBiLSTM(ImageLSTM):
     """Two LSTMs along the diagonals, which together see everything above and to the left.
 

@@ -14,7 +14,7 @@ import tensorflow as tf
 from keras import ops
 
 from kerasar.checks import check_count
-from kerasar.layers.protocol import Taps
+from kerasar.layers.protocol import Taps, declares_what_it_sees
 from kerasar.typing import Config, Shape, Tensor
 
 _TYPES = ("avg", "max")
@@ -22,6 +22,7 @@ _PADDINGS = ("causal", "valid", "same")
 
 
 @keras.saving.register_keras_serializable(package="kerasar")
+@declares_what_it_sees
 class DilatedPooling1D(keras.layers.Layer):
     """Average or maximum over the last steps at distances of `dilation_rate`, at each time step.
 

@@ -10,12 +10,13 @@ import numpy as np
 from keras import ops
 
 from kerasar.checks import check_count
-from kerasar.layers.protocol import Taps
+from kerasar.layers.protocol import Taps, declares_what_it_sees
 from kerasar.layers.scale_levels import ScaleLevels
 from kerasar.typing import Config, Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="kerasar")
+@declares_what_it_sees
 class EmbedLevels(keras.layers.Layer):
     """Turns each channel into its value in [-1, 1] and learned features of its level.
 

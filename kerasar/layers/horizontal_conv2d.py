@@ -6,10 +6,12 @@ The lecture's `conv1v` and `conv2v`, with kernel (1, 3).
 import keras
 
 from kerasar.layers.causal_conv2d import CausalConv2D
+from kerasar.layers.protocol import declares_what_it_sees
 from kerasar.typing import Config
 
 
 @keras.saving.register_keras_serializable(package="kerasar")
+@declares_what_it_sees
 class HorizontalConv2D(CausalConv2D):
     """Convolves over the present pixel and the pixels to its left.
 

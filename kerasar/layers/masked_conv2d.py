@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from kerasar.layers.causal_conv2d import CausalConv2D
 from kerasar.layers.linear_taps import linear_taps
-from kerasar.layers.protocol import Taps
+from kerasar.layers.protocol import Taps, declares_what_it_sees
 from kerasar.typing import Config, Shape, Tensor
 
 #: A color of the present pixel sees earlier colors (A), or also itself (B).
@@ -19,6 +19,7 @@ _MASKS = ("A", "B")
 
 
 @keras.saving.register_keras_serializable(package="kerasar")
+@declares_what_it_sees
 class MaskedConv2D(CausalConv2D):
     """Convolves over the pixels before the present one, and the allowed channels of that itself.
 

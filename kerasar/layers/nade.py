@@ -10,10 +10,12 @@ from keras import ops
 
 from kerasar.checks import check_count
 from kerasar.layers.nade_logits import nade_logits
+from kerasar.layers.protocol import declares_what_it_sees
 from kerasar.typing import Config, Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="kerasar")
+@declares_what_it_sees
 class NADE(keras.layers.Layer):
     """The logit of each variable of a vector, given the variables before it.
 

@@ -11,11 +11,12 @@ import numpy as np
 from keras import ops
 
 from kerasar.layers.output_dtype import same_dtype_spec
-from kerasar.layers.protocol import Taps
+from kerasar.layers.protocol import Taps, declares_what_it_sees
 from kerasar.typing import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="kerasar")
+@declares_what_it_sees
 class PositionalEncoding2D(keras.layers.Layer):
     """Appends the bits of the row and of the column, as zeros and ones, to the channels.
 

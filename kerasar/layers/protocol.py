@@ -1,7 +1,8 @@
 """How a layer declares what it sees: one declaration, from which the proof of causality, the
 step-by-step sampler and the conversion of window models all follow.
 
-A layer of your own joins by defining, next to `call`, one of
+A layer of your own joins by the decorator `@declares_what_it_sees` on its class and by defining,
+next to `call`, one of
 
 *Pointwise*: `taps(position_rank)` returns `POINTWISE`. The layer treats every position alike and by
 itself; the engine calls it on single positions. (Every position axis then has size 1, so reshapes
@@ -19,8 +20,9 @@ is strictly causal in itself adds `step_offset = -1`: its steps take the input o
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
+from kerasar.keras_internals import replaces_methods
 from kerasar.typing import Tensor
 
 #: An offset for each position axis: (steps,) or (rows, columns). Negative means earlier.
@@ -83,11 +85,14 @@ class Recurrence(NamedTuple):
         step: `step(x, carry, position) -> (y, carry)` on `(batch, channels)`.
         offset: where a step reads its input: 0 at its own position, -1 one before it (zeros at
             the first).
+        given_state: whether the network gives the initial state, a list of tensors that do not
+            depend on the data: the inputs after the first.
     """
 
     initial: Callable[[Tensor], Any]
     step: Callable[[Tensor, Any, Tensor], tuple[Tensor, Any]]
     offset: int = 0
+    given_state: bool = False
 
 
 class RowRecurrence(NamedTuple):
@@ -126,3 +131,30 @@ class MixesPositions(NamedTuple):
 
 
 Declaration = Pointwise | Taps | Recurrence | RowRecurrence | MixesPositions
+
+_Layer = TypeVar("_Layer", bound=type)
+_DECLARING: set[type] = set()
+
+
+def declares_what_it_sees(layer_class: _Layer) -> _Layer:
+    """Marks a layer class whose methods declare what it sees.
+
+    The mark is for this very class: a subclass that changes `call` would otherwise inherit a
+    promise that it breaks. A subclass that keeps it is marked itself.
+
+    Raises:
+        TypeError: if the class defines none of the methods of a declaration.
+    """
+    ways = (("taps",), ("initial_rows", "row", "initial", "step"), ("initial", "step"))
+    if not any(all(callable(getattr(layer_class, n, None)) for n in names) for names in ways):
+        raise TypeError(
+            f"{layer_class.__name__} declares nothing: give it a method taps, or initial and step, "
+            "as kerasar.layers.protocol describes them."
+        )
+    _DECLARING.add(layer_class)
+    return layer_class
+
+
+def declares(layer: Any) -> bool:
+    """Whether a layer's own class is marked, and its methods are the class's."""
+    return type(layer) in _DECLARING and not replaces_methods(layer)

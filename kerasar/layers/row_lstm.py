@@ -11,11 +11,12 @@ import tensorflow as tf
 
 from kerasar.layers.image_lstm import ImageLSTM
 from kerasar.layers.lstm_scan import lstm_scan, lstm_update, neighbors, products, wide
-from kerasar.layers.protocol import Offset
+from kerasar.layers.protocol import Offset, declares_what_it_sees
 from kerasar.typing import Config, Tensor
 
 
 @keras.saving.register_keras_serializable(package="kerasar")
+@declares_what_it_sees
 class RowLSTM(ImageLSTM):
     """An LSTM over rows, whose state-to-state step is a convolution along the row above.
 

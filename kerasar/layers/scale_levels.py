@@ -5,10 +5,12 @@ from keras import ops
 
 from kerasar.checks import check_count
 from kerasar.layers.output_dtype import ElementwiseLayer
+from kerasar.layers.protocol import declares_what_it_sees
 from kerasar.typing import Config, Tensor
 
 
 @keras.saving.register_keras_serializable(package="kerasar")
+@declares_what_it_sees
 class ScaleLevels(ElementwiseLayer):
     """Scales integers in `[0, levels)` to [-1, 1], so that zero padding means mid-range.
 
@@ -28,6 +30,9 @@ class ScaleLevels(ElementwiseLayer):
     Raises:
         ValueError: if `levels` is below 2.
     """
+
+    #: Channels do not mix: the engine asks where colors are drawn in turn.
+    keeps_channels = True
 
     def __init__(self, levels: int, **kwargs: object) -> None:
         super().__init__(**kwargs)

@@ -5,11 +5,12 @@ from keras import ops
 
 from kerasar.checks import check_count
 from kerasar.layers.output_dtype import same_dtype_spec
-from kerasar.layers.protocol import POINTWISE, Pointwise
+from kerasar.layers.protocol import POINTWISE, Pointwise, declares_what_it_sees
 from kerasar.typing import Config, Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="kerasar")
+@declares_what_it_sees
 class SplitChannels(keras.layers.Layer):
     """Splits the last axis into `(channels, rest)`, at any image size.
 
@@ -27,6 +28,9 @@ class SplitChannels(keras.layers.Layer):
         ValueError: if `channels` is below 1, or (when built) the last axis is not a multiple of
             it.
     """
+
+    #: Channels do not mix: the engine asks where colors are drawn in turn.
+    keeps_channels = True
 
     def __init__(self, channels: int = 1, **kwargs: object) -> None:
         super().__init__(**kwargs)

@@ -9,11 +9,13 @@ import keras
 from keras import ops
 
 from kerasar.layers.output_dtype import ElementwiseLayer
+from kerasar.layers.protocol import declares_what_it_sees
 from kerasar.layers.units import check_units
 from kerasar.typing import Config, Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="kerasar")
+@declares_what_it_sees
 class Standardize(ElementwiseLayer):
     """Subtracts a mean and divides by a scale, both constants that are saved in the config.
 

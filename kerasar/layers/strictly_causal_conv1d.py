@@ -10,11 +10,12 @@ from keras import ops
 
 from kerasar.layers.causal_conv2d import refuse_fixed, without_fixed
 from kerasar.layers.linear_taps import linear_taps
-from kerasar.layers.protocol import Taps
+from kerasar.layers.protocol import Taps, declares_what_it_sees
 from kerasar.typing import Config, Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="kerasar")
+@declares_what_it_sees
 class StrictlyCausalConv1D(keras.layers.Conv1D):
     """A causal `Conv1D` that does not see the present step.
 

@@ -7,9 +7,11 @@ so a stack of them has no blind spot (van den Oord et al. 2016b, section 2.2).
 import keras
 
 from kerasar.layers.causal_conv2d import CausalConv2D
+from kerasar.layers.protocol import declares_what_it_sees
 
 
 @keras.saving.register_keras_serializable(package="kerasar")
+@declares_what_it_sees
 class VerticalConv2D(CausalConv2D):
     """Convolves over the present row and the rows above, symmetrically in the columns.
 

@@ -1,8 +1,9 @@
 """The samplers of autoregressive models by name."""
 
 import difflib
+import warnings
 
-from kerasar.sampling.cached import CachedSampler
+from kerasar.sampling.cached import CachedSampler, WrongSteps
 from kerasar.sampling.models import SampledAutoregressive
 from kerasar.sampling.parallel import ParallelSampler
 from kerasar.sampling.sampler import Sampler
@@ -35,6 +36,11 @@ def find_sampler(model: SampledAutoregressive, method: str | None = None) -> Sam
         return model.function_cache.get(CachedSampler, lambda: CachedSampler(model))
     except NotSteppable as reason:
         if method is None:
+            if isinstance(reason, WrongSteps):
+                warnings.warn(
+                    f"Model '{model.name}' samples by method=\"parallel\", for {reason}.",
+                    stacklevel=4,
+                )
             return ParallelSampler(model)
         raise ValueError(
             f"Model '{model.name}' has no cached sampler: {reason}. Use method=\"parallel\", "

@@ -41,6 +41,8 @@ class SampledAutoregressive(SampledModel, Protocol):
 
     analysis: Analysis
 
+    def network_inputs(self, x: Tensor, condition: Any = None) -> list[Tensor]: ...
+
     def compute_parameters(
         self, x: Tensor, condition: Any = None, training: bool | None = None
     ) -> Tensor: ...

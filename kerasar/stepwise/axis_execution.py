@@ -4,7 +4,7 @@ What a step needs from outside of the axis (conditions; for images the rows abov
 `ExternalInputs`, so that sequences and rows of an image run the same code.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import tensorflow as tf
@@ -31,8 +31,8 @@ class ExternalInputs(Protocol):
     def position(self, index: Tensor) -> tuple[Tensor, ...]:
         """The indices on all position axes, given the index on this one."""
 
-    def value(self, edge: Edge, index: Tensor) -> Tensor:
-        """The value of a tensor that is not on the axis."""
+    def value(self, step: Step, edge: Edge, index: Tensor) -> Tensor:
+        """The value of an input of a step that is not on the axis."""
 
     def weighted_sum(self, step: Step, index: Tensor) -> Tensor | None:
         """The weighted sum of a linear map's other taps; None if there are none."""
@@ -70,8 +70,12 @@ class AxisExecution:
             if isinstance(step.declared, Taps) and step.declared.matrices is not None and step.taps
         }
 
-    def initial(self) -> AxisState:
-        """The state before the first step: rings full of padding, initial carries."""
+    def initial(self, known: Mapping[Edge, Tensor] | None = None) -> AxisState:
+        """The state before the first step: rings full of padding, initial carries.
+
+        Args:
+            known: the tensors that do not depend on the data, among them given initial states.
+        """
         slots = []
         for ring in self.program.rings:
             edge = ring.entries[0][0]
@@ -85,11 +89,16 @@ class AxisExecution:
             self.rings.full(ring.depth, slot)
             for ring, slot in zip(self.program.rings, slots, strict=True)
         ]
-        carries = [
-            step.declared.initial(self.batch)  # type: ignore[union-attr]
-            for step in self.program.recurrences
-        ]
+        carries = [self._carry(step, known or {}) for step in self.program.recurrences]
         return AxisState(full, slots, carries)
+
+    def _carry(self, step: Step, known: Mapping[Edge, Tensor]) -> Any:
+        """The state of a recurrence before its first step."""
+        declared = step.declared
+        if isinstance(declared, Recurrence) and declared.given_state:
+            dtype = step.node.operation.compute_dtype
+            return [tf.cast(known[edge], dtype) for edge in step.node.inputs[1:]]
+        return declared.initial(self.batch)  # type: ignore[union-attr]
 
     def flush(self, t: Tensor, state: AxisState) -> AxisState:
         """Writes the values of step t - 1 into the rings; the first thing in step t."""
@@ -219,7 +228,7 @@ class _RunningStep:
     def _run_node(self, step: Step, found: list[Tensor], index: Tensor) -> tuple[Tensor, ...]:
         own = iter(found)
         inputs = {
-            edge: next(own) if edge in self.program.made else self.external.value(edge, index)
+            edge: next(own) if edge in self.program.made else self.external.value(step, edge, index)
             for edge in step.node.inputs
         }
         return step.node.run(inputs)

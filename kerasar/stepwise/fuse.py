@@ -14,8 +14,12 @@ import tensorflow as tf
 
 from kerasar.causality.analysis import Analysis
 from kerasar.causality.graph import Edge, Node
+from kerasar.keras_internals import operation_classes
 from kerasar.layers.protocol import Declaration, Taps
 from kerasar.typing import Tensor
+
+_CONCATENATIONS = frozenset([keras.layers.Concatenate, *operation_classes("Concatenate")])
+_SUMS = frozenset([keras.layers.Add, *operation_classes("Add")])
 
 
 def fuse(analysis: Analysis) -> Analysis:
@@ -87,9 +91,11 @@ def _split_concatenation(
     if not isinstance(declared, Taps) or declared.matrices is None or len(node.inputs) != 1:
         return node, declared
     joined = made_by.get(node.inputs[0])
-    if joined is None or type(joined.operation).__name__ != "Concatenate":
+    if joined is None or type(joined.operation) not in _CONCATENATIONS:
         return node, declared
-    parts = joined.inputs
+    parts, rank = joined.inputs, len(node.inputs[0].shape)
+    if joined.operation.axis % rank != rank - 1:
+        return node, declared
     if not all(
         edge in analysis.data_dependent and edge.dtype == node.inputs[0].dtype for edge in parts
     ):
@@ -116,7 +122,7 @@ def _joined_sum(
     analysis: Analysis,
 ) -> tuple[Node, Declaration | None]:
     """A sum whose terms are linear maps, all read by nobody else, becomes one linear map."""
-    if not (isinstance(node.operation, keras.layers.Add) or type(node.operation).__name__ == "Add"):
+    if type(node.operation) not in _SUMS:
         return node, declared
     terms = [made_by.get(edge) for edge in node.inputs]
     maps = [declarations.get(term) if term is not None else None for term in terms]

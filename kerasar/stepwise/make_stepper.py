@@ -29,6 +29,8 @@ def make_stepper(analysis: Analysis) -> SequenceProgram | RasterProgram:
             )
         if isinstance(declared, Taps) and declared.combine is None and declared.matrices is None:
             raise NotSteppable(f"layer '{node.name}' ({kind}) has no step form")
+    for node in analysis.broadcasting:
+        raise NotSteppable(f"layer '{node.name}' spreads one position over all others")
     if graph.position_rank == 2:
         return RasterProgram(analysis)
     if len(graph.x.shape) > 2 and not graph.event_rank:

@@ -38,6 +38,11 @@ class RasterProgram:
         self.analysis, self.graph = analysis, analysis.graph
         self.plan = plan_raster(analysis)
 
+    @property
+    def look_ahead(self) -> int:
+        """How many rows further on an output may read tensors that look ahead."""
+        return max([0, *self.plan.row_lead.values()])
+
     def bind(
         self,
         batch: Tensor,
@@ -310,7 +315,7 @@ class _PixelInputs:
     def position(self, index: Tensor) -> tuple[Tensor, Tensor]:
         return self.row.y, index
 
-    def value(self, edge: Edge, index: Tensor) -> Tensor:
+    def value(self, step: Step, edge: Edge, index: Tensor) -> Tensor:
         value = self.row.inputs[edge]
         is_constant = len(edge.shape) <= 2 or edge.shape[2] == 1
         return value if is_constant else _column(value, index)

@@ -32,6 +32,11 @@ class SequenceProgram:
         changes = {edge: sizes[0] for edge, sizes in analysis.length_changes().items()}
         self.axis_program = AxisProgram(steps, self.graph.x, [self.graph.output], changes, 1)
 
+    @property
+    def look_ahead(self) -> int:
+        """How many steps further on an output may read tensors that look ahead."""
+        return -self.axis_program.start
+
     def bind(
         self, batch: Tensor, length: Tensor, conditions: list[Tensor], rings: Rings
     ) -> "SequenceExecution":
@@ -52,7 +57,7 @@ class SequenceExecution:
 
     def initial(self) -> Any:
         """The state at step 0, after the steps that readers ahead need."""
-        state = self.execution.initial()
+        state = self.execution.initial(self.external.known)
         start = self.execution.program.start
         if start == 0:
             return state
@@ -83,8 +88,11 @@ class _Conditions:
     def position(self, index: Tensor) -> tuple[Tensor, ...]:
         return (index,)
 
-    def value(self, edge: Edge, index: Tensor) -> Tensor:
-        return slice_at(self.known[edge], edge, 1, index)
+    def value(self, step: Step, edge: Edge, index: Tensor) -> Tensor:
+        # A condition of lower rank has no positions: a vector for the whole sequence.
+        rank = max(len(part.shape) for part in step.node.inputs)
+        value = self.known[edge]
+        return slice_at(value, edge, 1, index) if len(edge.shape) == rank else value
 
     def weighted_sum(self, step: Step, index: Tensor) -> None:
         return None

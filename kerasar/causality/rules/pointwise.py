@@ -1,5 +1,6 @@
 """Operations that treat each position by itself, if their axes leave positions alone."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -7,8 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasar.causality.graph import Node
-from kerasar.causality.rules.registry import rule
+from kerasar.causality.rules.registry import Use, rule, with_activation
 from kerasar.keras_internals import operation_classes
 from kerasar.layers.linear_taps import linear_taps
 from kerasar.layers.protocol import POINTWISE, Declaration, MixesPositions, Taps
@@ -19,14 +19,13 @@ L = keras.layers
 
 def _axis_is_local(axis: Any, rank: int, position_rank: int) -> bool:
     """Whether a normalization or reduction over these axes leaves the positions alone."""
-    axes = [axis] if isinstance(axis, int) else list(axis or range(rank))
-    return all(a % rank > position_rank for a in axes)
+    if axis is None:
+        return False
+    axes = [axis] if isinstance(axis, (int, np.integer)) else list(axis)
+    return all(int(a) % rank > position_rank for a in axes)
 
 
 @rule(
-    L.EinsumDense,
-    L.Embedding,
-    L.Activation,
     L.ReLU,
     L.LeakyReLU,
     L.ELU,
@@ -38,89 +37,89 @@ def _axis_is_local(axis: Any, rank: int, position_rank: int) -> bool:
     L.SpatialDropout2D,
     L.ActivityRegularization,
     L.Identity,
-    L.Rescaling,
-    L.Add,
-    L.Subtract,
-    L.Multiply,
-    L.Average,
-    L.Maximum,
-    L.Minimum,
-    L.CategoryEncoding,
 )
-def _pointwise_layer(node: Node, position_rank: int) -> Declaration | None:
-    operation = node.operation
-    if isinstance(operation, L.Embedding) and operation.mask_zero:
+def _pointwise_layer(use: Use) -> Declaration:
+    return POINTWISE
+
+
+@rule(L.Embedding)
+def _embedding(use: Use) -> Declaration:
+    if use.operation.mask_zero:
         return MixesPositions("mask_zero=True passes a mask on, which single positions do not have")
-    if isinstance(operation, (L.EinsumDense, L.CategoryEncoding)):
-        return None
+    return POINTWISE
+
+
+@rule(L.Rescaling)
+def _rescaling(use: Use) -> Declaration | None:
+    sizes = [np.shape(value) for value in (use.operation.scale, use.operation.offset)]
+    return POINTWISE if all(len(size) <= use.has_channels for size in sizes) else None
+
+
+@rule(L.Activation)
+def _activation(use: Use) -> Declaration | None:
+    return with_activation(POINTWISE, use.operation.activation, use)
+
+
+@rule(L.Add, L.Subtract, L.Multiply, L.Average, L.Maximum, L.Minimum)
+def _merge(use: Use) -> Declaration:
+    """Keras gives tensors of lower rank new axes of size 1 behind the batch."""
+    rank = len(use.node.outputs[0].shape)
+    for edge in use.node.inputs:
+        missing = rank - len(edge.shape)
+        if missing and (edge in use.data_dependent or missing < use.position_rank):
+            return MixesPositions(
+                f"it joins tensors of ranks {len(edge.shape)} and {rank}, which misaligns "
+                "positions; give both the same rank with keras.ops.expand_dims"
+            )
     return POINTWISE
 
 
 @rule(L.Dense)
-def _dense(node: Node, position_rank: int) -> Declaration:
-    if len(node.inputs[0].shape) < position_rank + 2:
+def _dense(use: Use) -> Declaration | None:
+    if not use.has_channels:
         return MixesPositions("it is applied over positions, not over channels")
-    if getattr(node.operation, "quantization_mode", None):
-        return POINTWISE
-    return linear_taps(node.operation, ((0,) * position_rank,))
+    layer = use.operation
+    if getattr(layer, "quantization_mode", None):
+        return with_activation(POINTWISE, layer.activation, use)
+    taps = linear_taps(layer, ((0,) * use.position_rank,))
+    return with_activation(taps, layer.activation, use)
 
 
 @rule(
-    L.Softmax,
-    L.LayerNormalization,
-    L.BatchNormalization,
-    L.UnitNormalization,
-    L.RMSNormalization,
+    L.Softmax, L.LayerNormalization, L.BatchNormalization, L.UnitNormalization, L.RMSNormalization
 )
-def _over_channels(node: Node, position_rank: int) -> Declaration:
-    rank = len(node.inputs[0].shape)
-    if not _axis_is_local(node.operation.axis, rank, position_rank):
-        return MixesPositions(
-            f"it normalizes over axis {node.operation.axis}, which holds positions"
-        )
+def _over_channels(use: Use) -> Declaration:
+    axis = use.operation.axis
+    if not _axis_is_local(axis, use.rank, use.position_rank):
+        return MixesPositions(f"it normalizes over axis {axis}, which holds positions")
     return POINTWISE
 
 
 @rule(L.GroupNormalization)
-def _group_norm(node: Node, position_rank: int) -> Declaration:
+def _group_norm(use: Use) -> Declaration:
     return MixesPositions(
         "it normalizes over all positions; LayerNormalization works on channels alone"
     )
 
 
 @rule(L.PReLU)
-def _prelu(node: Node, position_rank: int) -> Declaration | None:
-    shared = node.operation.shared_axes or ()
-    if set(range(1, position_rank + 1)) <= set(shared):
+def _prelu(use: Use) -> Declaration:
+    shared = use.operation.shared_axes or ()
+    if set(range(1, use.position_rank + 1)) <= set(shared):
         return POINTWISE
     return MixesPositions(
         "its slopes differ between positions; set shared_axes to the position axes"
     )
 
 
-@rule(L.Concatenate)
-def _concatenate_layer(node: Node, position_rank: int) -> Declaration:
-    return _along(node.operation.axis, node, position_rank)
+@rule(L.Concatenate, *operation_classes("Concatenate", "Stack", "Split", "Softmax", "LogSoftmax"))
+def _along_axis(use: Use) -> Declaration:
+    return _along(use.operation.axis, use)
 
 
-@rule(*operation_classes("Concatenate", "Stack"))
-def _concatenate(node: Node, position_rank: int) -> Declaration:
-    return _along(node.operation.axis, node, position_rank)
-
-
-@rule(*operation_classes("Split"))
-def _split(node: Node, position_rank: int) -> Declaration:
-    return _along(node.operation.axis, node, position_rank)
-
-
-@rule(*operation_classes("Softmax", "LogSoftmax"))
-def _softmax(node: Node, position_rank: int) -> Declaration:
-    return _along(node.operation.axis, node, position_rank)
-
-
-def _along(axis: int, node: Node, position_rank: int) -> Declaration:
-    rank = len(node.inputs[0].shape)
-    if not _axis_is_local(axis, rank, position_rank):
+def _along(axis: Any, use: Use) -> Declaration:
+    rank = max(len(edge.shape) for edge in (*use.node.inputs, *use.node.outputs))
+    if not _axis_is_local(axis, rank, use.position_rank):
         return MixesPositions(f"it works along axis {axis}, which holds positions")
     return POINTWISE
 
@@ -134,29 +133,42 @@ ELEMENTWISE = """
     LogSigmoid LeakyRelu HardSigmoid HardSilu HardTanh Elu Selu Gelu Celu Glu Tanhshrink
     Softshrink StopGradient OneHot
 """.split()
+#: The same as classes of operations.
+ELEMENTWISE_CLASSES = frozenset(operation_classes(*ELEMENTWISE))
 
 
-@rule(*operation_classes(*ELEMENTWISE))
-def _elementwise(node: Node, position_rank: int) -> Declaration | None:
-    if type(node.operation).__name__ == "OneHot":
-        new = node.operation.axis % len(node.outputs[0].shape)
-        return (
-            POINTWISE
-            if new > position_rank
-            else MixesPositions("its new axis comes before the positions")
-        )
-    if getattr(node.operation, "axis", None) is not None:
-        return _along(node.operation.axis, node, position_rank)
-    for edge in node.inputs:
-        # Broadcasting counts axes from the right, so ranks must agree to keep positions aligned.
-        if len(edge.shape) != len(node.outputs[0].shape) and len(edge.shape) > 0:
-            return MixesPositions("it joins tensors of different ranks, which misaligns positions")
-    args, kwargs = node.constants
-    for constant in [*args, *kwargs.values()]:
-        if isinstance(constant, (np.ndarray, tf.Tensor, keras.Variable)):
-            if any(size != 1 for size in tuple(constant.shape)[:-1]):
-                return MixesPositions("it joins a constant that differs between positions")
+@rule(*ELEMENTWISE_CLASSES)
+def _elementwise(use: Use) -> Declaration | None:
+    node, operation = use.node, use.operation
+    rank = len(node.outputs[0].shape)
+    if type(operation) in operation_classes("OneHot"):
+        if operation.axis % rank > use.position_rank:
+            return POINTWISE
+        return MixesPositions("its new axis comes before the positions")
+    if getattr(operation, "axis", None) is not None:
+        return _along(operation.axis, use)
+    # Broadcasting counts axes from the right, so ranks must agree to keep positions aligned.
+    if any(len(edge.shape) not in (0, rank) for edge in node.inputs):
+        return MixesPositions("it joins tensors of different ranks, which misaligns positions")
+    settings = [value for name, value in vars(operation).items() if not name.startswith("_")]
+    sizes = [np.shape(value) for value in settings if is_array(value)]
+    if any(size != 1 for shape in sizes for size in shape):
+        return None  # an array among its settings, such as the bounds of a clip
+    lifted = {key for key, _ in node.slots}  # known at every position, as conditions are
+    for constant in filter(is_array, keras.tree.flatten(node.constants)):
+        if id(constant) in lifted:
+            continue
+        shape = (1,) * (rank - len(constant.shape)) + tuple(constant.shape)
+        if len(shape) > rank or shape[0] != 1:
+            return MixesPositions("it joins a constant that differs between examples")
+        if any(size != 1 for size in shape[1 : use.position_rank + 1]):
+            return MixesPositions("it joins a constant that differs between positions")
     return POINTWISE
+
+
+def is_array(value: Any) -> bool:
+    """Whether a setting of an operation is an array of numbers."""
+    return isinstance(value, (np.ndarray, tf.Tensor, tf.Variable, keras.Variable))
 
 
 @rule(
@@ -164,44 +176,47 @@ def _elementwise(node: Node, position_rank: int) -> Declaration | None:
         "Mean", "Sum", "Max", "Min", "Prod", "Logsumexp", "Norm", "Std", "Var", "All"
     )
 )
-def _reduction(node: Node, position_rank: int) -> Declaration:
-    operation, rank = node.operation, len(node.inputs[0].shape)
-    if _axis_is_local(operation.axis, rank, position_rank):
+def _reduction(use: Use) -> Declaration:
+    axis = use.operation.axis
+    if _axis_is_local(axis, use.rank, use.position_rank):
         return POINTWISE
-    return MixesPositions(f"it reduces over axis {operation.axis}, which holds positions")
+    return MixesPositions(f"it reduces over axis {axis}, which holds positions")
 
 
 @rule(*operation_classes("ExpandDims"))
-def _expand_dims(node: Node, position_rank: int) -> Declaration:
-    rank = len(node.outputs[0].shape)
-    axis = node.operation.axis
-    axes = [axis] if isinstance(axis, int) else list(axis)
-    if all(a % rank > position_rank for a in axes):
+def _expand_dims(use: Use) -> Declaration:
+    axis = use.operation.axis
+    if _axis_is_local(axis, len(use.node.outputs[0].shape), use.position_rank):
         return POINTWISE
     return MixesPositions(f"it puts a new axis {axis} before the positions")
 
 
 @rule(*operation_classes("Squeeze"))
-def _squeeze(node: Node, position_rank: int) -> Declaration:
-    if _axis_is_local(node.operation.axis, len(node.inputs[0].shape), position_rank):
+def _squeeze(use: Use) -> Declaration:
+    axis = use.operation.axis
+    if _axis_is_local(axis, use.rank, use.position_rank):
         return POINTWISE
-    return MixesPositions(f"it drops axis {node.operation.axis}, which holds positions")
+    return MixesPositions(f"it drops axis {axis}, which holds positions")
 
 
 @rule(L.Reshape, *operation_classes("Reshape"))
-def _reshape(node: Node, position_rank: int) -> Declaration:
+def _reshape(use: Use) -> Declaration:
     """Positions stay, the axes behind them are renamed."""
-    before, after = node.inputs[0].shape, node.outputs[0].shape
-    same = (
-        len(after) > position_rank and before[1 : position_rank + 1] == after[1 : position_rank + 1]
-    )
-    if not same or None in after[position_rank + 1 :]:
+    before, after = use.node.inputs[0].shape, use.node.outputs[0].shape
+    first = use.position_rank + 1
+    tail = after[first:]
+    same = len(after) >= first and len(before) >= first and before[:first] == after[:first]
+    if not same or None in tail or None in before[first:]:
         return MixesPositions(f"it reshapes {before} to {after}, which moves positions")
-    tail = after[position_rank + 1 :]
+    if math.prod(map(int, before[first:])) != math.prod(map(int, tail)):  # type: ignore[arg-type]
+        return MixesPositions(
+            f"it reshapes {before} to {after}, which folds axes into the batch; transpose them "
+            "there first"
+        )
 
     def combine(values: Sequence[Tensor], position: tuple[Tensor, ...]) -> Tensor:
-        leading = tf.shape(values[0])[: position_rank + 1]
+        leading = tf.shape(values[0])[:first]
         result = tf.reshape(values[0], tf.concat([leading, tail], 0))
-        return tf.ensure_shape(result, (*values[0].shape[: position_rank + 1], *tail))
+        return tf.ensure_shape(result, (*values[0].shape[:first], *tail))
 
-    return Taps(((0,) * position_rank,), combine=combine)
+    return Taps(((0,) * use.position_rank,), combine=combine)

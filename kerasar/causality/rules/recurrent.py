@@ -4,8 +4,7 @@ from typing import Any
 
 import keras
 
-from kerasar.causality.graph import Node
-from kerasar.causality.rules.registry import rule
+from kerasar.causality.rules.registry import Use, rule
 from kerasar.keras_internals import operation_classes
 from kerasar.layers.protocol import Declaration, MixesPositions, Recurrence
 from kerasar.typing import Tensor
@@ -14,14 +13,23 @@ L = keras.layers
 
 
 @rule(L.GRU, L.LSTM, L.SimpleRNN, L.RNN)
-def _recurrent(node: Node, position_rank: int) -> Declaration:
-    layer = node.operation
-    if position_rank != 1:
+def _recurrent(use: Use) -> Declaration:
+    layer, node = use.operation, use.node
+    if use.position_rank != 1:
         return MixesPositions("it runs over one axis of an image")
     if not layer.return_sequences:
         return MixesPositions("it returns the last state only; set return_sequences=True")
-    if layer.go_backwards or layer.stateful or len(node.inputs) > 1 or layer.return_state:
-        return MixesPositions("it runs backwards, keeps or takes or returns states")
+    if layer.go_backwards:
+        return MixesPositions("go_backwards=True runs it from the future to the past")
+    if layer.stateful:
+        return MixesPositions("stateful=True keeps its state from call to call")
+    if layer.return_state:
+        return MixesPositions("return_state=True returns the last state, which has seen everything")
+    if any(part is not None for part in keras.tree.flatten(node.arguments.kwargs.get("mask"))):
+        return MixesPositions("it is given a mask, which single positions do not have")
+    states = node.inputs[1:]
+    if any(edge in use.data_dependent for edge in states):
+        return MixesPositions("its initial state depends on the data")
 
     def initial(batch: Tensor) -> Any:
         return list(layer.get_initial_state(batch_size=batch))
@@ -30,16 +38,16 @@ def _recurrent(node: Node, position_rank: int) -> Declaration:
         y, states = layer.cell(x, list(carry), training=False)
         return y, list(states) if isinstance(states, (list, tuple)) else [states]
 
-    return Recurrence(initial, step)
+    return Recurrence(initial, step, given_state=bool(states))
 
 
 @rule(L.Bidirectional)
-def _bidirectional(node: Node, position_rank: int) -> Declaration:
+def _bidirectional(use: Use) -> Declaration:
     return MixesPositions("one of its directions comes from the future")
 
 
 @rule(L.TimeDistributed)
-def _time_distributed(node: Node, position_rank: int) -> Declaration | None:
+def _time_distributed(use: Use) -> Declaration | None:
     return None
 
 
@@ -54,8 +62,8 @@ def _time_distributed(node: Node, position_rank: int) -> Declaration | None:
     L.UpSampling2D,
     *operation_classes("Flip", "Roll", "Transpose", "Cumsum", "Sort", "Argsort"),
 )
-def _mixing(node: Node, position_rank: int) -> Declaration | None:
-    name = type(node.operation).__name__
+def _mixing(use: Use) -> Declaration | None:
+    name = type(use.operation).__name__
     if name == "Cumsum":
         return None
     return MixesPositions(f"{name} moves or mixes positions")

@@ -1,20 +1,87 @@
 """Finds the declaration of an operation: its own, or the rule for its kind."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Container
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from kerasar.causality.graph import Node
-from kerasar.layers.protocol import Declaration, Recurrence, RowRecurrence, Taps
+from kerasar.causality.graph import Edge, Node
+from kerasar.causality.rules.activations import is_elementwise, is_over_channels
+from kerasar.keras_internals import replaces_methods
+from kerasar.layers.protocol import (
+    Declaration,
+    MixesPositions,
+    Recurrence,
+    RowRecurrence,
+    Taps,
+    declares,
+)
 
-Rule = Callable[[Node, int], Declaration | None]
+
+class Use(NamedTuple):
+    """One use of an operation, as rules see it.
+
+    Attributes:
+        node: of the graph.
+        position_rank: number of position axes.
+        data_dependent: the tensors that depend on the data.
+    """
+
+    node: Node
+    position_rank: int
+    data_dependent: Container[Edge] = ()
+
+    @property
+    def operation(self) -> Any:
+        """The layer, or the `keras.ops` operation."""
+        return self.node.operation
+
+    @property
+    def rank(self) -> int:
+        """The rank of the (first) input."""
+        return len(self.node.inputs[0].shape)
+
+    @property
+    def has_channels(self) -> bool:
+        """Whether the (first) input has an axis behind its positions."""
+        return self.rank > self.position_rank + 1
+
+
+Rule = Callable[[Use], Declaration | None]
 RULES: dict[type, Rule] = {}
 
 
-def declaration(node: Node, position_rank: int) -> Declaration | None:
-    """What an operation declares about itself or is known to see; None if unknown."""
+def declaration(
+    node: Node, position_rank: int, data_dependent: Container[Edge] = ()
+) -> Declaration | None:
+    """What an operation declares about itself or is known to see; None if unknown.
+
+    Args:
+        node: one use of the operation.
+        position_rank: number of position axes.
+        data_dependent: the tensors that depend on the data, where merges ask for it.
+    """
     operation = node.operation
+    use = Use(node, position_rank, data_dependent)
+    if declares(operation):
+        declared = _declared(operation, position_rank)
+        return with_activation(declared, getattr(operation, "activation", None), use)
+    rule = None if replaces_methods(operation) else RULES.get(type(operation))
+    return None if rule is None else rule(use)
+
+
+def with_activation(declared: Declaration, activation: Any, use: Use) -> Declaration | None:
+    """The declaration of a layer that ends with an activation function; None if that is unknown."""
+    if is_elementwise(activation):
+        return declared
+    if not is_over_channels(activation):
+        return None
+    if len(use.node.outputs[0].shape) > use.position_rank + 1:
+        return declared
+    return MixesPositions("its activation works along the last axis, which holds positions")
+
+
+def _declared(operation: Any, position_rank: int) -> Declaration:
     if hasattr(operation, "taps"):
         taps = operation.taps(position_rank)
         if isinstance(taps, Taps) and taps.combine is None and taps.matrices is None:
@@ -29,10 +96,7 @@ def declaration(node: Node, position_rank: int) -> Declaration | None:
             operation.step,
             operation.connects() if hasattr(operation, "connects") else None,
         )
-    if hasattr(operation, "initial") and hasattr(operation, "step"):
-        return Recurrence(operation.initial, operation.step, getattr(operation, "step_offset", 0))
-    rule = RULES.get(type(operation))
-    return None if rule is None else rule(node, position_rank)
+    return Recurrence(operation.initial, operation.step, getattr(operation, "step_offset", 0))
 
 
 def _without_masked(taps: Taps) -> Taps:

@@ -5,8 +5,7 @@ from collections.abc import Callable
 import keras
 import numpy as np
 
-from kerasar.causality.graph import Node
-from kerasar.causality.rules.registry import rule
+from kerasar.causality.rules.registry import Use, rule
 from kerasar.keras_internals import operation_classes
 from kerasar.layers.protocol import POINTWISE, Declaration, MixesPositions, Taps
 from kerasar.typing import Tensor
@@ -14,35 +13,49 @@ from kerasar.typing import Tensor
 L = keras.layers
 
 
+def _refused(use: Use) -> MixesPositions | None:
+    """Why a layer's axes are not the positions; None if they are."""
+    if getattr(use.operation, "data_format", "channels_last") != "channels_last":
+        return MixesPositions("it has data_format='channels_first'; channels come last here")
+    one_axis = isinstance(use.operation, (L.ZeroPadding1D, L.Cropping1D))
+    if one_axis != (use.position_rank == 1):
+        return MixesPositions(f"it moves {1 if one_axis else 2} axes of {use.position_rank}")
+    return None
+
+
 @rule(L.ZeroPadding1D, L.ZeroPadding2D)
-def _zero_padding(node: Node, position_rank: int) -> Declaration:
-    padding = node.operation.padding
-    pairs = [padding] if position_rank == 1 else list(padding)
-    return _moved([(int(a), int(b)) for a, b in pairs], 0.0)
+def _zero_padding(use: Use) -> Declaration:
+    padding = use.operation.padding
+    pairs = [padding] if use.position_rank == 1 else list(padding)
+    return _refused(use) or _moved([(int(a), int(b)) for a, b in pairs], 0.0)
 
 
 @rule(L.Cropping1D, L.Cropping2D)
-def _cropping(node: Node, position_rank: int) -> Declaration:
-    cropping = node.operation.cropping
-    pairs = [cropping] if position_rank == 1 else list(cropping)
-    return _moved([(-int(a), -int(b)) for a, b in pairs], 0.0)
+def _cropping(use: Use) -> Declaration:
+    cropping = use.operation.cropping
+    pairs = [cropping] if use.position_rank == 1 else list(cropping)
+    return _refused(use) or _moved([(-int(a), -int(b)) for a, b in pairs], 0.0)
 
 
 @rule(*operation_classes("Pad"))
-def _pad(node: Node, position_rank: int) -> Declaration:
-    operation = node.operation
+def _pad(use: Use) -> Declaration:
+    operation, position_rank = use.operation, use.position_rank
     pairs = [(int(front), int(back)) for front, back in np.asarray(operation.pad_width)]
     inside = pairs[1 : position_rank + 1]
     if pairs[0] != (0, 0) or any(pair != (0, 0) for pair in pairs[position_rank + 1 :]):
         return MixesPositions("it pads other axes than the positions")
     if operation.mode != "constant":
         return MixesPositions(f"it pads by mode '{operation.mode}', which copies other positions")
-    constants = node.arguments.kwargs.get("constant_values")
-    return _moved(inside, float(constants or 0.0))
+    arguments = use.node.arguments
+    value = [*arguments.args[1:], *arguments.kwargs.values(), None][0]
+    if not isinstance(value, (int, float, type(None))):
+        return MixesPositions("it pads with a tensor")
+    return _moved(inside, float(value or 0.0))
 
 
 @rule(*operation_classes("GetItem"))
-def _get_item(node: Node, position_rank: int) -> Declaration:
+def _get_item(use: Use) -> Declaration:
+    node, position_rank = use.node, use.position_rank
     key = node.arguments.args[1] if len(node.arguments.args) > 1 else node.arguments.kwargs["key"]
     key = list(key) if isinstance(key, (tuple, list)) else [key]
     rank = len(node.inputs[0].shape)

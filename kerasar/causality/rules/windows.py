@@ -9,8 +9,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops as K
 
-from kerasar.causality.graph import Node
-from kerasar.causality.rules.registry import rule
+from kerasar.causality.rules.registry import Use, rule, with_activation
 from kerasar.layers.linear_taps import linear_taps, matmul
 from kerasar.layers.protocol import Declaration, MixesPositions, Taps
 from kerasar.typing import Tensor
@@ -54,20 +53,21 @@ def _refused(
 
 
 @rule(L.Conv1D, L.Conv2D)
-def _convolution(node: Node, position_rank: int) -> Declaration | None:
-    operation = node.operation
+def _convolution(use: Use) -> Declaration | None:
+    operation, position_rank = use.operation, use.position_rank
     refused = _refused(operation, operation.kernel_size, position_rank, "convolves")
     if refused is not None:
         return refused
     offsets, length_change = _window(
         operation.kernel_size, operation.dilation_rate, operation.padding
     )
-    return linear_taps(operation, tuple(offsets), length_change)
+    taps = linear_taps(operation, tuple(offsets), length_change)
+    return with_activation(taps, operation.activation, use)
 
 
 @rule(L.DepthwiseConv1D, L.DepthwiseConv2D, L.SeparableConv1D, L.SeparableConv2D)
-def _depthwise(node: Node, position_rank: int) -> Declaration | None:
-    layer = node.operation
+def _depthwise(use: Use) -> Declaration | None:
+    layer, node, position_rank = use.operation, use.node, use.position_rank
     refused = _refused(layer, layer.kernel_size, position_rank, "convolves")
     if refused is not None:
         return refused
@@ -90,12 +90,13 @@ def _depthwise(node: Node, position_rank: int) -> Declaration | None:
             total = total + K.cast(layer.bias, total.dtype)
         return total if layer.activation is None else layer.activation(total)
 
-    return Taps(tuple(offsets), 0.0, length_change, combine=combine)
+    taps = Taps(tuple(offsets), 0.0, length_change, combine=combine)
+    return with_activation(taps, layer.activation, use)
 
 
 @rule(L.MaxPooling1D, L.AveragePooling1D, L.MaxPooling2D, L.AveragePooling2D)
-def _pooling(node: Node, position_rank: int) -> Declaration | None:
-    layer = node.operation
+def _pooling(use: Use) -> Declaration | None:
+    layer, position_rank = use.operation, use.position_rank
     size = layer.pool_size if isinstance(layer.pool_size, tuple) else (layer.pool_size,)
     refused = _refused(layer, size, position_rank, "pools")
     if refused is not None:

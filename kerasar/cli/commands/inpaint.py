@@ -25,6 +25,7 @@ from kerasar.cli.support.options import (
 from kerasar.cli.support.outputs import atomic_write
 from kerasar.cli.support.run_folder import RunFolder
 from kerasar.cli.support.tensorflow_startup import start_tensorflow
+from kerasar.data.plain_text import plain_text
 
 
 def inpaint(
@@ -99,4 +100,4 @@ def inpaint(
                     known, given, completed, model.data_levels, original, labels, heading
                 )
                 save(figure, path)
-        typer.echo(str(file))
+        typer.echo(plain_text(file))

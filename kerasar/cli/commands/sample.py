@@ -22,6 +22,7 @@ from kerasar.cli.support.options import (
 from kerasar.cli.support.outputs import atomic_write, check_ending, check_new
 from kerasar.cli.support.run_folder import RunFolder
 from kerasar.cli.support.tensorflow_startup import start_tensorflow
+from kerasar.data.plain_text import plain_text
 
 
 def sample(
@@ -98,7 +99,7 @@ def sample(
     for file in files:
         with atomic_write(file) as path:
             kind.write(path, samples, folder, model)
-        typer.echo(str(file))
+        typer.echo(plain_text(file))
 
 
 def check_outputs(files: list[Path], kind: DataKind) -> None:

@@ -16,6 +16,7 @@ from kerasar.cli.support.options import DataDir, Run
 from kerasar.cli.support.outputs import atomic_write, check_new
 from kerasar.cli.support.run_folder import RunFolder
 from kerasar.cli.support.tensorflow_startup import start_tensorflow
+from kerasar.data.plain_text import csv_cell, plain_text
 
 
 class Part(Enum):
@@ -100,7 +101,7 @@ def score(
     least = int(nats.argmax())
     typer.echo(
         f"{len(nats):,} {kind.noun}: {bits.mean():.3f} bits/{kind.unit} on average; "
-        f"the least likely is {names[least]} with {bits[least]:.3f}.",
+        f"the least likely is {plain_text(names[least])} with {bits[least]:.3f}.",
         err=True,
     )
 
@@ -117,7 +118,7 @@ def _write_rows(file: TextIO, names: list[str], nats: NDArray[Any], bits: NDArra
     rows = csv.writer(file, lineterminator="\n")
     rows.writerow(["name", "nats", "bits_per_dim"])
     for name, nat, bit in zip(names, nats, bits, strict=True):
-        rows.writerow([name, f"{nat:.4f}", f"{bit:.5f}"])
+        rows.writerow([csv_cell(name), f"{nat:.4f}", f"{bit:.5f}"])
 
 
 def _write_map(

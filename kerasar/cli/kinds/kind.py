@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from kerasar.cli.support.capabilities import is_conditional, supports
 from kerasar.cli.support.run_folder import RunFolder
+from kerasar.cli.support.shell import quoted
 from kerasar.data import DATASETS, SEQUENCES, TOY_DENSITIES
 from kerasar.data.split import hold_out
 
@@ -181,7 +182,8 @@ class DataKind(ABC):
         """Arguments of the command that suit a finished run, with a few words on each."""
         possible = [step for step in self.next_commands if supports(model, step[0].split()[0])]
         possible.append(("score {run} {data} --out scores.csv", "how likely is each"))
-        return [(arguments.format(run=run.path, data=spec), what) for arguments, what in possible]
+        names = {"run": quoted(run.path), "data": quoted(spec)}
+        return [(arguments.format(**names), what) for arguments, what in possible]
 
     def draw(self, run: RunFolder, model: Any, request: SamplingRequest) -> Samples:
         """Draws samples from the model of a run.

@@ -12,7 +12,7 @@ from keras import ops
 
 from kerasar.convolutionalize.layers.stream_layout import Layout, TapRange, as_list, shapes_of
 from kerasar.layers.output_dtype import same_dtype_spec
-from kerasar.layers.protocol import Taps
+from kerasar.layers.protocol import Taps, declares_what_it_sees
 from kerasar.typing import Config, Shape, Tensor
 
 #: In place of an input: zeros.
@@ -29,6 +29,7 @@ class ChannelSlice(NamedTuple):
 
 
 @keras.saving.register_keras_serializable(package="kerasar")
+@declares_what_it_sees
 class StreamJoin(keras.layers.Layer):
     """Pieces of streams side by side.
 

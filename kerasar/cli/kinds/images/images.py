@@ -16,6 +16,7 @@ from kerasar.cli.kinds.kind import (
 from kerasar.cli.support.capabilities import is_conditional, supports
 from kerasar.cli.support.run_folder import RunFolder
 from kerasar.data import load_images
+from kerasar.data.plain_text import picture_text
 
 
 class Images(DataKind):
@@ -80,6 +81,7 @@ class Images(DataKind):
 
         images = samples.values
         titles = samples.labels or [f"sample {i}" for i in range(len(images))]
+        titles = list(map(picture_text, titles))
         heading = f"{run.title}: samples ({samples.description})"
         # Beyond a hundred nobody reads them, and they take longer than the images.
         shown = titles if len(images) <= 100 else None

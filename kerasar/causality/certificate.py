@@ -1,0 +1,290 @@
+"""Holds layers to what they declare: each is run alone, once, with weights drawn at random.
+
+A declaration is a promise in words; a wrong one would make a false proof. The layer's inputs are
+changed at one position after the other, and every output that responds must be within the declared
+offsets and channels; in training too, and again when it is called again. A certificate is kept for
+each class, the attributes of its layer, and shape.
+"""
+
+import json
+import weakref
+from collections.abc import Container
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kerasar.causality.dependence import Dependence, Passage, of_source
+from kerasar.causality.graph import Edge, Node
+from kerasar.causality.offsets import Offsets
+from kerasar.causality.randomize import DrawnWeights
+from kerasar.keras_internals import nested_layers
+from kerasar.layers.protocol import Declaration, Taps, declares
+
+#: What an open size is taken to be; up to how many positions the layer runs at its own sizes; how
+#: many positions are changed, and how many in training; how many elements go through it at once.
+_OPEN, _LONGEST, _CHANGED, _IN_TRAINING, _AT_ONCE = {1: 12, 2: 6}, 4_096, 24, 3, 16_000_000
+_CERTIFIED: weakref.WeakKeyDictionary[type, set[str]] = weakref.WeakKeyDictionary()
+_PLAIN = vars(keras.layers.Layer()).keys()
+
+
+def certify(
+    node: Node,
+    declared: Declaration,
+    position_rank: int,
+    data_dependent: Container[Edge] | None = None,
+) -> None:
+    """Raises a ValueError if a layer sees more than it declares.
+
+    Args:
+        node: a use of the layer.
+        declared: what it declares.
+        position_rank: number of position axes.
+        data_dependent: the tensors that depend on the data; None: all of them.
+    """
+    layer = node.operation
+    is_ours = type(layer).__module__.startswith("kerasar.")
+    if not declares(layer) or (is_ours and len(node.inputs) > 1):
+        return  # built-in layers have rules
+    sources = [
+        edge
+        for edge in dict.fromkeys(node.inputs)
+        if (data_dependent is None or edge in data_dependent) and len(edge.shape) > position_rank
+    ]
+    key = _key(node, sources, position_rank)
+    certified = _CERTIFIED.setdefault(type(layer), set())
+    if key in certified:
+        return
+    for source in sources:
+        own = of_source(declared, node, source)
+        fault = _Trial(node, own, source, position_rank).fault()
+        if fault is not None:
+            raise ValueError(
+                f"Layer '{node.name}' ({type(layer).__name__}) {fault}. Correct its "
+                "declaration (see kerasar.layers.protocol), or remove @declares_what_it_sees: then "
+                "the network is probed instead."
+            )
+    if key is not None:
+        certified.add(key)
+
+
+def _key(node: Node, sources: list[Edge], position_rank: int) -> str | None:
+    """What a certificate holds for; None where attributes cannot be compared."""
+    edges = [(edge.shape, edge.dtype, edge in sources) for edge in node.inputs]
+    try:
+        parts = [
+            [type(layer).__module__, type(layer).__qualname__, _attributes(layer)]
+            for layer in nested_layers(node.operation)
+        ]
+        return json.dumps([position_rank, repr(edges), parts], default=_token, skipkeys=True)
+    except ValueError:
+        return None
+
+
+def _attributes(layer: Any) -> dict[str, Any]:
+    own = {name: value for name, value in vars(layer).items() if name not in _PLAIN}
+    return {**own, "dtype": layer.dtype_policy.name}
+
+
+def _token(value: Any) -> Any:
+    """Something that is equal for equal attributes."""
+    if isinstance(value, (np.ndarray, np.generic)):
+        return [value.shape, value.dtype.str, value.tobytes().hex()]
+    if isinstance(value, (keras.Variable, tf.Variable)):
+        return [tuple(value.shape), str(value.dtype)]
+    if isinstance(value, keras.layers.Layer):
+        return type(value).__qualname__  # told apart as a layer of its own
+    name = getattr(value, "__qualname__", None)
+    if name is None:
+        return type(value).__qualname__
+    if "<" in name or hasattr(value, "__self__"):
+        raise ValueError("a function of its own")
+    return [value.__module__, name]
+
+
+class _Trial:
+    """One layer, run alone: one of its inputs is changed.
+
+    Args:
+        node: a use of the layer.
+        declared: what it declares of that input.
+        source: the input.
+        position_rank: number of position axes.
+    """
+
+    def __init__(self, node: Node, declared: Declaration, source: Edge, position_rank: int) -> None:
+        self.node, self.declared, self.source = node, declared, source
+        self.position_rank = position_rank
+        self.weights = DrawnWeights([node.operation])
+        self.rng = np.random.default_rng(0)
+
+    def fault(self) -> str | None:
+        """What is wrong with the declaration; None if nothing is found."""
+        own, small = self._sizes()
+        is_small = own is not None and int(np.prod(own)) <= _LONGEST
+        reason = None
+        for sizes in [own] if is_small else [small, own]:
+            if sizes is None:
+                continue
+            try:
+                return self._fault(sizes)
+            except Exception as error:
+                reason = f"cannot be called alone ({type(error).__name__}: {error})"
+        return reason
+
+    def _fault(self, sizes: tuple[int, ...]) -> str | None:
+        base = {edge: self._random(edge, sizes) for edge in dict.fromkeys(self.node.inputs)}
+        return self._position_fault(base, sizes) or self._channel_fault(base, sizes)
+
+    def _sizes(self) -> tuple[tuple[int, ...] | None, tuple[int, ...]]:
+        """The network's own sizes, None if open; and sizes that just hold all that is declared."""
+        rank, declared = self.position_rank, self.declared
+        own = self.source.shape[1 : 1 + rank]
+        reach = [0] * rank
+        if isinstance(declared, Taps):
+            reach = [max([0, *(abs(o[axis]) for o in declared.offsets)]) for axis in range(rank)]
+        small = tuple(
+            size if size is not None and size < least + _OPEN[rank] else least + _OPEN[rank]
+            for size, least in zip(own, reach, strict=True)
+        )
+        return (None if None in own else tuple(map(int, own))), small  # type: ignore[arg-type]
+
+    def _position_fault(self, base: dict[Edge, np.ndarray], sizes: tuple[int, ...]) -> str | None:
+        x, count = base[self.source], int(np.prod(sizes))
+        most = min(_CHANGED, max(2, _AT_ONCE // x.size))
+        moved = self.rng.permutation(count)[:most]
+        batch = np.repeat(x, len(moved) + 1, 0)
+        flat = batch.reshape(len(batch), count, -1)
+        for row, position in enumerate(moved.tolist(), 1):
+            flat[row, position] = self._changed(flat[row, position])
+        with self.weights.scope():
+            outputs = self._call(base, batch)
+            again = self._call(base, batch)
+        same = (np.array_equal(*pair, equal_nan=True) for pair in zip(outputs, again, strict=True))
+        if not all(same):
+            return (
+                "gives another output when it is called again: it keeps a state between calls, or "
+                "draws noise in inference too"
+            )
+        trained = [self._call_training(base, row[None]) for row in batch[: 1 + _IN_TRAINING]]
+        for number, (made, out) in enumerate(zip(self.node.outputs, outputs, strict=True)):
+            extra = self._beyond(out, moved, sizes)
+            if extra is not None:
+                return f"declares what it sees, but its outputs also respond to {extra}"
+            in_training = np.concatenate([outputs[number] for outputs in trained])
+            extra = self._beyond(in_training, moved[:_IN_TRAINING], sizes)
+            if extra is not None:
+                return f"in training sees more than it declares: its outputs respond to {extra}"
+            if not _fits(made.shape, out.shape, self.position_rank):
+                return "gives another shape when it is called alone"
+        return None
+
+    def _beyond(self, out: np.ndarray, moved: np.ndarray, sizes: tuple[int, ...]) -> str | None:
+        """The offsets that respond and are not declared, in words."""
+        own = out.shape[1 : 1 + self.position_rank]
+        values = out.reshape(len(out), int(np.prod(own)), -1)
+        scale = np.abs(values).max(initial=0.0) + 1e-30
+        rows, at = np.nonzero((np.abs(values[1:] - values[:1]) > 1e-5 * scale).any(axis=-1))
+        here = np.stack(np.unravel_index(at, own), -1)
+        there = np.stack(np.unravel_index(moved[rows], sizes), -1)
+        found = {tuple(int(v) for v in offset) for offset in there - here}
+        stated = self._stated(sizes)
+        extra = sorted(offset for offset in found if not stated.has(offset))
+        if not extra:
+            return None
+        listed = ", ".join(str(o[0] if len(o) == 1 else o) for o in extra[:4])
+        return f"the offset(s) {listed}"
+
+    def _stated(self, sizes: tuple[int, ...]) -> Offsets:
+        """The declared offsets on data of these sizes."""
+        rank = self.position_rank
+        here = (0,) * rank
+        x = Edge((None, *([None] * rank)), "float32", "x")
+        source = Edge((None, *sizes, *self.source.shape[1 + rank :]), "float32", "source")
+        made = Edge((None, *[None] * rank), "float32", "made")
+        seen = Dependence(Offsets.of(rank, [here]))
+        return Passage(self.declared, self.node, source, made, x, rank).offsets(seen)
+
+    def _channel_fault(self, base: dict[Edge, np.ndarray], sizes: tuple[int, ...]) -> str | None:
+        """Whether a channel of the present position is seen that the declaration keeps out."""
+        rank, source, made = self.position_rank, self.source, self.node.outputs[0]
+        array = base[source]
+        if array.ndim != rank + 2 or array.shape[-1] > 64:
+            return None
+        channels = array.shape[-1]
+        x = Edge((None, *array.shape[1:]), source.dtype, "x")
+        seen = Dependence(Offsets.of(rank, [(0,) * rank]), np.eye(channels, dtype=bool))
+        stated = Passage(self.declared, self.node, source, made, x, rank).dependence(seen).channels
+        if stated is None:
+            stated = np.zeros((channels, 1), bool)
+        position = tuple(size // 2 for size in sizes)
+        batch = np.repeat(array, channels + 1, 0)
+        for channel in range(channels):
+            index = (channel + 1, *position, channel)
+            batch[index] = self._changed(batch[index])
+        with self.weights.scope():
+            out = self._call(base, batch)[0]
+        if out.shape[1 : 1 + rank] != sizes:
+            return None
+        everywhere: Any = (slice(None), *position)
+        values = out[everywhere].reshape(channels + 1, -1)
+        scale = np.abs(values).max() + 1e-30
+        found = np.abs(values[1:] - values[:1]) > 1e-5 * scale
+        wider = (
+            stated
+            if stated.shape[1] == found.shape[1]
+            else np.repeat(stated.any(axis=1, keepdims=True), found.shape[1], 1)
+        )
+        extra = np.argwhere(found & ~np.broadcast_to(wider, found.shape))
+        if not len(extra):
+            return None
+        one, other = extra[0].tolist()
+        return (
+            f"keeps channels apart by its declaration, but channel {other} responds to channel "
+            f"{one}"
+        )
+
+    # Running.
+
+    def _call(
+        self, base: dict[Edge, np.ndarray], batch: np.ndarray, training: bool = False
+    ) -> list[np.ndarray]:
+        """The outputs for a batch of the input, beside repetitions of the others."""
+        values = {
+            edge: tf.convert_to_tensor(
+                batch if edge is self.source else np.repeat(value, len(batch), 0)
+            )
+            for edge, value in base.items()
+        }
+        return [np.asarray(tf.cast(made, tf.float64)) for made in self.node.run(values, training)]
+
+    def _call_training(self, base: dict[Edge, np.ndarray], example: np.ndarray) -> list[np.ndarray]:
+        """One example by itself, for noise is equal then."""
+        with self.weights.scope():
+            return self._call(base, example, training=True)
+
+    def _random(self, edge: Edge, sizes: tuple[int, ...]) -> np.ndarray:
+        """A value of an input, `(1, …)`; sizes of 1 stay, for they are broadcast."""
+        rank = self.position_rank
+        positions = edge.shape[1 : 1 + rank] if len(edge.shape) > rank else ()
+        head = [1 if own == 1 else size for own, size in zip(positions, sizes, strict=False)]
+        shape = (1, *head, *(int(size or 1) for size in edge.shape[1 + len(head) :]))
+        if keras.backend.is_float_dtype(edge.dtype):
+            return self.rng.normal(size=shape).astype("float32").astype(edge.dtype)
+        return self.rng.integers(2, size=shape).astype(edge.dtype)
+
+    def _changed(self, value: Any) -> Any:
+        array = np.asarray(value)
+        if array.dtype.kind in "iub":
+            return 1 - array
+        return array + 1 + np.abs(self.rng.normal(size=array.shape)).astype(array.dtype)
+
+
+def _fits(stated: Any, found: tuple[int, ...], position_rank: int) -> bool:
+    """Whether the axes behind the positions are those of the network."""
+    tail = stated[1 + position_rank :]
+    others = found[1 + position_rank :]
+    return len(tail) == len(others) and all(
+        size in (None, other) for size, other in zip(tail, others, strict=True)
+    )

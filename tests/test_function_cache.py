@@ -1,0 +1,76 @@
+"""What is traced is traced once, forgotten when the model changes, and bounded."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers as L
+
+import kerasar
+from kerasar.testing import randomize
+
+X = np.random.default_rng(0).integers(3, size=(4, 6))
+
+
+@pytest.fixture
+def model():
+    x = keras.Input((6,), dtype="int32", name="x")
+    h = kerasar.layers.CausalShift()(L.Embedding(3, 8)(x))
+    h = L.Dense(8, activation="relu", name="hidden")(h)
+    built = kerasar.AutoregressiveModel(keras.Model(x, L.Dense(3)(h)))
+    randomize(built.network)
+    return built
+
+
+def test_nothing_is_forgotten_while_the_model_is_used(model):
+    made = []
+    model.compile("adam")
+    for _ in range(3):
+        model.log_prob(X)
+        model.sample(2)
+        model.evaluate(X, verbose=0)
+        model.fit(X, verbose=0)
+        model.function_cache.get("mine", lambda: made.append(1))
+    assert len(made) == 1
+
+
+def lora(layer):
+    layer.enable_lora(2)
+    layer.lora_kernel_b.assign(np.ones(layer.lora_kernel_b.shape))
+
+
+CHANGES = {
+    "LoRA": lora,
+    "int8": lambda layer: layer.quantize("int8"),
+    "activation": lambda layer: setattr(layer, "activation", keras.activations.tanh),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_changed_layer_is_followed(model, change):
+    model.compile(keras.optimizers.SGD(0.0))
+    before = model.log_prob(X)
+    model.sample(8)
+    model.evaluate(X, verbose=0)
+    CHANGES[change](model.network.get_layer("hidden"))
+    fresh = kerasar.AutoregressiveModel(model.network)
+    expected = fresh.log_prob(X)
+    assert np.abs(expected - before).max() > 1e-4
+    np.testing.assert_allclose(model.log_prob(X), expected, rtol=1e-5)
+    np.testing.assert_array_equal(model.sample(8), fresh.sample(8))
+    loss = model.evaluate(X, verbose=0, return_dict=True)["loss"]
+    assert loss == pytest.approx(-expected.mean(), rel=1e-4)
+
+
+def test_a_change_that_leaks_is_refused_when_it_is_noticed(model):
+    model.log_prob(X)
+    model.network.get_layer("hidden").activation = lambda h: keras.ops.flip(h, axis=1)
+    for _ in range(2):
+        with pytest.raises(ValueError, match="not strictly causal.*'hidden'"):
+            model.log_prob(X)
+
+
+def test_only_the_sizes_used_last_are_kept(model):
+    for size in range(40):
+        model.function_cache.get(("a", size), lambda: object())
+    kept = [size for size in range(40) if ("a", size) in model.function_cache]
+    assert kept == list(range(24, 40))
