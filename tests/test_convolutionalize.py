@@ -146,6 +146,7 @@ KINDS = {
 }
 
 
+@pytest.mark.filterwarnings("error:Layer .* does not declare")
 @pytest.mark.parametrize("name", KINDS)
 def test_each_kind_of_layer_says_what_it_says_in_a_window(name):
     model = model_of(KINDS[name], (8, 3))

@@ -5,13 +5,14 @@ others refuse, or misread, `(batch, time, features)`. Operations that need a who
 `(batch, window, features)`.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import keras
 from keras import ops
 
-from kerasar.convolutionalize.layers.stream_layout import as_list
+from kerasar.convolutionalize.layers.stream_layout import as_list, shapes_of
 from kerasar.layers.protocol import POINTWISE, Pointwise, declares_what_it_sees
 from kerasar.typing import Config, Shape, Tensor
 
@@ -51,13 +52,21 @@ class PerStep(keras.layers.Layer):
         steps = ops.shape(inputs[0])[1]
         given = [ops.reshape(x, (-1, *shape)) for x, shape in zip(inputs, self.shapes, strict=True)]
         outputs = self.layer(given if len(given) > 1 else given[0])
-        width = 1
-        for size in outputs.shape[1:]:
-            width *= size
-        return ops.reshape(outputs, (-1, steps, width))
+        if keras.backend.is_float_dtype(outputs.dtype):
+            outputs = ops.cast(outputs, self.compute_dtype)
+        return ops.reshape(outputs, (-1, steps, math.prod(outputs.shape[1:])))
 
     def taps(self, position_rank: int) -> Pointwise:
         return POINTWISE
+
+    def compute_output_spec(self, inputs: Tensor) -> keras.KerasTensor:
+        # By running it: only that says the dtype of any layer.
+        return keras.Operation.compute_output_spec(self, inputs)
+
+    def compute_output_shape(self, input_shape: Any) -> Shape:
+        given = [(None, *shape) for shape in self.shapes]
+        made = self.layer.compute_output_shape(given if len(given) > 1 else given[0])
+        return (*shapes_of(input_shape)[0][:2], math.prod(made[1:]))
 
     def get_config(self) -> Config:
         return {
