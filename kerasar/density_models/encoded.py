@@ -76,6 +76,10 @@ class EncodedModel(DensityModel):
                 f"{taken} to {given} (without the batch)."
             )
 
+    @property
+    def data_dtype(self) -> str:
+        return self.decoder.data_dtype
+
     # On tensors, without checks: what training and serving build on.
 
     def call(self, x: Any, training: bool | None = None) -> Tensor:
@@ -165,7 +169,8 @@ class EncodedModel(DensityModel):
 
     def check_batch(self, batch: Batch, name: str = "x") -> Batch:
         self._refuse_conditions(batch)
-        return Batch(check_data(batch.x, self.data_shape, self.data_levels, name))
+        x = check_data(batch.x, self.data_shape, self.data_levels, name, self.data_dtype)
+        return Batch(x)
 
     def check_static_shape(self, batch: Batch, name: str = "x") -> None:
         self._refuse_conditions(batch)

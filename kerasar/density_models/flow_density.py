@@ -17,7 +17,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasar.checks import check_count, check_data, check_shape
+from kerasar.checks import check_count, check_data, check_shape, is_mapped
 from kerasar.density_models.conditions import Condition, Conditions
 from kerasar.distributions.base_distributions import BaseDistribution, StandardNormal
 from kerasar.distributions.dequantization import Dequantization
@@ -123,6 +123,10 @@ class FlowDensity(DensityModel):
         return self.bijection.domain
 
     @property
+    def data_dtype(self) -> str:
+        return str(self.bijection.flow_dtype)
+
+    @property
     def scales(self) -> tuple[int, ...]:
         """Number of latent dimensions of each scale, finest first."""
         return tuple(self.bijection.latent_sizes((None, *self.data_shape)))
@@ -185,9 +189,9 @@ class FlowDensity(DensityModel):
 
     def check_batch(self, batch: Batch, name: str = "x") -> Batch:
         self._refuse_length(batch.length)
-        x = check_data(batch.x, self.data_shape, self.data_levels, name)
+        x = check_data(batch.x, self.data_shape, self.data_levels, name, self.data_dtype)
         if self.data_levels is None:
-            x = x.astype(self.bijection.flow_dtype)
+            x = x if is_mapped(x) else x.astype(self.data_dtype, copy=False)
             self._check_domain(x, name)
         return Batch(x, self.check_condition(batch.condition, len(x)))
 
@@ -225,8 +229,8 @@ class FlowDensity(DensityModel):
 
     def _check_domain(self, x: np.ndarray, name: str) -> None:
         low, high = self.domain
-        outside = (x < low) | (x > high)
-        if outside.any():
+        if x.min() < low or x.max() > high:
+            outside = (x < low) | (x > high)
             index = tuple(int(i) for i in np.argwhere(outside)[0])
             raise ValueError(
                 f"{name} must lie in [{low:g}, {high:g}], the domain of layer "

@@ -14,7 +14,8 @@ import numpy as np
 import tensorflow as tf
 from keras import tree
 
-from kerasar.data.batching import array_batches
+from kerasar.checks import is_mapped
+from kerasar.data.batching import array_batches, array_dtype
 from kerasar.function_cache import FunctionCache
 from kerasar.training.batches import Batch, unpack
 from kerasar.training.dataset_checks import (
@@ -65,6 +66,11 @@ class DensityModel(keras.Model):
     def network_changed(self) -> None:
         """Called when a layer has changed: what Keras has traced is traced anew, too."""
         self.train_function = self.test_function = self.predict_function = None
+
+    @property
+    def data_dtype(self) -> str:
+        """What the model computes real values in."""
+        return str(keras.config.floatx())
 
     # What a subclass defines.
 
@@ -181,8 +187,8 @@ class DensityModel(keras.Model):
             self.adapt_to_data(x)
         if held_out is not None:
             held_out_size = kwargs.get("validation_batch_size") or batch_size
-            kwargs["validation_data"] = _batches(held_out, held_out_size, shuffle=False)
-        x = _batches(x, batch_size, kwargs.pop("shuffle", True))
+            kwargs["validation_data"] = self._batches(held_out, held_out_size, shuffle=False)
+        x = self._batches(x, batch_size, kwargs.pop("shuffle", True))
         kwargs["shuffle"] = False  # that is done
         self._arm_guard(example, size)
         callbacks = callback_list(kwargs.pop("callbacks", None))
@@ -202,7 +208,7 @@ class DensityModel(keras.Model):
         _refuse_labels(y, kwargs)
         x, _, _ = self._prepare(x, kwargs.get("batch_size"), "x")
         _refuse_endless(x, "steps", kwargs.get("steps"), "x")
-        x = _batches(x, kwargs.get("batch_size"), shuffle=False)
+        x = self._batches(x, kwargs.get("batch_size"), shuffle=False)
         callbacks = callback_list(kwargs.get("callbacks"))
         with self._exact_steps(kwargs.get("steps"), callbacks=callbacks):
             return self._evaluate(x, kwargs)
@@ -310,10 +316,27 @@ class DensityModel(keras.Model):
             self.check_static_shape(batch, name)
             return x.map(self._check_in_pipeline), *guard_room(batch, self.data_shape)
         batch = self.check_batch(unpack(x), name)
-        parts = tree.map_structure(_to_floatx, batch.present())
-        example = Batch(**tree.map_structure(lambda part: tf.convert_to_tensor(part[:1]), parts))
+        parts = tree.map_structure(self._as_trained, batch.present())
+        example = Batch(
+            **tree.map_structure(
+                lambda part: tf.cast(part[:1], array_dtype(part, self.data_dtype)), parts
+            )
+        )
         data = parts["x"] if set(parts) == {"x"} else parts
         return data, example, min(batch_size or 32, len(batch.x))
+
+    def _as_trained(self, part: Any) -> np.ndarray:
+        """An array of the dtype that training takes; a memory map is cast batch by batch."""
+        part = np.asarray(part)
+        if is_mapped(part):
+            return part
+        return part.astype(array_dtype(part, self.data_dtype), copy=False)
+
+    def _batches(self, x: Any, batch_size: int | None, shuffle: bool) -> tf.data.Dataset:
+        """Arrays as batches; a dataset as it is."""
+        if isinstance(x, tf.data.Dataset):
+            return x
+        return array_batches(x, batch_size or 32, shuffle, dtype=self.data_dtype)
 
     def _check_in_pipeline(self, *data: Any) -> Any:
         batch = bool_to_int(unpack(data))
@@ -347,21 +370,6 @@ def _refuse_endless(x: Any, argument: str, steps: int | None, name: str) -> None
 
 def _without_none(kwargs: Config) -> Config:
     return {key: value for key, value in kwargs.items() if value is not None}
-
-
-def _to_floatx(part: Any) -> np.ndarray:
-    """An array, of Keras' default float type if it holds real values."""
-    part = np.asarray(part)
-    if np.issubdtype(part.dtype, np.floating):
-        return part.astype(keras.config.floatx(), copy=False)
-    return part
-
-
-def _batches(x: Any, batch_size: int | None, shuffle: bool) -> tf.data.Dataset:
-    """Arrays as batches; a dataset as it is."""
-    if isinstance(x, tf.data.Dataset):
-        return x
-    return array_batches(x, batch_size or 32, shuffle)
 
 
 def _split(x: Any, share: float) -> tuple[Any, Any]:
