@@ -303,3 +303,24 @@ def check_seed(seed: Any) -> int:
     if seed >= 2**31:
         raise ValueError(f"seed must be below 2**31, but got {seed}.")
     return int(seed)
+
+
+def check_export_options(options: dict[str, Any]) -> dict[str, Any]:
+    """The options of `export` but for the format, of which there is one.
+
+    Raises:
+        ValueError: for another format.
+        TypeError: for options that there are not.
+    """
+    if options.get("format") not in (None, "tf_saved_model"):
+        raise ValueError(
+            f"export() writes a SavedModel, whose format is 'tf_saved_model', but got format="
+            f"{options['format']!r}. Leave format out; save('model.keras') writes Keras' own."
+        )
+    for name in options:
+        if name not in ("format", "verbose"):
+            raise TypeError(
+                f"export() has no option '{name}', only 'verbose': the signatures are those of the "
+                "model. Leave it out."
+            )
+    return {name: value for name, value in options.items() if name != "format"}

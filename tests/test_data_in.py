@@ -33,6 +33,8 @@ def test_values_that_float32_rounds_to_a_few_are_refused(x):
     for run in (lambda: flow().fit(x, verbose=0), lambda: flow().log_prob(x)):
         with pytest.raises(ValueError, match=words):
             run()
+    with pytest.raises(ValueError, match="x must be what float32 can hold"):
+        flow().fit(tf.data.Dataset.from_tensor_slices(x).batch(100), verbose=0)
     with pytest.raises(ValueError, match="feature 0 varies"):
         flow().bijection.bijections[0].adapt(x.astype("float64"))
 

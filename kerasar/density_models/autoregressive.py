@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from kerasar.causality.proof import prove
-from kerasar.checks import as_array, check_count, check_data, check_given
+from kerasar.checks import as_array, check_count, check_data, check_export_options, check_given
 from kerasar.density_models.autoregressive_density import AutoregressiveDensity
 from kerasar.distributions.likelihoods import Likelihood
 from kerasar.sampling.methods import find_sampler
@@ -220,7 +220,7 @@ class AutoregressiveModel(AutoregressiveDensity):
         Raises:
             FileExistsError: if something is there already.
         """
-        export_autoregressive(self, filepath, **kwargs)
+        export_autoregressive(self, filepath, **check_export_options(kwargs))
 
     def _check_prompt(self, prompt: Any, shape: tuple[int, ...]) -> np.ndarray:
         if len(self.data_shape) == 3:

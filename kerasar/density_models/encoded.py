@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasar.checks import check_count, check_data, check_numbers, check_shape
+from kerasar.checks import check_count, check_data, check_export_options, check_numbers, check_shape
 from kerasar.density_models.autoregressive import AutoregressiveModel
 from kerasar.keras_internals import functional_graph
 from kerasar.serving.export_encoded import export_encoded
@@ -163,7 +163,7 @@ class EncodedModel(DensityModel):
         Raises:
             FileExistsError: if something is there already.
         """
-        export_encoded(self, filepath, **kwargs)
+        export_encoded(self, filepath, **check_export_options(kwargs))
 
     # Checks.
 

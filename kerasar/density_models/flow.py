@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasar.checks import as_array, check_count, check_numbers, check_seed
+from kerasar.checks import as_array, check_count, check_export_options, check_numbers, check_seed
 from kerasar.density_models.flow_density import FlowDensity
 from kerasar.distributions.base_distributions import BaseDistribution
 from kerasar.distributions.dequantization import Dequantization
@@ -293,7 +293,7 @@ class FlowModel(FlowDensity):
         Raises:
             FileExistsError: if something is there already.
         """
-        export_flow(self, filepath, **kwargs)
+        export_flow(self, filepath, **check_export_options(kwargs))
 
     def _checked(self, x: Any, condition: Any) -> Batch:
         batch = unpack(x)

@@ -240,7 +240,7 @@ class FlowDensity(DensityModel):
 
     # Training.
 
-    def compile(self, optimizer: Any = "adam", **kwargs: Any) -> None:
+    def compile(self, optimizer: Any = "adam", loss: None = None, **kwargs: Any) -> None:
         """Configures training; as for `DensityModel`.
 
         Args:
@@ -249,12 +249,13 @@ class FlowDensity(DensityModel):
                 `use_ema=True` an optimizer averages the weights over the steps: `fit` then
                 validates with the averages, shows them to callbacks at the end of an epoch
                 (`ModelCheckpoint` saves them), and leaves them in the model at its end.
+            loss: None; there is no other than the negative log-likelihood.
             **kwargs: as for `DensityModel.compile`.
         """
         if isinstance(optimizer, str):
             optimizer = keras.optimizers.get(optimizer)
             optimizer.global_clipnorm = self.clip_norm
-        super().compile(optimizer, **kwargs)
+        super().compile(optimizer, loss, **kwargs)
 
     def fit(self, x: Any = None, y: Any = None, **kwargs: Any) -> keras.callbacks.History:
         """Trains on `x`; as `DensityModel.fit`.

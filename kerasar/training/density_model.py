@@ -5,6 +5,7 @@
 """
 
 import contextlib
+import inspect
 import math
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -23,6 +24,7 @@ from kerasar.training.dataset_checks import (
     bool_to_int,
     dataset_spec,
     guard_room,
+    resolution_assertions,
     shape_assertions,
     value_assertions,
 )
@@ -30,6 +32,9 @@ from kerasar.training.executions import callback_list, count_batches, steps_that
 from kerasar.training.finite_guard import FiniteGuard, RefuseEmptyEpochs, StopWhenNotFinite
 from kerasar.training.metrics import BitsPerDim, Perplexity
 from kerasar.typing import Config, Shape, Tensor
+
+#: What Keras' `compile` takes and a likelihood leaves no room for.
+_OTHER_OBJECTIVES = ("loss_weights", "metrics", "weighted_metrics")
 
 
 class DensityModel(keras.Model):
@@ -113,19 +118,21 @@ class DensityModel(keras.Model):
 
     # Keras' training loop.
 
-    def compile(self, optimizer: Any = "adam", **kwargs: Any) -> None:
-        """Configures training. The loss is the negative log-likelihood and is not an argument.
+    def compile(self, optimizer: Any = "adam", loss: None = None, **kwargs: Any) -> None:
+        """Configures training. The loss is the negative log-likelihood.
 
         Args:
             optimizer: as for `keras.Model.compile`.
+            loss: None; there is no other.
             **kwargs: `jit_compile`, `steps_per_execution`, `run_eagerly`, `auto_scale_loss`; the
                 first two are chosen for the model where they are not given.
 
         Raises:
             TypeError: for `loss`, `metrics` and the like.
         """
-        for name in ("loss", "loss_weights", "metrics", "weighted_metrics"):
-            if kwargs.pop(name, None) is not None:
+        others = {name: kwargs.pop(name, None) for name in _OTHER_OBJECTIVES}
+        for name, value in {"loss": loss, **others}.items():
+            if value is not None:
                 raise TypeError(
                     f"{type(self).__name__} is trained by its own likelihood, so compile() takes "
                     f"no '{name}'. Leave it out."
@@ -173,6 +180,7 @@ class DensityModel(keras.Model):
         self._assert_compile_called("fit")
         self.function_cache.refresh()
         _refuse_labels(y, kwargs)
+        _refuse_unknown(kwargs, "fit")
         batch_size = kwargs.get("batch_size")
         x, example, size = self._prepare(x, batch_size, "x")
         held_out = kwargs.pop("validation_data", None)
@@ -180,7 +188,12 @@ class DensityModel(keras.Model):
             held_out, _, _ = self._prepare(held_out, batch_size, "validation_data")
             steps = kwargs.get("validation_steps")
             _refuse_endless(held_out, "validation_steps", steps, "validation_data")
-        elif kwargs.get("validation_split") and not isinstance(x, tf.data.Dataset):
+        elif kwargs.get("validation_split"):
+            if isinstance(x, tf.data.Dataset):
+                raise ValueError(
+                    "validation_split needs arrays, of which a part can be kept aside, but x is a "
+                    "tf.data.Dataset. Divide it: fit(data.skip(n), validation_data=data.take(n))."
+                )
             x, held_out = _split(x, kwargs.pop("validation_split"))
         _refuse_endless(x, "steps_per_epoch", kwargs.get("steps_per_epoch"), "x")
         with assertions_as_value_errors():
@@ -206,6 +219,7 @@ class DensityModel(keras.Model):
             return self._evaluate(x, kwargs)
         self.function_cache.refresh()
         _refuse_labels(y, kwargs)
+        _refuse_unknown(kwargs, "evaluate")
         x, _, _ = self._prepare(x, kwargs.get("batch_size"), "x")
         _refuse_endless(x, "steps", kwargs.get("steps"), "x")
         x = self._batches(x, kwargs.get("batch_size"), shuffle=False)
@@ -343,6 +357,7 @@ class DensityModel(keras.Model):
         found = [
             *shape_assertions(batch.x, self.data_shape),
             *value_assertions(batch.x, self.data_levels),
+            *([] if self.discrete else resolution_assertions(batch.x, self.data_dtype)),
             *self.batch_assertions(batch),
         ]
         with tf.control_dependencies(found):
@@ -352,10 +367,28 @@ class DensityModel(keras.Model):
 
 def _refuse_labels(y: Any, kwargs: Config) -> None:
     for name, value in {"y": y, **kwargs}.items():
-        if name in ("y", "sample_weight", "class_weight") and value is not None:
-            raise ValueError(
-                f"A density model learns from x alone, but got {name}. Leave it out, or pass "
-                '{"x": x, "condition": y} as x if the model is conditional.'
+        if value is None or name not in ("y", "sample_weight", "class_weight"):
+            continue
+        advice = (
+            'Leave it out, or pass {"x": x, "condition": y} as x if the model is conditional.'
+            if name == "y"
+            else "A weight would need a weighted likelihood; repeat examples that count more."
+        )
+        raise ValueError(f"A density model learns from x alone, but got {name}. {advice}")
+
+
+def _refuse_unknown(kwargs: Config, method: str) -> None:
+    known = inspect.signature(getattr(keras.Model, method)).parameters
+    for name in kwargs:
+        if name in ("condition", "length"):
+            raise TypeError(
+                f"{method}() takes {name} as a part of x. Pass "
+                f'{method}({{"x": x, "{name}": {name}}}).'
+            )
+        if name not in known:
+            raise TypeError(
+                f"{method}() has no argument '{name}'. It takes those of keras.Model.{method}: "
+                f"{', '.join(k for k in known if k not in ('self', 'y', 'kwargs'))}."
             )
 
 
