@@ -48,7 +48,7 @@ class Condition:
         if keras.backend.is_int_dtype(self.dtype):
             check_whole(array, self.label)
             self.limits.check_classes(array, self.name)
-        return array.astype(self.dtype)
+        return array.astype(self.dtype, copy=False)
 
     def check_static_shape(
         self, shape: tuple[int, ...], examples: int, sizes: Shape | None

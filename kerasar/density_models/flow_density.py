@@ -17,7 +17,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasar.checks import check_count, check_data, check_shape
+from kerasar.checks import check_count, check_data, check_shape, is_mapped
 from kerasar.density_models.conditions import Condition, Conditions
 from kerasar.distributions.base_distributions import BaseDistribution, StandardNormal
 from kerasar.distributions.dequantization import Dequantization
@@ -123,6 +123,10 @@ class FlowDensity(DensityModel):
         return self.bijection.domain
 
     @property
+    def data_dtype(self) -> str:
+        return str(self.bijection.flow_dtype)
+
+    @property
     def scales(self) -> tuple[int, ...]:
         """Number of latent dimensions of each scale, finest first."""
         return tuple(self.bijection.latent_sizes((None, *self.data_shape)))
@@ -185,9 +189,9 @@ class FlowDensity(DensityModel):
 
     def check_batch(self, batch: Batch, name: str = "x") -> Batch:
         self._refuse_length(batch.length)
-        x = check_data(batch.x, self.data_shape, self.data_levels, name)
+        x = check_data(batch.x, self.data_shape, self.data_levels, name, self.data_dtype)
         if self.data_levels is None:
-            x = x.astype(self.bijection.flow_dtype)
+            x = x if is_mapped(x) else x.astype(self.data_dtype, copy=False)
             self._check_domain(x, name)
         return Batch(x, self.check_condition(batch.condition, len(x)))
 
@@ -225,8 +229,8 @@ class FlowDensity(DensityModel):
 
     def _check_domain(self, x: np.ndarray, name: str) -> None:
         low, high = self.domain
-        outside = (x < low) | (x > high)
-        if outside.any():
+        if x.min() < low or x.max() > high:
+            outside = (x < low) | (x > high)
             index = tuple(int(i) for i in np.argwhere(outside)[0])
             raise ValueError(
                 f"{name} must lie in [{low:g}, {high:g}], the domain of layer "
@@ -236,7 +240,7 @@ class FlowDensity(DensityModel):
 
     # Training.
 
-    def compile(self, optimizer: Any = "adam", **kwargs: Any) -> None:
+    def compile(self, optimizer: Any = "adam", loss: None = None, **kwargs: Any) -> None:
         """Configures training; as for `DensityModel`.
 
         Args:
@@ -245,12 +249,13 @@ class FlowDensity(DensityModel):
                 `use_ema=True` an optimizer averages the weights over the steps: `fit` then
                 validates with the averages, shows them to callbacks at the end of an epoch
                 (`ModelCheckpoint` saves them), and leaves them in the model at its end.
+            loss: None; there is no other than the negative log-likelihood.
             **kwargs: as for `DensityModel.compile`.
         """
         if isinstance(optimizer, str):
             optimizer = keras.optimizers.get(optimizer)
             optimizer.global_clipnorm = self.clip_norm
-        super().compile(optimizer, **kwargs)
+        super().compile(optimizer, loss, **kwargs)
 
     def fit(self, x: Any = None, y: Any = None, **kwargs: Any) -> keras.callbacks.History:
         """Trains on `x`; as `DensityModel.fit`.

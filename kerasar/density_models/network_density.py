@@ -56,6 +56,12 @@ class NetworkDensity(DensityModel):
         self.network = network
         self.likelihood = likelihood
 
+    @property
+    def data_dtype(self) -> str:
+        taken = {tensor.name: tensor.dtype for tensor in self.network.inputs}
+        dtype = taken.get("x", self.network.inputs[0].dtype)
+        return str(dtype) if dtype == "float64" else "float32"
+
     def to_model_order(self, x: Tensor) -> Tensor:
         """Data in the order in which their values are drawn: as they are, unless overridden."""
         return x
@@ -121,7 +127,7 @@ class NetworkDensity(DensityModel):
     # Checks.
 
     def check_batch(self, batch: Batch, name: str = "x") -> Batch:
-        x = check_data(batch.x, self.data_shape, self.data_levels, name)
+        x = check_data(batch.x, self.data_shape, self.data_levels, name, self.data_dtype)
         condition = self.conditions.check(batch.condition, len(x), x.shape[1:])
         return Batch(x, condition, self._check_length(batch.length, x))
 

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasar.checks import check_given
+from kerasar.checks import check_export_options, check_given
 from kerasar.density_models.autoregressive import AutoregressiveModel
 from kerasar.density_models.masked_input_density import check_order
 from kerasar.distributions.likelihoods import Likelihood
@@ -99,7 +99,7 @@ class OrderedModel(AutoregressiveModel):
 
         Arguments as for `AutoregressiveModel`.
         """
-        export_ordered(self, filepath, **kwargs)
+        export_ordered(self, filepath, **check_export_options(kwargs))
 
     def locate_non_finite(self, batch: Batch) -> str:
         return super().locate_non_finite(batch._replace(x=self.to_model_order(batch.x)))

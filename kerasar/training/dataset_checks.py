@@ -91,6 +91,21 @@ def value_assertions(x: Tensor, levels: int | None) -> list[Any]:
     return found
 
 
+def resolution_assertions(x: Tensor, dtype: str) -> list[Any]:
+    """Graph assertions that fail where a batch of real values is rounded to a few by `dtype`."""
+    if dtype != "float32" or x.dtype not in (tf.float64, tf.int32, tf.int64, tf.uint32, tf.uint64):
+        return []
+    exact = tf.reshape(tf.cast(x, tf.float64), (-1, tf.shape(x)[-1] if x.shape.rank > 1 else 1))
+    largest = tf.reduce_max(tf.abs(exact), axis=0)
+    deviation = tf.math.reduce_std(exact, axis=0)
+    # Half of float32's resolution near the largest value; few examples may be alike by chance.
+    rounds = (largest * 2.0**-24 > 0.1 * deviation) & (deviation > 1e-14 * largest)
+    found = tf.reduce_any(rounds) & (tf.shape(exact)[0] >= 8)
+    holds = ~found & tf.reduce_all(largest <= tf.float32.max)
+    words = "x must be what float32 can hold, but its largest values and deviations are"
+    return [tf.debugging.Assert(holds, [words, largest, deviation])]
+
+
 def shape_assertions(x: Tensor, shape: Shape) -> list[Any]:
     """Graph assertions that fail where sizes that a dataset leaves open are not the model's."""
     return [

@@ -5,6 +5,7 @@
 """
 
 import contextlib
+import inspect
 import math
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -14,7 +15,8 @@ import numpy as np
 import tensorflow as tf
 from keras import tree
 
-from kerasar.data.batching import array_batches
+from kerasar.checks import is_mapped
+from kerasar.data.batching import array_batches, array_dtype
 from kerasar.function_cache import FunctionCache
 from kerasar.training.batches import Batch, unpack
 from kerasar.training.dataset_checks import (
@@ -22,6 +24,7 @@ from kerasar.training.dataset_checks import (
     bool_to_int,
     dataset_spec,
     guard_room,
+    resolution_assertions,
     shape_assertions,
     value_assertions,
 )
@@ -29,6 +32,9 @@ from kerasar.training.executions import callback_list, count_batches, steps_that
 from kerasar.training.finite_guard import FiniteGuard, RefuseEmptyEpochs, StopWhenNotFinite
 from kerasar.training.metrics import BitsPerDim, Perplexity
 from kerasar.typing import Config, Shape, Tensor
+
+#: What Keras' `compile` takes and a likelihood leaves no room for.
+_OTHER_OBJECTIVES = ("loss_weights", "metrics", "weighted_metrics")
 
 
 class DensityModel(keras.Model):
@@ -65,6 +71,11 @@ class DensityModel(keras.Model):
     def network_changed(self) -> None:
         """Called when a layer has changed: what Keras has traced is traced anew, too."""
         self.train_function = self.test_function = self.predict_function = None
+
+    @property
+    def data_dtype(self) -> str:
+        """What the model computes real values in."""
+        return str(keras.config.floatx())
 
     # What a subclass defines.
 
@@ -107,19 +118,21 @@ class DensityModel(keras.Model):
 
     # Keras' training loop.
 
-    def compile(self, optimizer: Any = "adam", **kwargs: Any) -> None:
-        """Configures training. The loss is the negative log-likelihood and is not an argument.
+    def compile(self, optimizer: Any = "adam", loss: None = None, **kwargs: Any) -> None:
+        """Configures training. The loss is the negative log-likelihood.
 
         Args:
             optimizer: as for `keras.Model.compile`.
+            loss: None; there is no other.
             **kwargs: `jit_compile`, `steps_per_execution`, `run_eagerly`, `auto_scale_loss`; the
                 first two are chosen for the model where they are not given.
 
         Raises:
             TypeError: for `loss`, `metrics` and the like.
         """
-        for name in ("loss", "loss_weights", "metrics", "weighted_metrics"):
-            if kwargs.pop(name, None) is not None:
+        others = {name: kwargs.pop(name, None) for name in _OTHER_OBJECTIVES}
+        for name, value in {"loss": loss, **others}.items():
+            if value is not None:
                 raise TypeError(
                     f"{type(self).__name__} is trained by its own likelihood, so compile() takes "
                     f"no '{name}'. Leave it out."
@@ -167,6 +180,7 @@ class DensityModel(keras.Model):
         self._assert_compile_called("fit")
         self.function_cache.refresh()
         _refuse_labels(y, kwargs)
+        _refuse_unknown(kwargs, "fit")
         batch_size = kwargs.get("batch_size")
         x, example, size = self._prepare(x, batch_size, "x")
         held_out = kwargs.pop("validation_data", None)
@@ -174,15 +188,20 @@ class DensityModel(keras.Model):
             held_out, _, _ = self._prepare(held_out, batch_size, "validation_data")
             steps = kwargs.get("validation_steps")
             _refuse_endless(held_out, "validation_steps", steps, "validation_data")
-        elif kwargs.get("validation_split") and not isinstance(x, tf.data.Dataset):
+        elif kwargs.get("validation_split"):
+            if isinstance(x, tf.data.Dataset):
+                raise ValueError(
+                    "validation_split needs arrays, of which a part can be kept aside, but x is a "
+                    "tf.data.Dataset. Divide it: fit(data.skip(n), validation_data=data.take(n))."
+                )
             x, held_out = _split(x, kwargs.pop("validation_split"))
         _refuse_endless(x, "steps_per_epoch", kwargs.get("steps_per_epoch"), "x")
         with assertions_as_value_errors():
             self.adapt_to_data(x)
         if held_out is not None:
             held_out_size = kwargs.get("validation_batch_size") or batch_size
-            kwargs["validation_data"] = _batches(held_out, held_out_size, shuffle=False)
-        x = _batches(x, batch_size, kwargs.pop("shuffle", True))
+            kwargs["validation_data"] = self._batches(held_out, held_out_size, shuffle=False)
+        x = self._batches(x, batch_size, kwargs.pop("shuffle", True))
         kwargs["shuffle"] = False  # that is done
         self._arm_guard(example, size)
         callbacks = callback_list(kwargs.pop("callbacks", None))
@@ -200,9 +219,10 @@ class DensityModel(keras.Model):
             return self._evaluate(x, kwargs)
         self.function_cache.refresh()
         _refuse_labels(y, kwargs)
+        _refuse_unknown(kwargs, "evaluate")
         x, _, _ = self._prepare(x, kwargs.get("batch_size"), "x")
         _refuse_endless(x, "steps", kwargs.get("steps"), "x")
-        x = _batches(x, kwargs.get("batch_size"), shuffle=False)
+        x = self._batches(x, kwargs.get("batch_size"), shuffle=False)
         callbacks = callback_list(kwargs.get("callbacks"))
         with self._exact_steps(kwargs.get("steps"), callbacks=callbacks):
             return self._evaluate(x, kwargs)
@@ -310,16 +330,34 @@ class DensityModel(keras.Model):
             self.check_static_shape(batch, name)
             return x.map(self._check_in_pipeline), *guard_room(batch, self.data_shape)
         batch = self.check_batch(unpack(x), name)
-        parts = tree.map_structure(_to_floatx, batch.present())
-        example = Batch(**tree.map_structure(lambda part: tf.convert_to_tensor(part[:1]), parts))
+        parts = tree.map_structure(self._as_trained, batch.present())
+        example = Batch(
+            **tree.map_structure(
+                lambda part: tf.cast(part[:1], array_dtype(part, self.data_dtype)), parts
+            )
+        )
         data = parts["x"] if set(parts) == {"x"} else parts
         return data, example, min(batch_size or 32, len(batch.x))
+
+    def _as_trained(self, part: Any) -> np.ndarray:
+        """An array of the dtype that training takes; a memory map is cast batch by batch."""
+        part = np.asarray(part)
+        if is_mapped(part):
+            return part
+        return part.astype(array_dtype(part, self.data_dtype), copy=False)
+
+    def _batches(self, x: Any, batch_size: int | None, shuffle: bool) -> tf.data.Dataset:
+        """Arrays as batches; a dataset as it is."""
+        if isinstance(x, tf.data.Dataset):
+            return x
+        return array_batches(x, batch_size or 32, shuffle, dtype=self.data_dtype)
 
     def _check_in_pipeline(self, *data: Any) -> Any:
         batch = bool_to_int(unpack(data))
         found = [
             *shape_assertions(batch.x, self.data_shape),
             *value_assertions(batch.x, self.data_levels),
+            *([] if self.discrete else resolution_assertions(batch.x, self.data_dtype)),
             *self.batch_assertions(batch),
         ]
         with tf.control_dependencies(found):
@@ -329,10 +367,28 @@ class DensityModel(keras.Model):
 
 def _refuse_labels(y: Any, kwargs: Config) -> None:
     for name, value in {"y": y, **kwargs}.items():
-        if name in ("y", "sample_weight", "class_weight") and value is not None:
-            raise ValueError(
-                f"A density model learns from x alone, but got {name}. Leave it out, or pass "
-                '{"x": x, "condition": y} as x if the model is conditional.'
+        if value is None or name not in ("y", "sample_weight", "class_weight"):
+            continue
+        advice = (
+            'Leave it out, or pass {"x": x, "condition": y} as x if the model is conditional.'
+            if name == "y"
+            else "A weight would need a weighted likelihood; repeat examples that count more."
+        )
+        raise ValueError(f"A density model learns from x alone, but got {name}. {advice}")
+
+
+def _refuse_unknown(kwargs: Config, method: str) -> None:
+    known = inspect.signature(getattr(keras.Model, method)).parameters
+    for name in kwargs:
+        if name in ("condition", "length"):
+            raise TypeError(
+                f"{method}() takes {name} as a part of x. Pass "
+                f'{method}({{"x": x, "{name}": {name}}}).'
+            )
+        if name not in known:
+            raise TypeError(
+                f"{method}() has no argument '{name}'. It takes those of keras.Model.{method}: "
+                f"{', '.join(k for k in known if k not in ('self', 'y', 'kwargs'))}."
             )
 
 
@@ -347,21 +403,6 @@ def _refuse_endless(x: Any, argument: str, steps: int | None, name: str) -> None
 
 def _without_none(kwargs: Config) -> Config:
     return {key: value for key, value in kwargs.items() if value is not None}
-
-
-def _to_floatx(part: Any) -> np.ndarray:
-    """An array, of Keras' default float type if it holds real values."""
-    part = np.asarray(part)
-    if np.issubdtype(part.dtype, np.floating):
-        return part.astype(keras.config.floatx(), copy=False)
-    return part
-
-
-def _batches(x: Any, batch_size: int | None, shuffle: bool) -> tf.data.Dataset:
-    """Arrays as batches; a dataset as it is."""
-    if isinstance(x, tf.data.Dataset):
-        return x
-    return array_batches(x, batch_size or 32, shuffle)
 
 
 def _split(x: Any, share: float) -> tuple[Any, Any]:
