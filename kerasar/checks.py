@@ -1,5 +1,7 @@
 """Checks of arguments: every message states what was expected, what came and what to do."""
 
+import os
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -176,3 +178,17 @@ def check_seed(seed: Any) -> int:
     if seed >= 2**31:
         raise ValueError(f"seed must be below 2**31, but got {seed}.")
     return int(seed)
+
+
+def user_path(path: Any, name: str = "path") -> Path:
+    """A path as the user means it: `~` is the home folder.
+
+    Raises:
+        TypeError: if it is neither text nor a path.
+        ValueError: if it is empty.
+    """
+    if not isinstance(path, (str, os.PathLike)) or not isinstance(os.fspath(path), str):
+        raise TypeError(f"{name} must be a path, a string or pathlib.Path, but got {path!r}.")
+    if not os.fspath(path) or "\0" in os.fspath(path):
+        raise ValueError(f"{name} must be a path, but got {os.fspath(path)!r}.")
+    return Path(path).expanduser()

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kerasar.checks import user_path
 from kerasar.data.audio_data import AudioData
 from kerasar.data.audio_file import read_audio_file
 from kerasar.data.folder_files import find_files
@@ -57,7 +58,7 @@ def load_audio(
         >>> model.compile()  # doctest: +SKIP
         >>> model.fit(data.batch())  # doctest: +SKIP
     """
-    folder = Path(folder)
+    folder = user_path(folder, "folder")
     if labels not in _LABELS:
         raise ValueError(
             f"labels must be one of {', '.join(map(repr, _LABELS))}, but got labels={labels!r}."
@@ -115,7 +116,7 @@ def write_wav(
     """
     import soundfile
 
-    path, codes = Path(path), np.asarray(codes)
+    path, codes = user_path(path), np.asarray(codes)
     if path.suffix.lower() != ".wav":
         raise ValueError(f"Audio is written as WAV, so a name must end in .wav, but got '{path}'.")
     if codes.ndim != 1 or codes.size == 0:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kerasar.checks import user_path
 from kerasar.data.array_files import decode
 from kerasar.data.split import hold_out
 
@@ -86,7 +87,7 @@ def load_sequences(path: str | os.PathLike[str], levels: int | None = None) -> S
         >>> data.levels, data.train["x"].shape, data.test["length"]
         (5, (2, 3), array([1], dtype=int32))
     """
-    path = Path(path)
+    path = user_path(path)
     if not path.is_file():
         raise FileNotFoundError(
             f"There is no file '{path}'. load_sequences reads an .npz file; {_HOW[0].lower()}"

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kerasar.checks import user_path
 from kerasar.data.array_files import decode
 from kerasar.data.csv_table import Column, check_column, read_csv_columns
 from kerasar.data.mean_and_scale import mean_and_scale
@@ -61,7 +62,7 @@ def load_series(
         >>> series.train, series.test
         (array([1.5, 2.5, 2. ], dtype=float32), array([1.], dtype=float32))
     """
-    path = Path(path).expanduser()
+    path = user_path(path)
     if not 0 < held_out < 1:
         raise ValueError(f"held_out is a share of the steps, between 0 and 1, but got {held_out}.")
     if not path.is_file():
