@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kerasar.checks import user_path
-from kerasar.data.array_files import decode
+from kerasar.data.array_files import decode, load_arrays
 from kerasar.data.split import hold_out
 
 #: What `fit` takes: `x`, padded with zeros, and the `length` of each sequence.
@@ -93,7 +93,7 @@ def load_sequences(path: str | os.PathLike[str], levels: int | None = None) -> S
             f"There is no file '{path}'. load_sequences reads an .npz file; {_HOW[0].lower()}"
             f"{_HOW[1:]}"
         )
-    loaded = decode(path, lambda: np.load(path, allow_pickle=False), _ARRAYS)
+    loaded = load_arrays(path, _ARRAYS)
     if isinstance(loaded, np.ndarray):
         raise ValueError(
             f"Sequences come in an .npz file with the array 'train', but '{path}' is one array of "

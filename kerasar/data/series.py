@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kerasar.checks import user_path
-from kerasar.data.array_files import decode
+from kerasar.data.array_files import load_arrays
 from kerasar.data.csv_table import Column, check_column, read_csv_columns
 from kerasar.data.mean_and_scale import mean_and_scale
 from kerasar.data.quantizer import Quantizer
@@ -128,7 +128,7 @@ def _read_npy(
     path: Path, columns: Sequence[Column] | None
 ) -> tuple[tuple[str, ...], NDArray[np.float64]]:
     how = "an array of numbers with np.save(path, series)"
-    array = decode(path, lambda: np.load(path, allow_pickle=False), how)
+    array = load_arrays(path, how)
     if not isinstance(array, np.ndarray) or array.ndim not in (1, 2) or array.size == 0:
         raise ValueError(
             "A series is an array of shape (steps,) or (steps, variables), but "
