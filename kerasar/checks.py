@@ -1,6 +1,8 @@
 """Checks of arguments: every message states what was expected, what came and what to do."""
 
+import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -324,3 +326,17 @@ def check_export_options(options: dict[str, Any]) -> dict[str, Any]:
                 "model. Leave it out."
             )
     return {name: value for name, value in options.items() if name != "format"}
+
+
+def user_path(path: Any, name: str = "path") -> Path:
+    """A path as the user means it: `~` is the home folder.
+
+    Raises:
+        TypeError: if it is neither text nor a path.
+        ValueError: if it is empty.
+    """
+    if not isinstance(path, (str, os.PathLike)) or not isinstance(os.fspath(path), str):
+        raise TypeError(f"{name} must be a path, a string or pathlib.Path, but got {path!r}.")
+    if not os.fspath(path) or "\0" in os.fspath(path):
+        raise ValueError(f"{name} must be a path, but got {os.fspath(path)!r}.")
+    return Path(path).expanduser()

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kerasar.checks import Spread
-from kerasar.data.array_files import decode
+from kerasar.checks import Spread, user_path
+from kerasar.data.array_files import load_arrays
 from kerasar.data.csv_table import Column, check_column, read_csv_columns
 from kerasar.data.mean_and_scale import mean_and_scale
 from kerasar.data.quantizer import Quantizer
@@ -59,7 +59,7 @@ def load_series(
         >>> series.train, series.test
         (array([1.5, 2.5, 2. ], dtype=float32), array([1.], dtype=float32))
     """
-    path = Path(path).expanduser()
+    path = user_path(path)
     if not 0 < held_out < 1:
         raise ValueError(f"held_out is a share of the steps, between 0 and 1, but got {held_out}.")
     if not path.is_file():
@@ -121,7 +121,7 @@ def _read_npy(
     path: Path, columns: Sequence[Column] | None
 ) -> tuple[tuple[str, ...], NDArray[np.float64]]:
     how = "an array of numbers with np.save(path, series)"
-    array = decode(path, lambda: np.load(path, allow_pickle=False), how)
+    array = load_arrays(path, how)
     if not isinstance(array, np.ndarray) or array.ndim not in (1, 2) or array.size == 0:
         raise ValueError(
             "A series is an array of shape (steps,) or (steps, variables), but "

@@ -3,12 +3,11 @@
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kerasar.checks import Spread
+from kerasar.checks import Spread, user_path
 from kerasar.data.csv_table import Column, read_csv_columns
 from kerasar.data.split import hold_out
 
@@ -54,7 +53,7 @@ def load_vectors(
         ValueError: for rows of unequal length, anything that is not a finite number (its line and
             column are named), unknown columns, constant columns, or fewer than 2 rows.
     """
-    path = Path(path)
+    path = user_path(path)
     if not path.is_file():
         raise FileNotFoundError(f"There is no file '{path}'. Check the path.")
     if isinstance(columns, str):

@@ -7,6 +7,7 @@
 import contextlib
 import inspect
 import math
+import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -15,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 from keras import tree
 
-from kerasar.checks import is_mapped
+from kerasar.checks import is_mapped, user_path
 from kerasar.data.batching import array_batches, array_dtype
 from kerasar.function_cache import FunctionCache
 from kerasar.training.batches import Batch, unpack
@@ -148,6 +149,34 @@ class DensityModel(keras.Model):
                 "Loss scaling overflows on purpose and skips such steps, which hides what is not "
                 "finite. Use the policy 'mixed_bfloat16', which needs none, or float32."
             )
+
+    def save(self, filepath: str | os.PathLike[str], overwrite: bool = True, **kwargs: Any) -> None:
+        """Saves the model as a `.keras` file, which `kerasar.load` reads.
+
+        Args:
+            filepath: of the file, which ends in .keras.
+            overwrite: whether a file of that name is replaced. False asks at the terminal.
+            **kwargs: as for `keras.Model.save`.
+
+        Raises:
+            ValueError: for another ending. Keras' older formats do not hold models of kerasar.
+        """
+        path = user_path(filepath, "filepath")
+        if path.suffix != ".keras":
+            raise ValueError(
+                f"A model is saved as a .keras file, but got '{path}'. Call it "
+                f"'{path.with_suffix('.keras').name}'; save_weights('name.weights.h5') writes the "
+                "weights alone."
+            )
+        super().save(path, overwrite=overwrite, **kwargs)
+
+    def save_weights(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
+        """Saves the weights alone; arguments are those of `keras.Model.save_weights`."""
+        super().save_weights(user_path(filepath, "filepath"), *args, **kwargs)
+
+    def load_weights(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
+        """Loads weights; arguments are those of `keras.Model.load_weights`."""
+        super().load_weights(user_path(filepath, "filepath"), *args, **kwargs)
 
     def get_compile_config(self) -> Config:
         if not self.compiled:
