@@ -15,7 +15,7 @@ from kerasar.cli.support.callbacks import History, KeepBest, TrainingProgress
 from kerasar.cli.support.capabilities import describe_result
 from kerasar.cli.support.outputs import atomic_write
 from kerasar.cli.support.run_folder import RunFolder
-from kerasar.cli.support.shell import quoted, shown
+from kerasar.cli.support.shell import quoted, styled
 from kerasar.data import pipeline
 
 
@@ -41,9 +41,11 @@ class TrainingJob:
         """Prints what is trained on what."""
         counts = self.data.counts
         self.console.print(
-            f"{self.run.config['model']} ({self.model.count_params():,} weights) on {shown(spec)}: "
-            f"{counts['train']:,} {self.kind.noun} for training, {counts['validation']:,} for "
-            f"validation, {counts['test']:,} for testing; {shown(self.data.about)}."
+            styled(
+                f"{self.run.config['model']} ({self.model.count_params():,} weights) on {spec}: "
+                f"{counts['train']:,} {self.kind.noun} for training, {counts['validation']:,} for "
+                f"validation, {counts['test']:,} for testing; {self.data.about}."
+            )
         )
 
     def fit(self) -> BaseException | None:
@@ -130,12 +132,12 @@ class TrainingJob:
         """Prints where everything is, and commands to go on with."""
         path = self.run.path
         pictures = " and ".join(name for name in self.kind.pictures if (path / name).exists())
-        self.console.print(f"\nEverything is in [bold]{shown(path)}[/bold]: look at {pictures}.")
-        self.console.print("Next:", style="dim")
-        for arguments, what in self.kind.next_steps(self.run, self.model, spec):
-            line = shown(f"{quoted(command)} {arguments}")
-            self.console.print(f"  [bold]{line}[/bold]  [dim]{what}[/dim]")
-        self.console.print(
-            f"  [bold]tensorboard --logdir {shown(quoted(path / 'tensorboard'))}[/bold]  "
-            "[dim]curves (pip install tensorboard)[/dim]"
-        )
+        say = self.console.print
+        say()
+        say(styled("Everything is in ", (path, "bold"), f": look at {pictures}."))
+        say("Next:", style="dim")
+        logs = f"tensorboard --logdir {quoted(path / 'tensorboard')}"
+        steps = self.kind.next_steps(self.run, self.model, spec)
+        lines = [(f"{quoted(command)} {arguments}", what) for arguments, what in steps]
+        for line, what in (*lines, (logs, "curves (pip install tensorboard)")):
+            say(styled("  ", (line, "bold"), "  ", (what, "dim")))
