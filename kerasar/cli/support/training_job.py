@@ -13,6 +13,7 @@ from kerasar.cli.kinds import DataKind
 from kerasar.cli.kinds.kind import TrainingData, num_examples
 from kerasar.cli.support.callbacks import History, KeepBest, TrainingProgress
 from kerasar.cli.support.capabilities import describe_result
+from kerasar.cli.support.heartbeat import heartbeat, status
 from kerasar.cli.support.outputs import atomic_write
 from kerasar.cli.support.run_folder import RunFolder
 from kerasar.cli.support.shell import quoted, styled
@@ -70,15 +71,16 @@ class TrainingJob:
         began = time.monotonic()
         stopped_by: BaseException | None = None
         try:
-            model.fit(
-                pipeline(self.data.train, batch_size, seed=config["seed"]),
-                validation_data=self.data.validation,
-                batch_size=batch_size,
-                epochs=epochs,
-                shuffle=False,  # the pipeline does it
-                verbose=0,
-                callbacks=[best, History(self.run), *others, progress],
-            )
+            with heartbeat(progress.describe, self.console):
+                model.fit(
+                    pipeline(self.data.train, batch_size, seed=config["seed"]),
+                    validation_data=self.data.validation,
+                    batch_size=batch_size,
+                    epochs=epochs,
+                    shuffle=False,  # the pipeline does it
+                    verbose=0,
+                    callbacks=[best, History(self.run), *others, progress],
+                )
         except BaseException as error:
             if best.epoch == 0:
                 raise
@@ -113,7 +115,7 @@ class TrainingJob:
         """Evaluates the model on the test data, draws its pictures, and exports it."""
         run, kind, test = self.run, self.kind, self.data.test
         batch_size = min(32, run.config["batch_size"]) if isinstance(test, dict) else 32
-        with self.console.status(f"evaluating the test {kind.noun}"):
+        with status(f"evaluating the test {kind.noun}", self.console):
             found = self.model.evaluate(test, batch_size=batch_size, verbose=0, return_dict=True)
         run.config["test"] = {"nats": found["loss"], "bits_per_dim": found["bits_per_dim"]}
         run.save_config()
@@ -122,9 +124,9 @@ class TrainingJob:
             f"Held-out test {kind.noun} ({num_examples(test):,}): [bold]{result}[/bold], "
             f"{found['loss']:.2f} nats {kind.an_example}."
         )
-        with self.console.status("drawing samples"):
+        with status("drawing samples", self.console):
             kind.showcase(run, self.model, self.data, result)
-        with self.console.status("exporting for TensorFlow Serving"):
+        with status("exporting for TensorFlow Serving", self.console):
             with atomic_write(run.path / "export" / "1") as folder:
                 self.model.export(str(folder))
 
