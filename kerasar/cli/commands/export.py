@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from kerasar.cli.support.heartbeat import heartbeat
 from kerasar.cli.support.options import Run
 from kerasar.cli.support.outputs import atomic_write, check_new, next_free
 from kerasar.cli.support.run_folder import RunFolder
@@ -35,6 +36,6 @@ def export(
     check_new(target, "--out")
     start_tensorflow()
     model = folder.load_model()
-    with atomic_write(target) as path:
+    with heartbeat("exporting"), atomic_write(target) as path:
         model.export(str(path))
     typer.echo(plain_text(target))

@@ -10,6 +10,7 @@ from kerasar.cli.kinds import kind_of_run
 from kerasar.cli.kinds.images.masks import Hide, known_pixels
 from kerasar.cli.kinds.images.run_data import load_for
 from kerasar.cli.support.capabilities import is_conditional, supports
+from kerasar.cli.support.heartbeat import heartbeat
 from kerasar.cli.support.options import (
     DataDir,
     Method,
@@ -84,9 +85,10 @@ def inpaint(
     options = without_none(top_k=top_k, top_p=top_p, method=method)
     if is_conditional(model) and loaded.test_labels is not None:
         options["condition"] = loaded.test_labels[:images]
-    completed = model.inpaint(
-        given, known, seed=seed, num_completions=num, temperature=temperature, **options
-    )
+    with heartbeat("filling in"):
+        completed = model.inpaint(
+            given, known, seed=seed, num_completions=num, temperature=temperature, **options
+        )
     for file in files:
         with atomic_write(file) as path:
             if path.suffix.lower() == ".npz":

@@ -8,6 +8,7 @@ import typer
 
 from kerasar.cli.kinds import DataKind, SamplingRequest, kind_of_run
 from kerasar.cli.support.capabilities import check_options, is_conditional
+from kerasar.cli.support.heartbeat import heartbeat
 from kerasar.cli.support.options import (
     Method,
     Run,
@@ -92,7 +93,8 @@ def sample(
     if chosen is not None:
         options["condition"] = np.repeat(chosen, num) if classes else np.resize(chosen, num)
         num = len(options["condition"])
-    samples = kind.draw(folder, model, SamplingRequest(num, length, prompt, options))
+    with heartbeat("drawing samples"):
+        samples = kind.draw(folder, model, SamplingRequest(num, length, prompt, options))
     if chosen is not None:
         names = folder.config["classes"]
         samples = samples._replace(labels=[names[i] for i in options["condition"]])

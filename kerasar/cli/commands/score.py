@@ -12,6 +12,7 @@ import typer
 from numpy.typing import NDArray
 
 from kerasar.cli.kinds import kind_of_run
+from kerasar.cli.support.heartbeat import heartbeat
 from kerasar.cli.support.options import DataDir, Run
 from kerasar.cli.support.outputs import atomic_write, check_new
 from kerasar.cli.support.run_folder import RunFolder
@@ -84,7 +85,8 @@ def score(
     batch, names = kind.load_named(folder, model, data, data_dir, part.value)
     x = batch["x"] if isinstance(batch, dict) else batch
     shape = np.shape(x)
-    terms, nats = _log_prob(model, batch)
+    with heartbeat("scoring"):
+        terms, nats = _log_prob(model, batch)
     sizes = np.full(len(names), math.prod(shape[1:]), "float64")
     if isinstance(batch, dict) and "length" in batch:
         sizes = np.asarray(batch["length"], "float64") * math.prod(shape[2:])

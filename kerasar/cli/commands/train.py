@@ -12,6 +12,7 @@ from rich.console import Console
 from kerasar.cli.kinds import kind_of
 from kerasar.cli.kinds.kind import path_of
 from kerasar.cli.registry import find_model
+from kerasar.cli.support.heartbeat import heartbeat
 from kerasar.cli.support.options import DataDir, Seed, integer_between, positive, without_none
 from kerasar.cli.support.outputs import check_new, check_place, next_free
 from kerasar.cli.support.run_folder import RunFolder, RunState
@@ -101,7 +102,8 @@ def train(
     settings |= without_none(epochs=epochs, batch_size=batch_size, learning_rate=learning_rate)
     # A single column gives steps that are scalars; several give vectors.
     columns = column[0] if column and len(column) == 1 else column or None
-    loaded = kind.load(data, data_dir, levels, {"conditional": conditional, "column": columns})
+    with heartbeat("reading the data"):
+        loaded = kind.load(data, data_dir, levels, {"conditional": conditional, "column": columns})
     keras.utils.set_random_seed(seed)
     built = entry.build(loaded.name, kind.name, **loaded.arguments)
     kind.check_model(model, built, loaded, conditional)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -112,6 +112,7 @@ class DataKind(ABC):
         name: the word for it in `config.json` and in the registry of models.
         noun: the word for examples in messages.
         accepted: what DATA can be, for a message.
+        data_sets: the names of data sets of this kind.
         unit: the word for what `bits_per_dim` is divided by.
         num_samples: the default number of samples.
         endings: of the files that samples can be written to.
@@ -125,6 +126,7 @@ class DataKind(ABC):
     name: ClassVar[str]
     noun: ClassVar[str]
     accepted: ClassVar[str]
+    data_sets: ClassVar[Collection[str]] = ()
     unit: ClassVar[str] = "dim"
     num_samples: ClassVar[int] = 64
     endings: ClassVar[tuple[str, ...]]

@@ -36,6 +36,7 @@ class Vectors(DataKind):
     pictures = ("density.png", "samples.csv")
     example = MappingProxyType({"dim": 2})
     next_commands = (("sample {run} --num 1000", "draw new points"),)
+    data_sets = tuple(TOY_DENSITIES)
     accepted = "a toy density by its name, or a .csv file of numbers"
 
     def claims(self, spec: str) -> bool:

@@ -101,7 +101,9 @@ class SampleImages(keras.callbacks.Callback):
 
 
 class TrainingProgress(keras.callbacks.Callback):
-    """A progress bar on a terminal; a printed line for each epoch elsewhere."""
+    """A progress bar on a terminal; a printed line for each epoch elsewhere.
+
+    `describe` has the words for a line in between."""
 
     per_execution = True
 
@@ -140,6 +142,11 @@ class TrainingProgress(keras.callbacks.Callback):
         self._bar.update(self._task, completed=(epoch + 1) * self.batches, news=news)
         if not self.console.is_terminal:
             self.console.print(f"epoch {epoch + 1}/{self.epochs}  {news}", highlight=False)
+
+    def describe(self) -> str:
+        """How far training is, in a line."""
+        task = self._bar.tasks[0]
+        return f"epoch {task.fields['epoch']}/{self.epochs}  {task.percentage:.0f} % of training"
 
     def stop(self) -> None:
         """Removes the progress bar, also after an interruption."""

@@ -4,7 +4,7 @@ import os
 import shlex
 from pathlib import Path
 
-from rich.markup import escape
+from rich.text import Text
 
 from kerasar.data.plain_text import plain_text
 
@@ -24,6 +24,10 @@ def quoted(text: str | Path) -> str:
     return f"$'{''.join(signs)}'"
 
 
-def shown(text: object) -> str:
-    """A user's text for `Console.print`: no markup in it, and nothing that a terminal obeys."""
-    return escape(plain_text(text))
+def styled(*parts: object) -> Text:
+    """A line for `Console.print`, of text and of pairs of text and style: never read as markup."""
+    line = Text()
+    for part in parts:
+        text, style = part if isinstance(part, tuple) else (part, "")
+        line.append(plain_text(text), style)
+    return line

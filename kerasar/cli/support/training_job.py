@@ -13,9 +13,10 @@ from kerasar.cli.kinds import DataKind
 from kerasar.cli.kinds.kind import TrainingData, num_examples
 from kerasar.cli.support.callbacks import History, KeepBest, TrainingProgress
 from kerasar.cli.support.capabilities import describe_result
+from kerasar.cli.support.heartbeat import heartbeat, status
 from kerasar.cli.support.outputs import atomic_write
 from kerasar.cli.support.run_folder import RunFolder
-from kerasar.cli.support.shell import quoted, shown
+from kerasar.cli.support.shell import quoted, styled
 from kerasar.data import pipeline
 
 
@@ -41,9 +42,11 @@ class TrainingJob:
         """Prints what is trained on what."""
         counts = self.data.counts
         self.console.print(
-            f"{self.run.config['model']} ({self.model.count_params():,} weights) on {shown(spec)}: "
-            f"{counts['train']:,} {self.kind.noun} for training, {counts['validation']:,} for "
-            f"validation, {counts['test']:,} for testing; {shown(self.data.about)}."
+            styled(
+                f"{self.run.config['model']} ({self.model.count_params():,} weights) on {spec}: "
+                f"{counts['train']:,} {self.kind.noun} for training, {counts['validation']:,} for "
+                f"validation, {counts['test']:,} for testing; {self.data.about}."
+            )
         )
 
     def fit(self) -> BaseException | None:
@@ -68,15 +71,16 @@ class TrainingJob:
         began = time.monotonic()
         stopped_by: BaseException | None = None
         try:
-            model.fit(
-                pipeline(self.data.train, batch_size, seed=config["seed"]),
-                validation_data=self.data.validation,
-                batch_size=batch_size,
-                epochs=epochs,
-                shuffle=False,  # the pipeline does it
-                verbose=0,
-                callbacks=[best, History(self.run), *others, progress],
-            )
+            with heartbeat(progress.describe, self.console):
+                model.fit(
+                    pipeline(self.data.train, batch_size, seed=config["seed"]),
+                    validation_data=self.data.validation,
+                    batch_size=batch_size,
+                    epochs=epochs,
+                    shuffle=False,  # the pipeline does it
+                    verbose=0,
+                    callbacks=[best, History(self.run), *others, progress],
+                )
         except BaseException as error:
             if best.epoch == 0:
                 raise
@@ -111,7 +115,7 @@ class TrainingJob:
         """Evaluates the model on the test data, draws its pictures, and exports it."""
         run, kind, test = self.run, self.kind, self.data.test
         batch_size = min(32, run.config["batch_size"]) if isinstance(test, dict) else 32
-        with self.console.status(f"evaluating the test {kind.noun}"):
+        with status(f"evaluating the test {kind.noun}", self.console):
             found = self.model.evaluate(test, batch_size=batch_size, verbose=0, return_dict=True)
         run.config["test"] = {"nats": found["loss"], "bits_per_dim": found["bits_per_dim"]}
         run.save_config()
@@ -120,9 +124,9 @@ class TrainingJob:
             f"Held-out test {kind.noun} ({num_examples(test):,}): [bold]{result}[/bold], "
             f"{found['loss']:.2f} nats {kind.an_example}."
         )
-        with self.console.status("drawing samples"):
+        with status("drawing samples", self.console):
             kind.showcase(run, self.model, self.data, result)
-        with self.console.status("exporting for TensorFlow Serving"):
+        with status("exporting for TensorFlow Serving", self.console):
             with atomic_write(run.path / "export" / "1") as folder:
                 self.model.export(str(folder))
 
@@ -130,12 +134,12 @@ class TrainingJob:
         """Prints where everything is, and commands to go on with."""
         path = self.run.path
         pictures = " and ".join(name for name in self.kind.pictures if (path / name).exists())
-        self.console.print(f"\nEverything is in [bold]{shown(path)}[/bold]: look at {pictures}.")
-        self.console.print("Next:", style="dim")
-        for arguments, what in self.kind.next_steps(self.run, self.model, spec):
-            line = shown(f"{quoted(command)} {arguments}")
-            self.console.print(f"  [bold]{line}[/bold]  [dim]{what}[/dim]")
-        self.console.print(
-            f"  [bold]tensorboard --logdir {shown(quoted(path / 'tensorboard'))}[/bold]  "
-            "[dim]curves (pip install tensorboard)[/dim]"
-        )
+        say = self.console.print
+        say()
+        say(styled("Everything is in ", (path, "bold"), f": look at {pictures}."))
+        say("Next:", style="dim")
+        logs = f"tensorboard --logdir {quoted(path / 'tensorboard')}"
+        steps = self.kind.next_steps(self.run, self.model, spec)
+        lines = [(f"{quoted(command)} {arguments}", what) for arguments, what in steps]
+        for line, what in (*lines, (logs, "curves (pip install tensorboard)")):
+            say(styled("  ", (line, "bold"), "  ", (what, "dim")))

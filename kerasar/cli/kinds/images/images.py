@@ -15,7 +15,7 @@ from kerasar.cli.kinds.kind import (
 )
 from kerasar.cli.support.capabilities import is_conditional, supports
 from kerasar.cli.support.run_folder import RunFolder
-from kerasar.data import load_images
+from kerasar.data import DATASETS, load_images
 from kerasar.data.plain_text import picture_text
 
 
@@ -31,6 +31,7 @@ class Images(DataKind):
         ("sample {run} --num 64", "draw new images"),
         ("inpaint {run} --hide right", "fill in what is hidden"),
     )
+    data_sets = tuple(name for name in DATASETS if name.islower() and name.isidentifier())
     accepted = "the name, file or folder of images"
 
     def claims(self, spec: str) -> bool:
