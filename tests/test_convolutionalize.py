@@ -294,6 +294,28 @@ def test_plain_layers_have_weights_of_their_own():
     np.testing.assert_array_equal(network(x), before)
 
 
+def test_an_adapted_normalization_is_copied_with_its_statistics():
+    model = model_of(lambda w: column(L.Normalization(name="norm")(w)), (8, 3))
+    x = 3 + series((8, 3), 12)
+    model.get_layer("norm").adapt(x)
+    network = kerasar.convolutionalize(model, as_plain_keras=True)
+    assert relative_error(network(x), by_windows(model, x)) < 1e-5
+
+
+PLAINLESS = {
+    "spectral": (lambda w: column(L.SpectralNormalization(L.Dense(2), name="bad")(w)), "rescales"),
+    "whole": (lambda w: column(L.Softmax(axis=1, name="bad")(w)), "whole window"),
+    "axis": (lambda w: L.Dense(1)(L.Softmax(axis=1, name="bad")(L.Flatten()(w))), "axis=-1"),
+}
+
+
+@pytest.mark.parametrize("name", PLAINLESS)
+def test_what_has_no_plain_form_is_named(name):
+    build, reason = PLAINLESS[name]
+    with pytest.raises(ValueError, match=f"'bad' .*no plain form.*{reason}.*as_plain_keras"):
+        plain(build, (8, 2))
+
+
 def test_borders_have_no_plain_form():
     with pytest.raises(ValueError, match="Layer 'first' .*no plain form.*as_plain_keras"):
         plain(lambda w: L.Dense(1)(L.Flatten()(L.Conv1D(2, 3, padding="same", name="first")(w))),
