@@ -66,12 +66,24 @@ class DensityModel(keras.Model):
             self.per_dimension.append(Perplexity(name="perplexity"))
         self.finite_guard = FiniteGuard()
         self.function_cache = FunctionCache(self)
+        self._is_stale = False
         self._default_steps = False
         self._traced_steps: dict[str, int] = {}
 
     def network_changed(self) -> None:
-        """Called when a layer has changed: what Keras has traced is traced anew, too."""
-        self.train_function = self.test_function = self.predict_function = None
+        """Called when a layer has changed: what Keras has traced is traced anew by the next
+            `fit`.
+        """
+        self._is_stale = True
+
+    def _follow_changes(self) -> None:
+        """Drops what Keras has traced of layers that have changed since, never in the midst of
+        it.
+        """
+        self.function_cache.refresh()
+        if self._is_stale:
+            self.train_function = self.test_function = self.predict_function = None
+            self._is_stale = False
 
     @property
     def data_dtype(self) -> str:
@@ -207,7 +219,7 @@ class DensityModel(keras.Model):
                 weights are then those from before that batch.
         """
         self._assert_compile_called("fit")
-        self.function_cache.refresh()
+        self._follow_changes()
         _refuse_labels(y, kwargs)
         _refuse_unknown(kwargs, "fit")
         batch_size = kwargs.get("batch_size")
@@ -246,7 +258,7 @@ class DensityModel(keras.Model):
         """
         if kwargs.get("_use_cached_eval_dataset"):  # fit does, and has checked the data
             return self._evaluate(x, kwargs)
-        self.function_cache.refresh()
+        self._follow_changes()
         _refuse_labels(y, kwargs)
         _refuse_unknown(kwargs, "evaluate")
         x, _, _ = self._prepare(x, kwargs.get("batch_size"), "x")
@@ -292,7 +304,7 @@ class DensityModel(keras.Model):
     def train_on_batch(self, x: Any, y: Any = None, **kwargs: Any) -> Any:
         """One step on `x`, as one of `fit`; arguments as for `keras.Model.train_on_batch`."""
         self._assert_compile_called("train_on_batch")
-        self.function_cache.refresh()
+        self._follow_changes()
         _refuse_labels(y, kwargs)
         x, example, size = self._prepare(x, np.iinfo(int).max, "x")
         self._arm_guard(example, size)
