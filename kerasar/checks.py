@@ -1,13 +1,24 @@
 """Checks of arguments: every message states what was expected, what came and what to do."""
 
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from kerasar.typing import Shape
 
+#: How many elements are looked at at once, so that a memory map stays on its disk.
+_BLOCK = 2**20
+#: The steps that a dtype must resolve, relative to the standard deviation, and the number of
+#: examples from which on that says something about the data.
+_FINE, _ROWS = 1e-2, 8
 
-def check_data(x: Any, shape: Shape, levels: int | None, name: str = "x") -> np.ndarray:
+
+def check_data(
+    x: Any, shape: Shape, levels: int | None, name: str = "x", dtype: str = "float32"
+) -> np.ndarray:
     """Converts data to an array that a model of that event shape takes.
 
     Args:
@@ -15,18 +26,26 @@ def check_data(x: Any, shape: Shape, levels: int | None, name: str = "x") -> np.
         shape: the shape of one example; None where a size is open.
         levels: number of values of discrete data, None for real values.
         name: the argument's name, for the messages.
+        dtype: what the model computes real values in.
 
     Returns:
-        An integer array for discrete data, else float32 (float64 stays).
+        An integer array for discrete data, else float32 (float64 stays). A memory map of another
+        dtype stays as it is: a batch of it is cast when it is read.
 
     Raises:
         TypeError: if `x` holds something other than numbers.
-        ValueError: for another rank or size, an empty batch, NaN or infinity, and, for discrete
-            data, values that are not integers in `[0, levels)`.
+        ValueError: for another rank or size, an empty batch, NaN or infinity, for discrete data,
+            values that are not integers in `[0, levels)`, and for real values that `dtype` cannot
+            hold.
     """
     array = check_numbers(x, shape, name)
     if levels is None:
-        return array if array.dtype == np.float64 else array.astype(np.float32)
+        spread = Spread.of(array, dtype)
+        if spread is not None and spread.count >= _ROWS:
+            spread.check(dtype, lambda i: f"{name}[..., {i}]", _FINE)
+        if array.dtype == np.float64 or is_mapped(array):
+            return array
+        return array.astype(np.float32, copy=False)
     return _check_levels(array, levels, name)
 
 
@@ -36,23 +55,129 @@ def check_numbers(x: Any, shape: Shape, name: str) -> np.ndarray:
     check_shape(array.shape, shape, name)
     if len(array) == 0:
         raise ValueError(f"{name} is empty: its shape is {array.shape}. Give at least one example.")
-    if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
-        place = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
-        raise ValueError(
-            f"{name} must be finite, but {name}{list(place)} is {array[place]}. "
-            "Remove or fix such examples first."
-        )
+    if np.issubdtype(array.dtype, np.floating):
+        place = _first(array, lambda block: ~np.isfinite(block))
+        if place is not None:
+            raise ValueError(
+                f"{name} must be finite, but {name}{list(place)} is {array[place]}. "
+                "Remove or fix such examples first."
+            )
     return array
 
 
-def check_kind(x: Any, name: str) -> np.ndarray:
-    """Converts data to a real or Boolean array; raises a TypeError for anything else."""
+def is_mapped(array: Any) -> bool:
+    """Whether an array, or what it is a view of, is a memory map."""
+    while array is not None and not isinstance(array, np.memmap):
+        array = getattr(array, "base", None)
+    return array is not None
+
+
+def _blocks(array: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+    """The array in parts along its first axis, with the index at which each begins."""
+    if array.ndim == 0:
+        yield 0, array
+        return
+    rows = max(_BLOCK * len(array) // max(array.size, 1), 1)
+    for start in range(0, len(array), rows):
+        yield start, array[start : start + rows]
+
+
+def _first(array: np.ndarray, is_bad: Callable[[np.ndarray], Any]) -> tuple[int, ...] | None:
+    """The index of the first value that is bad; None if all are good."""
+    for start, block in _blocks(array):
+        bad = np.asarray(is_bad(block))
+        if bad.any():
+            place = [int(i) for i in np.argwhere(bad)[0]]
+            return (place[0] + start, *place[1:]) if place else ()
+    return None
+
+
+class Spread:
+    """Mean and standard deviation of data, for each index of their last axis, block by block.
+
+    Args:
+        size: of the last axis.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.count = 0
+        self.mean, self._squares, self.largest = np.zeros((3, size))
+
+    @classmethod
+    def of(cls, array: np.ndarray, dtype: str) -> "Spread | None":
+        """The spread of an array; None if `dtype` can hold every value of its dtype."""
+        if array.ndim == 0 or np.can_cast(array.dtype, dtype):
+            return None
+        spread = cls(array.shape[-1] if array.ndim > 1 else 1)
+        for _, block in _blocks(array):
+            spread.add(block)
+        return spread
+
+    def add(self, batch: Any) -> None:
+        """Takes further data into account."""
+        rows = np.asarray(batch, "float64").reshape(-1, len(self.mean))
+        if not len(rows):
+            return
+        # Chan's update of a mean and of a sum of squares about it: no cancellation.
+        total = self.count + len(rows)
+        apart = rows.mean(axis=0) - self.mean
+        self._squares += ((rows - rows.mean(axis=0)) ** 2).sum(axis=0)
+        self._squares += apart**2 * self.count * len(rows) / total
+        self.mean += apart * len(rows) / total
+        self.largest = np.maximum(self.largest, np.abs(rows).max(axis=0))
+        self.count = total
+
+    @property
+    def deviation(self) -> np.ndarray:
+        return np.sqrt(self._squares / max(self.count, 1))
+
+    def check(self, dtype: str, label: Callable[[int], str], finest: float = 1e-3) -> None:
+        """Raises a ValueError if a dtype would round the data to a few values, or to infinity.
+
+        Args:
+            dtype: what the model computes in.
+            label: gives the name of the data at an index of the last axis.
+            finest: the steps that must be resolved, relative to the standard deviation.
+        """
+        for i, (largest, deviation) in enumerate(zip(self.largest, self.deviation, strict=True)):
+            if largest > np.finfo(dtype).max:
+                raise ValueError(
+                    f"{label(i)} holds {largest:g}, which is more than {dtype} can hold. Put it in "
+                    "other units."
+                )
+            step = np.spacing(np.dtype(dtype).type(largest))
+            # A deviation of 0, or next to it, is that of equal values: no question of the dtype.
+            if step > finest * deviation and deviation > 1e-14 * largest:
+                raise ValueError(
+                    f"Models compute in {dtype}, which near {largest:g} resolves steps of "
+                    f"{step:.2g}, but {label(i)} varies by {deviation:.2g} only. Subtract its mean "
+                    "first, and keep that for the samples."
+                )
+
+
+def as_array(x: Any, name: str, dtype: Any = None) -> np.ndarray:
+    """What `np.asarray` gives; raises a ValueError where that would lose something.
+
+    NumPy drops the mask of a masked array, and with it what says that a value is missing.
+    """
+    parts = x if isinstance(x, (list, tuple)) else [x]
+    if any(np.ma.is_masked(part) for part in parts):
+        raise ValueError(
+            f"{name} is a masked array, but a model would learn the values under its mask, which "
+            f"are none. Fill them in, {name}.filled(…), or leave such examples out; sequences that "
+            'end early are given as {"x": …, "length": …}, and inpaint(x, known) draws the rest.'
+        )
     try:
-        array = np.asarray(x)
+        return np.asarray(x, dtype)
     except ValueError as error:
         raise ValueError(
             f"{name} must be an array, but its parts differ in shape: {error}"
         ) from error
+
+
+def check_kind(x: Any, name: str) -> np.ndarray:
+    """Converts data to a real or Boolean array; raises a TypeError for anything else."""
+    array = as_array(x, name)
     if not (np.issubdtype(array.dtype, np.number) or array.dtype == np.bool_):
         raise TypeError(f"{name} must hold numbers, but its dtype is {array.dtype}.")
     if np.issubdtype(array.dtype, np.complexfloating):
@@ -73,14 +198,17 @@ def _check_levels(array: np.ndarray, levels: int, name: str) -> np.ndarray:
             "that the smallest value is 0."
         )
     # Bytes stay bytes: a quarter of the memory, and the training step casts them.
-    return array if array.dtype == np.uint8 else array.astype(np.int32)
+    if array.dtype == np.uint8 or (is_mapped(array) and np.issubdtype(array.dtype, np.integer)):
+        return array
+    return array.astype(np.int32, copy=False)
 
 
 def check_whole(array: np.ndarray, name: str, where: str = "") -> None:
     """Raises a ValueError unless all values are integers."""
-    fraction = array != np.round(array)
-    if fraction.any():
-        place = tuple(int(i) for i in np.argwhere(fraction)[0])
+    if not np.issubdtype(array.dtype, np.floating):
+        return
+    place = _first(array, lambda block: block != np.round(block))
+    if place is not None:
         raise ValueError(
             f"{name} must hold whole numbers{where}, but {name}{list(place)} is {array[place]}. "
             "Pass the integers themselves; the network scales or embeds them."
@@ -107,9 +235,10 @@ def check_shape(actual: tuple[int, ...], shape: Shape, name: str) -> None:
 
 
 def _fits(actual: tuple[int, ...], shape: Shape) -> bool:
-    """Whether a shape matches; an open size matches any."""
+    """Whether a shape matches; an open size, of either, matches any."""
     return len(actual) == len(shape) and all(
-        want is None or want == have for want, have in zip(shape, actual, strict=True)
+        want is None or have is None or want == have
+        for want, have in zip(shape, actual, strict=True)
     )
 
 
@@ -130,7 +259,7 @@ def check_given(
         TypeError: if `known` is not Boolean, or `x` holds something other than numbers.
         ValueError: if the shapes differ, or `x` does not fit.
     """
-    array, known = check_kind(x, name), np.asarray(known)
+    array, known = check_kind(x, name), as_array(known, "known")
     if known.dtype != bool:
         raise TypeError(
             f"known must be Boolean, True where the value is given, but its dtype is "
@@ -176,3 +305,38 @@ def check_seed(seed: Any) -> int:
     if seed >= 2**31:
         raise ValueError(f"seed must be below 2**31, but got {seed}.")
     return int(seed)
+
+
+def check_export_options(options: dict[str, Any]) -> dict[str, Any]:
+    """The options of `export` but for the format, of which there is one.
+
+    Raises:
+        ValueError: for another format.
+        TypeError: for options that there are not.
+    """
+    if options.get("format") not in (None, "tf_saved_model"):
+        raise ValueError(
+            f"export() writes a SavedModel, whose format is 'tf_saved_model', but got format="
+            f"{options['format']!r}. Leave format out; save('model.keras') writes Keras' own."
+        )
+    for name in options:
+        if name not in ("format", "verbose"):
+            raise TypeError(
+                f"export() has no option '{name}', only 'verbose': the signatures are those of the "
+                "model. Leave it out."
+            )
+    return {name: value for name, value in options.items() if name != "format"}
+
+
+def user_path(path: Any, name: str = "path") -> Path:
+    """A path as the user means it: `~` is the home folder.
+
+    Raises:
+        TypeError: if it is neither text nor a path.
+        ValueError: if it is empty.
+    """
+    if not isinstance(path, (str, os.PathLike)) or not isinstance(os.fspath(path), str):
+        raise TypeError(f"{name} must be a path, a string or pathlib.Path, but got {path!r}.")
+    if not os.fspath(path) or "\0" in os.fspath(path):
+        raise ValueError(f"{name} must be a path, but got {os.fspath(path)!r}.")
+    return Path(path).expanduser()

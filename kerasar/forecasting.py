@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kerasar.causality import receptive_field
-from kerasar.checks import check_count, check_kind
+from kerasar.checks import check_count, check_kind, user_path
 from kerasar.data import SeriesData
+from kerasar.data.plain_text import csv_cell
 from kerasar.distributions.likelihoods import Likelihood
 from kerasar.statistics import quantiles
 from kerasar.typing import Shape
@@ -161,6 +162,6 @@ def _context(model: SequenceModel, context: int | None, steps: int, time: int) -
 
 
 def _write(path: str | os.PathLike[str], header: Sequence[str], rows: Any) -> None:
-    with open(path, "w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerow(header)
+    with open(user_path(path), "w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerow(map(csv_cell, header))
         csv.writer(file).writerows(rows)

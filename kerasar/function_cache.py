@@ -19,7 +19,7 @@ from kerasar.keras_internals import nested_layers
 _NOTES = frozenset(
     """_called _losses _loss_ids _metrics _lock _tracker _parent_path built _build_shapes_dict
     _call_signature _saved_model_arg_spec _saved_model_inputs_spec _convert_input_args
-    _allow_non_tensor_positional_args _input_spec input_spec""".split()
+    _allow_non_tensor_positional_args _input_spec input_spec _jit_compile""".split()
 )
 
 #: How many traces that hold for one size only are kept.

@@ -3,6 +3,7 @@
 None of them has a public counterpart. When a version moves one, this is the file to change.
 """
 
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -118,3 +119,22 @@ def trainable_by_design(operations: Any) -> list[Any]:
             for layer in nested_layers(operation):
                 found.update({id(variable): variable for variable in layer._trainable_variables})
     return list(found.values())
+
+
+def saved_class(module: str, name: str) -> type | None:
+    """The class of Keras that a saved configuration names; nothing is imported for it."""
+    if module.split(".")[0] != "keras":
+        return None
+    found = vars(sys.modules[module]).get(name) if module in sys.modules else None
+    return found if isinstance(found, type) else None
+
+
+def planned_shape(initial_value: Any) -> tuple[int, ...] | None:
+    """The shape that a variable of Keras' will have, from the function that makes its values.
+
+    That function closes over the variable and its initializer.
+    """
+    for cell in getattr(initial_value, "__closure__", None) or ():
+        if isinstance(cell.cell_contents, keras.Variable):
+            return tuple(cell.cell_contents.shape)
+    return None

@@ -14,6 +14,14 @@ gc.freeze()
 gc.set_threshold(100_000, 20, 50)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Neighboring tests run in one process, which then makes and traces what they share once."""
+    from xdist.scheduler import WorkStealingScheduling
+
+    return WorkStealingScheduling(config, log)
+
+
 @pytest.fixture
 def pixels():
     """A two-stack PixelCNN on 2×2 images with 3 levels: 81 possible images."""

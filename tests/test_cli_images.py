@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
@@ -43,7 +44,7 @@ def trained(tmp_path_factory):
         }
         patch.setattr(registry, "MODELS", MappingProxyType({**registry.MODELS, **small}))
         for kind in (kerasar.AutoregressiveModel, kerasar.VAEModel, kerasar.AutoencoderModel):
-            patch.setattr(kind, "export", lambda model, path: None)
+            patch.setattr(kind, "export", lambda model, path: Path(path).mkdir())
         for model in SIZES:
             options = ("--conditional",) if model == "gated-pixelcnn" else ()
             common = ("--data", home / "data.npz", "--levels", 3, "--epochs", 1)

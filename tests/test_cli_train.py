@@ -189,15 +189,11 @@ def test_ctrl_c_keeps_the_best_model_and_finishes_the_folder(
     assert config["training"]["stopped_early_by"] == "KeyboardInterrupt"
 
 
-def test_ctrl_c_in_the_first_epoch_keeps_the_model_as_it_is(
-    data, tmp_path, monkeypatch, quick_finish
-):
+def test_ctrl_c_in_the_first_epoch_keeps_nothing(data, tmp_path, monkeypatch):
     stop_after(0, KeyboardInterrupt(), monkeypatch)
-    done = train("shifted-pixelcnn", "--data", data, "--out", tmp_path / "run", *SETTINGS)
-    assert done.exit_code == 0, done.output
-    config = json.loads((tmp_path / "run" / "config.json").read_text())
-    assert config["training"]["best_epoch"] == 0
-    assert kerasar.load(tmp_path / "run").log_prob(toy_images(2)).shape == (2,)
+    done = train("shifted-pixelcnn", "--data", data, "--out", tmp_path / "new" / "run", *SETTINGS)
+    assert done.exit_code == 130 and "Nothing was kept" in done.stderr
+    assert not left_behind(tmp_path)
 
 
 def test_training_that_fails_at_once_leaves_nothing(data, tmp_path):

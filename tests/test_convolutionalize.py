@@ -6,6 +6,7 @@ import sys
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import layers as L
 from keras import ops
 from window_models import (
@@ -19,10 +20,15 @@ from window_models import (
     same,
     series,
     strided,
+    windows_of,
 )
 
 import kerasar
 from kerasar.testing import randomize
+
+
+def column(h):
+    return L.Dense(1)(L.Flatten()(h))
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
@@ -49,6 +55,177 @@ def test_zeros_of_each_layer_are_not_zeros_of_the_data():
         for flag in (False, True)
     )
     assert np.abs(at_the_data - at_each_layer)[:, :15].max() > 0.01
+
+
+# Each kind of layer.
+
+TABLE = np.random.default_rng(1).normal(size=(8, 3)).astype("float32")
+
+
+def body(window):
+    return L.Conv1D(3, 3, padding="same", activation="tanh")(window)
+
+
+def normalized(axis):
+    sizes = [1, 8, 3]
+    shape = [sizes[a] for a in axis]
+    rng = np.random.default_rng(0)
+    mean, variance = rng.normal(size=shape), rng.uniform(0.5, 2, size=shape)
+    return lambda w: column(L.Normalization(axis=axis, mean=mean, variance=variance)(body(w)))
+
+
+def by_names(window):
+    """An inner model whose inputs come in another order than it has them."""
+    z, a = keras.Input((8, 3), name="z"), keras.Input((8, 3), name="a")
+    inner = keras.Model([z, a], L.Subtract()([z, a]))
+    return column(inner({"a": body(window), "z": window}))
+
+
+def parts(h):
+    return L.Reshape((4, 2, 3))(h)
+
+
+def per_step(layer):
+    return lambda w: column(L.TimeDistributed(layer())(body(w)))
+
+
+KINDS = {
+    "time distributed": per_step(lambda: L.Dense(4, activation="tanh")),
+    "time distributed model": per_step(
+        lambda: keras.Sequential([L.Dense(4, activation="softmax"), L.LayerNormalization()])
+    ),
+    "time distributed Lambda": per_step(lambda: L.Lambda(lambda v: 2 * v)),
+    "time distributed windows": lambda w: column(
+        L.Reshape((4, 2))(L.TimeDistributed(L.Conv1D(2, 2))(parts(body(w))))
+    ),
+    "normalized channels": normalized([2]),
+    "normalized columns": normalized([1]),
+    "normalized elements": normalized([1, 2]),
+    "normalized alike": lambda w: column(L.Normalization(None, mean=2.0, variance=3.0)(body(w))),
+    "normalized vector": lambda w: L.Dense(2)(
+        L.Normalization(mean=TABLE.ravel(), variance=TABLE.ravel() ** 2)(L.Flatten()(body(w)))
+    ),
+    "deviation": lambda w: L.Dense(2)(ops.std(L.ZeroPadding1D((1, 2))(body(w)), axis=1)),
+    "variance": lambda w: column(body(w) - ops.var(body(w), axis=-2, keepdims=True)),
+    "deviation of channels": lambda w: L.Dense(2)(ops.std(body(w), axis=-1)),
+    "deviation of all": lambda w: column(body(w) * ops.std(body(w), axis=(1, 2), keepdims=True)),
+    "log-sum-exp": lambda w: L.Dense(2)(ops.logsumexp(body(w), axis=1)),
+    "softmax of columns": lambda w: column(L.Softmax()(body(w))),
+    "softmax over the window": lambda w: column(body(w) * L.Softmax(axis=1)(L.Dense(1)(w))),
+    "softmax of a padded window": lambda w: column(ops.softmax(L.ZeroPadding1D(1)(w), axis=1)),
+    "softmax of a vector": lambda w: L.Dense(2)(ops.softmax(L.Flatten()(body(w)), axis=1)),
+    "softmax of parts": lambda w: column(ops.softmax(parts(body(w)), axis=3)),
+    "sums so far": lambda w: column(ops.cumsum(body(w), axis=1)),
+    "transposed": lambda w: column(L.Conv1DTranspose(4, 3, 2, activation="tanh")(body(w))),
+    "transposed same": lambda w: column(L.Conv1DTranspose(4, 4, 3, "same")(body(w))),
+    "transposed with gaps": lambda w: column(L.Conv1DTranspose(4, 2, 3)(L.ZeroPadding1D(2)(w))),
+    "vector to columns": lambda w: column(L.Multiply()([L.Dense(3)(L.Flatten()(w)), body(w)])),
+    "value to columns": lambda w: column(L.Subtract()([body(w), L.Dense(1)(L.Flatten()(w))])),
+    "table": lambda w: column(L.Conv1D(3, 2, activation="tanh")(body(w) + TABLE)),
+    "table of ones": lambda w: column(L.ZeroPadding1D((1, 0))(w) + np.ones((9, 3))),
+    "table with a batch": lambda w: column(body(w * TABLE[None])),
+    "factor of a column": lambda w: column(body(w) * TABLE[:, :1]),
+    "table that selects": lambda w: column(ops.where(TABLE > 0, body(w), w)),
+    "table as bounds": lambda w: column(ops.clip(w, -abs(TABLE), abs(TABLE))),
+    "rescaled": lambda w: column(L.Rescaling(TABLE.tolist())(body(w))),
+    "spectral": lambda w: L.SpectralNormalization(L.Dense(2))(
+        L.Flatten()(L.SpectralNormalization(L.Conv1D(3, 2, 2, padding="same"))(body(w)))
+    ),
+    "spectral columns": lambda w: column(L.SpectralNormalization(L.Dense(4))(body(w))),
+    "largest of two": lambda w: column(ops.max_pool(body(w), 2)),
+    "largest of three": lambda w: column(ops.max_pool(body(w), (3,), 1, "same")),
+    "mean of three": lambda w: column(ops.average_pool(body(w), 3, 2, "same")),
+    "names": by_names,
+    "softmax as activation": lambda w: L.Dense(2, activation="softmax")(
+        L.Flatten()(L.Conv1D(3, 2, activation=L.Softmax())(w))
+    ),
+    "own activation": lambda w: column(
+        L.Dense(3, activation=lambda v: v - ops.mean(v, axis=-1, keepdims=True))(body(w))
+    ),
+    "TensorFlow's activation": lambda w: column(L.Conv1D(3, 2, activation=tf.nn.leaky_relu)(w)),
+}
+
+
+@pytest.mark.filterwarnings("error:Layer .* does not declare")
+@pytest.mark.parametrize("name", KINDS)
+def test_each_kind_of_layer_says_what_it_says_in_a_window(name):
+    model = model_of(KINDS[name], (8, 3))
+    x = series((8, 3), 12)
+    network = kerasar.convolutionalize(model, strictly_causal=True)
+    assert relative_error(network(x)[:, 1:], by_windows(model, x)[:, :-1]) < 1e-5
+    if "activation" not in name:  # functions of one's own are probed
+        kerasar.check_causal(network, 1)
+
+
+FILED = ["time distributed model", "normalized columns", "softmax over the window", "table",
+         "transposed", "spectral", "deviation", "softmax of a vector"]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FILED)
+def test_each_kind_survives_a_file_and_the_way_there_and_back(name, tmp_path):
+    model = model_of(KINDS[name], (8, 3))
+    network = kerasar.convolutionalize(model)
+    x = series((8, 3), 12)
+    network.save(tmp_path / "network.keras")
+    np.testing.assert_allclose(kerasar.load(tmp_path / "network.keras")(x), network(x), atol=1e-6)
+    back = kerasar.to_window_model(network)
+    assert relative_error(back(x[:, :8]), model(x[:, :8])) < 1e-5
+
+
+def test_normalization_that_is_adapted_later_is_followed():
+    model = model_of(lambda w: column(L.Normalization(name="norm")(w)), (8, 3))
+    network = kerasar.convolutionalize(model)
+    x = 3 + series((8, 3), 12)
+    model.get_layer("norm").adapt(x)
+    assert relative_error(network(x), by_windows(model, x)) < 1e-5
+
+
+def test_spectral_normalization_rescales_the_shared_kernel_in_training():
+    model = model_of(KINDS["spectral"], (8, 3))
+    network = kerasar.convolutionalize(model)
+    layers = [layer for layer in model.layers if isinstance(layer, L.SpectralNormalization)]
+    for layer in layers:
+        layer.kernel.assign(10 * layer.kernel)
+    x = series((8, 3), 12)
+    for _ in range(20):
+        network(x, training=True)
+    for layer in layers:
+        kernel = np.asarray(layer.kernel).reshape(-1, layer.kernel.shape[-1])
+        assert np.abs(np.linalg.norm(kernel, 2) - 1) < 0.02
+    assert relative_error(network(x), by_windows(model, x)) < 1e-5
+
+
+def two_windows(structure):
+    a, b = keras.Input((8, 3), name="a"), keras.Input((8,), name="b")
+    h = L.Concatenate()([body(a), L.Reshape((8, 1))(b)])
+    model = keras.Model({"a": a, "b": b} if structure == "names" else [a, b], column(body(h)))
+    randomize(model)
+    return model
+
+
+@pytest.mark.parametrize("structure", ["list", "names"])
+def test_several_windows_end_at_the_same_step(structure):
+    model = two_windows(structure)
+    a, b = series((8, 3), 12), series((8,), 12, seed=1)
+    given, wanted = [a, b], [windows_of(a, 8), windows_of(b, 8)]
+    if structure == "names":
+        given, wanted = (dict(zip("ab", parts, strict=True)) for parts in (given, wanted))
+    expected = np.asarray(model(wanted)).reshape(2, 12, -1)
+    assert relative_error(kerasar.convolutionalize(model)(given), expected) < 1e-5
+    hidden = kerasar.convolutionalize(model, strictly_causal=True)(given)
+    assert relative_error(hidden[:, 1:], expected[:, :-1]) < 1e-5
+    assert kerasar.convolution_report(model).window == 8
+
+
+@pytest.mark.parametrize("taps", [4, 5000])
+def test_a_long_window_is_converted_there_and_back(taps):
+    model = model_of(lambda w: column(L.Conv1D(2, taps, strides=taps)(w)), (5000, 1))
+    network = kerasar.convolutionalize(model, strictly_causal=True)
+    assert kerasar.receptive_field(network).reach == 5000
+    back = kerasar.to_window_model(network)
+    x = series((5000, 1), 5000)
+    assert back.input_shape == model.input_shape
+    assert relative_error(back(x), model(x)) < 1e-5
 
 
 # As plain layers.
@@ -115,6 +292,28 @@ def test_plain_layers_have_weights_of_their_own():
     before = np.asarray(network(x))
     randomize(model, seed=5)
     np.testing.assert_array_equal(network(x), before)
+
+
+def test_an_adapted_normalization_is_copied_with_its_statistics():
+    model = model_of(lambda w: column(L.Normalization(name="norm")(w)), (8, 3))
+    x = 3 + series((8, 3), 12)
+    model.get_layer("norm").adapt(x)
+    network = kerasar.convolutionalize(model, as_plain_keras=True)
+    assert relative_error(network(x), by_windows(model, x)) < 1e-5
+
+
+PLAINLESS = {
+    "spectral": (lambda w: column(L.SpectralNormalization(L.Dense(2), name="bad")(w)), "rescales"),
+    "whole": (lambda w: column(L.Softmax(axis=1, name="bad")(w)), "whole window"),
+    "axis": (lambda w: L.Dense(1)(L.Softmax(axis=1, name="bad")(L.Flatten()(w))), "axis=-1"),
+}
+
+
+@pytest.mark.parametrize("name", PLAINLESS)
+def test_what_has_no_plain_form_is_named(name):
+    build, reason = PLAINLESS[name]
+    with pytest.raises(ValueError, match=f"'bad' .*no plain form.*{reason}.*as_plain_keras"):
+        plain(build, (8, 2))
 
 
 def test_borders_have_no_plain_form():
@@ -246,8 +445,30 @@ def test_a_lambda_that_treats_columns_alike_is_accepted():
 # What is refused.
 
 
-def column(h):
-    return L.Dense(1)(L.Flatten()(h))
+class Doubled(L.Dense):
+    def call(self, inputs, training=None):
+        return 2 * super().call(inputs)
+
+
+class Centered(keras.Model):
+    """A functional model whose call is not its graph."""
+
+    def __init__(self, shape):
+        inputs = keras.Input(shape)
+        super().__init__(inputs, L.Dense(2)(inputs), name="bad")
+
+    def call(self, inputs, training=None, mask=None):
+        made = super().call(inputs)
+        return made - ops.mean(made, axis=1, keepdims=True)
+
+
+def centered(w):
+    return Centered(w.shape[1:])(w)
+
+
+def patched(layer):
+    layer.call = lambda inputs, *_, **__: inputs - ops.mean(inputs, axis=1, keepdims=True)
+    return layer
 
 
 LAYERS = {
@@ -280,6 +501,43 @@ LAYERS = {
         lambda w: column(L.Dense(2, activation=lambda v: v - ops.mean(v, 1, True), name="bad")(w)),
         "activation function treats the columns",
     ),
+    "softmax over the window": (
+        lambda w: column(L.Conv1D(2, 2, activation=L.Softmax(axis=1), name="bad")(w)),
+        "activation function treats the columns .*axis 1",
+    ),
+    "length": (
+        lambda w: column(L.Activation(lambda v: v / v.shape[1], name="bad")(w)),
+        "activation function treats the columns",
+    ),
+    "axis of a vector": (
+        lambda w: L.Dense(2, activation=lambda v: ops.softmax(v, 1), name="bad")(L.Flatten()(w)),
+        "activation function treats the columns",
+    ),
+    "other examples": (
+        lambda w: column(L.Lambda(lambda v: v - ops.mean(v, 0), name="bad")(w)),
+        "its function treats the columns",
+    ),
+    "subclass": (lambda w: column(Doubled(2, name="bad")(w)), "no rule says.*declares_what"),
+    "patched": (lambda w: column(patched(L.ReLU(name="bad"))(w)), "no rule says"),
+    "own call": (lambda w: column(centered(w)), "overrides call.*functional API"),
+    "time distributed": (
+        lambda w: column(L.TimeDistributed(L.GRU(2), name="bad")(L.Reshape((4, 2, 2))(w))),
+        "inside of it, layer 'gru.*recurrent",
+    ),
+    "wrapped": (
+        lambda w: column(
+            L.SpectralNormalization(L.EinsumDense("abc,cd->abd", (8, 3)), name="bad")(w)
+        ),
+        "wraps a EinsumDense",
+    ),
+    "dilated transposed": (
+        lambda w: column(L.Conv1DTranspose(2, 2, dilation_rate=2, name="bad")(w)),
+        "dilation_rate",
+    ),
+    "masked softmax": (
+        lambda w: column(L.Softmax(name="bad")(w, mask=ops.greater(w, 0))),
+        "takes a mask",
+    ),
 }  # fmt: skip
 
 
@@ -291,10 +549,16 @@ def test_a_layer_that_cannot_be_expressed_is_named(name):
         kerasar.convolutionalize(model)
 
 
-def test_a_constant_for_each_column_is_refused():
-    factors = np.arange(8.0, dtype="float32")[None, :, None]
+def test_ranks_that_keras_ops_misaligns_are_refused():
+    model = model_of(lambda w: column(w + ops.mean(w, axis=1)), (8, 2))
+    with pytest.raises(ValueError, match=r"Add.*different ranks.*expand_dims.*merge layer"):
+        kerasar.convolutionalize(model)
+
+
+def test_a_constant_for_each_example_is_refused():
+    factors = np.ones((4, 8, 2), "float32")
     model = model_of(lambda w: column(w * factors), (8, 2))
-    with pytest.raises(ValueError, match="Multiply.*constant that differs between positions"):
+    with pytest.raises(ValueError, match="Multiply.*constant that differs between examples"):
         kerasar.convolutionalize(model)
 
 
@@ -308,9 +572,19 @@ MODELS = {
         of(WINDOW, [column(WINDOW), column(WINDOW)]),
         "'m' must have one output, but it has 2",
     ),
-    "several inputs": (
-        of([WINDOW, other := keras.Input((8, 2), name="other")], column(L.Add()([WINDOW, other]))),
-        "one input.*'m' has 2.*'other'",
+    "inputs of several lengths": (
+        of(
+            [WINDOW, other := keras.Input((4, 2), name="other")],
+            column(L.Add()([WINDOW[:, 4:], other])),
+        ),
+        "one length.*'m'.*'other': 4",
+    ),
+    "a vector beside the window": (
+        of(
+            [WINDOW, vector := keras.Input((3,), name="vector")],
+            L.Concatenate()([column(WINDOW), vector]),
+        ),
+        "one length.*'vector': 3.*repeat",
     ),
     "several columns": (of(WINDOW, L.Dense(1)(WINDOW)), r"one column.*\(None, 8, 1\).*Flatten"),
     "open window": (

@@ -6,7 +6,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from kerasar.data import load_images
+from kerasar.data import load_images, load_sequences, load_series
 
 
 def images(count, *shape, top=255, dtype=np.uint8):
@@ -264,3 +264,34 @@ def test_an_unknown_name_gets_near_matches(spec, near):
 def test_a_name_like_nothing_gets_the_list_of_what_there_is(spec):
     with pytest.raises(ValueError, match=r"exists. Pass 'digits'"):
         load_images(spec)
+
+
+def header(shape, descr="|u1"):
+    text = f"{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}".ljust(117) + "\n"
+    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text.encode()
+
+
+def bomb(tmp_path, name, content):
+    with zipfile.ZipFile(tmp_path / name, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("train.npy", content)
+    return tmp_path / name
+
+
+READERS = {".npz": (load_images, load_sequences), ".npy": (load_images, load_series)}
+
+
+@pytest.mark.parametrize("shape", [(10**9, 10**3), (2**40,), (10**30, 2)])
+def test_a_shape_that_the_file_does_not_hold_is_refused(tmp_path, shape):
+    bomb(tmp_path, "a.npz", header(shape) + bytes(1000))
+    (tmp_path / "a.npy").write_bytes(header(shape) + bytes(1000))
+    for ending, readers in READERS.items():
+        for reader in readers:
+            with pytest.raises(ValueError, match="states shape .*, but has 1,128 bytes"):
+                reader(tmp_path / f"a{ending}")
+
+
+def test_what_unpacks_to_more_than_it_may_is_refused(tmp_path):
+    path = bomb(tmp_path, "a.npz", header((300 << 20,)) + bytes(300 << 20))
+    for reader in READERS[".npz"]:
+        with pytest.raises(ValueError, match="314,572,928 bytes together are more than"):
+            reader(path)

@@ -148,14 +148,47 @@ def test_a_bad_recording_is_refused_by_name(name, tmp_path):
         load_audio(tmp_path)
 
 
-def test_a_stream_of_unstated_length_is_read(tmp_path):
+SIZES = [0, 0x7FFFF000, 0x7FFFF024, 0x7FFFFFDB, 0x7FFFFFFF, 0x80000000, 0xFFFFFF00, 0xFFFFFFFF]
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_stream_of_unstated_length_is_read(tmp_path, size):
     file = tmp_path / "a.wav"
     soundfile.write(file, tone(), 8000)
     content = bytearray(file.read_bytes())
     at = content.index(b"data") + 4
-    content[at : at + 4] = b"\xff" * 4
+    content[at : at + 4] = size.to_bytes(4, "little")
     file.write_bytes(content)
-    assert load_audio(tmp_path, trim_db=None).length[0] == 800
+    data = load_audio(tmp_path, trim_db=None)
+    np.testing.assert_array_equal(
+        data.x[0], mu_law_encode(np.float32(np.round(tone() * 32768) / 32768))
+    )
+
+
+def test_a_file_without_sound_but_with_notes_is_empty(tmp_path):
+    soundfile.write(tmp_path / "a.wav", np.zeros(0), 8000)
+    with open(tmp_path / "a.wav", "ab") as file:
+        file.write(b"LIST\x04\0\0\0note")
+    with pytest.raises(ValueError, match="holds no sample"):
+        load_audio(tmp_path)
+
+
+@pytest.mark.parametrize("rate", [1, 100, 2_000_000_000])
+def test_a_header_of_a_rate_out_of_bounds_is_refused(tmp_path, rate):
+    soundfile.write(tmp_path / "a.wav", tone(), 8000)
+    content = bytearray((tmp_path / "a.wav").read_bytes())
+    content[24:28] = rate.to_bytes(4, "little")
+    (tmp_path / "a.wav").write_bytes(content)
+    with pytest.raises(ValueError, match=f"a.wav' states a rate of {rate} Hz"):
+        load_audio(tmp_path, sample_rate=8000)
+
+
+@pytest.mark.parametrize("rate", [0, -8000, 10**9, 8000.5, "8k"])
+def test_a_sample_rate_out_of_bounds_is_refused(folder, rate):
+    with pytest.raises((ValueError, TypeError), match="sample_rate must be"):
+        load_audio(folder, sample_rate=rate)
+    with pytest.raises((ValueError, TypeError), match="sample_rate must be"):
+        write_wav(folder / "b.wav", [1, 2], rate)
 
 
 def test_folders_and_labels_that_do_not_fit_are_refused(folder):

@@ -152,7 +152,7 @@ def test_a_value_outside_the_range_is_refused_not_clipped():
         ("1\n", {}, "at least 2 steps.*has 1"),
         ("a\n3\n3\n3\n", {}, "Column 'a'.*never changes"),
         ("a,b\n3,1\n3,2\n3,3\n", {"levels": 4}, r"Column 'a', 'b'.*\[3. 1.\] to.*never changes"),
-        ("1e9\n1000000001\n1000000002\n", {}, "Subtract its mean in the file first"),
+        ("1e9\n1000000001\n1000000002\n", {}, "Subtract its mean first"),
         (
             "1\n2\n3\n",
             {"levels": 1},

@@ -56,7 +56,7 @@ BAD = {
     "word": ("a,b\n1,2\n3,x\n", "column 'b' is 'x' in line 3"),
     "too large": (
         "a,b\n1,2\n3,1e300\n",
-        "Column 'b' .* holds 1e\\+300, .* float32",
+        "column 'b' .* holds 1e\\+300, .* float32",
     ),
     "missing": ("a,b\n1,2\n,4\n", "column 'a' is missing in line 3"),
     "nan": ("1,2\n3,nan\n", r"column '1' is missing in line 2 \('nan'\)"),

@@ -293,7 +293,7 @@ def test_samplers_agree(cell):
 @pytest.mark.parametrize("cell", CELLS)
 def test_an_open_size_is_trained_and_sampled_at_any(cell):
     model = model_of(cell, (None, None, 1), layers=1)
-    model.compile("adam")
+    model.compile("adam", jit_compile=False)
     model.fit(GREY, verbose=0)
     drawn = [
         model.sample(2, image_shape=(4, 6), method=method) for method in kerasar.sampling.METHODS

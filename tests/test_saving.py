@@ -149,3 +149,23 @@ def test_a_file_with_code_is_refused(tmp_path):
     keras.Model(x, keras.layers.Lambda(lambda x: x)(x)).save(tmp_path / "model.keras")
     with pytest.raises(ValueError, match="[Ll]ambda"):
         kerasar.load(tmp_path / "model.keras")
+
+
+@pytest.mark.parametrize("name", ["best.h5", "best.hdf5", "best", "best.keras.h5"])
+def test_other_formats_are_refused_when_a_model_is_saved(sequences, tmp_path, name):
+    with pytest.raises(ValueError, match=r"saved as a \.keras file, but got '.*best.*\.keras'"):
+        sequences().save(tmp_path / name)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_home_folder_is_understood(sequences, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    model = sequences()
+    model.save("~/model.keras")
+    model.save_weights("~/model.weights.h5")
+    assert (tmp_path / "model.keras").exists()
+    loaded = kerasar.load("~/model.keras")
+    loaded.load_weights("~/model.weights.h5")
+    same(model, loaded)
+    with pytest.raises(TypeError, match="path must be a path"):
+        kerasar.load(3)

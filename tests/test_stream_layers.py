@@ -41,7 +41,7 @@ LAYERS = {
     "mean": lambda: StreamPool("mean", Layout((0,), (TapRange(0, -6, 2, 4),))),
     "join": lambda: StreamJoin([(0, 1, 2, 4), (-1, 0, 0, 2), (0, 0, 0, 1)], [3]),
     "zeros": lambda: StreamJoin([(-1, 0, 0, 3)], [0]),
-    "per step": lambda: PerStep(L.BatchNormalization(), (None, 4)),
+    "per step": lambda: PerStep(L.BatchNormalization(), [(4,)]),
 }
 
 

@@ -30,6 +30,8 @@ class CosineInTime(keras.callbacks.Callback):
         kind: which clock, `WALL` or `CPU`.
     """
 
+    per_execution = True
+
     def __init__(self, minutes: float, peak: float, kind: str = WALL) -> None:
         super().__init__()
         self.minutes, self.peak, self.kind = minutes, peak, kind

@@ -185,8 +185,8 @@ class _Trial:
         own = out.shape[1 : 1 + self.position_rank]
         values = out.reshape(len(out), int(np.prod(own)), -1)
         scale = np.abs(values).max(initial=0.0) + 1e-30
-        rows, places = np.nonzero((np.abs(values[1:] - values[:1]) > 1e-5 * scale).any(axis=-1))
-        here = np.stack(np.unravel_index(places, own), -1)
+        rows, at = np.nonzero((np.abs(values[1:] - values[:1]) > 1e-5 * scale).any(axis=-1))
+        here = np.stack(np.unravel_index(at, own), -1)
         there = np.stack(np.unravel_index(moved[rows], sizes), -1)
         found = {tuple(int(v) for v in offset) for offset in there - here}
         stated = self._stated(sizes)

@@ -50,14 +50,16 @@ class ConditionLimits(NamedTuple):
         if sizes is None or len(shape) < 2:
             return
         for axis in self.beside:
-            if axis + 1 < len(shape) and sizes[axis] not in (None, shape[axis + 1]):
+            if axis + 1 >= len(shape) or None in (sizes[axis], shape[axis + 1]):
+                continue
+            if sizes[axis] != shape[axis + 1]:
                 raise ValueError(
                     f"condition '{name}' must have the sizes of the data, but "
                     f"its shape is {tuple(shape)} and that of an example is {tuple(sizes)}. Resize "
                     "the condition, or the data."
                 )
         length = sizes[0]
-        if self.hop is None or length is None:
+        if self.hop is None or length is None or shape[1] is None:
             return
         steps, hop = shape[1], self.hop
         if steps * hop != length:

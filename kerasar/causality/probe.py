@@ -21,12 +21,17 @@ from kerasar.typing import Tensor
 
 #: What an open size is taken to be: short and long sequences, small and larger images.
 _OPEN_LENGTHS, _OPEN_SIZES = (24, 96), (5, 9)
-#: How many base inputs are changed; how many elements of data the changes of one hold, about.
-_BASES, _BUDGET = 4, 1_500_000
+#: Open sizes at which only a few changes are tried: what looks far ahead shows in most of them.
+_FAR_LENGTH, _FAR_SIZE, _FAR_CHANGES = 1_000, 24, 16
+#: How many base inputs are changed, and how many where integers or Booleans are conditions.
+_BASES, _BASES_OF_KINDS = 4, 8
+#: How many elements the changes of one base hold, about: of the data, and of the output.
+_BUDGET, _OUTPUT_BUDGET = 1_500_000, 300_000_000
 #: How many positions are changed while the network is in training mode, one example at a time.
 _IN_TRAINING = 12
-#: How many elements of data go through the network at once, and how many suspects are confirmed.
-_AT_ONCE, _CONFIRMED = 65_536, 16
+#: How many elements go through the network at once: of the data, and of the output or of a matrix
+#: of all pairs of positions; and how many suspects are confirmed.
+_AT_ONCE, _WIDE_AT_ONCE, _CONFIRMED = 65_536, 16_000_000, 16
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,12 +59,18 @@ def probe_causal(graph: Graph, num_levels: int | None = None) -> str:
     Returns:
         What was tried, in words.
     """
-    levels = num_levels or max(2, graph.output.shape[-1] or 2)
     limits = condition_limits(graph)
-    probes = [
-        probe for sizes in _sizes(graph, limits) for probe in _probes(graph, sizes, levels, limits)
-    ]
+    classes = limits.get(graph.x.name, ConditionLimits()).num_classes
+    levels = num_levels or classes or max(2, graph.output.shape[-1] or 2)
     prober = _Prober(graph)
+    fitting: dict[tuple[int, ...], bool] = {}
+    for sizes, is_far in _sizes(graph, limits).items():
+        fitting.setdefault(_fitting(prober, sizes, levels, limits), is_far)
+    probes = [
+        probe
+        for sizes, is_far in fitting.items()
+        for probe in _probes(graph, sizes, levels, limits, is_far)
+    ]
     for probe in probes:
         prober.check(probe)
     events = {probe.events for probe in probes}
@@ -73,30 +84,81 @@ def probe_causal(graph: Graph, num_levels: int | None = None) -> str:
 # Inputs.
 
 
-def _sizes(graph: Graph, limits: dict[str, ConditionLimits]) -> list[tuple[int, ...]]:
-    """The sizes of the data that are tried: the network's own, or several where they are open."""
+def _sizes(graph: Graph, limits: dict[str, ConditionLimits]) -> dict[tuple[int, ...], bool]:
+    """The sizes of the data that are tried: the network's own, or several where they are open.
+
+    With each, whether it is to show what looks far ahead only.
+    """
     own = graph.x.shape[1 : 1 + graph.position_rank]
     if None not in own:
-        return [tuple(map(int, own))]  # type: ignore[arg-type]
+        return {tuple(map(int, own)): False}  # type: ignore[arg-type]
     if graph.position_rank == 1:
-        return [(open_length(limits, length),) for length in _OPEN_LENGTHS]
-    return [tuple(size or least for size in own) for least in _OPEN_SIZES]
+        lengths = [open_length(limits, length) for length in (*_OPEN_LENGTHS, _FAR_LENGTH)]
+        return {(length,): length == lengths[-1] for length in lengths}
+    return {
+        tuple(size or least for size in own): least == _FAR_SIZE
+        for least in (*_OPEN_SIZES, _FAR_SIZE)
+    }
+
+
+def _fitting(
+    prober: "_Prober", sizes: tuple[int, ...], levels: int, limits: dict[str, ConditionLimits]
+) -> tuple[int, ...]:
+    """The sizes, halved until the network takes them: a table of positions has an end."""
+    graph = prober.graph
+    own = graph.x.shape[1 : 1 + graph.position_rank]
+    while True:
+        base = _base(graph, sizes, 0, levels, limits, np.random.default_rng(0))
+        try:
+            prober.run(base, False)
+            return sizes
+        except (tf.errors.InvalidArgumentError, ValueError):
+            half = tuple(
+                size if size == fixed else open_length(limits, size // 2)
+                for size, fixed in zip(sizes, own, strict=True)
+            )
+            if half == sizes or 0 in half:
+                raise
+            sizes = half
 
 
 def _probes(
-    graph: Graph, sizes: tuple[int, ...], levels: int, limits: dict[str, ConditionLimits]
+    graph: Graph,
+    sizes: tuple[int, ...],
+    levels: int,
+    limits: dict[str, ConditionLimits],
+    is_far: bool,
 ) -> Iterator[Probe]:
     rng = np.random.default_rng(0)
-    x = graph.x
-    tail = tuple(int(size or 1) for size in x.shape[1 + graph.position_rank :])
     # Values are drawn one after the other where the output has parameters for each of them.
-    by_value = len(graph.output.shape) == len(x.shape) + 1
-    events = int(np.prod(sizes)) * (int(np.prod(tail)) if by_value else 1)
-    for number in range(_BASES):
-        base = {edge: _condition(edge, number, sizes, limits, rng) for edge in graph.conditions}
-        values = _data(x, (*sizes, *tail), number, levels, rng)
-        base[x] = values[None]
-        yield Probe(base, events, list(_changes(values, events, levels, rng)))
+    by_value = len(graph.output.shape) == len(graph.x.shape) + 1
+    of_kinds = not all(keras.backend.is_float_dtype(edge.dtype) for edge in graph.conditions)
+    count = 1 if is_far else _BASES_OF_KINDS if of_kinds else _BASES
+    for number in range(count):
+        base = _base(graph, sizes, number, levels, limits, rng)
+        values = base[graph.x][0]
+        events = values.size if by_value else int(np.prod(sizes))
+        if is_far:
+            changes = _far_changes(values, events, levels, rng)
+        else:
+            most = _OUTPUT_BUDGET // (events * (graph.output.shape[-1] or 1))
+            changes = _changes(values, events, levels, most, rng)
+        yield Probe(base, events, list(changes))
+
+
+def _base(
+    graph: Graph,
+    sizes: tuple[int, ...],
+    number: int,
+    levels: int,
+    limits: dict[str, ConditionLimits],
+    rng: Any,
+) -> dict[Edge, np.ndarray]:
+    """The data and the conditions, each `(1, …)`."""
+    tail = tuple(int(size or 1) for size in graph.x.shape[1 + graph.position_rank :])
+    base = {edge: _condition(edge, number, sizes, limits, rng) for edge in graph.conditions}
+    base[graph.x] = _data(graph.x, (*sizes, *tail), number, levels, rng)[None]
+    return base
 
 
 def _data(x: Edge, shape: tuple[int, ...], number: int, levels: int, rng: Any) -> np.ndarray:
@@ -111,12 +173,26 @@ def _data(x: Edge, shape: tuple[int, ...], number: int, levels: int, rng: Any) -
     return rng.integers(levels, size=shape).astype(x.dtype)
 
 
-def _changes(
+def _far_changes(
     values: np.ndarray, events: int, levels: int, rng: Any
 ) -> Iterator[tuple[int, np.ndarray]]:
-    """One event changed, at every position; everything from an event on; every value somewhere."""
+    """Everything from an event on changed, for a few events."""
     flat = values.reshape(events, -1)
-    most = max(8, _BUDGET // flat.size // 3)
+    for start in np.unique(np.linspace(1, events - 1, _FAR_CHANGES).astype(int)).tolist():
+        moved = flat.copy()
+        moved[start:] = _other(moved[start:], levels, rng)
+        yield start, moved.reshape(values.shape)
+
+
+def _changes(
+    values: np.ndarray, events: int, levels: int, most: int, rng: Any
+) -> Iterator[tuple[int, np.ndarray]]:
+    """One event changed, at every position; everything from an event on; every value somewhere.
+
+    About `most` of each.
+    """
+    flat = values.reshape(events, -1)
+    most = max(8, min(most, _BUDGET // flat.size // 3))
     starts = np.arange(events)
     if events > most:
         starts = np.union1d(rng.permutation(events)[: most - 2], [0, events - 1])
@@ -128,7 +204,9 @@ def _changes(
             yield start, moved.reshape(values.shape)
     if values.dtype.kind == "f":
         return
-    for value in rng.permutation(levels)[:most].tolist():
+    # The first and the last value often mean something, such as padding or an end.
+    several = [0, 0, 1, levels - 1, levels - 1]
+    for value in [*several, *rng.permutation(levels)[:most].tolist()]:
         start = int(rng.integers(events))
         moved = flat.copy()
         moved[start] = value
@@ -146,7 +224,7 @@ def _other(part: np.ndarray, levels: int, rng: Any) -> np.ndarray:
 def _condition(
     edge: Edge, number: int, sizes: tuple[int, ...], limits: dict[str, ConditionLimits], rng: Any
 ) -> np.ndarray:
-    """A value of a condition: Booleans all False, all True, mixed; integers over their range."""
+    """A value of a condition: Booleans all False, all True, mixed; integers small or any."""
     limit = limits.get(edge.name, ConditionLimits())
     hop = limit.hop or 1
     shape = tuple(
@@ -160,6 +238,8 @@ def _condition(
     else:
         count = limit.num_classes or int(np.prod(sizes)) + 1
         found = rng.integers(count, size=shape)
+        if number < _BASES_OF_KINDS // 2:
+            found = np.full(shape, number % count)  # such as a mode
     return np.asarray(found)[None].astype(edge.dtype)
 
 
@@ -197,8 +277,9 @@ class _Prober:
 
     def _suspects(self, probe: Probe) -> list[tuple[int, np.ndarray]]:
         """The changes that seem to show in an output before their cause."""
-        rows = max(1, _AT_ONCE // probe.base[self.graph.x].size)
-        before = None
+        size, width = probe.base[self.graph.x].size, self.graph.output.shape[-1] or 1
+        wide = max(probe.events * width, size**2)
+        rows = max(1, min(_AT_ONCE // size, _WIDE_AT_ONCE // wide))
         found = []
         for first in range(0, len(probe.changed), rows):
             part = probe.changed[first : first + rows]
@@ -206,10 +287,13 @@ class _Prober:
             values = {edge: np.repeat(v, len(batch), 0) for edge, v in probe.base.items()}
             with self.weights.scope():
                 output = self.run({**values, self.graph.x: batch}, False)[self.graph.output]
-            flat = _float(output).reshape(len(batch), probe.events, -1)
-            before = flat[0]
-            for change, after in zip(part, flat[1:], strict=True):
-                if _differ(before, after)[: change[0] + 1].any():
+            flat = tf.reshape(output, (len(batch), probe.events, -1))
+            other = tf.reduce_any(flat[1:] != flat[:1], axis=-1).numpy()
+            for row, change in enumerate(part):
+                stop = change[0] + 1
+                if not other[row, :stop].any():
+                    continue
+                if _differ(_float(flat[0, :stop]), _float(flat[row + 1, :stop])).any():
                     found.append(change)
         return found[:: len(found) // _CONFIRMED + 1]
 

@@ -23,6 +23,7 @@ def convolutionalize(
     Args:
         window_model: built functional or sequential Keras model from a window, `(batch, window)` or
             `(batch, window, features)`, to one prediction, `(batch, units)` or `(batch, 1, units)`.
+            Several inputs are windows of one length that end at the same step.
         padding: "causal" predicts at every step the window model's prediction from the last values,
             filled up with zeros in front at the first steps; "valid" predicts only where the window
             is full, which is `window - 1` steps fewer.
@@ -36,15 +37,17 @@ def convolutionalize(
     Returns:
         A functional network from `(batch, time)` or `(batch, time, features)`, of any length, to
         `(batch, time, units)`. In training, `Dropout` drops elements of streams rather than of each
-        window, and `BatchNormalization` takes its statistics over all steps (and updates its moving
-        averages once for each stream); otherwise both behave as in the window model.
+        window, `BatchNormalization` takes its statistics over all steps (and updates its moving
+        averages once for each stream), and `SpectralNormalization` rescales its kernel once for
+        each stream; otherwise they behave as in the window model.
 
     Raises:
         TypeError: if `window_model` is not a Keras model.
-        ValueError: if it is not built, has several inputs or outputs or an open window; if a layer
-            cannot be expressed (recurrent over the window, attention over it, functions that treat
-            its columns differently), named with the reason; if arguments do not go together; or,
-            for `as_plain_keras`, if a layer has no plain form.
+        ValueError: if it is not built, has several outputs, windows of several lengths or an open
+            one; if a layer cannot be expressed (recurrent over the window, attention over it,
+            activations that treat its columns differently, a `call` of its own), named with the
+            reason; if arguments do not go together; or, for `as_plain_keras`, if a layer has no
+            plain form.
 
     References:
         Van den Oord et al. WaveNet: A Generative Model for Raw Audio. 2016, section 2.1 (dilated

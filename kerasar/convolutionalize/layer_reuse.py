@@ -20,9 +20,13 @@ def call(node: Node, operation: Any, inputs: list[Tensor]) -> Tensor:
 def operation_like(operation: Any) -> Any:
     """A copy of a `keras.ops` function in a graph, newly named by Keras.
 
-    One that was loaded from a file may have the name of one made here.
+    One that was loaded from a file may have the name of one made here. One that no file can hold,
+    for an array among its settings, stays as it is.
     """
-    config = {key: value for key, value in operation.get_config().items() if key != "name"}
+    try:
+        config = {key: value for key, value in operation.get_config().items() if key != "name"}
+    except NotImplementedError:
+        return operation
     return type(operation)(**config)
 
 

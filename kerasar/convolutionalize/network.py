@@ -5,7 +5,10 @@ from typing import Any
 import keras
 from keras import ops
 
-from kerasar.convolutionalize.layer_reuse import Reuse, call
+from kerasar.causality.graph import Node
+from kerasar.causality.rules.pointwise import ELEMENTWISE_CLASSES
+from kerasar.convolutionalize.column_rules.common import arrays, identity_key
+from kerasar.convolutionalize.layer_reuse import Reuse, call, operation_like
 from kerasar.convolutionalize.layers.per_step import PerStep
 from kerasar.convolutionalize.layers.stream_join import ZEROS, ChannelSlice, StreamJoin
 from kerasar.convolutionalize.layers.stream_layout import Layout, TapRange
@@ -20,6 +23,7 @@ from kerasar.convolutionalize.streams import (
     Pool,
     Stream,
     WeightedSum,
+    WholeWindow,
 )
 from kerasar.layers.causal_shift import CausalShift
 from kerasar.typing import Tensor
@@ -59,15 +63,20 @@ class NetworkBuilder:
 
     def build_network(self) -> keras.Model:
         """The network: from a series to the predictions of the window model at every step."""
-        x = self.plan.graph.x
-        inputs = keras.Input((None, *x.shape[2:]), dtype=x.dtype, name=x.name)
-        self.tensors[0] = self._data(inputs)
-        for stream in self.plan.streams[1:]:
+        inputs = [
+            keras.Input((None, *edge.shape[2:]), dtype=edge.dtype, name=edge.name)
+            for edge in self.plan.inputs
+        ]
+        self.tensors = dict(enumerate(map(self._data, inputs)))
+        for stream in self.plan.streams[len(inputs) :]:
             self.tensors[stream.number] = self._make(stream)
         number, shift = self.plan.output
         late = 0 if self.per_layer else self.plan.window - 1
         outputs = self._aligned(number, shift, late)
-        return keras.Model(inputs, outputs, name=f"{self.plan.graph.name}_in_practice")
+        given: Any = inputs[0]
+        if len(inputs) > 1:
+            given = keras.tree.pack_sequence_as(self.plan.graph.network.input, inputs)
+        return keras.Model(given, outputs, name=f"{self.plan.graph.name}_in_practice")
 
     # Where things are.
 
@@ -145,6 +154,8 @@ class NetworkBuilder:
             return self._lookup(stream, op)
         if isinstance(op, Call):
             return self._call(stream, op)
+        if isinstance(op, WholeWindow):
+            return self._whole_window(stream, op)
         raise TypeError(f"stream {stream.number} has no operation")
 
     def _uses(self) -> dict[Any, list[int]]:
@@ -210,15 +221,14 @@ class NetworkBuilder:
     def _call(self, stream: Stream, op: Call) -> Tensor:
         start = self.starts[stream.number]
         inputs = [self._aligned(source, shift, start) for source, shift in stream.reads]
-        layer, shape = op.node.operation, op.node.inputs[0].shape
-        operation = None if needs_rank(layer, len(shape)) else self.reuse.operation(layer)
+        layer = op.node.operation
+        operation = None if needs_rank(op.node) else self.reuse.operation(layer)
         if operation is not None:
             result = call(op.node, operation, inputs)
         else:
-            if layer not in self.layers:
-                name, policy = self.reuse.name_for(layer), layer.dtype_policy
-                self.layers[layer] = PerStep(layer, shape, name=name, dtype=policy)
-            result = self.layers[layer](inputs[0])
+            by_edge = dict(zip(op.node.inputs, inputs, strict=True))
+            shapes = [(*[1] * (len(e.shape) - 2), x.shape[-1]) for e, x in by_edge.items()]
+            result = self._per_step(op.node, list(by_edge.values()), shapes)
         if len(result.shape) != 3 or result.shape[-1] != stream.width:
             raise ValueError(
                 f"Layer '{op.node.name}' of window model '{self.plan.graph.name}' gives "
@@ -227,12 +237,52 @@ class NetworkBuilder:
             )
         return result
 
+    def _whole_window(self, stream: Stream, op: WholeWindow) -> Tensor:
+        start = self.starts[stream.number]
+        inputs = [self._aligned(source, shift, start) for source, shift in stream.reads]
+        edges = dict.fromkeys(op.node.inputs)
+        shapes = [tuple(int(size or 0) for size in edge.shape[1:]) for edge in edges]
+        return self._per_step(op.node, inputs, shapes)
 
-def needs_rank(layer: Any, rank: int) -> bool:
-    """Whether a layer insists on tensors of the rank it was built for, which streams lack."""
-    if rank == 3 or not isinstance(layer, keras.layers.Layer):
+    def _per_step(self, node: Node, inputs: list[Tensor], shapes: list[tuple[int, ...]]) -> Tensor:
+        """The operation on tensors of its own rank, one for each step."""
+        key = (identity_key(node), *shapes)
+        if key not in self.layers:
+            layer, name = node.operation, node.name
+            again = any(isinstance(other, tuple) and other[0] is layer for other in self.layers)
+            if identity_key(node) is layer and len(inputs) == 1 and not again:
+                name = self.reuse.name_for(layer)
+            else:
+                name = self.reuse.unique(name)
+            if identity_key(node) is not layer or len(inputs) > 1:
+                layer = self._model_of(node, shapes)
+            self.layers[key] = PerStep(layer, shapes, name=name, dtype=node.outputs[0].dtype)
+        return self.layers[key](_single(inputs))
+
+    def _model_of(self, node: Node, shapes: list[tuple[int, ...]]) -> keras.Model:
+        """A model of one call, with all that it was given beside tensors."""
+        edges = dict.fromkeys(node.inputs)
+        by_edge = {
+            edge: keras.Input(shape, dtype=edge.dtype)
+            for edge, shape in zip(edges, shapes, strict=True)
+        }
+        operation = node.operation
+        if not isinstance(operation, keras.layers.Layer):
+            operation = operation_like(operation)
+        made = call(node, operation, [by_edge[edge] for edge in node.inputs])
+        return keras.Model(_single(list(by_edge.values())), made, name=f"{node.name}_of_a_step")
+
+
+def needs_rank(node: Node) -> bool:
+    """Whether an operation insists on tensors of the rank it was made for, which streams lack."""
+    operation, rank = node.operation, len(node.inputs[0].shape)
+    if type(operation) is L.Normalization:  # it has statistics of that rank
+        return True
+    if rank == 3:
         return False
-    return type(layer) not in _ANY_RANK
+    if not isinstance(operation, keras.layers.Layer):
+        return type(operation) not in ELEMENTWISE_CLASSES or bool(arrays(node))
+    return type(operation) not in _ANY_RANK
 
 
 _ANY_RANK = frozenset(
@@ -246,6 +296,8 @@ _ANY_RANK = frozenset(
 
 def as_it_is(layer: Any, layout: Layout) -> bool:
     """Whether calling the original layer on the whole stream does what the layout requires."""
+    if isinstance(layer, (L.Conv1DTranspose, L.SpectralNormalization)):
+        return False
     if len(layout.runs) != 1 or layout.order is not None or layout.strides not in (None, (1,)):
         return False
     run = layout.runs[0]

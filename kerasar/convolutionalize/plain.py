@@ -13,7 +13,15 @@ from kerasar.causality.graph import Node
 from kerasar.convolutionalize.layer_reuse import call, operation_like
 from kerasar.convolutionalize.layers.stream_layout import Layout, TapRange
 from kerasar.convolutionalize.network import NetworkBuilder
-from kerasar.convolutionalize.streams import Call, Join, Lookup, Pool, Stream, WeightedSum
+from kerasar.convolutionalize.streams import (
+    Call,
+    Join,
+    Lookup,
+    Pool,
+    Stream,
+    WeightedSum,
+    WholeWindow,
+)
 from kerasar.typing import Config, Tensor
 
 L = keras.layers
@@ -27,6 +35,8 @@ class PlainNetworkBuilder(NetworkBuilder):
     """
 
     def _weighted_sum(self, stream: Stream, op: WeightedSum) -> Tensor:
+        if isinstance(op.layer, L.SpectralNormalization):
+            raise self._refusal(op.node, "in training it rescales the kernel of a layer it wraps")
         layer, run = op.layer, self._run(stream, op.node)
         kernel = layer.get_weights()[0]
         config: Config = {}
@@ -118,8 +128,14 @@ class PlainNetworkBuilder(NetworkBuilder):
             op.node, [self._aligned(source, shift, start) for source, shift in stream.reads]
         )
 
+    def _whole_window(self, stream: Stream, op: WholeWindow) -> Tensor:
+        raise self._refusal(op.node, "it needs the whole window, for each step anew")
+
     def _called(self, node: Node, inputs: list[Tensor]) -> Tensor:
         operation = node.operation
+        if len(node.inputs[0].shape) != 3 and counts_from_the_front(operation):
+            reason = f"it counts axes from the front, axis={operation.axis}; give axis=-1"
+            raise self._refusal(node, reason)
         if not isinstance(operation, keras.layers.Layer):
             return call(node, operation_like(operation), inputs)
         copy = self._copy(operation, {}, "as it is")
@@ -127,6 +143,8 @@ class PlainNetworkBuilder(NetworkBuilder):
         if [w.shape for w in copy.weights] != [w.shape for w in operation.weights]:
             raise self._refusal(node, "its weights have other shapes on a series")
         copy.set_weights(operation.get_weights())
+        if isinstance(copy, L.Normalization):
+            copy.finalize_state()
         return outputs
 
     def _run(self, stream: Stream, node: Node) -> TapRange:
@@ -140,6 +158,13 @@ class PlainNetworkBuilder(NetworkBuilder):
             f"Layer '{node.name}' ({type(node.operation).__name__}) of window model "
             f"'{self.plan.graph.name}' has no plain form: {reason}. Leave as_plain_keras out."
         )
+
+
+def counts_from_the_front(operation: Any) -> bool:
+    """Whether an operation has an axis that is another one in a series than in a vector."""
+    axis = getattr(operation, "axis", None)
+    axes = axis if isinstance(axis, (list, tuple)) else [] if axis is None else [axis]
+    return any(int(one) >= 0 for one in axes)
 
 
 #: What `Dense` and `Conv1D` have in common.

@@ -17,6 +17,7 @@ class Plan:
 
     Attributes:
         graph: of the window model.
+        inputs: of the window model, in its order; the first streams are theirs.
         window: how many values it sees.
         streams: those that the prediction needs, each after those that it reads.
         output: the prediction.
@@ -24,6 +25,7 @@ class Plan:
     """
 
     graph: Graph
+    inputs: tuple[Edge, ...]
     window: int
     streams: list[Stream]
     output: Read
@@ -40,16 +42,20 @@ def plan(window_model: Any, join_first: bool = False) -> Plan:
 
     Raises:
         TypeError: if it is not a Keras model.
-        ValueError: if it is not built, has several inputs or outputs, an open window length, an
-            output that is not one column, or a layer that cannot be expressed; the layer is named.
+        ValueError: if it is not built, has several outputs, inputs of several lengths or an
+            open one, an output that is not one column, or a layer that cannot be expressed; the
+            layer is named.
     """
     graph = _graph(window_model)
-    window = _window(graph)
-    sizes = [int(size or 0) for size in graph.x.shape[1:]]
-    features = sizes[1] if len(sizes) == 2 else 1
-    streams = Streams(features, join_first)
-    shifts = [(0, window - 1 - column) for column in range(window)]
-    entries = {graph.x: streams.entries(shifts, features).reshape(*sizes, 3)}
+    inputs = _inputs(graph)
+    window = _window(graph, inputs)
+    widths = [int(edge.shape[2] or 0) if len(edge.shape) == 3 else 1 for edge in inputs]
+    streams = Streams(widths, join_first)
+    entries = {}
+    for number, (edge, width) in enumerate(zip(inputs, widths, strict=True)):
+        shifts = [(number, window - 1 - column) for column in range(window)]
+        tail = (width,) if len(edge.shape) == 3 else ()
+        entries[edge] = streams.entries(shifts, width).reshape(window, *tail, 3)
     for node in graph.nodes:
         try:
             made = apply(node, [entries[edge] for edge in node.inputs], streams)
@@ -60,7 +66,7 @@ def plan(window_model: Any, join_first: bool = False) -> Plan:
             ) from None
         entries.update(zip(node.outputs, made, strict=True))
     output = _column(graph, entries[graph.output], streams)
-    return Plan(graph, window, streams.live(output[0]), output, entries)
+    return Plan(graph, inputs, window, streams.live(output[0]), output, entries)
 
 
 def _graph(window_model: Any) -> Graph:
@@ -73,30 +79,37 @@ def _graph(window_model: Any) -> Graph:
             f"Window model '{window_model.name}' is not built, so the length of its window is "
             "unknown. Start it with keras.Input((window, features))."
         )
-    graph = read_graph(window_model)
-    if graph.conditions:
-        names = [graph.x.name, *(edge.name for edge in graph.conditions)]
-        raise ValueError(
-            f"A window model has one input, the window, but '{graph.name}' has {len(names)}: "
-            f"{names}. Join what belongs to a time step as features of the window."
-        )
-    return graph
+    return read_graph(window_model)
 
 
-def _window(graph: Graph) -> int:
-    shape = graph.x.shape
-    if len(shape) not in (2, 3):
+def _inputs(graph: Graph) -> tuple[Edge, ...]:
+    """The inputs in the order of the window model."""
+    names = [tensor.name for tensor in graph.network.inputs]
+    return tuple(sorted((graph.x, *graph.conditions), key=lambda edge: names.index(edge.name)))
+
+
+def _window(graph: Graph, inputs: tuple[Edge, ...]) -> int:
+    for edge in inputs:
+        which = "the input" if len(inputs) == 1 else f"input '{edge.name}'"
+        if len(edge.shape) not in (2, 3):
+            raise ValueError(
+                f"A window model takes (batch, window) or (batch, window, features), but {which} "
+                f"of '{graph.name}' has shape {edge.shape}. Images have no window."
+            )
+        if None in edge.shape[1:]:
+            raise ValueError(
+                "The window's length must be known, because it is how far back a prediction looks, "
+                f"but {which} of '{graph.name}' has shape {edge.shape}. Build the model with "
+                "keras.Input((window, features)), both given."
+            )
+    windows = {edge.name: edge.shape[1] for edge in inputs}
+    if len(set(windows.values())) > 1:
         raise ValueError(
-            f"A window model takes (batch, window) or (batch, window, features), but the input of "
-            f"'{graph.name}' has shape {shape}. Images have no window."
+            f"All inputs of a window model are windows that end at the same step, of one length, "
+            f"but those of '{graph.name}' have the lengths {windows}. Crop the longer ones inside "
+            "the model, and repeat what holds for a whole window at each of its steps."
         )
-    if None in shape[1:]:
-        raise ValueError(
-            "The window's length must be known, because it is how far back a prediction looks, "
-            f"but the input of '{graph.name}' has shape {shape}. Build the model with "
-            "keras.Input((window, features)), both given."
-        )
-    return int(shape[1])  # type: ignore[arg-type]
+    return int(graph.x.shape[1])  # type: ignore[arg-type]
 
 
 def _column(graph: Graph, entries: np.ndarray, streams: Streams) -> Read:

@@ -51,7 +51,7 @@ class ConvolutionReport:
         streams: of all layers.
         theory: operations for each prediction, window by window.
         practice: operations for each prediction in one pass.
-        reads: for each stream what it reads, as (stream, shift); stream 0 is the data.
+        reads: for each stream what it reads, as (stream, shift); the first are the data.
     """
 
     name: str
@@ -108,7 +108,7 @@ def convolution_report(window_model: keras.Model) -> ConvolutionReport:
     found = plan(window_model)
     by_number = {stream.number: stream for stream in found.streams}
     layers = [_layer(node, found, by_number) for node in found.graph.nodes if not is_move(node)]
-    computed = [stream for stream in found.streams if stream.number]
+    computed = [stream for stream in found.streams if stream.op is not None]
     return ConvolutionReport(
         found.graph.name,
         found.window,

@@ -43,6 +43,14 @@ class Lookup:
 
 
 @dataclasses.dataclass(frozen=True)
+class WholeWindow:
+    """The operation is called on all elements of its inputs, for each step anew."""
+
+    identity_key: Any
+    node: Node = dataclasses.field(compare=False)
+
+
+@dataclasses.dataclass(frozen=True)
 class WeightedSum:
     """A weighted sum of taps, for each tap from a row of the layer's kernel on; then its bias.
 
@@ -58,7 +66,7 @@ class WeightedSum:
 
 @dataclasses.dataclass(frozen=True)
 class Pool:
-    """The "max", "min", "mean" or "sum" of taps, computed in a dtype policy."""
+    """The "max", "min", "mean", "sum", "var" or "std" of taps, computed in a dtype policy."""
 
     pooling: str
     dtype: str
@@ -73,7 +81,7 @@ class Join:
     dtype: str | None = None
 
 
-StreamOp = Call | Lookup | WeightedSum | Pool | Join
+StreamOp = Call | Lookup | WholeWindow | WeightedSum | Pool | Join
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -101,13 +109,13 @@ class Streams:
     """All streams of a network, each once.
 
     Args:
-        width: number of channels of the data, which are stream 0.
+        widths: number of channels of each input, which are the first streams.
         join_first: whether what a `Dense` reads from several streams is joined to one before.
     """
 
-    def __init__(self, width: int, join_first: bool = False) -> None:
+    def __init__(self, widths: Sequence[int], join_first: bool = False) -> None:
         self.join_first = join_first
-        self.all = [Stream(0, None, (), width)]
+        self.all = [Stream(number, None, (), width) for number, width in enumerate(widths)]
         self._known: dict[Any, int] = {}
 
     def add(self, op: StreamOp, reads: Iterable[Read], width: int, cost: int = 0) -> Read:
@@ -131,7 +139,8 @@ class Streams:
 
     def live(self, output: int) -> list[Stream]:
         """The streams that a stream needs, in an order in which they can be computed."""
-        needed, waiting = {0, output}, [output]
+        needed = {output, *(stream.number for stream in self.all if stream.op is None)}
+        waiting = [output]
         while waiting:
             for stream, _ in self.all[waiting.pop()].reads:
                 if stream not in needed and stream != ZERO:

@@ -1,5 +1,8 @@
 """Reads images from .npz and .npy files. Files are data: nothing in them is ever run."""
 
+import math
+import re
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -9,6 +12,9 @@ from numpy.typing import NDArray
 
 from kerasar.data.image_checks import as_images, as_labels
 from kerasar.data.image_data import ImageData, divide, join
+
+#: Bounds for a compressed file, besides its own size.
+_MEMBERS, _FREE_BYTES = 1_000, 256 << 20
 
 Result = TypeVar("Result")
 
@@ -21,7 +27,7 @@ def read_array_file(path: Path, levels: int | None = None) -> ImageData:
     Raises:
         ValueError: if the file is damaged, or does not hold images of integers.
     """
-    loaded = decode(path, lambda: np.load(path, allow_pickle=False))
+    loaded = load_arrays(path)
     if isinstance(loaded, np.ndarray):
         return divide(path.stem, f"'{path}'", as_images(loaded, f"'{path}'"), levels=levels)
     with loaded as archive:
@@ -67,6 +73,53 @@ def _image_keys(path: Path, keys: list[str]) -> tuple[str, str | None]:
         f"'test', or one array alone, but '{path}' holds {keys}. Save it again with "
         "np.savez_compressed(path, x_train=..., x_test=...)."
     )
+
+
+def load_arrays(path: Path, how: str = _HOW) -> Any:
+    """What `np.load` gives for a file that unpacks to no more than it may.
+
+    The arrays of a compressed file hold at most 256 MB, or 10 times its size, together, and each
+    has as many bytes as its header states.
+    """
+    decode(path, lambda: _check_sizes(path), how)
+    return decode(path, lambda: np.load(path, allow_pickle=False), how)
+
+
+def _check_sizes(path: Path) -> None:
+    """Reads the headers of arrays, not their values."""
+    if not zipfile.is_zipfile(path):
+        with open(path, "rb") as file:
+            _check_header(file, path.stat().st_size, path.name)
+        return
+    most = max(_FREE_BYTES, 10 * path.stat().st_size)
+    with zipfile.ZipFile(path) as archive:
+        members = archive.infolist()
+        size = sum(info.file_size for info in members)
+        if len(members) > _MEMBERS or size > most:
+            raise ValueError(
+                f"{len(members):,} arrays of {size:,} bytes together are more than {_MEMBERS:,} "
+                f"arrays of {most:,} bytes, which is what a file of its size may hold"
+            )
+        for info in members:
+            if info.filename.endswith(".npy"):
+                with archive.open(info) as file:
+                    _check_header(file, info.file_size, info.filename)
+
+
+def _check_header(file: Any, size: int, name: str) -> None:
+    if file.read(6) != b"\x93NUMPY":
+        return
+    version = tuple(file.read(2))
+    length = int.from_bytes(file.read(2 if version < (2, 0) else 4), "little")
+    header = file.read(min(length, 10_000))
+    found = re.search(rb"'shape': *\(([0-9, L]*)\)", header)
+    kind = re.search(rb"'descr': *'[<>|=]?[a-zA-Z](\d+)'", header)
+    if found is None or kind is None:
+        return  # NumPy says what is wrong, or that it holds Python objects
+    shape = [int(part.strip(b" L")) for part in found.group(1).split(b",") if part.strip()]
+    stated = math.prod(shape) * int(kind.group(1))
+    if stated > size:
+        raise ValueError(f"'{name}' states shape {tuple(shape)}, but has {size:,} bytes")
 
 
 def decode(path: Path, read: Callable[[], Result], how: str = _HOW) -> Result:

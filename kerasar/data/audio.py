@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kerasar.checks import check_count, user_path
 from kerasar.data.audio_data import AudioData
 from kerasar.data.audio_file import read_audio_file
 from kerasar.data.folder_files import find_files
 from kerasar.data.mu_law import mu_law_decode, mu_law_encode
 
+_HIGHEST_RATE = 1_000_000
 _LABELS = ("auto", "folder", "name", None)
 
 
@@ -31,8 +33,9 @@ def load_audio(
 
     Args:
         folder: holds files that end in .wav or .flac, or subfolders that hold them.
-        sample_rate: samples per second that the recordings are resampled to (by soxr, high
-            quality). None keeps their own rate, which must then be the same for all.
+        sample_rate: samples per second, at most 1,000,000, that the recordings are resampled to
+            (by soxr, high quality), from a 64th of it at least. None keeps their own
+            rate, which must then be the same for all.
         levels: int. Number of µ-law codes, from 2 to 65,536.
         trim_db: silence at both ends is cut off: what stays that many decibels below the loudest
             10 ms of the recording. None cuts off nothing.
@@ -57,11 +60,13 @@ def load_audio(
         >>> model.compile()  # doctest: +SKIP
         >>> model.fit(data.batch())  # doctest: +SKIP
     """
-    folder = Path(folder)
+    folder = user_path(folder, "folder")
     if labels not in _LABELS:
         raise ValueError(
             f"labels must be one of {', '.join(map(repr, _LABELS))}, but got labels={labels!r}."
         )
+    if sample_rate is not None:
+        check_sample_rate(sample_rate)
     if not folder.is_dir():
         raise FileNotFoundError(f"There is no folder '{folder}'. Pass one that holds recordings.")
     files, in_subfolders = find_files(folder, "recordings", (".wav", ".flac"))
@@ -78,6 +83,11 @@ def load_audio(
             raise ValueError(
                 f"All recordings must have the same sample rate, but '{files[0]}' has {rate} Hz "
                 f"and '{file}' has {own_rate} Hz. Pass sample_rate={rate} to resample them."
+            )
+        if own_rate > _HIGHEST_RATE or rate > 64 * own_rate:
+            raise ValueError(
+                f"'{file}' states a rate of {own_rate} Hz, but recordings of at most "
+                f"{_HIGHEST_RATE} Hz are read, and resampled to at most 64 times theirs."
             )
         if own_rate != rate:
             sound = _resampled(sound, own_rate, rate)
@@ -115,7 +125,8 @@ def write_wav(
     """
     import soundfile
 
-    path, codes = Path(path), np.asarray(codes)
+    path, codes = user_path(path), np.asarray(codes)
+    check_sample_rate(sample_rate)
     if path.suffix.lower() != ".wav":
         raise ValueError(f"Audio is written as WAV, so a name must end in .wav, but got '{path}'.")
     if codes.ndim != 1 or codes.size == 0:
@@ -130,6 +141,11 @@ def write_wav(
         staged = Path(staging, "sound.wav")
         soundfile.write(staged, sound, sample_rate, subtype="PCM_16")
         os.replace(staged, path)
+
+
+def check_sample_rate(sample_rate: Any) -> int:
+    """A rate in samples per second, which no recorder exceeds."""
+    return check_count(sample_rate, "sample_rate", most=_HIGHEST_RATE)
 
 
 def _label_source(

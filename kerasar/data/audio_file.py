@@ -1,11 +1,17 @@
 """Reads one recording and refuses what is empty, cut short, damaged or out of range."""
 
+import io
 import struct
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
+
+#: The sizes, give or take a header, that programs state which stream and cannot go back to fill in
+#: the true one.
+_UNKNOWN = (0x7FFFF000, 0x7FFFFFFF, 0xFFFFFFFF)
+_MARGIN = 4096
 
 
 def read_audio_file(file: Path, mix_channels: bool = False) -> tuple[NDArray[Any], int]:
@@ -24,9 +30,9 @@ def read_audio_file(file: Path, mix_channels: bool = False) -> tuple[NDArray[Any
     """
     import soundfile
 
-    _check_riff(file)
+    source = _checked_riff(file)
     try:
-        with soundfile.SoundFile(file) as opened:
+        with soundfile.SoundFile(source) as opened:
             expected, rate = opened.frames, opened.samplerate
             sound = opened.read(dtype="float32", always_2d=True)
     # Libsndfile has one error, but a stranger's file can fail in the bindings too.
@@ -47,7 +53,7 @@ def read_audio_file(file: Path, mix_channels: bool = False) -> tuple[NDArray[Any
         )
     if np.abs(sound).max() > 1:
         raise ValueError(
-            f"Audio must lie in [-1, 1], but '{file}' reaches {np.abs(sound).max():.4g}. Divide it "
+            f"Audio must lie in [-1, 1], but '{file}' reaches {np.abs(sound).max():.8g}. Divide it "
             "by that, or save it as 16-bit integers."
         )
     if sound.shape[1] > 1 and not mix_channels:
@@ -58,26 +64,44 @@ def read_audio_file(file: Path, mix_channels: bool = False) -> tuple[NDArray[Any
     return sound[:, 0] if sound.shape[1] == 1 else sound.mean(axis=1), rate
 
 
-def _check_riff(file: Path) -> None:
-    """Refuses a WAV file that ends before its data do, which libsndfile reads as if whole."""
+def _checked_riff(file: Path) -> Path | io.BytesIO:
+    """What libsndfile is to read; refuses a WAV file that ends before its data do.
+
+    Libsndfile reads what is there, whatever size the header states, except for a size of 0.
+    """
     size = file.stat().st_size
     if size == 0:
         raise ValueError(f"'{file}' is empty: it has 0 bytes. Move it out of the folder.")
     with file.open("rb") as opened:
         if opened.read(4) != b"RIFF":
-            return
+            return file
         opened.seek(12)
         while len(header := opened.read(8)) == 8:
             kind, stated = struct.unpack("<4sI", header)
             there = size - opened.tell()
             if kind == b"data":
-                # What a program writes that streams and cannot go back to fill in the size.
-                unknown = stated >= 2**32 - 2**16
+                unknown = any(abs(stated - mark) <= _MARGIN for mark in _UNKNOWN)
                 if stated > there and not unknown:
                     raise _cut_short(file, f"{stated} bytes are stated, {there} are there")
-                return
+                start = opened.tell()
+                if stated > 0 or there == 0 or _are_chunks(opened, size):
+                    return file
+                content = bytearray(file.read_bytes())
+                content[start - 4 : start] = b"\xff" * 4
+                return io.BytesIO(content)
             opened.seek(stated + stated % 2, 1)  # chunks begin at even places
     raise _cut_short(file, "it ends before its data begin")
+
+
+def _are_chunks(opened: BinaryIO, size: int) -> bool:
+    """Whether the rest of a file is further chunks, to its very end, rather than sound."""
+    while len(header := opened.read(8)) == 8:
+        opened.seek(struct.unpack("<4xI", header)[0], 1)
+        if opened.tell() < size:
+            opened.seek(opened.tell() % 2, 1)
+        if opened.tell() > size:
+            return False
+    return opened.tell() == size and not header
 
 
 def _cut_short(file: Path, reason: str) -> ValueError:

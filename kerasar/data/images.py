@@ -2,9 +2,8 @@
 
 import difflib
 import os
-from pathlib import Path
 
-from kerasar.checks import check_count
+from kerasar.checks import check_count, user_path
 from kerasar.data.array_files import read_array_file
 from kerasar.data.digits import load_digits
 from kerasar.data.image_data import ImageData, join
@@ -80,7 +79,7 @@ def load_images(
 
 
 def _load_path(name: str, levels: int | None) -> ImageData:
-    path = Path(name).expanduser()
+    path = user_path(name or ".")
     if name and path.is_dir():
         return read_png_folder(path, levels)
     is_array_file = path.suffix.lower() in (".npz", ".npy")

@@ -4,6 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from kerasar.checks import as_array
+
 
 def mean_and_scale(x: Any, per_variable: bool = False) -> tuple[Any, Any]:
     """Computes mean and standard deviation of real data, for the config of a model.
@@ -18,7 +20,7 @@ def mean_and_scale(x: Any, per_variable: bool = False) -> tuple[Any, Any]:
     Raises:
         ValueError: if `x` is empty or not finite, or all its values (of one variable) are the same.
     """
-    array = np.asarray(x, "float64")
+    array = as_array(x, "x", "float64")
     if array.size == 0 or not np.isfinite(array).all():
         raise ValueError(
             "Mean and scale need finite values, and at least one, but x is "

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kerasar.checks import check_count
+from kerasar.checks import as_array, check_count
 
 _MOST_LEVELS = 2**16
 
@@ -33,7 +33,7 @@ def mu_law_encode(audio: Any, levels: int = 256) -> NDArray[Any]:
         Van den Oord et al. WaveNet. 2016, section 2.2. https://arxiv.org/abs/1609.03499
     """
     mu = check_count(levels, "levels", 2, _MOST_LEVELS) - 1
-    audio = np.asarray(audio)
+    audio = as_array(audio, "audio")
     if audio.dtype.kind != "f":
         raise TypeError(
             f"mu_law_encode takes real values in [-1, 1], but got dtype {audio.dtype}. Divide "
@@ -66,7 +66,7 @@ def mu_law_decode(codes: Any, levels: int = 256) -> NDArray[Any]:
         ValueError: for codes outside of `[0, levels)`, and other `levels`.
     """
     mu = check_count(levels, "levels", 2, _MOST_LEVELS) - 1
-    codes = np.asarray(codes)
+    codes = as_array(codes, "codes")
     if codes.dtype.kind not in "iu":
         raise TypeError(f"mu_law_decode takes integers, but got dtype {codes.dtype}.")
     if codes.size and not (0 <= codes.min() and codes.max() < levels):

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from kerasar.checks import check_count
+from kerasar.checks import as_array, check_count
 from kerasar.data.batching import array_batches
 from kerasar.typing import Tensor
 
@@ -56,7 +56,7 @@ def pipeline(
             "A dict of examples holds 'x' and, if there is one, 'condition', but got "
             f"{sorted(x)}{' and a condition' if condition is not None else ''}."
         )
-    count = _count(np.asarray(x["x"]))
+    count = _count(as_array(x["x"], "x"))
     examples: Any = {name: _rows(part, count, name) for name, part in x.items()}
     if set(examples) == {"x"}:
         examples = examples["x"]
@@ -77,7 +77,7 @@ def _rows(part: Any, count: int, name: str) -> Any:
     """A part, or a dict of parts, as arrays of so many rows."""
     if isinstance(part, Mapping):
         return {key: _rows(value, count, f"{name}['{key}']") for key, value in part.items()}
-    rows = np.asarray(part)
+    rows = as_array(part, name)
     if rows.ndim == 0 or len(rows) != count:
         raise ValueError(
             f"Each of the {count} examples of x needs its row of {name}, but that has shape "

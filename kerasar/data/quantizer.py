@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kerasar.checks import check_count
+from kerasar.checks import as_array, check_count
 
 
 class Quantizer:
@@ -50,7 +50,7 @@ class Quantizer:
             ValueError: for values that are not finite, are outside the range, or have another
                 number of variables.
         """
-        array = np.asarray(values, "float64")
+        array = as_array(values, "values", "float64")
         if self.low.ndim and array.shape[-1:] != self.low.shape:
             raise ValueError(
                 f"Values to be quantized must hold {len(self.low)} variables in their last axis, "

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kerasar.data.array_files import decode
+from kerasar.checks import user_path
+from kerasar.data.array_files import decode, load_arrays
 from kerasar.data.split import hold_out
 
 #: What `fit` takes: `x`, padded with zeros, and the `length` of each sequence.
@@ -86,13 +87,13 @@ def load_sequences(path: str | os.PathLike[str], levels: int | None = None) -> S
         >>> data.levels, data.train["x"].shape, data.test["length"]
         (5, (2, 3), array([1], dtype=int32))
     """
-    path = Path(path)
+    path = user_path(path)
     if not path.is_file():
         raise FileNotFoundError(
             f"There is no file '{path}'. load_sequences reads an .npz file; {_HOW[0].lower()}"
             f"{_HOW[1:]}"
         )
-    loaded = decode(path, lambda: np.load(path, allow_pickle=False), _ARRAYS)
+    loaded = load_arrays(path, _ARRAYS)
     if isinstance(loaded, np.ndarray):
         raise ValueError(
             f"Sequences come in an .npz file with the array 'train', but '{path}' is one array of "

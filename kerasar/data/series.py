@@ -8,14 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kerasar.data.array_files import decode
+from kerasar.checks import Spread, user_path
+from kerasar.data.array_files import load_arrays
 from kerasar.data.csv_table import Column, check_column, read_csv_columns
 from kerasar.data.mean_and_scale import mean_and_scale
 from kerasar.data.quantizer import Quantizer
 from kerasar.data.series_data import SeriesData
-
-#: The steps that float32 must resolve, relative to the scale of a series.
-_FINE = 1e-3
 
 
 def load_series(
@@ -61,7 +59,7 @@ def load_series(
         >>> series.train, series.test
         (array([1.5, 2.5, 2. ], dtype=float32), array([1.], dtype=float32))
     """
-    path = Path(path).expanduser()
+    path = user_path(path)
     if not 0 < held_out < 1:
         raise ValueError(f"held_out is a share of the steps, between 0 and 1, but got {held_out}.")
     if not path.is_file():
@@ -102,17 +100,13 @@ def _check_units(path: Path, names: Sequence[str], values: NDArray[Any], cut: in
     columns = values.reshape(len(values), -1)
     for name, column in zip(names, columns.T, strict=True):
         try:
-            _, scale = mean_and_scale(column[:cut])
+            mean_and_scale(column[:cut])
         except ValueError as error:
             raise ValueError(f"Column '{name}' of '{path}' cannot be used: {error}") from error
-        largest = np.abs(column).max()
-        step = np.spacing(np.float32(largest))
-        if step > _FINE * scale:
-            raise ValueError(
-                f"Models compute in float32, which near {largest:g} resolves steps of "
-                f"{step:.2g}, but column '{name}' of '{path}' varies by {scale:.2g} only. Subtract "
-                "its mean in the file first."
-            )
+        spread = Spread(1)
+        spread.add(column)
+        label = f"column '{name}' of '{path}'"
+        spread.check("float32", [label].__getitem__)
 
 
 def _quantizer(path: Path, names: Sequence[str], values: NDArray[Any], levels: int) -> Quantizer:
@@ -127,7 +121,7 @@ def _read_npy(
     path: Path, columns: Sequence[Column] | None
 ) -> tuple[tuple[str, ...], NDArray[np.float64]]:
     how = "an array of numbers with np.save(path, series)"
-    array = decode(path, lambda: np.load(path, allow_pickle=False), how)
+    array = load_arrays(path, how)
     if not isinstance(array, np.ndarray) or array.ndim not in (1, 2) or array.size == 0:
         raise ValueError(
             "A series is an array of shape (steps,) or (steps, variables), but "

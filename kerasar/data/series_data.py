@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kerasar.checks import as_array
 from kerasar.data.mean_and_scale import mean_and_scale
 from kerasar.data.quantizer import Quantizer
 
@@ -57,7 +58,7 @@ class SeriesData:
             ValueError: for values outside the quantized range.
         """
         if self.quantizer is None:
-            return np.asarray(values, "float32")
+            return as_array(values, "values", "float32")
         return self.quantizer.encode(values)
 
     def decode(self, values: Any) -> NDArray[Any]:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kerasar.checks import user_path
 from kerasar.data.image_checks import as_images
 from kerasar.data.image_data import ImageData, divide, join
 
@@ -27,9 +28,7 @@ def load_tfds(
         ValueError: if the name is unknown or the data holds no images of one size.
     """
     # TensorFlow Datasets reads the variable once, when it is imported; we read it now.
-    folder = Path(
-        data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
-    ).expanduser()
+    folder = user_path(data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets")
     builder = _prepared(_find_builder(name, folder), name, folder)
     image_key, label_key = _find_features(builder, spec)
     base = name.split("/")[0].split(":")[0]

@@ -3,11 +3,11 @@
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kerasar.checks import Spread, user_path
 from kerasar.data.csv_table import Column, read_csv_columns
 from kerasar.data.split import hold_out
 
@@ -53,7 +53,7 @@ def load_vectors(
         ValueError: for rows of unequal length, anything that is not a finite number (its line and
             column are named), unknown columns, constant columns, or fewer than 2 rows.
     """
-    path = Path(path)
+    path = user_path(path)
     if not path.is_file():
         raise FileNotFoundError(f"There is no file '{path}'. Check the path.")
     if isinstance(columns, str):
@@ -66,15 +66,6 @@ def load_vectors(
             f"The columns of '{path}' must have different names, but are {list(used)}. Rename one."
         )
     kept, tested = hold_out(len(values), "rows", f"'{path}'")
-    with np.errstate(over="ignore"):  # checked below
-        vectors = values.astype(np.float32)
-    huge = np.flatnonzero(~np.isfinite(vectors).all(axis=0))
-    if len(huge):
-        i = int(huge[0])
-        raise ValueError(
-            f"Column '{used[i]}' of '{path}' holds {np.abs(values[:, i]).max():g}, which is more "
-            "than float32 can hold. Put the column in other units."
-        )
     constant = np.flatnonzero(values.min(axis=0) == values.max(axis=0))
     if len(constant):
         i = int(constant[0])
@@ -82,4 +73,8 @@ def load_vectors(
             f"Column '{used[i]}' of '{path}' is {values[0, i]:g} in every row; a density of such "
             f"data is infinite. Pass columns={[n for n in used if n != used[i]]} to leave it out."
         )
+    spread = Spread(values.shape[1])
+    spread.add(values)
+    spread.check("float32", lambda i: f"column '{used[i]}' of '{path}'")
+    vectors = values.astype(np.float32)
     return VectorData(path.stem, vectors[kept], vectors[tested], used)

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kerasar.checks import check_count
+from kerasar.checks import as_array, check_count
 
 
 def windows(series: Any, length: int, stride: int = 1) -> NDArray[Any]:
@@ -31,7 +31,7 @@ def windows(series: Any, length: int, stride: int = 1) -> NDArray[Any]:
                [2, 3, 4],
                [4, 5, 6]])
     """
-    array = np.asarray(series)
+    array = as_array(series, "series")
     if array.ndim not in (1, 2):
         raise ValueError(
             "A series has shape (time,) or (time, variables), but series has shape "

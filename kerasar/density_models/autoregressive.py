@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from kerasar.causality.proof import prove
-from kerasar.checks import check_count, check_data, check_given
+from kerasar.checks import as_array, check_count, check_data, check_export_options, check_given
 from kerasar.density_models.autoregressive_density import AutoregressiveDensity
 from kerasar.distributions.likelihoods import Likelihood
 from kerasar.sampling.methods import find_sampler
@@ -220,7 +220,7 @@ class AutoregressiveModel(AutoregressiveDensity):
         Raises:
             FileExistsError: if something is there already.
         """
-        export_autoregressive(self, filepath, **kwargs)
+        export_autoregressive(self, filepath, **check_export_options(kwargs))
 
     def _check_prompt(self, prompt: Any, shape: tuple[int, ...]) -> np.ndarray:
         if len(self.data_shape) == 3:
@@ -228,10 +228,10 @@ class AutoregressiveModel(AutoregressiveDensity):
                 "prompt is the beginning of a sequence, but this model draws images. Use inpaint() "
                 "to give parts of an image."
             )
-        prompt = np.asarray(prompt)
+        prompt = as_array(prompt, "prompt")
         if prompt.ndim == len(shape) - 1:
             prompt = np.repeat(prompt[None], shape[0], axis=0)
-        prompt = check_data(prompt, (None, *shape[2:]), self.data_levels, "prompt")
+        prompt = check_data(prompt, (None, *shape[2:]), self.data_levels, "prompt", self.data_dtype)
         if prompt.shape[1] > shape[1] or len(prompt) != shape[0]:
             raise ValueError(
                 f"prompt must hold {shape[0]} sequences (num_samples) of at most {shape[1]} steps "

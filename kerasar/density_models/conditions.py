@@ -48,7 +48,7 @@ class Condition:
         if keras.backend.is_int_dtype(self.dtype):
             check_whole(array, self.label)
             self.limits.check_classes(array, self.name)
-        return array.astype(self.dtype)
+        return array.astype(self.dtype, copy=False)
 
     def check_static_shape(
         self, shape: tuple[int, ...], examples: int, sizes: Shape | None
@@ -56,18 +56,39 @@ class Condition:
         """Raises a ValueError if a condition of that shape does not fit the data."""
         self.limits.check_sizes(shape, sizes, self.name)
         check_shape(shape, self.shape, self.label)
-        if shape[0] != examples:
+        if shape[0] != examples and None not in (shape[0], examples):
             raise ValueError(
                 f"{self.label} must have one row for each of the {examples} examples, but has "
                 f"{shape[0]}."
             )
 
     def assertions(self, tensor: Tensor, sizes: Tensor) -> list[Any]:
-        """Graph assertions that fail where the values of a condition do not fit."""
-        found = self.limits.assertions(tensor, sizes, self.name)
-        if tensor.dtype.is_floating:
-            finite = tf.reduce_all(tf.math.is_finite(tensor))
+        """Graph assertions that fail where the values of a condition do not fit.
+
+        Args:
+            tensor: the condition, of any dtype.
+            sizes: shape of one example of the data, an int vector.
+        """
+        cast = tf.cast(tensor, self.dtype)
+        exact = tensor if tensor.dtype.is_floating else cast
+        found = self.limits.assertions(exact, sizes, self.name)
+        if cast.dtype.is_floating:
+            finite = tf.reduce_all(tf.math.is_finite(cast))
             found.append(tf.debugging.Assert(finite, [f"x must have a finite {self.label}"]))
+        elif tensor.dtype.is_floating:
+            whole = tf.reduce_all(tf.equal(tensor, tf.round(tensor)))
+            words = f"x must have whole numbers as {self.label}"
+            found.append(tf.debugging.Assert(whole, [words]))
+        return found
+
+    def shape_assertions(self, tensor: Tensor, examples: Tensor) -> list[Any]:
+        """Graph assertions that fail where sizes left open by a dataset do not fit."""
+        found = []
+        for axis, size in enumerate((examples, *self.shape)):
+            if tensor.shape[axis] is None and size is not None:
+                words = f"x must have a {self.label} of size, along axis {axis}, but its shape is"
+                fits = tf.equal(tf.shape(tensor)[axis], size)
+                found.append(tf.debugging.Assert(fits, [words, size, tf.shape(tensor)]))
         return found
 
 
@@ -183,13 +204,18 @@ class Conditions:
         return [tf.cast(named[part.name], part.dtype) for part in self]
 
     def assertions(self, condition: Any, sizes: Tensor) -> list[Any]:
-        """Graph assertions that fail where the values of conditions that stream in do not fit."""
-        tensors = self.tensors(condition)
-        return [
-            assertion
-            for part, tensor in zip(self, tensors, strict=True)
-            for assertion in part.assertions(tensor, sizes)
-        ]
+        """Graph assertions that fail where conditions that stream in do not fit.
+
+        Args:
+            condition: tensors by name, or the one condition.
+            sizes: shape of the batch of data, an int vector.
+        """
+        found = []
+        for part in self:
+            tensor = tf.convert_to_tensor(self._by_name(condition)[part.name])
+            found += part.shape_assertions(tensor, sizes[0])
+            found += part.assertions(tensor, sizes[1:])
+        return found
 
     def random(
         self, generator: np.random.Generator, examples: int, sizes: tuple[int, ...]

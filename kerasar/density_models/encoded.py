@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasar.checks import check_count, check_data, check_numbers, check_shape
+from kerasar.checks import check_count, check_data, check_export_options, check_numbers, check_shape
 from kerasar.density_models.autoregressive import AutoregressiveModel
 from kerasar.keras_internals import functional_graph
 from kerasar.serving.export_encoded import export_encoded
@@ -75,6 +75,10 @@ class EncodedModel(DensityModel):
                 f"{('batch', *wanted)} for latents of shape {self.latent_shape}, but leads from "
                 f"{taken} to {given} (without the batch)."
             )
+
+    @property
+    def data_dtype(self) -> str:
+        return self.decoder.data_dtype
 
     # On tensors, without checks: what training and serving build on.
 
@@ -159,13 +163,14 @@ class EncodedModel(DensityModel):
         Raises:
             FileExistsError: if something is there already.
         """
-        export_encoded(self, filepath, **kwargs)
+        export_encoded(self, filepath, **check_export_options(kwargs))
 
     # Checks.
 
     def check_batch(self, batch: Batch, name: str = "x") -> Batch:
         self._refuse_conditions(batch)
-        return Batch(check_data(batch.x, self.data_shape, self.data_levels, name))
+        x = check_data(batch.x, self.data_shape, self.data_levels, name, self.data_dtype)
+        return Batch(x)
 
     def check_static_shape(self, batch: Batch, name: str = "x") -> None:
         self._refuse_conditions(batch)

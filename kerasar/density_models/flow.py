@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasar.checks import check_count, check_numbers, check_seed
+from kerasar.checks import as_array, check_count, check_export_options, check_numbers, check_seed
 from kerasar.density_models.flow_density import FlowDensity
 from kerasar.distributions.base_distributions import BaseDistribution
 from kerasar.distributions.dequantization import Dequantization
@@ -260,7 +260,7 @@ class FlowModel(FlowDensity):
             )
         single = np.ndim(x1) == len(self.data_shape)
         if single:
-            x1, x2 = np.asarray(x1)[None], np.asarray(x2)[None]
+            x1, x2 = as_array(x1, "x1")[None], as_array(x2, "x2")[None]
         if np.shape(x1) != np.shape(x2):
             raise ValueError(
                 f"x1 and x2 must have the same shape, but have {np.shape(x1)} and {np.shape(x2)}."
@@ -271,7 +271,11 @@ class FlowModel(FlowDensity):
             z = np.cos(share * math.pi / 2) * z1 + np.sin(share * math.pi / 2) * z2
         else:
             z = (1 - share) * z1 + share * z2
-        rows = None if condition is None else np.repeat(np.asarray(condition), steps, axis=0)
+        rows = (
+            None
+            if condition is None
+            else np.repeat(as_array(condition, "condition"), steps, axis=0)
+        )
         way = self.from_latent(z.reshape(-1, self.dim), rows)
         way = way.reshape(len(z1), steps, *way.shape[1:])
         return way[0] if single else way
@@ -289,7 +293,7 @@ class FlowModel(FlowDensity):
         Raises:
             FileExistsError: if something is there already.
         """
-        export_flow(self, filepath, **kwargs)
+        export_flow(self, filepath, **check_export_options(kwargs))
 
     def _checked(self, x: Any, condition: Any) -> Batch:
         batch = unpack(x)

@@ -17,7 +17,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasar.checks import check_count, check_data, check_shape
+from kerasar.checks import check_count, check_data, check_shape, is_mapped
 from kerasar.density_models.conditions import Condition, Conditions
 from kerasar.distributions.base_distributions import BaseDistribution, StandardNormal
 from kerasar.distributions.dequantization import Dequantization
@@ -27,6 +27,7 @@ from kerasar.layers.bijections.chain import Chain
 from kerasar.training.averaged_weights import AveragedWeights
 from kerasar.training.batches import Batch, unpack
 from kerasar.training.density_model import DensityModel
+from kerasar.training.executions import callback_list
 from kerasar.training.finite_guard import first_non_finite
 from kerasar.typing import Config, Shape, Tensor
 
@@ -122,6 +123,10 @@ class FlowDensity(DensityModel):
         return self.bijection.domain
 
     @property
+    def data_dtype(self) -> str:
+        return str(self.bijection.flow_dtype)
+
+    @property
     def scales(self) -> tuple[int, ...]:
         """Number of latent dimensions of each scale, finest first."""
         return tuple(self.bijection.latent_sizes((None, *self.data_shape)))
@@ -183,15 +188,19 @@ class FlowDensity(DensityModel):
     # Checks.
 
     def check_batch(self, batch: Batch, name: str = "x") -> Batch:
-        if batch.length is not None:
-            raise ValueError("length is for sequences, but a flow's data are vectors or images.")
-        x = check_data(batch.x, self.data_shape, self.data_levels, name)
+        self._refuse_length(batch.length)
+        x = check_data(batch.x, self.data_shape, self.data_levels, name, self.data_dtype)
         if self.data_levels is None:
-            x = x.astype(self.bijection.flow_dtype)
+            x = x if is_mapped(x) else x.astype(self.data_dtype, copy=False)
             self._check_domain(x, name)
         return Batch(x, self.check_condition(batch.condition, len(x)))
 
+    def _refuse_length(self, length: Any) -> None:
+        if length is not None:
+            raise ValueError("length is for sequences, but a flow's data are vectors or images.")
+
     def check_static_shape(self, batch: Batch, name: str = "x") -> None:
+        self._refuse_length(batch.length)
         shape = tuple(batch.x.shape)
         check_shape(shape, self.data_shape, name)
         self.conditions.check_static_shape(batch.condition, shape[0], shape[1:])
@@ -215,13 +224,13 @@ class FlowDensity(DensityModel):
         return [tf.debugging.Assert(inside, [words, tf.reduce_min(x), tf.reduce_max(x)])]
 
     def batch_assertions(self, batch: Batch) -> list[Any]:
-        condition = self.conditions.assertions(batch.condition, tf.shape(batch.x)[1:])
+        condition = self.conditions.assertions(batch.condition, tf.shape(batch.x))
         return self.domain_assertions(batch.x) + condition
 
     def _check_domain(self, x: np.ndarray, name: str) -> None:
         low, high = self.domain
-        outside = (x < low) | (x > high)
-        if outside.any():
+        if x.min() < low or x.max() > high:
+            outside = (x < low) | (x > high)
             index = tuple(int(i) for i in np.argwhere(outside)[0])
             raise ValueError(
                 f"{name} must lie in [{low:g}, {high:g}], the domain of layer "
@@ -231,7 +240,7 @@ class FlowDensity(DensityModel):
 
     # Training.
 
-    def compile(self, optimizer: Any = "adam", **kwargs: Any) -> None:
+    def compile(self, optimizer: Any = "adam", loss: None = None, **kwargs: Any) -> None:
         """Configures training; as for `DensityModel`.
 
         Args:
@@ -240,12 +249,13 @@ class FlowDensity(DensityModel):
                 `use_ema=True` an optimizer averages the weights over the steps: `fit` then
                 validates with the averages, shows them to callbacks at the end of an epoch
                 (`ModelCheckpoint` saves them), and leaves them in the model at its end.
+            loss: None; there is no other than the negative log-likelihood.
             **kwargs: as for `DensityModel.compile`.
         """
         if isinstance(optimizer, str):
             optimizer = keras.optimizers.get(optimizer)
             optimizer.global_clipnorm = self.clip_norm
-        super().compile(optimizer, **kwargs)
+        super().compile(optimizer, loss, **kwargs)
 
     def fit(self, x: Any = None, y: Any = None, **kwargs: Any) -> keras.callbacks.History:
         """Trains on `x`; as `DensityModel.fit`.
@@ -254,8 +264,7 @@ class FlowDensity(DensityModel):
         `StandardizeBijection` does) are computed once; they are saved with the model.
         """
         if self.compiled and getattr(self.optimizer, "use_ema", False):
-            callbacks = kwargs.get("callbacks") or []
-            callbacks = list(callbacks) if isinstance(callbacks, (list, tuple)) else [callbacks]
+            callbacks = callback_list(kwargs.get("callbacks"))
             if not any(isinstance(c, keras.callbacks.SwapEMAWeights) for c in callbacks):
                 callbacks.insert(0, AveragedWeights())  # before those that keep or judge weights
             kwargs["callbacks"] = callbacks

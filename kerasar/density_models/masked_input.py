@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasar.checks import check_count, check_given
+from kerasar.checks import check_count, check_export_options, check_given
 from kerasar.density_models.masked_input_density import MaskedInputDensity, check_order
 from kerasar.sampling.order_samplers import FixedOrder, LowestEntropyFirst
 from kerasar.sampling.sampler import Sampler, SamplingRequest
@@ -216,7 +216,7 @@ class MaskedInputModel(MaskedInputDensity):
         Raises:
             FileExistsError: if something is there already.
         """
-        export_masked_input(self, filepath, **kwargs)
+        export_masked_input(self, filepath, **check_export_options(kwargs))
 
     def sampler(self, order: str | Sequence[int] | None = None) -> Sampler:
         """The sampler of an order that the model was trained for; `order` as for `sample`.

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasar.causality.graph import Graph
-from kerasar.checks import check_count, check_data, check_shape
+from kerasar.checks import as_array, check_count, check_data, check_shape
 from kerasar.density_models.conditions import Conditions
 from kerasar.distributions.likelihoods import Likelihood
 from kerasar.keras_internals import functional_graph
@@ -55,6 +55,12 @@ class NetworkDensity(DensityModel):
             )
         self.network = network
         self.likelihood = likelihood
+
+    @property
+    def data_dtype(self) -> str:
+        taken = {tensor.name: tensor.dtype for tensor in self.network.inputs}
+        dtype = taken.get("x", self.network.inputs[0].dtype)
+        return str(dtype) if dtype == "float64" else "float32"
 
     def to_model_order(self, x: Tensor) -> Tensor:
         """Data in the order in which their values are drawn: as they are, unless overridden."""
@@ -121,7 +127,7 @@ class NetworkDensity(DensityModel):
     # Checks.
 
     def check_batch(self, batch: Batch, name: str = "x") -> Batch:
-        x = check_data(batch.x, self.data_shape, self.data_levels, name)
+        x = check_data(batch.x, self.data_shape, self.data_levels, name, self.data_dtype)
         condition = self.conditions.check(batch.condition, len(x), x.shape[1:])
         return Batch(x, condition, self._check_length(batch.length, x))
 
@@ -129,21 +135,30 @@ class NetworkDensity(DensityModel):
         shape = tuple(batch.x.shape)
         check_shape(shape, self.data_shape, name)
         self.conditions.check_static_shape(batch.condition, shape[0], shape[1:])
+        if batch.length is not None:
+            length = tuple(batch.length.shape)
+            self._check_static_length(length, batch.length.dtype.as_numpy_dtype, shape[0])
 
     def batch_assertions(self, batch: Batch) -> list[Any]:
-        return self.conditions.assertions(batch.condition, tf.shape(batch.x)[1:])
+        sizes = tf.shape(batch.x)
+        return self.conditions.assertions(batch.condition, sizes) + _length_assertions(batch)
+
+    def _check_static_length(self, shape: tuple[int, ...], dtype: Any, examples: int) -> None:
+        """Raises a ValueError if lengths of that shape and dtype do not fit the data."""
+        if len(self.data_shape) - self.likelihood.event_rank != 1:
+            raise ValueError("length is for sequences, but this model's data are images.")
+        rows = [size for size in (*shape, examples) if size is not None]
+        if len(shape) != 1 or len(set(rows)) > 1 or not np.issubdtype(dtype, np.integer):
+            raise ValueError(
+                f"length must hold one integer for each of the {examples} sequences, but has dtype "
+                f"{np.dtype(dtype)} and shape {shape}."
+            )
 
     def _check_length(self, length: Any, x: np.ndarray) -> np.ndarray | None:
         if length is None:
             return None
-        length = np.asarray(length)
-        if len(self.data_shape) - self.likelihood.event_rank != 1:
-            raise ValueError("length is for sequences, but this model's data are images.")
-        if length.shape != (len(x),) or not np.issubdtype(length.dtype, np.integer):
-            raise ValueError(
-                f"length must hold one integer for each of the {len(x)} sequences, but has dtype "
-                f"{length.dtype} and shape {length.shape}."
-            )
+        length = as_array(length, "length")
+        self._check_static_length(length.shape, length.dtype, len(x))
         if length.min() < 1 or length.max() > x.shape[1]:
             raise ValueError(
                 f"length must lie in [1, {x.shape[1]}], the padded length, but holds "
@@ -167,6 +182,19 @@ class NetworkDensity(DensityModel):
         finally:
             self.network.set_weights(before)  # moving statistics have moved
         return "Every layer's output is finite on that batch: it arose in the gradient."
+
+
+def _length_assertions(batch: Batch) -> list[Any]:
+    """Graph assertions that fail where a length is not one of the padded sequence."""
+    if batch.length is None:
+        return []
+    rows, padded = tf.shape(batch.x)[0], tf.cast(tf.shape(batch.x)[1], batch.length.dtype)
+    words = "length must hold one integer for each sequence, but lengths and sequences are"
+    fits = tf.equal(tf.shape(batch.length)[0], rows)
+    found = [tf.debugging.Assert(fits, [words, tf.shape(batch.length)[0], rows])]
+    words = "length must lie in [1, the padded length], but the padded length and the lengths are"
+    inside = tf.reduce_all((batch.length >= 1) & (batch.length <= padded))
+    return [*found, tf.debugging.Assert(inside, [words, padded, batch.length], summarize=8)]
 
 
 def _slice(parts: Config, start: int, stop: int) -> Config:

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasar.checks import check_given
+from kerasar.checks import check_export_options, check_given
 from kerasar.density_models.autoregressive import AutoregressiveModel
 from kerasar.density_models.masked_input_density import check_order
 from kerasar.distributions.likelihoods import Likelihood
@@ -79,7 +79,6 @@ class OrderedModel(AutoregressiveModel):
         return self.to_data_order(self.compute_parameters(x, batch.condition, training=training))
 
     def compute_log_prob_map(self, batch: Batch, training: bool = False) -> Tensor:
-        self._check_length(batch.length, batch.x)  # of data that stream in
         batch = batch._replace(x=self.to_model_order(batch.x))
         return self.to_data_order(super().compute_log_prob_map(batch, training))
 
@@ -100,7 +99,7 @@ class OrderedModel(AutoregressiveModel):
 
         Arguments as for `AutoregressiveModel`.
         """
-        export_ordered(self, filepath, **kwargs)
+        export_ordered(self, filepath, **check_export_options(kwargs))
 
     def locate_non_finite(self, batch: Batch) -> str:
         return super().locate_non_finite(batch._replace(x=self.to_model_order(batch.x)))
@@ -111,13 +110,11 @@ class OrderedModel(AutoregressiveModel):
             "vector need not be drawn first. Use inpaint() to give some of the values."
         )
 
-    def _check_length(self, length: Any, x: np.ndarray) -> np.ndarray | None:
-        if length is not None:
-            raise ValueError(
-                f"Model '{self.name}' draws values in an order of its own, in which they have no "
-                "end to be cut off, but got a length. Leave it out."
-            )
-        return None
+    def _check_static_length(self, shape: tuple[int, ...], dtype: Any, examples: int) -> None:
+        raise ValueError(
+            f"Model '{self.name}' draws values in an order of its own, in which they have no "
+            "end to be cut off, but got a length. Leave it out."
+        )
 
     def get_config(self) -> Config:
         return {**super().get_config(), "order": list(self.order)}

@@ -7,6 +7,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kerasar.checks import user_path
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -21,7 +23,7 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> None:
         FileNotFoundError: if the folder does not exist.
         ValueError: if matplotlib does not know the format.
     """
-    path = Path(path)
+    path = user_path(path)
     if not path.parent.is_dir():
         raise FileNotFoundError(
             f"A picture goes into a folder that exists, but there is no '{path.parent}' for "

@@ -8,6 +8,8 @@ from typing import Any, TypeAlias
 
 import tensorflow as tf
 
+from kerasar.checks import user_path
+
 #: A function on tensors, and the specifications of its arguments, named as in the request.
 Endpoint: TypeAlias = tuple[Callable[..., Any], list[tf.TensorSpec]]
 
@@ -27,7 +29,7 @@ def write_archive(
     Raises:
         FileExistsError: if `filepath` exists; nothing is overwritten.
     """
-    filepath = os.fspath(filepath)
+    filepath = str(user_path(filepath, "filepath"))
     if os.path.exists(filepath):
         raise FileExistsError(
             f"'{filepath}' exists already, and an export overwrites nothing. TensorFlow Serving "

@@ -17,7 +17,7 @@ from kerasar.sampling.partial_batch import PartialBatch
 from kerasar.serving.archive import Endpoint, write_archive
 from kerasar.serving.models import ServedNetwork
 from kerasar.training.batches import Batch
-from kerasar.training.density_model import value_assertions
+from kerasar.training.dataset_checks import value_assertions
 from kerasar.typing import Tensor
 
 #: Scalars of every sampling signature, with their dtypes.

@@ -7,7 +7,7 @@ import tensorflow as tf
 from kerasar.serving.archive import Endpoint, write_archive
 from kerasar.serving.export import Signatures
 from kerasar.serving.models import ServedEncoder
-from kerasar.training.density_model import value_assertions
+from kerasar.training.dataset_checks import value_assertions
 from kerasar.typing import Tensor
 
 

@@ -8,7 +8,7 @@ from kerasar.sampling.flow_sampler import compute_samples
 from kerasar.serving.archive import Endpoint, write_archive
 from kerasar.serving.models import ServedFlow
 from kerasar.training.batches import Batch
-from kerasar.training.density_model import value_assertions
+from kerasar.training.dataset_checks import value_assertions
 from kerasar.typing import Tensor
 
 

@@ -1,6 +1,10 @@
 """What `fit`, `evaluate` and `log_prob` take: `x`, or `{"x": …, "condition": …, "length": …}`."""
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
+
+import keras
+import tensorflow as tf
 
 from kerasar.typing import Tensor
 
@@ -24,7 +28,9 @@ def unpack(data: Any) -> Batch:
 
     Raises:
         ValueError: if labels were passed, or a dict with other names.
+        TypeError: for feeds that are neither arrays nor datasets, before they are read.
     """
+    _refuse_feed(data)
     if isinstance(data, tuple):
         if len(data) != 1 and any(part is not None for part in data[1:]):
             raise ValueError(
@@ -40,5 +46,27 @@ def unpack(data: Any) -> Batch:
                 'The data are a dict, which must have the key "x" and may have "condition" and '
                 f'"length", but its keys are {sorted(data)}.'
             )
+        for part in data.values():
+            _refuse_feed(part)
         return Batch(**data)
     return Batch(data)
+
+
+def _refuse_feed(data: Any) -> None:
+    kind = type(data).__name__
+    if isinstance(data, (keras.utils.PyDataset, Iterator)):
+        raise TypeError(
+            f"The data must be arrays or a tf.data.Dataset, but are a {kind}. Wrap it: "
+            "tf.data.Dataset.from_generator(lambda: …, output_signature=tf.TensorSpec(…)), with "
+            "steps_per_epoch if it has no end."
+        )
+    if isinstance(data, (tf.RaggedTensor, tf.SparseTensor)):
+        raise TypeError(
+            f"The data must be arrays or a tf.data.Dataset of tensors, but are a {kind}. Pad "
+            'sequences with to_tensor() and give their lengths: {"x": …, "length": …}.'
+        )
+    if isinstance(data, tf.data.Dataset):
+        raise TypeError(
+            "A tf.data.Dataset is for fit and evaluate; here the data must be arrays. Call this "
+            "for each batch of the dataset."
+        )

@@ -5,9 +5,10 @@
 """
 
 import contextlib
+import inspect
 import math
-import re
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
@@ -15,12 +16,26 @@ import numpy as np
 import tensorflow as tf
 from keras import tree
 
-from kerasar.data.batching import array_batches
+from kerasar.checks import is_mapped, user_path
+from kerasar.data.batching import array_batches, array_dtype
 from kerasar.function_cache import FunctionCache
 from kerasar.training.batches import Batch, unpack
-from kerasar.training.finite_guard import FiniteGuard, StopWhenNotFinite
+from kerasar.training.dataset_checks import (
+    assertions_as_value_errors,
+    bool_to_int,
+    dataset_spec,
+    guard_room,
+    resolution_assertions,
+    shape_assertions,
+    value_assertions,
+)
+from kerasar.training.executions import callback_list, count_batches, steps_that_divide
+from kerasar.training.finite_guard import FiniteGuard, RefuseEmptyEpochs, StopWhenNotFinite
 from kerasar.training.metrics import BitsPerDim, Perplexity
-from kerasar.typing import Config, Tensor
+from kerasar.typing import Config, Shape, Tensor
+
+#: What Keras' `compile` takes and a likelihood leaves no room for.
+_OTHER_OBJECTIVES = ("loss_weights", "metrics", "weighted_metrics")
 
 
 class DensityModel(keras.Model):
@@ -32,6 +47,12 @@ class DensityModel(keras.Model):
 
     #: Whether `log_prob` is exact (True) or a bound.
     exact = True
+    #: How many steps run in one execution; `fit` and `evaluate` lower it where they must.
+    steps_per_execution: int
+    #: Shape of one example; None where a size is open.
+    data_shape: Shape
+    #: Number of values that discrete data can take; None for real values.
+    data_levels: int | None
     #: Whether the data are integers, so that a perplexity makes sense.
     discrete = True
     #: The global norm that gradients are best clipped to; None: they are left as they are.
@@ -45,10 +66,29 @@ class DensityModel(keras.Model):
             self.per_dimension.append(Perplexity(name="perplexity"))
         self.finite_guard = FiniteGuard()
         self.function_cache = FunctionCache(self)
+        self._is_stale = False
+        self._default_steps = False
+        self._traced_steps: dict[str, int] = {}
 
     def network_changed(self) -> None:
-        """Called when a layer has changed: what Keras has traced is traced anew, too."""
-        self.train_function = self.test_function = self.predict_function = None
+        """Called when a layer has changed: what Keras has traced is traced anew by the next
+            `fit`.
+        """
+        self._is_stale = True
+
+    def _follow_changes(self) -> None:
+        """Drops what Keras has traced of layers that have changed since, never in the midst of
+        it.
+        """
+        self.function_cache.refresh()
+        if self._is_stale:
+            self.train_function = self.test_function = self.predict_function = None
+            self._is_stale = False
+
+    @property
+    def data_dtype(self) -> str:
+        """What the model computes real values in."""
+        return str(keras.config.floatx())
 
     # What a subclass defines.
 
@@ -91,24 +131,28 @@ class DensityModel(keras.Model):
 
     # Keras' training loop.
 
-    def compile(self, optimizer: Any = "adam", **kwargs: Any) -> None:
-        """Configures training. The loss is the negative log-likelihood and is not an argument.
+    def compile(self, optimizer: Any = "adam", loss: None = None, **kwargs: Any) -> None:
+        """Configures training. The loss is the negative log-likelihood.
 
         Args:
             optimizer: as for `keras.Model.compile`.
+            loss: None; there is no other.
             **kwargs: `jit_compile`, `steps_per_execution`, `run_eagerly`, `auto_scale_loss`; the
                 first two are chosen for the model where they are not given.
 
         Raises:
             TypeError: for `loss`, `metrics` and the like.
         """
-        for name in ("loss", "loss_weights", "metrics", "weighted_metrics"):
-            if kwargs.pop(name, None) is not None:
+        others = {name: kwargs.pop(name, None) for name in _OTHER_OBJECTIVES}
+        for name, value in {"loss": loss, **others}.items():
+            if value is not None:
                 raise TypeError(
                     f"{type(self).__name__} is trained by its own likelihood, so compile() takes "
                     f"no '{name}'. Leave it out."
                 )
-        settings = {**self.default_compilation(), **_without_none(kwargs)}
+        given = _without_none(kwargs)
+        self._default_steps = "steps_per_execution" not in given
+        settings = {**self.default_compilation(), **given}
         if settings.get("run_eagerly"):
             settings["jit_compile"] = False
         super().compile(optimizer=optimizer, **settings)
@@ -118,13 +162,42 @@ class DensityModel(keras.Model):
                 "finite. Use the policy 'mixed_bfloat16', which needs none, or float32."
             )
 
+    def save(self, filepath: str | os.PathLike[str], overwrite: bool = True, **kwargs: Any) -> None:
+        """Saves the model as a `.keras` file, which `kerasar.load` reads.
+
+        Args:
+            filepath: of the file, which ends in .keras.
+            overwrite: whether a file of that name is replaced. False asks at the terminal.
+            **kwargs: as for `keras.Model.save`.
+
+        Raises:
+            ValueError: for another ending. Keras' older formats do not hold models of kerasar.
+        """
+        path = user_path(filepath, "filepath")
+        if path.suffix != ".keras":
+            raise ValueError(
+                f"A model is saved as a .keras file, but got '{path}'. Call it "
+                f"'{path.with_suffix('.keras').name}'; save_weights('name.weights.h5') writes the "
+                "weights alone."
+            )
+        super().save(path, overwrite=overwrite, **kwargs)
+
+    def save_weights(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
+        """Saves the weights alone; arguments are those of `keras.Model.save_weights`."""
+        super().save_weights(user_path(filepath, "filepath"), *args, **kwargs)
+
+    def load_weights(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
+        """Loads weights; arguments are those of `keras.Model.load_weights`."""
+        super().load_weights(user_path(filepath, "filepath"), *args, **kwargs)
+
     def get_compile_config(self) -> Config:
         if not self.compiled:
             return {}
+        steps = None if self._default_steps else self.steps_per_execution
         return {
             "optimizer": keras.saving.serialize_keras_object(self.optimizer),
             "jit_compile": self.jit_compile,
-            "steps_per_execution": self.steps_per_execution,
+            "steps_per_execution": steps,
         }
 
     def compile_from_config(self, config: Config) -> None:
@@ -135,7 +208,9 @@ class DensityModel(keras.Model):
         """Trains on `x`: an array, `{"x": …, "condition": …, "length": …}`, or a `tf.data.Dataset`.
 
         Arguments are those of `keras.Model.fit`, without labels and sample weights;
-        `validation_data` is `x` alone too (or a tuple of one).
+        `validation_data` is `x` alone too (or a tuple of one). By default several steps run in one
+        execution, as many as divide `steps_per_epoch` and `validation_steps`; with callbacks that
+        do something at each batch, one.
 
         Raises:
             ValueError: before training, if the data do not fit the model; for a dataset, as soon
@@ -144,28 +219,36 @@ class DensityModel(keras.Model):
                 weights are then those from before that batch.
         """
         self._assert_compile_called("fit")
-        self.function_cache.refresh()
+        self._follow_changes()
         _refuse_labels(y, kwargs)
+        _refuse_unknown(kwargs, "fit")
         batch_size = kwargs.get("batch_size")
         x, example, size = self._prepare(x, batch_size, "x")
         held_out = kwargs.pop("validation_data", None)
         if held_out is not None:
             held_out, _, _ = self._prepare(held_out, batch_size, "validation_data")
-        elif kwargs.get("validation_split") and not isinstance(x, tf.data.Dataset):
+            steps = kwargs.get("validation_steps")
+            _refuse_endless(held_out, "validation_steps", steps, "validation_data")
+        elif kwargs.get("validation_split"):
+            if isinstance(x, tf.data.Dataset):
+                raise ValueError(
+                    "validation_split needs arrays, of which a part can be kept aside, but x is a "
+                    "tf.data.Dataset. Divide it: fit(data.skip(n), validation_data=data.take(n))."
+                )
             x, held_out = _split(x, kwargs.pop("validation_split"))
-        with _assertions_as_value_errors():
+        _refuse_endless(x, "steps_per_epoch", kwargs.get("steps_per_epoch"), "x")
+        with assertions_as_value_errors():
             self.adapt_to_data(x)
         if held_out is not None:
             held_out_size = kwargs.get("validation_batch_size") or batch_size
-            kwargs["validation_data"] = _batches(held_out, held_out_size, shuffle=False)
-        x = _batches(x, batch_size, kwargs.pop("shuffle", True))
+            kwargs["validation_data"] = self._batches(held_out, held_out_size, shuffle=False)
+        x = self._batches(x, batch_size, kwargs.pop("shuffle", True))
         kwargs["shuffle"] = False  # that is done
         self._arm_guard(example, size)
-        callbacks = kwargs.pop("callbacks", None) or []
-        if not isinstance(callbacks, (list, tuple)):
-            callbacks = [callbacks]
-        kwargs["callbacks"] = [*callbacks, StopWhenNotFinite()]
-        with _assertions_as_value_errors():
+        callbacks = callback_list(kwargs.pop("callbacks", None))
+        kwargs["callbacks"] = [*callbacks, StopWhenNotFinite(), RefuseEmptyEpochs()]
+        asked = kwargs.get("steps_per_epoch"), kwargs.get("validation_steps")
+        with self._exact_steps(*asked, callbacks=callbacks), assertions_as_value_errors():
             return super().fit(x, **kwargs)
 
     def evaluate(self, x: Any = None, y: Any = None, **kwargs: Any) -> Any:
@@ -173,18 +256,55 @@ class DensityModel(keras.Model):
 
         Arguments are those of `keras.Model.evaluate`, without labels and sample weights.
         """
-        if not kwargs.get("_use_cached_eval_dataset"):
-            self.function_cache.refresh()
-            _refuse_labels(y, kwargs)
-            x, _, _ = self._prepare(x, kwargs.get("batch_size"), "x")
-            x = _batches(x, kwargs.get("batch_size"), shuffle=False)
-        with _assertions_as_value_errors():
-            return super().evaluate(x, **kwargs)
+        if kwargs.get("_use_cached_eval_dataset"):  # fit does, and has checked the data
+            return self._evaluate(x, kwargs)
+        self._follow_changes()
+        _refuse_labels(y, kwargs)
+        _refuse_unknown(kwargs, "evaluate")
+        x, _, _ = self._prepare(x, kwargs.get("batch_size"), "x")
+        _refuse_endless(x, "steps", kwargs.get("steps"), "x")
+        x = self._batches(x, kwargs.get("batch_size"), shuffle=False)
+        callbacks = callback_list(kwargs.get("callbacks"))
+        with self._exact_steps(kwargs.get("steps"), callbacks=callbacks):
+            return self._evaluate(x, kwargs)
+
+    def _evaluate(self, x: Any, kwargs: Config) -> Any:
+        with assertions_as_value_errors():
+            found = super().evaluate(x, **kwargs)
+        if self.loss_tracker.count == 0:
+            raise ValueError(
+                "There was not one batch to evaluate: the tf.data.Dataset is empty, or can be read "
+                "once only and was read before. Give one that starts anew each time."
+            )
+        return found
+
+    @contextlib.contextmanager
+    def _exact_steps(self, *asked: int | None, callbacks: Sequence[Any]) -> Iterator[None]:
+        """While it lasts, executions hold as many steps as divide what is asked for."""
+        whole = self.steps_per_execution
+        one = self._default_steps and count_batches(callbacks)
+        self.steps_per_execution = 1 if one else steps_that_divide(whole, *asked)
+        try:
+            yield
+        finally:
+            self.steps_per_execution = whole
+
+    def make_train_function(self, force: bool = False) -> Any:
+        return super().make_train_function(self._steps_changed("train") or force)
+
+    def make_test_function(self, force: bool = False) -> Any:
+        return super().make_test_function(self._steps_changed("test") or force)
+
+    def _steps_changed(self, kind: str) -> bool:
+        """Whether the function of that kind was traced for executions of other steps."""
+        before = self._traced_steps.get(kind)
+        self._traced_steps[kind] = self.steps_per_execution
+        return before != self.steps_per_execution
 
     def train_on_batch(self, x: Any, y: Any = None, **kwargs: Any) -> Any:
         """One step on `x`, as one of `fit`; arguments as for `keras.Model.train_on_batch`."""
         self._assert_compile_called("train_on_batch")
-        self.function_cache.refresh()
+        self._follow_changes()
         _refuse_labels(y, kwargs)
         x, example, size = self._prepare(x, np.iinfo(int).max, "x")
         self._arm_guard(example, size)
@@ -247,92 +367,83 @@ class DensityModel(keras.Model):
     def _prepare(self, x: Any, batch_size: int | None, name: str) -> tuple[Any, Batch, int]:
         """The data for Keras, one example of their structure, and the size of a batch."""
         if isinstance(x, tf.data.Dataset):
-            example = next(iter(x.take(1)), None)
-            if example is None:
-                raise ValueError(f"{name} is an empty dataset. Give at least one batch.")
-            batch = _bool_to_int(unpack(example))
+            batch = dataset_spec(x, name)
             self.check_static_shape(batch, name)
-            checked = x.map(self._check_in_pipeline)
-            return checked, batch, int(batch.x.shape[0])
+            return x.map(self._check_in_pipeline), *guard_room(batch, self.data_shape)
         batch = self.check_batch(unpack(x), name)
-        parts = tree.map_structure(_to_floatx, batch.present())
-        example = Batch(**tree.map_structure(lambda part: tf.convert_to_tensor(part[:1]), parts))
+        parts = tree.map_structure(self._as_trained, batch.present())
+        example = Batch(
+            **tree.map_structure(
+                lambda part: tf.cast(part[:1], array_dtype(part, self.data_dtype)), parts
+            )
+        )
         data = parts["x"] if set(parts) == {"x"} else parts
         return data, example, min(batch_size or 32, len(batch.x))
 
+    def _as_trained(self, part: Any) -> np.ndarray:
+        """An array of the dtype that training takes; a memory map is cast batch by batch."""
+        part = np.asarray(part)
+        if is_mapped(part):
+            return part
+        return part.astype(array_dtype(part, self.data_dtype), copy=False)
+
+    def _batches(self, x: Any, batch_size: int | None, shuffle: bool) -> tf.data.Dataset:
+        """Arrays as batches; a dataset as it is."""
+        if isinstance(x, tf.data.Dataset):
+            return x
+        return array_batches(x, batch_size or 32, shuffle, dtype=self.data_dtype)
+
     def _check_in_pipeline(self, *data: Any) -> Any:
-        batch = _bool_to_int(unpack(data))
-        levels = getattr(self, "data_levels", None)
-        found = value_assertions(batch.x, levels) + self.batch_assertions(batch)
+        batch = bool_to_int(unpack(data))
+        found = [
+            *shape_assertions(batch.x, self.data_shape),
+            *value_assertions(batch.x, self.data_levels),
+            *([] if self.discrete else resolution_assertions(batch.x, self.data_dtype)),
+            *self.batch_assertions(batch),
+        ]
         with tf.control_dependencies(found):
             parts = tree.map_structure(tf.identity, batch.present())
         return parts["x"] if set(parts) == {"x"} else parts
 
 
-def _bool_to_int(batch: Batch) -> Batch:
-    """Tensors that hold False and True, as 0 and 1: as arrays are taken."""
-    return batch._replace(x=tf.cast(batch.x, tf.uint8)) if batch.x.dtype == tf.bool else batch
-
-
-def value_assertions(x: Tensor, levels: int | None) -> list[Any]:
-    """Graph assertions that fail where `x` holds something that the model cannot take."""
-    some = tf.shape(x)[0] > 0
-    found = [tf.debugging.Assert(some, ["x must hold at least one example"])]
-    if levels is not None:
-        low, high = tf.reduce_min(x), tf.reduce_max(x)
-        inside = (low >= tf.cast(0, x.dtype)) & (tf.cast(high, tf.float64) <= levels - 1)
-        words = [f"x must lie in [0, {levels}), but its smallest and largest values are"]
-        found.append(tf.debugging.Assert(inside, [*words, low, high]))
-    if x.dtype.is_floating:
-        found.append(
-            tf.debugging.Assert(
-                tf.reduce_all(tf.equal(x, tf.round(x))), ["x must hold whole numbers"]
-            )
-            if levels is not None
-            else tf.debugging.Assert(tf.reduce_all(tf.math.is_finite(x)), ["x must be finite"])
-        )
-    return found
-
-
-@contextlib.contextmanager
-def _assertions_as_value_errors() -> Iterator[None]:
-    """Turns a failed assertion of the data pipeline into the ValueError that it means."""
-    try:
-        yield
-    except tf.errors.InvalidArgumentError as error:
-        found = re.search(r"x must[^\n]*", str(error))
-        if found is None:
-            raise
-        text = found.group().split("[[")[0].strip().replace("] [", " ").rstrip("]")
-        raise ValueError(f"A batch of the dataset does not fit the model: {text}.") from error
-
-
 def _refuse_labels(y: Any, kwargs: Config) -> None:
     for name, value in {"y": y, **kwargs}.items():
-        if name in ("y", "sample_weight", "class_weight") and value is not None:
+        if value is None or name not in ("y", "sample_weight", "class_weight"):
+            continue
+        advice = (
+            'Leave it out, or pass {"x": x, "condition": y} as x if the model is conditional.'
+            if name == "y"
+            else "A weight would need a weighted likelihood; repeat examples that count more."
+        )
+        raise ValueError(f"A density model learns from x alone, but got {name}. {advice}")
+
+
+def _refuse_unknown(kwargs: Config, method: str) -> None:
+    known = inspect.signature(getattr(keras.Model, method)).parameters
+    for name in kwargs:
+        if name in ("condition", "length"):
+            raise TypeError(
+                f"{method}() takes {name} as a part of x. Pass "
+                f'{method}({{"x": x, "{name}": {name}}}).'
+            )
+        if name not in known:
+            raise TypeError(
+                f"{method}() has no argument '{name}'. It takes those of keras.Model.{method}: "
+                f"{', '.join(k for k in known if k not in ('self', 'y', 'kwargs'))}."
+            )
+
+
+def _refuse_endless(x: Any, argument: str, steps: int | None, name: str) -> None:
+    if isinstance(x, tf.data.Dataset) and steps is None:
+        if x.cardinality() == tf.data.INFINITE_CARDINALITY:
             raise ValueError(
-                f"A density model learns from x alone, but got {name}. Leave it out, or pass "
-                '{"x": x, "condition": y} as x if the model is conditional.'
+                f"{name} is a tf.data.Dataset without end, so {argument} must say how many batches "
+                f"to take. Pass {argument}=…, or leave repeat() out."
             )
 
 
 def _without_none(kwargs: Config) -> Config:
     return {key: value for key, value in kwargs.items() if value is not None}
-
-
-def _to_floatx(part: Any) -> np.ndarray:
-    """An array, of Keras' default float type if it holds real values."""
-    part = np.asarray(part)
-    if np.issubdtype(part.dtype, np.floating):
-        return part.astype(keras.config.floatx(), copy=False)
-    return part
-
-
-def _batches(x: Any, batch_size: int | None, shuffle: bool) -> tf.data.Dataset:
-    """Arrays as batches; a dataset as it is."""
-    if isinstance(x, tf.data.Dataset):
-        return x
-    return array_batches(x, batch_size or 32, shuffle)
 
 
 def _split(x: Any, share: float) -> tuple[Any, Any]:

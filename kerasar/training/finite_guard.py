@@ -125,7 +125,7 @@ class FiniteGuard:
             where = f" {locate(kept)} The batch is kept as model.finite_guard.batch()."
         elif kept is not None:
             where = (
-                " The batch was larger than the first one, so only a part of it is kept as "
+                " The batch was larger than expected, so only a part of it is kept as "
                 "model.finite_guard.batch(); jit_compile=False keeps it whole."
             )
         raise FloatingPointError(
@@ -138,8 +138,31 @@ class FiniteGuard:
 class StopWhenNotFinite(keras.callbacks.Callback):
     """Ends training with a `FloatingPointError` as soon as the model's guard has tripped."""
 
+    per_execution = True
+
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         self.model.finite_guard.report(self.model.locate_non_finite)
+
+
+class RefuseEmptyEpochs(keras.callbacks.Callback):
+    """Raises a ValueError after an epoch without a batch, whose loss would be said to be 0."""
+
+    per_execution = True
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self._batches = 0
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        self._batches += 1
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        if not self._batches:
+            raise ValueError(
+                f"There was no batch left for epoch {epoch + 1}: x is an empty dataset, or one "
+                "that can be read once only and was read before (by an epoch, or for the "
+                "statistics of a layer such as StandardizeBijection). Give a tf.data.Dataset that "
+                "starts anew each time, or take one epoch."
+            )
 
 
 def _fitted(part: Tensor, shape: tf.TensorShape) -> Tensor:

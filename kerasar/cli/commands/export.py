@@ -5,10 +5,12 @@ from typing import Annotated
 
 import typer
 
+from kerasar.cli.support.heartbeat import heartbeat
 from kerasar.cli.support.options import Run
-from kerasar.cli.support.outputs import check_new, next_free
+from kerasar.cli.support.outputs import atomic_write, check_new, next_free
 from kerasar.cli.support.run_folder import RunFolder
 from kerasar.cli.support.tensorflow_startup import start_tensorflow
+from kerasar.data.plain_text import plain_text
 
 
 def export(
@@ -33,5 +35,7 @@ def export(
     target = next_free(folder.path / "export" / "{}", first=1) if out is None else out
     check_new(target, "--out")
     start_tensorflow()
-    folder.load_model().export(str(target))
-    typer.echo(str(target))
+    model = folder.load_model()
+    with heartbeat("exporting"), atomic_write(target) as path:
+        model.export(str(path))
+    typer.echo(plain_text(target))

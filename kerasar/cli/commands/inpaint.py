@@ -10,6 +10,7 @@ from kerasar.cli.kinds import kind_of_run
 from kerasar.cli.kinds.images.masks import Hide, known_pixels
 from kerasar.cli.kinds.images.run_data import load_for
 from kerasar.cli.support.capabilities import is_conditional, supports
+from kerasar.cli.support.heartbeat import heartbeat
 from kerasar.cli.support.options import (
     DataDir,
     Method,
@@ -25,6 +26,7 @@ from kerasar.cli.support.options import (
 from kerasar.cli.support.outputs import atomic_write
 from kerasar.cli.support.run_folder import RunFolder
 from kerasar.cli.support.tensorflow_startup import start_tensorflow
+from kerasar.data.plain_text import plain_text
 
 
 def inpaint(
@@ -83,9 +85,10 @@ def inpaint(
     options = without_none(top_k=top_k, top_p=top_p, method=method)
     if is_conditional(model) and loaded.test_labels is not None:
         options["condition"] = loaded.test_labels[:images]
-    completed = model.inpaint(
-        given, known, seed=seed, num_completions=num, temperature=temperature, **options
-    )
+    with heartbeat("filling in"):
+        completed = model.inpaint(
+            given, known, seed=seed, num_completions=num, temperature=temperature, **options
+        )
     for file in files:
         with atomic_write(file) as path:
             if path.suffix.lower() == ".npz":
@@ -99,4 +102,4 @@ def inpaint(
                     known, given, completed, model.data_levels, original, labels, heading
                 )
                 save(figure, path)
-        typer.echo(str(file))
+        typer.echo(plain_text(file))

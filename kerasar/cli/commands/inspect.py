@@ -7,9 +7,16 @@ import typer
 
 from kerasar.cli.kinds import KINDS
 from kerasar.cli.registry import MODELS, find_model
-from kerasar.cli.support.outputs import check_ending, check_new, next_free, print_table
+from kerasar.cli.support.outputs import (
+    atomic_write,
+    check_ending,
+    check_new,
+    next_free,
+    print_table,
+)
 from kerasar.cli.support.run_folder import RunFolder
 from kerasar.cli.support.tensorflow_startup import start_tensorflow
+from kerasar.data.plain_text import plain_text
 
 
 def inspect(
@@ -71,8 +78,10 @@ def inspect(
     field = receptive_field(model.network, rank)
     blind = f", {len(field.blind_spot)} in blind spots" if field.blind_spot else ""
     typer.echo(f"Proven causal. The output sees {len(field.offsets)} positions{blind}.")
-    save(receptive_field_figure(field, heading=model.name), target)
-    typer.echo(str(target))
+    figure = receptive_field_figure(field, heading=plain_text(model.name))
+    with atomic_write(target) as file:
+        save(figure, file)
+    typer.echo(plain_text(target))
 
 
 def _model(what: str, path: Path, is_path: bool) -> Any:

@@ -8,6 +8,7 @@ import typer
 
 from kerasar.cli.kinds import DataKind, SamplingRequest, kind_of_run
 from kerasar.cli.support.capabilities import check_options, is_conditional
+from kerasar.cli.support.heartbeat import heartbeat
 from kerasar.cli.support.options import (
     Method,
     Run,
@@ -22,6 +23,7 @@ from kerasar.cli.support.options import (
 from kerasar.cli.support.outputs import atomic_write, check_ending, check_new
 from kerasar.cli.support.run_folder import RunFolder
 from kerasar.cli.support.tensorflow_startup import start_tensorflow
+from kerasar.data.plain_text import plain_text
 
 
 def sample(
@@ -91,14 +93,15 @@ def sample(
     if chosen is not None:
         options["condition"] = np.repeat(chosen, num) if classes else np.resize(chosen, num)
         num = len(options["condition"])
-    samples = kind.draw(folder, model, SamplingRequest(num, length, prompt, options))
+    with heartbeat("drawing samples"):
+        samples = kind.draw(folder, model, SamplingRequest(num, length, prompt, options))
     if chosen is not None:
         names = folder.config["classes"]
         samples = samples._replace(labels=[names[i] for i in options["condition"]])
     for file in files:
         with atomic_write(file) as path:
             kind.write(path, samples, folder, model)
-        typer.echo(str(file))
+        typer.echo(plain_text(file))
 
 
 def check_outputs(files: list[Path], kind: DataKind) -> None:

@@ -12,10 +12,12 @@ import typer
 from numpy.typing import NDArray
 
 from kerasar.cli.kinds import kind_of_run
+from kerasar.cli.support.heartbeat import heartbeat
 from kerasar.cli.support.options import DataDir, Run
 from kerasar.cli.support.outputs import atomic_write, check_new
 from kerasar.cli.support.run_folder import RunFolder
 from kerasar.cli.support.tensorflow_startup import start_tensorflow
+from kerasar.data.plain_text import csv_cell, plain_text
 
 
 class Part(Enum):
@@ -83,7 +85,8 @@ def score(
     batch, names = kind.load_named(folder, model, data, data_dir, part.value)
     x = batch["x"] if isinstance(batch, dict) else batch
     shape = np.shape(x)
-    terms, nats = _log_prob(model, batch)
+    with heartbeat("scoring"):
+        terms, nats = _log_prob(model, batch)
     sizes = np.full(len(names), math.prod(shape[1:]), "float64")
     if isinstance(batch, dict) and "length" in batch:
         sizes = np.asarray(batch["length"], "float64") * math.prod(shape[2:])
@@ -100,7 +103,7 @@ def score(
     least = int(nats.argmax())
     typer.echo(
         f"{len(nats):,} {kind.noun}: {bits.mean():.3f} bits/{kind.unit} on average; "
-        f"the least likely is {names[least]} with {bits[least]:.3f}.",
+        f"the least likely is {plain_text(names[least])} with {bits[least]:.3f}.",
         err=True,
     )
 
@@ -117,7 +120,7 @@ def _write_rows(file: TextIO, names: list[str], nats: NDArray[Any], bits: NDArra
     rows = csv.writer(file, lineterminator="\n")
     rows.writerow(["name", "nats", "bits_per_dim"])
     for name, nat, bit in zip(names, nats, bits, strict=True):
-        rows.writerow([name, f"{nat:.4f}", f"{bit:.5f}"])
+        rows.writerow([csv_cell(name), f"{nat:.4f}", f"{bit:.5f}"])
 
 
 def _write_map(

@@ -12,9 +12,10 @@ from rich.console import Console
 from kerasar.cli.kinds import kind_of
 from kerasar.cli.kinds.kind import path_of
 from kerasar.cli.registry import find_model
+from kerasar.cli.support.heartbeat import heartbeat
 from kerasar.cli.support.options import DataDir, Seed, integer_between, positive, without_none
-from kerasar.cli.support.outputs import check_new, next_free
-from kerasar.cli.support.run_folder import RunFolder
+from kerasar.cli.support.outputs import check_new, check_place, next_free
+from kerasar.cli.support.run_folder import RunFolder, RunState
 from kerasar.cli.support.tensorflow_startup import start_tensorflow
 
 
@@ -69,11 +70,16 @@ def train(
         typer.Option(help="Column of a CSV file; may be given several times.", show_default="all"),
     ] = None,
     data_dir: DataDir = None,
+    restart: Annotated[
+        bool,
+        typer.Option("--restart", help="Replace the run at --out if its training was killed."),
+    ] = False,
 ) -> None:
     """Train MODEL on DATA: images, sequences, recordings, a series or points.
 
     A tenth of the training data is for validation and selects the best epoch; the test data are
-    evaluated once, at the end. Ctrl-C ends training early and keeps the best model so far.
+    evaluated once, at the end. Ctrl-C ends training early and keeps the best model so far; before
+    the end of the first epoch there is none, and nothing is kept.
 
         kerasar train shifted-pixelcnn --data digits
         kerasar train shifted-pixelcnn --data mnist --epochs 1 --out runs/quick
@@ -85,7 +91,7 @@ def train(
     samples, and export/1 for TensorFlow Serving.
     """
     entry = find_model(model)
-    folder = _run_path(out, model, data)
+    folder = _run_path(out, model, data, restart)
     start_tensorflow()
     import keras
 
@@ -96,7 +102,8 @@ def train(
     settings |= without_none(epochs=epochs, batch_size=batch_size, learning_rate=learning_rate)
     # A single column gives steps that are scalars; several give vectors.
     columns = column[0] if column and len(column) == 1 else column or None
-    loaded = kind.load(data, data_dir, levels, {"conditional": conditional, "column": columns})
+    with heartbeat("reading the data"):
+        loaded = kind.load(data, data_dir, levels, {"conditional": conditional, "column": columns})
     keras.utils.set_random_seed(seed)
     built = entry.build(loaded.name, kind.name, **loaded.arguments)
     kind.check_model(model, built, loaded, conditional)
@@ -116,8 +123,10 @@ def train(
         "examples": loaded.counts,
     }
     # Only now: model and data are known to be good.
+    RunFolder.remove_killed(folder)
     with RunFolder.create(folder, config) as run:
-        job = TrainingJob(run, kind, built, loaded, Console(soft_wrap=True, highlight=False))
+        console = Console(soft_wrap=True, highlight=False, emoji=False)
+        job = TrainingJob(run, kind, built, loaded, console)
         job.print_summary(data)
         stopped_by = job.fit()
         job.finish()
@@ -126,14 +135,30 @@ def train(
         raise stopped_by
 
 
-def _run_path(out: Path | None, model: str, data: str) -> Path:
+def _run_path(out: Path | None, model: str, data: str, restart: bool = False) -> Path:
     if out is None:
         path = path_of(data)
         name = data if path is None else path.resolve().stem
         name = "".join(c if c.isalnum() or c in "-_." else "-" for c in name).strip("-.") or "data"
         out = Path("runs") / f"{model}-{name}"
-        out = next_free(Path(f"{out}-{{}}")) if out.exists() else out
-    check_new(out, "--out")
+        if out.exists() and not (restart or RunFolder.is_only_begun(out)):
+            out = next_free(Path(f"{out}-{{}}"))
+    state = RunState.of(out)
+    if state is RunState.training:
+        raise FileExistsError(
+            f"--out must name something new, but '{out}' is being trained by another process. "
+            f"Choose another name, such as '{next_free(Path(f'{out}-{{}}'))}'."
+        )
+    if state is RunState.killed and not (restart or RunFolder.is_only_begun(out)):
+        raise FileExistsError(
+            f"--out must name something new, but '{out}' holds a run whose training never "
+            "finished: its process was killed. Replace it with --restart, or choose another name, "
+            f"such as '{next_free(Path(f'{out}-{{}}'))}'."
+        )
+    if state is RunState.killed:
+        check_place(out, "--out")
+    else:
+        check_new(out, "--out")
     return out
 
 

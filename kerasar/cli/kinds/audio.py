@@ -22,6 +22,7 @@ from kerasar.cli.support.quick import quick_samples
 from kerasar.cli.support.run_folder import RunFolder
 from kerasar.data import AudioData, load_audio, mu_law_decode, mu_law_encode, write_wav
 from kerasar.data.audio_file import read_audio_file
+from kerasar.data.plain_text import picture_text
 
 #: Samples of a piece of a recording in training: half a second at 8 kHz.
 _PIECE = 4096
@@ -97,7 +98,7 @@ class Audio(DataKind):
         sounds, titles = [], []
         for i, codes in enumerate(samples[: len(test)]):
             sounds += [mu_law_decode(codes, test.levels), test.sound(i)]
-            titles += [f"sample {i}", f"test recording {test.names[i]}"]
+            titles += [f"sample {i}", f"test recording {picture_text(test.names[i])}"]
         with atomic_write(run.path / "samples.png") as file:
             heading = f"{run.title}: samples (seed 0; {result}), and test recordings"
             save(spectrogram_figure(sounds, rate, titles, heading=heading), file)

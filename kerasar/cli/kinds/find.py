@@ -9,6 +9,7 @@ from kerasar.cli.kinds.kind import DataKind
 from kerasar.cli.kinds.sequences import Sequences
 from kerasar.cli.kinds.series import Series
 from kerasar.cli.kinds.vectors import Vectors
+from kerasar.cli.registry import MODELS
 from kerasar.cli.support.run_folder import RunFolder
 
 KINDS: Mapping[str, DataKind] = MappingProxyType(
@@ -25,8 +26,16 @@ def kind_of(model: str, kinds: Sequence[str], spec: str) -> DataKind:
     """The kind of data that DATA is, of those that a model takes.
 
     Raises:
-        ValueError: if DATA looks like none of several.
+        ValueError: if DATA is a data set of another kind, or looks like none of several.
     """
+    named = next((kind for kind in KINDS.values() if spec in kind.data_sets), None)
+    if named is not None and named.name not in kinds:
+        suited = [name for name, entry in MODELS.items() if named.name in entry.kinds]
+        raise ValueError(
+            f"Model '{model}' is trained on {' or '.join(KINDS[name].noun for name in kinds)}, but "
+            f"'{spec}' holds {named.noun}. Models for {named.noun} are {', '.join(suited)}; data "
+            f"for '{model}' can be {'; '.join(KINDS[name].accepted for name in kinds)}."
+        )
     if len(kinds) == 1:
         return KINDS[kinds[0]]
     for name in kinds:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from kerasar.cli.support.capabilities import is_conditional, supports
 from kerasar.cli.support.run_folder import RunFolder
+from kerasar.cli.support.shell import quoted
 from kerasar.data import DATASETS, SEQUENCES, TOY_DENSITIES
 from kerasar.data.split import hold_out
 
@@ -111,6 +112,7 @@ class DataKind(ABC):
         name: the word for it in `config.json` and in the registry of models.
         noun: the word for examples in messages.
         accepted: what DATA can be, for a message.
+        data_sets: the names of data sets of this kind.
         unit: the word for what `bits_per_dim` is divided by.
         num_samples: the default number of samples.
         endings: of the files that samples can be written to.
@@ -124,6 +126,7 @@ class DataKind(ABC):
     name: ClassVar[str]
     noun: ClassVar[str]
     accepted: ClassVar[str]
+    data_sets: ClassVar[Collection[str]] = ()
     unit: ClassVar[str] = "dim"
     num_samples: ClassVar[int] = 64
     endings: ClassVar[tuple[str, ...]]
@@ -181,7 +184,8 @@ class DataKind(ABC):
         """Arguments of the command that suit a finished run, with a few words on each."""
         possible = [step for step in self.next_commands if supports(model, step[0].split()[0])]
         possible.append(("score {run} {data} --out scores.csv", "how likely is each"))
-        return [(arguments.format(run=run.path, data=spec), what) for arguments, what in possible]
+        names = {"run": quoted(run.path), "data": quoted(spec)}
+        return [(arguments.format(**names), what) for arguments, what in possible]
 
     def draw(self, run: RunFolder, model: Any, request: SamplingRequest) -> Samples:
         """Draws samples from the model of a run.

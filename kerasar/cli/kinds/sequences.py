@@ -37,6 +37,7 @@ class Sequences(DataKind):
     pictures = ("samples.png",)
     example = MappingProxyType({"length": 32, "levels": 64})
     next_commands = (("sample {run} --num 64", "draw new sequences"),)
+    data_sets = ("toy",)
     accepted = "'toy', or an .npz file with the array 'train' (kerasar.data.load_sequences)"
 
     def claims(self, spec: str) -> bool:

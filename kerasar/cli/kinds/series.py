@@ -17,6 +17,7 @@ from kerasar.cli.kinds.kind import (
 from kerasar.cli.support.outputs import atomic_write
 from kerasar.cli.support.run_folder import RunFolder
 from kerasar.data import Quantizer, SeriesData, load_series, windows
+from kerasar.data.plain_text import picture_text
 
 #: Steps of a piece of the series in training, where there are as many.
 _PIECE = 128
@@ -90,7 +91,8 @@ class Series(DataKind):
         steps = min(len(series.test), 48)
         past, future = series.decode(series.train), series.decode(series.test[:steps])
         found = forecast(model, past, steps, self.num_samples, series=series, verbose=False)
-        figure = fan_chart(past[-3 * steps :], found.paths, future, columns=series.columns)
+        names = tuple(map(picture_text, series.columns))
+        figure = fan_chart(past[-3 * steps :], found.paths, future, columns=names)
         figure.suptitle(f"{run.title}: the steps held out ({result})")
         with atomic_write(run.path / "forecast.png") as file:
             save(figure, file)
@@ -103,7 +105,9 @@ class Series(DataKind):
         past = np.concatenate([series.decode(series.train), series.decode(series.test)])
         steps = 48 if request.length is None else whole_steps(request.length)
         found = forecast(model, past, steps, request.num, series=series, **request.options)
-        description = f"{steps} steps after the end of {source.name}, {request.num} paths "
+        description = (
+            f"{steps} steps after the end of {picture_text(source.name)}, {request.num} paths "
+        )
         description += f"({request.describe_options()})"
         return Samples(found.paths, description, forecast=found)
 
@@ -117,7 +121,8 @@ class Series(DataKind):
             found.write_paths(path)
         else:
             steps = found.paths.shape[1]
-            figure = fan_chart(found.past[-3 * steps :], found.paths, columns=found.columns)
+            names = tuple(map(picture_text, found.columns))
+            figure = fan_chart(found.past[-3 * steps :], found.paths, columns=names)
             figure.suptitle(f"{run.title}: {samples.description}")
             save(figure, path)
 
@@ -126,7 +131,7 @@ def _read(spec: str | Path, run: RunFolder, model: Any) -> SeriesData:
     """Another series, or the same, in the columns and levels that the run was trained on."""
     quantizer = None
     if model.data_levels is not None:
-        low, high = run.config["range"]
+        low, high = run.setting("range")
         quantizer = Quantizer(low, high, model.data_levels)
     return load_series(spec, run.config.get("column"), quantizer=quantizer)
 

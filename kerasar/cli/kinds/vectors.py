@@ -1,5 +1,6 @@
 """Vectors of real values: toy densities by name, and CSV files with a row for each vector."""
 
+import csv
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -17,6 +18,7 @@ from kerasar.cli.kinds.kind import (
 from kerasar.cli.support.outputs import atomic_write
 from kerasar.cli.support.run_folder import RunFolder
 from kerasar.data import TOY_DENSITIES, VectorData, load_vectors, mixture_log_prob, toy_density
+from kerasar.data.plain_text import csv_cell
 
 _TOY_TRAIN, _TOY_TEST = 10_000, 5_000
 #: Points of this dimension can be drawn: on the line, in the plane.
@@ -34,6 +36,7 @@ class Vectors(DataKind):
     pictures = ("density.png", "samples.csv")
     example = MappingProxyType({"dim": 2})
     next_commands = (("sample {run} --num 1000", "draw new points"),)
+    data_sets = tuple(TOY_DENSITIES)
     accepted = "a toy density by its name, or a .csv file of numbers"
 
     def claims(self, spec: str) -> bool:
@@ -88,8 +91,9 @@ class Vectors(DataKind):
     def write_readable(self, path: Path, samples: Samples, run: RunFolder, model: Any) -> None:
         points = samples.values
         if path.suffix.lower() == ".csv":
-            header = ",".join(run.config["column"])
-            np.savetxt(path, points, "%.9g", ",", header=header, comments="")
+            with path.open("w", newline="", encoding="utf-8") as file:
+                csv.writer(file, lineterminator="\n").writerow(map(csv_cell, run.config["column"]))
+                np.savetxt(file, points, "%.9g", ",")
         elif points.shape[1] <= _MOST_SHOWN:
             _draw(path, run, model, samples.description, samples=points)
         else:

@@ -9,8 +9,10 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from kerasar.cli.support.disk import disk_errors
 from kerasar.cli.support.quick import quick_samples
 from kerasar.cli.support.run_folder import RunFolder
+from kerasar.cli.support.signals import uninterrupted
 from kerasar.cli.support.tensorboard import EventWriter
 from kerasar.pictures.pixels import enlarge, factor_for, mosaic, to_rgb
 
@@ -30,16 +32,14 @@ class KeepBest(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         reached = float((logs or {})[MONITOR])
         if reached < self.best:
-            self.best, self.epoch = reached, epoch + 1
-            self._weights = self.model.get_weights()
-            self.run.save_model(self.model)
+            weights = self.model.get_weights()
+            with uninterrupted():  # the file and what is known of it change together
+                self.run.save_model(self.model)
+                self.best, self.epoch, self._weights = reached, epoch + 1, weights
 
     def restore(self) -> None:
-        """Restores the best weights; saves the model as it is if no epoch has ended."""
-        if self._weights is None:
-            self.run.save_model(self.model)
-        else:
-            self.model.set_weights(self._weights)
+        """Restores the best weights. An epoch must have ended."""
+        self.model.set_weights(self._weights)
 
 
 class History(keras.callbacks.Callback):
@@ -60,7 +60,7 @@ class History(keras.callbacks.Callback):
         values = {name: float(value) for name, value in (logs or {}).items()}
         row = {"epoch": epoch + 1, **values, "seconds": round(seconds, 3)}
         is_new = not self.file.exists()
-        with self.file.open("a", newline="", encoding="utf-8") as file:
+        with disk_errors(self.file), self.file.open("a", newline="", encoding="utf-8") as file:
             rows = csv.DictWriter(file, row)
             if is_new:
                 rows.writeheader()
@@ -101,7 +101,11 @@ class SampleImages(keras.callbacks.Callback):
 
 
 class TrainingProgress(keras.callbacks.Callback):
-    """A progress bar on a terminal; a printed line for each epoch elsewhere."""
+    """A progress bar on a terminal; a printed line for each epoch elsewhere.
+
+    `describe` has the words for a line in between."""
+
+    per_execution = True
 
     def __init__(self, console: Console, epochs: int, batches: int, unit: str) -> None:
         super().__init__()
@@ -138,6 +142,11 @@ class TrainingProgress(keras.callbacks.Callback):
         self._bar.update(self._task, completed=(epoch + 1) * self.batches, news=news)
         if not self.console.is_terminal:
             self.console.print(f"epoch {epoch + 1}/{self.epochs}  {news}", highlight=False)
+
+    def describe(self) -> str:
+        """How far training is, in a line."""
+        task = self._bar.tasks[0]
+        return f"epoch {task.fields['epoch']}/{self.epochs}  {task.percentage:.0f} % of training"
 
     def stop(self) -> None:
         """Removes the progress bar, also after an interruption."""

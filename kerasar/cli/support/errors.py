@@ -1,6 +1,7 @@
 """Turns errors of the user into a message and an exit status; leaves our own bugs alone."""
 
 import os
+import sys
 import traceback
 from pathlib import Path
 from typing import Any
@@ -8,19 +9,31 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
+from kerasar.cli.support.disk import NotWrittenError, disk_refusal
+from kerasar.data.plain_text import plain_text
+
 #: What the library raises for bad input, and the system for files that are not as they should be.
 _USER_ERRORS = (ValueError, TypeError, OSError, ImportError)
-_HOME = str(Path(__file__).parents[1])
+_HOME = str(Path(__file__).parents[2])
 
 
 class ErrorsAsMessages(TyperGroup):
-    """The group of all commands. Exit status 2 for bad input, 1 for training that went wrong."""
+    """The group of all commands.
+
+    Exit status 2 for bad input, 1 for training that went wrong, 130 for one that was stopped.
+    """
 
     def invoke(self, ctx: Any) -> Any:
         try:
-            return super().invoke(ctx)
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+            return result
         except BrokenPipeError:
             raise  # `kerasar score … | head`: typer ends quietly
+        except KeyboardInterrupt as stop:
+            notes = _notes(stop) or "\nNothing half-written is left."
+            typer.echo(f"Stopped.{notes}", err=True)
+            raise typer.Exit(130) from None
         except FloatingPointError as error:
             _print(error)
             raise typer.Exit(1) from None
@@ -32,8 +45,25 @@ class ErrorsAsMessages(TyperGroup):
 def _print(error: Exception) -> None:
     if os.environ.get("KERASAR_TRACEBACK", "0") not in ("", "0"):
         traceback.print_exception(error)
+    message = f"{error}{_origin(error)}"
+    if _is_of_stdout(error):
+        message = f"The output cannot be written: {disk_refusal(error)}."
+        # Python writes what is left at its end, and would fail again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     typer.secho("Error: ", fg="red", bold=True, nl=False, err=True)
-    typer.echo(f"{error}{_origin(error)}", err=True)
+    typer.echo(plain_text(message, keep="\n\t") + _notes(error), err=True)
+
+
+def _notes(error: BaseException) -> str:
+    """What is kept, as those say that the error passed."""
+    return "".join(f"\n{plain_text(note)}" for note in getattr(error, "__notes__", ()))
+
+
+def _is_of_stdout(error: Exception) -> bool:
+    """Whether it comes from a `print`: of all that is written only this has no name."""
+    if not isinstance(error, OSError) or isinstance(error, NotWrittenError) or error.filename:
+        return False
+    return error.errno is not None and disk_refusal(error) is not None
 
 
 def _origin(error: Exception) -> str:

@@ -3,10 +3,11 @@
 import contextlib
 import itertools
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+
+from kerasar.cli.support.disk import disk_errors, staging_folder
+from kerasar.data.plain_text import plain_text
 
 
 def check_new(path: Path, option: str) -> None:
@@ -17,12 +18,25 @@ def check_new(path: Path, option: str) -> None:
             f"{option} must name something new, for nothing is overwritten, but '{path}' exists. "
             f"Move it away, or choose another name, such as '{free}'."
         )
+    check_place(path, option)
+
+
+def check_place(path: Path, option: str) -> None:
+    """Raises an OSError unless something can be made at `path`, by trying."""
     parent = next(folder for folder in path.absolute().parents if os.path.lexists(folder))
     if not parent.is_dir():
         raise NotADirectoryError(
             f"{option} must be in a folder, but '{parent}' is a file, so '{path}' cannot be made. "
             "Choose another name."
         )
+    try:
+        with staging_folder(parent) as staging:
+            (staging / path.absolute().relative_to(parent)).mkdir(parents=True)
+    except OSError as error:
+        raise OSError(
+            f"{option} must be where files can be written, but '{path}' cannot be made: "
+            f"{error.strerror}. Choose another place."
+        ) from error
 
 
 def check_ending(path: Path, endings: tuple[str, ...], option: str) -> None:
@@ -40,17 +54,36 @@ def next_free(pattern: Path, first: int = 2) -> Path:
     return next(path for path in candidates if not os.path.lexists(path))
 
 
+def missing_folders(path: Path) -> list[Path]:
+    """The folders around `path` that do not exist, the innermost first."""
+    return [parent for parent in path.parents if not os.path.lexists(parent)]
+
+
+def remove_empty(folders: Sequence[Path]) -> None:
+    """Removes those of the folders that are empty, in that order."""
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+
+
 @contextlib.contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Yields a name to write a file or folder to, and moves it to `path` when it is complete."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(prefix=".kerasar-", dir=path.parent))
+    """Yields a name to write a file or folder to, and moves it to `path` when it is complete.
+
+    Raises:
+        NotWrittenError: if the disk is full or refuses; it names `path`.
+    """
+    made = missing_folders(path)
     try:
-        # The same ending, for many writers choose the format by it.
-        yield staging / path.name
-        os.rename(staging / path.name, path)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
+        with disk_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with staging_folder(path.parent) as staging:
+                # The same ending, for many writers choose the format by it.
+                yield staging / path.name
+                os.rename(staging / path.name, path)
+    except BaseException:
+        remove_empty(made)
+        raise
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -64,5 +97,5 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     for i, name in enumerate(header):
         table.add_column(name, no_wrap=i == 0, style="bold" if i == 0 else None)
     for row in rows:
-        table.add_row(*map(Text, row))
+        table.add_row(*(Text(plain_text(cell, keep="\n")) for cell in row))
     Console().print(table)

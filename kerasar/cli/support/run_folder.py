@@ -5,15 +5,49 @@ from __future__ import annotations
 import contextlib
 import difflib
 import json
+import os
 import platform
 import shutil
 from collections.abc import Iterator
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from kerasar.cli.support.outputs import atomic_write, next_free
+import typer
+
+from kerasar.cli.support.disk import lock, sweep
+from kerasar.cli.support.outputs import atomic_write, missing_folders, next_free, remove_empty
+from kerasar.cli.support.run_config import missing, read_config
+from kerasar.cli.support.shell import quoted
+from kerasar.cli.support.signals import uninterrupted
+from kerasar.data.plain_text import picture_text, plain_text
 
 CONFIG, MODEL = "config.json", "model.keras"
+#: Is in the folder, and locked, as long as its training goes on.
+UNFINISHED = "UNFINISHED.txt"
+
+
+class RunState(Enum):
+    """How far a run has come: what stands in its folder says it."""
+
+    finished = "finished"
+    training = "training"
+    killed = "killed"
+
+    @classmethod
+    def of(cls, path: Path) -> RunState | None:
+        """The state of the run in that folder; None if it holds no run."""
+        mark = (path / UNFINISHED).is_file()
+        if not mark and not (path / CONFIG).is_file():
+            return None
+        if not mark and (path / MODEL).is_file():
+            return cls.finished
+        held = lock(path / UNFINISHED)
+        if mark and held is None:
+            return cls.training
+        if held is not None:
+            os.close(held)
+        return cls.killed
 
 
 class RunFolder:
@@ -31,7 +65,10 @@ class RunFolder:
     @classmethod
     @contextlib.contextmanager
     def create(cls, path: Path, config: dict[str, Any]) -> Iterator[RunFolder]:
-        """Makes a new run, with its settings; removes it at the end if it has no model."""
+        """Makes a new run, with its settings; removes it if it ends before a model is kept.
+
+        Any error that ends it early gets a note that says what is kept.
+        """
         import keras
 
         import kerasar
@@ -41,17 +78,62 @@ class RunFolder:
             "keras": keras.__version__,
             "python": platform.python_version(),
         }
-        made = [parent for parent in path.parents if not parent.exists()]
-        path.mkdir(parents=True)
-        run = cls(path, {**versions, **config})
+        run, made = cls(path, {**versions, **config}), missing_folders(path)
+        begun, held = False, None
         try:
-            run.save_config()
+            with uninterrupted():
+                held, begun = run._begin(), True
             yield run
+        except BaseException as error:
+            if begun:
+                with uninterrupted():
+                    error.add_note(run._end_early(made))
+            raise
         finally:
-            if not (path / MODEL).exists():
-                shutil.rmtree(path)
-                for parent in made:
-                    parent.rmdir()
+            if begun:
+                (path / UNFINISHED).unlink(missing_ok=True)
+            if held is not None:
+                os.close(held)
+
+    def _begin(self) -> int | None:
+        """Makes the folder, whole or not at all. Returns the lock that says that it is in use."""
+        with atomic_write(self.path) as folder:
+            folder.mkdir()
+            (folder / UNFINISHED).write_text(
+                "The training of this run has not ended. If no process trains it any more, it was "
+                "killed:\nremove this folder, or train again into it with --restart.\n",
+                encoding="utf-8",
+            )
+            (folder / CONFIG).write_text(self._config_text(), encoding="utf-8")
+            return lock(folder / UNFINISHED)
+
+    def _end_early(self, made: list[Path]) -> str:
+        """Removes the run if it has no model. Returns a sentence that says what is kept."""
+        if "training" not in self.config:
+            shutil.rmtree(self.path, ignore_errors=True)
+            remove_empty(made)
+            return f"Nothing was kept of '{self.path}', for no epoch had ended."
+        return (
+            f"'{self.path}' keeps {MODEL}, the model of epoch "
+            f"{self.config['training']['best_epoch']}, which the other commands take. What comes "
+            f"after training is not complete: kerasar export {quoted(self.path)} makes an export."
+        )
+
+    @staticmethod
+    def remove_killed(path: Path) -> None:
+        """Removes a run that was killed, and says so."""
+        if RunState.of(path) is RunState.killed:
+            shutil.rmtree(path)
+            typer.echo(
+                f"'{plain_text(path)}' held a run that was killed; it is replaced.", err=True
+            )
+
+    @staticmethod
+    def is_only_begun(path: Path) -> bool:
+        """Whether a killed run holds nothing that a user could miss."""
+        begun = {CONFIG, UNFINISHED, "tensorboard"}
+        sweep(path)
+        return RunState.of(path) is RunState.killed and set(os.listdir(path)) <= begun
 
     @classmethod
     def open(cls, path: Path) -> RunFolder:
@@ -61,29 +143,32 @@ class RunFolder:
             FileNotFoundError: if there is no such folder, or it is not a run's.
             ValueError: if its `config.json` is damaged.
         """
+        sweep(path)
+        sweep(path / "export")
+        state = RunState.of(path)
+        if state in (RunState.training, RunState.killed):
+            _explain_unfinished(path, state)
         if not (path / CONFIG).is_file() or not (path / MODEL).is_file():
             raise FileNotFoundError(
                 f"RUN must be a folder that 'kerasar train' made, with {CONFIG} and {MODEL} in "
                 f"it, but {_what_is_there(path)}.{_near_runs(path)}"
             )
-        try:
-            config = json.loads((path / CONFIG).read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise ValueError(
-                f"'{path / CONFIG}' must be JSON, as 'kerasar train' wrote it, but cannot be read: "
-                f"{error}. Restore it, or train again."
-            ) from error
-        if not isinstance(config, dict) or "data" not in config:
-            raise ValueError(
-                f"'{path / CONFIG}' must hold what 'kerasar train' wrote, with \"data\" among it, "
-                "but does not. Restore it, or train again."
-            )
-        return cls(path, config)
+        return cls(path, read_config(path / CONFIG))
 
     @property
     def title(self) -> str:
         """The name of the run in pictures."""
-        return f"{self.config.get('model', 'model')} on {self.config['data']}"
+        return picture_text(f"{self.config.get('model', 'model')} on {self.config['data']}")
+
+    def setting(self, name: str) -> Any:
+        """A setting that some models need.
+
+        Raises:
+            ValueError: if `config.json` lacks it.
+        """
+        if name not in self.config:
+            raise missing(self.path / CONFIG, name)
+        return self.config[name]
 
     def classes(self, wanted: str | None, conditional: bool) -> list[int] | None:
         """The indices of the classes that a user asks for; None for a model without classes.
@@ -102,7 +187,7 @@ class RunFolder:
                     f"'{self.path}' was not. Leave it out."
                 )
             return None
-        known: list[str] = self.config["classes"]
+        known: list[str] = self.setting("classes")
         if wanted is None:
             return list(range(len(known)))
         found: list[int] = []
@@ -124,7 +209,10 @@ class RunFolder:
     def save_config(self) -> None:
         """Writes `config.json`."""
         with atomic_write(self.path / CONFIG) as file:
-            file.write_text(json.dumps(self.config, indent=2) + "\n", encoding="utf-8")
+            file.write_text(self._config_text(), encoding="utf-8")
+
+    def _config_text(self) -> str:
+        return json.dumps(self.config, indent=2) + "\n"
 
     def save_model(self, model: Any) -> None:
         """Writes `model.keras`."""
@@ -164,6 +252,19 @@ class RunFolder:
         return next_free(self.path / f"{stem}-{{}}.{ending}", first=1)
 
 
+def _explain_unfinished(path: Path, state: RunState) -> None:
+    """Notes on stderr that a run is not finished; raises an error if it has no model."""
+    if state is RunState.training:
+        what = f"'{path}' is still being trained by another process"
+        advice = "Wait for the end of its first epoch."
+    else:
+        what = f"The training of '{path}' never finished: its process was killed"
+        advice = f"Remove it with rm -r {quoted(path)}, or train again with --out {quoted(path)}."
+    if not (path / MODEL).is_file():
+        raise FileNotFoundError(f"{what}, and no epoch had ended: there is no {MODEL}. {advice}")
+    typer.echo(f"{plain_text(what)}. Its best model so far is taken.", err=True)
+
+
 def _what_is_there(path: Path) -> str:
     if path.is_dir():
         return f"'{path}' holds no such files"
@@ -176,6 +277,7 @@ def _near_runs(path: Path) -> str:
         for folder in {path.parent, Path("runs")}
         if folder.is_dir()
         for config in folder.glob(f"*/{CONFIG}")
+        if config.with_name(MODEL).is_file() and config.parent != path
     }
     names = {Path(run).name: run for run in sorted(found)}
     near = difflib.get_close_matches(path.name, names, n=3, cutoff=0.5)

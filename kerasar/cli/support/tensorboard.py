@@ -10,6 +10,8 @@ from typing import Any
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from kerasar.cli.support.disk import disk_errors
+
 _Metadata = tf.compat.v1.SummaryMetadata
 
 
@@ -17,7 +19,9 @@ class EventWriter:
     """Writes event files into a folder; `tensorboard --logdir FOLDER` shows them."""
 
     def __init__(self, folder: Path) -> None:
-        self._writer = tf.summary.create_file_writer(str(folder))
+        self._folder = folder
+        with disk_errors(folder):
+            self._writer = tf.summary.create_file_writer(str(folder))
 
     def scalar(self, name: str, value: float, step: int) -> None:
         """A point of the curve `name`."""
@@ -32,15 +36,17 @@ class EventWriter:
 
     def flush(self) -> None:
         """Makes everything written so far visible."""
-        self._writer.flush()
+        with disk_errors(self._folder):
+            self._writer.flush()
 
     def close(self) -> None:
         """Closes the file."""
-        self._writer.close()
+        with disk_errors(self._folder):
+            self._writer.close()
 
     def _write(self, name: str, value: Any, step: int, plugin: str, data_class: int) -> None:
         metadata = _Metadata(
             plugin_data=_Metadata.PluginData(plugin_name=plugin), data_class=data_class
         )
-        with self._writer.as_default():
+        with disk_errors(self._folder), self._writer.as_default():
             tf.summary.write(name, value, step=step, metadata=metadata)

@@ -15,6 +15,8 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 
+from kerasar.cli.support.signals import ENDS
+
 _PREAMBLE = b"WARNING: All log messages before absl::InitializeLog()"
 _NOTE = re.compile(rb"I\d{4} ")  # a line of level INFO
 _END = b"\0end"
@@ -80,7 +82,8 @@ def _filtered_stderr(is_noise: Callable[[bytes], bool]) -> Iterator[None]:
 
 def _copy_lines(source: int, target: int, is_noise: Callable[[bytes], bool]) -> None:
     """Runs in the small process; never returns."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the command
+    for number in ENDS:
+        signal.signal(number, signal.SIG_IGN)  # they are for the command
     try:
         with os.fdopen(source, "rb") as lines:
             for line in lines:

@@ -1,5 +1,6 @@
 """Trains a model, evaluates it, and writes all that a run folder holds."""
 
+import contextlib
 import math
 import time
 from dataclasses import dataclass
@@ -12,7 +13,10 @@ from kerasar.cli.kinds import DataKind
 from kerasar.cli.kinds.kind import TrainingData, num_examples
 from kerasar.cli.support.callbacks import History, KeepBest, TrainingProgress
 from kerasar.cli.support.capabilities import describe_result
+from kerasar.cli.support.heartbeat import heartbeat, status
+from kerasar.cli.support.outputs import atomic_write
 from kerasar.cli.support.run_folder import RunFolder
+from kerasar.cli.support.shell import quoted, styled
 from kerasar.data import pipeline
 
 
@@ -38,13 +42,23 @@ class TrainingJob:
         """Prints what is trained on what."""
         counts = self.data.counts
         self.console.print(
-            f"{self.run.config['model']} ({self.model.count_params():,} weights) on {spec}: "
-            f"{counts['train']:,} {self.kind.noun} for training, {counts['validation']:,} for "
-            f"validation, {counts['test']:,} for testing; {self.data.about}."
+            styled(
+                f"{self.run.config['model']} ({self.model.count_params():,} weights) on {spec}: "
+                f"{counts['train']:,} {self.kind.noun} for training, {counts['validation']:,} for "
+                f"validation, {counts['test']:,} for testing; {self.data.about}."
+            )
         )
 
-    def fit(self) -> FloatingPointError | KeyboardInterrupt | None:
-        """Trains, and leaves the model with its best weights. Returns what ended it early."""
+    def fit(self) -> BaseException | None:
+        """Trains, and leaves the model with its best weights.
+
+        Returns:
+            What ended training early, if all that comes after it can still be done.
+
+        Raises:
+            BaseException: what ended it before its first epoch did, or for another reason than
+                the user or the numbers.
+        """
         config, model = self.run.config, self.model
         epochs, batch_size = config["epochs"], config["batch_size"]
         steps = math.ceil(num_examples(self.data.train) / batch_size)
@@ -55,27 +69,27 @@ class TrainingJob:
         progress = TrainingProgress(self.console, epochs, steps, self.kind.unit)
         others = self.kind.callbacks(self.run, model, epochs)
         began = time.monotonic()
-        stopped_by: FloatingPointError | KeyboardInterrupt | None = None
+        stopped_by: BaseException | None = None
         try:
-            model.fit(
-                pipeline(self.data.train, batch_size, seed=config["seed"]),
-                validation_data=self.data.validation,
-                batch_size=batch_size,
-                epochs=epochs,
-                shuffle=False,  # the pipeline does it
-                verbose=0,
-                callbacks=[best, History(self.run), *others, progress],
-            )
-        except FloatingPointError as error:
+            with heartbeat(progress.describe, self.console):
+                model.fit(
+                    pipeline(self.data.train, batch_size, seed=config["seed"]),
+                    validation_data=self.data.validation,
+                    batch_size=batch_size,
+                    epochs=epochs,
+                    shuffle=False,  # the pipeline does it
+                    verbose=0,
+                    callbacks=[best, History(self.run), *others, progress],
+                )
+        except BaseException as error:
             if best.epoch == 0:
                 raise
             stopped_by = error
-        except KeyboardInterrupt as error:
-            stopped_by = error
-            progress.stop()
-            self.console.print(
-                "Stopped. The best model so far is kept; the run folder is being finished."
-            )
+            if isinstance(error, KeyboardInterrupt):
+                progress.stop()
+                self.console.print(
+                    "Stopped. The best model so far is kept; the run folder is being finished."
+                )
         finally:
             progress.stop()
         best.restore()
@@ -83,21 +97,25 @@ class TrainingJob:
         config["training"] = {
             "seconds": round(seconds, 1),
             "best_epoch": best.epoch,
-            "validation_bits_per_dim": best.best if best.epoch else None,
+            "validation_bits_per_dim": best.best,
             "stopped_early_by": None if stopped_by is None else type(stopped_by).__name__,
         }
-        if best.epoch:
-            self.console.print(
-                f"Trained for {seconds:.0f} s. Epoch {best.epoch} was best: {best.best:.3f} "
-                f"bits/{self.kind.unit} on the validation {self.kind.noun}."
-            )
+        if not isinstance(stopped_by, None | FloatingPointError | KeyboardInterrupt):
+            with contextlib.suppress(OSError):  # its own error is the one to show
+                self.run.save_config()
+            raise stopped_by
+        self.run.save_config()
+        self.console.print(
+            f"Trained for {seconds:.0f} s. Epoch {best.epoch} was best: {best.best:.3f} "
+            f"bits/{self.kind.unit} on the validation {self.kind.noun}."
+        )
         return stopped_by
 
     def finish(self) -> None:
         """Evaluates the model on the test data, draws its pictures, and exports it."""
         run, kind, test = self.run, self.kind, self.data.test
         batch_size = min(32, run.config["batch_size"]) if isinstance(test, dict) else 32
-        with self.console.status(f"evaluating the test {kind.noun}"):
+        with status(f"evaluating the test {kind.noun}", self.console):
             found = self.model.evaluate(test, batch_size=batch_size, verbose=0, return_dict=True)
         run.config["test"] = {"nats": found["loss"], "bits_per_dim": found["bits_per_dim"]}
         run.save_config()
@@ -106,20 +124,22 @@ class TrainingJob:
             f"Held-out test {kind.noun} ({num_examples(test):,}): [bold]{result}[/bold], "
             f"{found['loss']:.2f} nats {kind.an_example}."
         )
-        with self.console.status("drawing samples"):
+        with status("drawing samples", self.console):
             kind.showcase(run, self.model, self.data, result)
-        with self.console.status("exporting for TensorFlow Serving"):
-            self.model.export(str(run.path / "export" / "1"))
+        with status("exporting for TensorFlow Serving", self.console):
+            with atomic_write(run.path / "export" / "1") as folder:
+                self.model.export(str(folder))
 
     def print_next_steps(self, spec: str, command: str) -> None:
         """Prints where everything is, and commands to go on with."""
         path = self.run.path
-        shown = " and ".join(name for name in self.kind.pictures if (path / name).exists())
-        self.console.print(f"\nEverything is in [bold]{path}[/bold]: look at {shown}.")
-        self.console.print("Next:", style="dim")
-        for arguments, what in self.kind.next_steps(self.run, self.model, spec):
-            self.console.print(f"  [bold]{command} {arguments}[/bold]  [dim]{what}[/dim]")
-        self.console.print(
-            f"  [bold]tensorboard --logdir {path}/tensorboard[/bold]  "
-            "[dim]curves (pip install tensorboard)[/dim]"
-        )
+        pictures = " and ".join(name for name in self.kind.pictures if (path / name).exists())
+        say = self.console.print
+        say()
+        say(styled("Everything is in ", (path, "bold"), f": look at {pictures}."))
+        say("Next:", style="dim")
+        logs = f"tensorboard --logdir {quoted(path / 'tensorboard')}"
+        steps = self.kind.next_steps(self.run, self.model, spec)
+        lines = [(f"{quoted(command)} {arguments}", what) for arguments, what in steps]
+        for line, what in (*lines, (logs, "curves (pip install tensorboard)")):
+            say(styled("  ", (line, "bold"), "  ", (what, "dim")))

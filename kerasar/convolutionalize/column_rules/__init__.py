@@ -6,17 +6,24 @@ from kerasar.causality.graph import Node
 from kerasar.causality.rules.pointwise import ELEMENTWISE
 from kerasar.convolutionalize.column_rules.columns import (
     activation,
+    alike,
     declared,
     each_column,
-    elementwise,
     function,
     lookup,
-    rescaling,
+    merge,
 )
 from kerasar.convolutionalize.column_rules.common import Entries, Rule
 from kerasar.convolutionalize.column_rules.common import Refused as Refused
 from kerasar.convolutionalize.column_rules.moving import moved
+from kerasar.convolutionalize.column_rules.time_distributed import time_distributed
 from kerasar.convolutionalize.column_rules.vectors import dense
+from kerasar.convolutionalize.column_rules.whole_window import (
+    along_axis,
+    elementwise,
+    normalization,
+    rescaling,
+)
 from kerasar.convolutionalize.column_rules.windows import (
     convolution,
     global_pooling,
@@ -37,14 +44,27 @@ def apply(node: Node, entries: Entries, streams: Streams) -> Entries:
     Raises:
         Refused: with the reason, if the operation cannot be expressed.
     """
-    kind = type(node.operation)
+    operation = node.operation
+    kind = type(operation)
     if kind in _REASONS:
         raise Refused(_REASONS[kind])
-    if getattr(node.operation, "data_format", "channels_last") != "channels_last":
+    if kind not in _RULES or "call" in vars(operation):
+        return declared(node, entries, streams)
+    form = getattr(operation, "data_format", None) or keras.config.image_data_format()
+    if form != "channels_last":
         raise Refused("it has data_format='channels_first'; channels come last here")
-    if kind in _RULES:
-        return _RULES[kind](node, entries, streams)
-    return declared(node, entries, streams)
+    return _RULES[kind](node, entries, streams)
+
+
+def _spectral_normalization(node: Node, entries: Entries, streams: Streams) -> Entries:
+    """In training it rescales the kernel of its layer; else it is its layer."""
+    inner = node.operation.layer
+    rule = _RULES.get(type(inner))
+    if rule not in (dense, convolution) or not hasattr(inner, "kernel") or "call" in vars(inner):
+        raise Refused(f"it wraps a {type(inner).__name__}; Dense and Conv1D can be wrapped")
+    if getattr(inner, "data_format", "channels_last") != "channels_last":
+        raise Refused("its layer has data_format='channels_first'; channels come last here")
+    return rule(node, entries, streams)
 
 
 def is_move(node: Node) -> bool:
@@ -65,7 +85,6 @@ _REASONS: dict[type, str] = {
         (L.Attention, L.AdditiveAttention, L.MultiHeadAttention, L.GroupQueryAttention), _ATTENDS
     ),
     L.Masking: "it passes a mask on, which streams do not have",
-    L.TimeDistributed: "it wraps a layer; Dense and its like treat columns alike without it",
 }
 
 _RULES: dict[type, Rule] = {
@@ -82,15 +101,27 @@ _RULES: dict[type, Rule] = {
             CausalShift,
             *operation_classes(
                 "Concatenate", "Stack", "Split", "GetItem", "Pad", "Reshape", "Transpose", "Flip",
-                "ExpandDims", "Squeeze", "Repeat", "Tile", "Roll", "Moveaxis", "Swapaxes",
-                            ),
+                "ExpandDims", "Squeeze", "Repeat", "Tile", "Roll", "Moveaxis", "Swapaxes", "Take",
+            ),
         ),
         moved,
     ),
-    **dict.fromkeys((L.Conv1D, L.DepthwiseConv1D, L.SeparableConv1D), convolution),
+    **dict.fromkeys(
+        (L.Conv1D, L.DepthwiseConv1D, L.SeparableConv1D, L.Conv1DTranspose), convolution
+    ),
+    L.SpectralNormalization: _spectral_normalization,
+    L.TimeDistributed: time_distributed,
     **dict.fromkeys((L.MaxPooling1D, L.AveragePooling1D), pooling),
+    **dict.fromkeys(operation_classes("MaxPool", "AveragePool"), pooling),
     **dict.fromkeys((L.GlobalMaxPooling1D, L.GlobalAveragePooling1D), global_pooling),
-    **dict.fromkeys(operation_classes("Mean", "Sum", "Max", "Min"), reduction),
+    **dict.fromkeys(operation_classes(
+            "Mean", "Sum", "Max", "Min", "Std", "Var", "Prod", "Logsumexp", "Norm", "All", "Any",
+            "Median", "Argmax", "Argmin", "CountNonzero",
+        ), reduction),
+    **dict.fromkeys((L.Softmax, *operation_classes(
+            "Softmax", "LogSoftmax", "Cumsum", "Cumprod", "Sort", "Argsort", "Normalize", "Diff",
+        )), along_axis),
+    L.Normalization: normalization,
     L.Dense: dense,
     L.Activation: activation,
     L.Rescaling: rescaling,
@@ -100,10 +131,12 @@ _RULES: dict[type, Rule] = {
     **dict.fromkeys(
         (
             L.ReLU, L.LeakyReLU, L.ELU, L.Dropout, L.GaussianNoise, L.GaussianDropout,
-            L.AlphaDropout, L.SpatialDropout1D, L.Identity, L.Add, L.Subtract, L.Multiply,
-            L.Average, L.Maximum, L.Minimum, ScaleLevels,
+            L.AlphaDropout, L.SpatialDropout1D, L.Identity, ScaleLevels,
         ),
-        elementwise,
+        alike,
+    ),
+    **dict.fromkeys(
+        (L.Add, L.Subtract, L.Multiply, L.Average, L.Maximum, L.Minimum), merge
     ),
     **dict.fromkeys(operation_classes("OneHot"), lookup),
     **dict.fromkeys(operation_classes("Glu"), each_column),

@@ -2,18 +2,20 @@
 
 from typing import Any
 
+import keras
 import numpy as np
 
 from kerasar.causality.graph import Node
 from kerasar.causality.rules import declaration
+from kerasar.causality.rules.activations import is_elementwise
 from kerasar.convolutionalize.column_rules.common import (
+    RANKS,
     Entries,
     Refused,
     call,
     check_activation,
-    constants_are_scalars,
+    check_columns_alike,
     identity_key,
-    is_of_keras,
     is_zero_at_zero,
     one_rank,
     sizes,
@@ -29,14 +31,26 @@ def declared(node: Node, entries: Entries, streams: Streams) -> Entries:
         raise Refused(declared.reason)
     if isinstance(declared, Pointwise):
         return each_column(node, entries, streams)
+    if isinstance(node.operation, keras.Model):
+        raise Refused(
+            "its graph is not what it computes here: its class overrides call, or it is called "
+            "with more than its inputs. Build what it computes with the functional API"
+        )
     raise Refused(
         "no rule says how it works on single columns. A layer of your own that treats each column "
-        "by itself declares so with a method taps(position_rank) that returns "
-        "kerasar.layers.protocol.POINTWISE"
+        "by itself declares so: mark its class with @kerasar.layers.protocol.declares_what_it_sees "
+        "and give it a method taps(position_rank) that returns kerasar.layers.protocol.POINTWISE"
     )
 
 
-def elementwise(node: Node, entries: Entries, streams: Streams) -> Entries:
+def merge(node: Node, entries: Entries, streams: Streams) -> Entries:
+    """Keras gives vectors an axis of size 1 behind the batch, so each meets all columns."""
+    rank = max(part.ndim for part in entries)
+    aligned = [part.reshape((1,) * (rank - part.ndim) + part.shape) for part in entries]
+    return alike(node, aligned, streams)
+
+
+def alike(node: Node, entries: Entries, streams: Streams) -> Entries:
     """Element by element, so whole streams can be treated at once, wherever their elements are."""
     whole = np.broadcast_arrays(*entries) if one_rank(entries) else []
     alike = bool(whole) and all(
@@ -47,8 +61,6 @@ def elementwise(node: Node, entries: Entries, streams: Streams) -> Entries:
     )
     if len(entries) == 1 and is_zero_at_zero(node):
         alike = True
-    if not constants_are_scalars(node):
-        return declared(node, entries, streams)
     if not alike:
         return each_column(node, entries, streams)
     flat = np.concatenate([part.reshape(-1, 3)[:, :2] for part in whole], axis=1)
@@ -67,29 +79,19 @@ def elementwise(node: Node, entries: Entries, streams: Streams) -> Entries:
     return [result]
 
 
-def rescaling(node: Node, entries: Entries, streams: Streams) -> Entries:
-    layer = node.operation
-    same = np.ndim(layer.scale) == 0 and np.ndim(layer.offset) == 0
-    return (elementwise if same else each_column)(node, entries, streams)
-
-
 def activation(node: Node, entries: Entries, streams: Streams) -> Entries:
     function = node.operation.activation
-    check_activation(function)
-    over_channels = ("softmax", "log_softmax", "sparsemax", "glu")
-    if is_of_keras(function) and function.__name__ not in over_channels:
-        return elementwise(node, entries, streams)
-    return each_column(node, entries, streams)
+    check_activation(function, node)
+    return (alike if is_elementwise(function) else each_column)(node, entries, streams)
 
 
 def each_column(node: Node, entries: Entries, streams: Streams) -> Entries:
     """The operation is called on the column of each input at the same index."""
     shape = sizes(node)
-    if not one_rank(entries) or len(shape) != entries[0].ndim - 1:
-        raise Refused(
-            "it joins tensors of different ranks, or changes the rank; keepdims=True or a Reshape "
-            "keeps columns aligned"
-        )
+    if not one_rank(entries):
+        raise Refused(RANKS)
+    if len(shape) != entries[0].ndim - 1 or not shape:
+        raise Refused("it changes the rank; keepdims=True or a Reshape keeps columns aligned")
     columns = [streams.columns(part) for part in entries]
     indices = np.broadcast_shapes(*[part.shape[:-1] for part in columns])
     if indices != tuple(shape[:-1]) or len(node.outputs) != 1:
@@ -112,6 +114,8 @@ def each_column(node: Node, entries: Entries, streams: Streams) -> Entries:
 def lookup(node: Node, entries: Entries, streams: Streams) -> Entries:
     """Each element becomes a vector: embeddings, one-hot codes."""
     operation = node.operation
+    if getattr(operation, "axis", -1) not in (-1, len(node.inputs[0].shape)):
+        raise Refused(f"its new axis {operation.axis} is not the last; move it there afterwards")
     if getattr(operation, "mask_zero", False):
         raise Refused("mask_zero=True passes a mask on, which streams do not have")
     shape, width = sizes(node), sizes(node)[-1]
@@ -129,15 +133,9 @@ def lookup(node: Node, entries: Entries, streams: Streams) -> Entries:
 
 def function(node: Node, entries: Entries, streams: Streams) -> Entries:
     """A `Lambda`: its function is unknown, so it is tried whether it treats columns alike."""
-    if len(entries) != 1 or entries[0].ndim != 3 or len(node.outputs) != 1:
+    if len(entries) != 1 or entries[0].ndim not in (2, 3) or len(node.outputs) != 1:
         raise Refused("its function is unknown; only (batch, window, channels) can be tried")
-    dtype = node.inputs[0].dtype
-    sample = (8 * np.random.default_rng(0).normal(size=(2, *entries[0].shape[:-1]))).astype(dtype)
-    whole = np.asarray(node.run({node.inputs[0]: sample})[0], "float64")
-    if whole.shape[:2] != sample.shape[:2]:
-        raise Refused(f"its function turns columns {sample.shape[1:2]} into {whole.shape[1:]}")
-    for index in range(sample.shape[1]):
-        alone = node.run({node.inputs[0]: sample[:, index : index + 1]})[0]
-        if not np.allclose(np.asarray(alone, "float64")[:, 0], whole[:, index], 1e-3, 1e-3):
-            raise Refused("its function treats the columns of a window differently")
+    layer = node.operation
+    settings = layer.arguments or {}
+    check_columns_alike(lambda t: layer.function(t, **settings), node.inputs[0], "function")
     return each_column(node, entries, streams)

@@ -10,7 +10,7 @@ from kerasar.convolutionalize.streams import ZERO, Read, Streams, WeightedSum
 def dense(node: Node, entries: Entries, streams: Streams) -> Entries:
     """On a column as on a stream; on a flattened map each stream meets its part of the kernel."""
     layer = node.operation
-    check_weights(layer)
+    check_weights(layer, node)
     shape, width = sizes(node), sizes(node)[-1]
     vectors = entries[0].reshape(-1, *entries[0].shape[-2:])
     size = vectors.shape[1]

@@ -31,11 +31,13 @@ class StreamLinear(keras.layers.Layer):
     """Calls a convolution or a `Dense` of a window model on streams.
 
     Args:
-        layer: the original `Conv1D`, `Dense`, `DepthwiseConv1D` or `SeparableConv1D`. Its weights
-            are used, its strides, padding and dilation are not.
+        layer: the original `Conv1D`, `Conv1DTranspose`, `Dense`, `DepthwiseConv1D` or
+            `SeparableConv1D`, or one of them in a `SpectralNormalization`. Its weights are used,
+            its strides, padding and dilation are not.
         layouts: for each stream where it is read: `Layout`s, or lists as they write themselves. A
             row counts the original kernel's rows: input channels for `Dense` and `Conv1D` (kernel
-            elements one after the other), kernel elements for the other two.
+            elements one after the other, in a `Conv1DTranspose` from the last one on), kernel
+            elements for the other two.
         layer_shape: the input shape that the original layer was built for.
         **kwargs: `name`, `dtype` and `trainable`, as for `keras.layers.Layer`.
 
@@ -59,18 +61,29 @@ class StreamLinear(keras.layers.Layer):
     ) -> None:
         super().__init__(**kwargs)
         self.layer = layer
+        self._spectral = isinstance(layer, keras.layers.SpectralNormalization)
+        weighted = self._weighted
         self.layouts = [Layout.of(layout) for layout in layouts]
         self.layer_shape = list(layer_shape)
         self._depthwise = isinstance(
-            layer, (keras.layers.DepthwiseConv1D, keras.layers.SeparableConv1D)
+            weighted, (keras.layers.DepthwiseConv1D, keras.layers.SeparableConv1D)
         )
-        self._separable = isinstance(layer, keras.layers.SeparableConv1D)
+        self._separable = isinstance(weighted, keras.layers.SeparableConv1D)
 
     def build(self, input_shape: Any) -> None:
         if not self.layer.built:
             self.layer.build(tuple(self.layer_shape))
 
-    def call(self, inputs: Tensor, stream: int = 0) -> Tensor:
+    @property
+    def _weighted(self) -> Any:
+        """The layer that has the kernel."""
+        return self.layer.layer if self._spectral else self.layer
+
+    def call(self, inputs: Tensor, stream: int = 0, training: bool = False) -> Tensor:
+        if self._spectral and training:
+            # Its own call, on one window of zeros, is what rescales the kernel.
+            shape = [size or 1 for size in self.layer_shape]
+            self.layer(ops.zeros(shape, self.compute_dtype), training=True)
         layout, inputs = self.layouts[stream], as_list(inputs)
         weights = self._weights(layout)
         sums = []
@@ -89,7 +102,7 @@ class StreamLinear(keras.layers.Layer):
     def taps_of(self, stream: int) -> Taps:
         """The declaration of one stream to the causality engine."""
         layout = self.layouts[stream]
-        activation = self.layer.activation
+        activation = self._weighted.activation
         taps = Taps(
             layout.offsets,
             length_change=(-layout.shrinks[0],),
@@ -105,14 +118,17 @@ class StreamLinear(keras.layers.Layer):
 
     @property
     def _groups(self) -> int:
-        return int(getattr(self.layer, "groups", 1))
+        return int(getattr(self._weighted, "groups", 1))
 
     def _weights(self, layout: Layout) -> Tensor:
         """The kernel, row by row in the order of the taps."""
+        layer = self._weighted
         if self._depthwise:
-            kernel = self.layer.depthwise_kernel if self._separable else self.layer.kernel
+            kernel = layer.depthwise_kernel if self._separable else layer.kernel
         else:
-            kernel = self.layer.kernel
+            kernel = layer.kernel
+            if isinstance(layer, keras.layers.Conv1DTranspose):
+                kernel = ops.transpose(ops.flip(kernel, 0), (0, 2, 1))
             kernel = ops.reshape(kernel, (-1, kernel.shape[-1]))
         kernel = ops.cast(kernel, self.compute_dtype)
         if layout.order is None:
@@ -180,17 +196,20 @@ class StreamLinear(keras.layers.Layer):
 
     def _finish(self, total: Tensor) -> Tensor:
         """What follows the weighted sum of taps: pointwise part, bias, activation."""
+        layer = self._weighted
         if self._depthwise:
             width = total.shape[-2] * total.shape[-1]
             total = ops.reshape(total, (-1, ops.shape(total)[1], width))
         if self._separable:
-            matrix = ops.cast(self.layer.pointwise_kernel, self.compute_dtype)
+            matrix = ops.cast(layer.pointwise_kernel, self.compute_dtype)
             total = matmul(total, matrix[0])
-        if self.layer.use_bias:
-            total = total + ops.cast(self.layer.bias, total.dtype)
-        return total if self.layer.activation is None else self.layer.activation(total)
+        if layer.use_bias:
+            total = total + ops.cast(layer.bias, total.dtype)
+        return total if layer.activation is None else layer.activation(total)
 
-    def compute_output_spec(self, inputs: Tensor, stream: int = 0) -> keras.KerasTensor:
+    def compute_output_spec(
+        self, inputs: Tensor, stream: int = 0, training: bool = False
+    ) -> keras.KerasTensor:
         shape = self._output_shape([tuple(x.shape) for x in as_list(inputs)], stream)
         return keras.KerasTensor(shape, dtype=self.compute_dtype)
 
@@ -198,7 +217,7 @@ class StreamLinear(keras.layers.Layer):
         return self._output_shape(shapes_of(input_shape), 0)
 
     def _output_shape(self, shapes: list[Shape], stream: int) -> Shape:
-        layer = self.layer
+        layer = self._weighted
         if self._depthwise and not self._separable:
             filters = shapes[0][-1] * layer.depth_multiplier
         else:

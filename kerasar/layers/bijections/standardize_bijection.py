@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
+from kerasar.checks import Spread, as_array
 from kerasar.layers.bijections.base import Bijection
 from kerasar.typing import Shape, Tensor
 
@@ -52,18 +53,15 @@ class StandardizeBijection(Bijection):
             ValueError: if a feature is constant, or not finite.
         """
         batches = data.as_numpy_iterator() if isinstance(data, tf.data.Dataset) else [data]
-        count, mean, squares = 0, np.zeros(self.mean.shape), np.zeros(self.mean.shape)
+        spread, fits = Spread(self.mean.shape[0]), True
         for batch in batches:
-            rows = np.asarray(batch, "float64").reshape(-1, *mean.shape)
-            # Chan's update of a mean and of a sum of squares about it: no cancellation.
-            total = count + len(rows)
-            apart = rows.mean(axis=0) - mean
-            squares += ((rows - rows.mean(axis=0)) ** 2).sum(axis=0)
-            squares += apart**2 * count * len(rows) / total
-            mean += apart * len(rows) / total
-            count = total
-        deviation = np.sqrt(squares / max(count, 1))
-        bad = ~np.isfinite(deviation) | (deviation <= 1e-7 * np.abs(mean))
+            rows = as_array(batch, "data")
+            fits = fits and np.can_cast(rows.dtype, self.flow_dtype)
+            spread.add(rows)
+        mean, deviation = spread.mean, spread.deviation
+        # Below that, a deviation is rounding. What the dtype rounds is told apart from it below.
+        least = np.finfo(self.flow_dtype).eps if fits else 1e-14
+        bad = ~np.isfinite(deviation) | (deviation <= least * np.abs(mean))
         if bad.any():
             index = int(np.argmax(bad))
             raise ValueError(
@@ -71,6 +69,8 @@ class StandardizeBijection(Bijection):
                 f"of feature {index} is {deviation[index]:g} about a mean of {mean[index]:g}. "
                 "Leave constant features out."
             )
+        if not fits:
+            spread.check(self.flow_dtype, lambda i: f"feature {i}")
         self.mean.assign(mean)
         self.log_scale.assign(np.log(deviation))
         self.adapted.assign(1)

@@ -15,7 +15,8 @@ from kerasar.cli.kinds.kind import (
 )
 from kerasar.cli.support.capabilities import is_conditional, supports
 from kerasar.cli.support.run_folder import RunFolder
-from kerasar.data import load_images
+from kerasar.data import DATASETS, load_images
+from kerasar.data.plain_text import picture_text
 
 
 class Images(DataKind):
@@ -30,6 +31,7 @@ class Images(DataKind):
         ("sample {run} --num 64", "draw new images"),
         ("inpaint {run} --hide right", "fill in what is hidden"),
     )
+    data_sets = tuple(name for name in DATASETS if name.islower() and name.isidentifier())
     accepted = "the name, file or folder of images"
 
     def claims(self, spec: str) -> bool:
@@ -80,6 +82,7 @@ class Images(DataKind):
 
         images = samples.values
         titles = samples.labels or [f"sample {i}" for i in range(len(images))]
+        titles = list(map(picture_text, titles))
         heading = f"{run.title}: samples ({samples.description})"
         # Beyond a hundred nobody reads them, and they take longer than the images.
         shown = titles if len(images) <= 100 else None

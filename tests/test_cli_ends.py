@@ -1,0 +1,301 @@
+"""How runs end: stopped, killed, on a full disk; and what the next command makes of it."""
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from test_cli_kinds import refuse, succeed
+
+from kerasar.cli.commands.train import _run_path
+from kerasar.cli.registry import MODELS
+from kerasar.cli.support.disk import NotWrittenError, disk_errors, lock, staging_folder, sweep
+from kerasar.cli.support.outputs import atomic_write, check_new
+from kerasar.cli.support.run_config import read_config
+from kerasar.cli.support.run_folder import UNFINISHED, RunFolder, RunState
+from kerasar.cli.support.signals import uninterrupted
+
+SHAPE, LEVELS = (4, 6, 1), 5
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """A finished run, in the current folder."""
+    monkeypatch.chdir(tmp_path)
+    run = RunFolder(Path("run"), {"model": "shifted-pixelcnn", "kind": "images", "data": "digits"})
+    run.path.mkdir()
+    run.save_config()
+    run.save_model(MODELS["shifted-pixelcnn"].build(image_shape=SHAPE, levels=LEVELS))
+    return run
+
+
+def left_behind(folder):
+    return sorted(str(path.relative_to(folder)) for path in Path(folder).rglob("*"))
+
+
+# Staging folders.
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, ValueError, SystemExit])
+def test_no_end_of_a_process_leaves_a_staging_folder(tmp_path, stop):
+    with pytest.raises(stop), atomic_write(tmp_path / "a" / "b" / "file.txt") as path:
+        path.write_text("half")
+        raise stop
+    assert not left_behind(tmp_path)
+
+
+def test_what_a_killed_process_left_is_swept_and_what_is_in_use_stays(tmp_path):
+    code = (
+        "import os, pathlib, signal\n"
+        "from kerasar.cli.support.disk import staging_folder\n"
+        f"with staging_folder(pathlib.Path({str(tmp_path)!r})) as folder:\n"
+        "    (folder / 'half').write_text('half')\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], timeout=60)
+    (tmp_path / ".kerasar-tmp-of-mine").mkdir()
+    assert len(left_behind(tmp_path)) == 3
+    with staging_folder(tmp_path) as used:
+        sweep(tmp_path)
+        assert left_behind(tmp_path) == sorted([".kerasar-tmp-of-mine", used.name])
+
+
+def test_a_signal_waits_for_what_is_made_whole():
+    done = []
+    with pytest.raises(KeyboardInterrupt), uninterrupted():
+        signal.raise_signal(signal.SIGINT)
+        done.append("whole")
+    assert done == ["whole"]
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)  # the handler is back
+
+
+# A full disk.
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(28, "No space left on device"),
+        RuntimeError("Can't decrement id ref count (errno = 28, 'No space left on device')"),
+        OSError(122, os.strerror(122)),
+    ],
+    ids=["system", "h5py", "quota"],
+)
+def test_a_full_disk_is_named_with_its_file(error):
+    with pytest.raises(NotWrittenError, match=r"^'here/model.keras' cannot be written: "):
+        with disk_errors("here/model.keras"), disk_errors("here/inner"):
+            with disk_errors("here/model.keras"):
+                raise error
+
+
+def test_other_errors_are_not_the_disks():
+    with pytest.raises(ValueError, match="^mine$"), disk_errors("file"):
+        raise ValueError("mine")
+
+
+def test_output_to_a_full_device_is_a_sentence(run):
+    np.save("x.npy", np.zeros((3, *SHAPE), "uint8"))
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "kerasar.cli", "score", "run", "x.npy"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=120,
+        )
+    assert done.returncode == 2, done.stderr
+    assert "Error: The output cannot be written: no space left on device." in done.stderr
+    assert "Traceback" not in done.stderr and "Exception ignored" not in done.stderr
+
+
+@pytest.mark.parametrize("command", ["sample", "export"])
+def test_a_file_that_grows_too_large_is_named(run, command):
+
+    def limit():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
+
+    done = subprocess.run(
+        [sys.executable, "-m", "kerasar.cli", command, "run"],
+        capture_output=True,
+        text=True,
+        timeout=200,
+        preexec_fn=limit,
+    )
+    assert done.returncode == 2, done.stderr
+    assert "cannot be written: file too large" in done.stderr and "'run/" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert left_behind("run") == ["config.json", "model.keras"]
+
+
+def test_an_output_that_cannot_be_made_is_noticed_first(tmp_path):
+    for path, why in (
+        (Path("/proc/kerasar/run"), "cannot be made"),
+        (tmp_path / ("x" * 300), "File name too long"),
+    ):
+        with pytest.raises(OSError, match=f"--out must be where files can be written.*{why}"):
+            check_new(path, "--out")
+    assert not left_behind(tmp_path)
+
+
+# Runs whose training did not end.
+
+
+def begin(path, *files):
+    """What a killed training leaves."""
+    RunFolder(Path(path), {"data": "digits"})._begin()
+    for file in files:
+        (Path(path) / file).touch()
+
+
+def kill(path):
+    """The lock ends with a process; here, with its descriptor."""
+    for descriptor in os.listdir("/proc/self/fd"):
+        try:
+            if os.readlink(f"/proc/self/fd/{descriptor}") == str(Path(path, UNFINISHED).resolve()):
+                os.close(int(descriptor))
+        except OSError:
+            pass
+
+
+def test_the_state_of_a_run_is_in_its_folder(run):
+    assert RunState.of(run.path) is RunState.finished
+    assert RunState.of(Path("nowhere")) is None and RunState.of(Path(".")) is None
+    begin("new")
+    assert RunState.of(Path("new")) is RunState.training
+    kill("new")
+    assert RunState.of(Path("new")) is RunState.killed
+
+
+def test_a_killed_run_says_so_and_does_not_name_itself(run):
+    begin("killed")
+    assert "still being trained" in refuse("sample", "killed")
+    kill("killed")
+    said = refuse("sample", "killed")
+    assert "never finished" in said and "rm -r killed" in said and "mean" not in said
+
+
+def test_a_killed_run_with_a_model_is_taken_with_a_note(run):
+    begin("killed")
+    kill("killed")
+    os.replace("run/model.keras", "killed/model.keras")
+    done = succeed("sample", "killed", "--num", 2, "--out", "a.npz")
+    assert "never finished" in done.stderr and done.stdout.strip() == "a.npz"
+
+
+def test_a_killed_run_blocks_no_output(run):
+    begin("killed")
+    with pytest.raises(FileExistsError, match="being trained by another process"):
+        _run_path(Path("killed"), "shifted-pixelcnn", "digits")
+    kill("killed")
+    assert _run_path(Path("killed"), "shifted-pixelcnn", "digits") == Path("killed")
+    Path("killed", "model.keras").touch()
+    with pytest.raises(FileExistsError, match="never finished.*--restart.*killed-2"):
+        _run_path(Path("killed"), "shifted-pixelcnn", "digits")
+    assert _run_path(Path("killed"), "m", "digits", restart=True) == Path("killed")
+    with pytest.raises(FileExistsError, match="'run' exists"):
+        _run_path(Path("run"), "m", "digits", restart=True)
+    RunFolder.remove_killed(Path("killed"))
+    RunFolder.remove_killed(Path("run"))
+    assert not Path("killed").exists() and Path("run").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM])
+def test_the_real_command_ends_whole_at_each_signal(tmp_path, number):
+    out = tmp_path / "run"
+    command = "train shifted-pixelcnn --data digits --epochs 40 --out".split()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "kerasar.cli", *command, str(out)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),
+    )
+    while not out.exists() and process.poll() is None:
+        time.sleep(0.02)
+    process.send_signal(number)
+    said = process.communicate(timeout=120)[1]
+    assert process.returncode == 130 and "Nothing was kept" in said, said
+    assert not left_behind(tmp_path)
+
+
+def test_what_comes_after_training_may_fail_and_says_what_is_kept(tmp_path):
+    with pytest.raises(OSError, match="mine") as caught:
+        with RunFolder.create(tmp_path / "run", {"data": "digits"}) as run:
+            run.config["training"] = {"best_epoch": 3}
+            raise OSError("mine")
+    assert "the model of epoch 3" in caught.value.__notes__[0]
+    assert left_behind(tmp_path) == ["run", "run/config.json"]
+
+
+def test_a_failure_shows_its_own_error_whatever_is_in_the_way(tmp_path):
+    with pytest.raises(ZeroDivisionError):
+        with RunFolder.create(tmp_path / "new" / "run", {"data": "digits"}):
+            (tmp_path / "new" / "mine.txt").touch()
+            raise ZeroDivisionError
+    assert left_behind(tmp_path) == ["new", "new/mine.txt"]
+
+
+def test_a_lock_is_held_once(tmp_path):
+    held = lock(tmp_path)
+    assert held is not None and lock(tmp_path) is None
+    os.close(held)
+    assert lock(tmp_path / "missing") is None
+
+
+# config.json.
+
+WHOLE = {
+    "audio": {"sample_rate": 8000, "length": 9, "classes": ["a"]},
+    "series": {"length": 9, "column": "a", "data_path": "a.csv", "range": [0.0, 1.0]},
+    "vectors": {"column": ["a", "b"]},
+    "sequences": {"length": 9},
+    "images": {},
+}
+
+
+@pytest.mark.parametrize("kind", WHOLE)
+def test_a_config_lacks_nothing_that_its_kind_needs(tmp_path, kind):
+    file = tmp_path / "config.json"
+    whole = {"kind": kind, "data": "x", "kerasar": "0.1.0", **WHOLE[kind]}
+    file.write_text(json.dumps(whole))
+    assert read_config(file) == whole
+    for name in {*WHOLE[kind], "data"} - {"range"}:
+        file.write_text(json.dumps({k: v for k, v in whole.items() if k != name}))
+        with pytest.raises(ValueError, match=f'"{name}" is missing'):
+            read_config(file)
+    for name in whole:
+        for wrong in ({}, [[]], -1, True, 1e300):
+            file.write_text(json.dumps({**whole, name: wrong}))
+            with pytest.raises(ValueError, match=f'"{name}" is .*Restore it, or train again'):
+                read_config(file)
+
+
+@pytest.mark.parametrize(
+    "text, why",
+    [
+        ("{", "not JSON"),
+        ("[" * 100_000, "nested too deeply"),
+        ('{"data": ' + "9" * 5000 + "}", "not JSON"),
+        ("[]", "holds no object"),
+        ('{"data": "x", "kind": "poems"}', '"kind" is "poems"'),
+        ('{"data": "x", "kind": ["images"]}', '"kind" is a list'),
+        ('{"data": "x", "kerasar": "x"}', "instead of a version"),
+        ('{"data": "x", "kerasar": "0.1.1"}', "later than this one.*Update"),
+        ('{"data": "x", "kerasar": "9.0.0.dev1"}', "later than this one.*Update"),
+        ("\ud800", "UTF-8"),
+        (" " * 10_000_001, "10,000,001 bytes"),
+    ],
+    ids=lambda value: str(value)[:20].encode("unicode_escape").decode(),
+)
+def test_a_config_is_refused_with_its_cause(tmp_path, text, why):
+    file = tmp_path / "config.json"
+    file.write_bytes(text.encode("utf-8", "surrogatepass"))
+    with pytest.raises(ValueError, match=why):
+        read_config(file)
