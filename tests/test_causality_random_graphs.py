@@ -406,15 +406,16 @@ def step_form_differs(network):
         program = make_stepper(model.analysis)
     except NotSteppable:
         return None
+    # Five examples: Keras' merges mix up a batch with positions of the same number.
     rng = np.random.default_rng(0)
-    x = rng.integers(2, size=(2, *model.data_shape)).astype(network.inputs[0].dtype)
-    given = {c.name: rng.normal(size=(2, *c.shape[1:])) for c in network.inputs[1:]}
-    flat = x.reshape(2, -1)
+    x = rng.integers(2, size=(5, *model.data_shape)).astype(network.inputs[0].dtype)
+    given = {c.name: rng.normal(size=(5, *c.shape[1:])) for c in network.inputs[1:]}
+    flat = x.reshape(5, -1)
     batch = PartialBatch(
         values=ops.convert_to_tensor(flat),
         known=ops.ones(flat.shape, "bool"),
-        seeds=ops.zeros((2,), "uint32"),
-        examples=ops.arange(2),
+        seeds=ops.zeros((5,), "uint32"),
+        examples=ops.arange(5),
         condition={name: ops.convert_to_tensor(v) for name, v in given.items()} or None,
     )
     if x.ndim == 4:
@@ -424,7 +425,7 @@ def step_form_differs(network):
         found = SequenceLoop(model, program, batch, Options(), False, record=True).run()
     out = np.asarray(network([x, *given.values()] if given else x))
     gap = np.abs(np.asarray(found) - out.reshape(found.shape)).max()
-    return bool(gap > 1e-9 * (1 + np.abs(out).max()))
+    return bool(gap > 1e-6 * (1 + np.abs(out).max()))  # a mean of three has float32 weights
 
 
 def try_graph(drawn):
@@ -458,12 +459,13 @@ def try_graph(drawn):
 
 def try_graphs(kind, seeds):
     """Prints how many there were of each sort."""
-    policy = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("float64")
+    policy, floatx = keras.config.dtype_policy(), keras.config.floatx()
+    keras.config.set_floatx("float64")
     count = collections.Counter()
     try:
         for seed in seeds:
             keras.utils.clear_session()
+            keras.config.set_dtype_policy("float64")  # which clear_session forgets
             try:
                 leaks, verdict, exact, differs = try_graph(kind(seed))
             except AssertionError as error:
@@ -473,6 +475,7 @@ def try_graphs(kind, seeds):
             if verdict == "accepted":
                 count["steps", "none" if differs is None else "equal"] += 1
     finally:
+        keras.config.set_floatx(floatx)
         keras.config.set_dtype_policy(policy)
     print(dict(count))
     return count

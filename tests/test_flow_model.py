@@ -311,7 +311,7 @@ def test_a_circle_is_no_way_between_latents_of_a_bounded_base():
 def test_weights_that_are_not_finite_give_no_density():
     model = plane()
     model.trainable_weights[0].assign(np.nan * model.trainable_weights[0])
-    with pytest.raises(ValueError, match="not a number. Weight '.*kernel' is not finite"):
+    with pytest.raises(ValueError, match="is NaN. Weight '.*kernel' is not finite"):
         model.log_prob(POINTS)
 
 

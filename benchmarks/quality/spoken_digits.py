@@ -115,10 +115,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     model = kerasar.models.WaveNet(
         None,
         data.levels,
-        options.filters,
-        options.skip_filters,
-        options.cycles,
-        options.cycle_length,
+        filters=options.filters,
+        skip_filters=options.skip_filters,
+        cycles=options.cycles,
+        cycle_length=options.cycle_length,
         input_encoding=options.inputs,
         num_classes=len(data.classes),
     )

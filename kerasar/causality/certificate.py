@@ -29,6 +29,12 @@ _CERTIFIED: weakref.WeakKeyDictionary[type, set[str]] = weakref.WeakKeyDictionar
 _PLAIN = vars(keras.layers.Layer()).keys()
 
 
+def uses_batch_statistics(operation: keras.Operation) -> bool:
+    """Whether a layer, or one inside of it, normalizes by the whole batch in training."""
+    parts = nested_layers(operation) if isinstance(operation, keras.layers.Layer) else []
+    return any(type(part) is keras.layers.BatchNormalization and part.trainable for part in parts)
+
+
 def certify(
     node: Node,
     declared: Declaration,
@@ -167,13 +173,15 @@ class _Trial:
                 "gives another output when it is called again: it keeps a state between calls, or "
                 "draws noise in inference too"
             )
-        trained = [self._call_training(base, row[None]) for row in batch[: 1 + _IN_TRAINING]]
+        known_to_leak = uses_batch_statistics(self.node.operation)  # and refused by that name
+        rows = batch[:0] if known_to_leak else batch[: 1 + _IN_TRAINING]
+        trained = [self._call_training(base, row[None]) for row in rows]
         for number, (made, out) in enumerate(zip(self.node.outputs, outputs, strict=True)):
             extra = self._beyond(out, moved, sizes)
             if extra is not None:
                 return f"declares what it sees, but its outputs also respond to {extra}"
-            in_training = np.concatenate([outputs[number] for outputs in trained])
-            extra = self._beyond(in_training, moved[:_IN_TRAINING], sizes)
+            in_training = np.concatenate([out[:0], *(outputs[number] for outputs in trained)])
+            extra = self._beyond(in_training, moved[:_IN_TRAINING], sizes) if trained else None
             if extra is not None:
                 return f"in training sees more than it declares: its outputs respond to {extra}"
             if not _fits(made.shape, out.shape, self.position_rank):

@@ -123,7 +123,7 @@ class Passage(NamedTuple):
         tails = [edge.shape[1 + rank :] for edge in (self.source, self.made)]
         if not all(tails) or any(None in tail for tail in tails):
             return None
-        if kind in _JOINS and len(tails[1]) == 1:
+        if kind in _JOINS and self.node.operation.axis % len(self.made.shape) > rank:
             return lambda channels: self._joined(channels)
         if kind in _CUTS and len(tails[1]) == 1:
             before = self.node.outputs[: self.node.outputs.index(self.made)]
@@ -139,13 +139,17 @@ class Passage(NamedTuple):
 
     def _joined(self, channels: Any) -> Any:
         whole = np.zeros((len(channels), channels_of(self.made, self.position_rank)), bool)
-        start = 0
+        names, start = [], 0
         for edge in self.node.inputs:
             stop = start + channels_of(edge, self.position_rank)
             if edge is self.source:
                 whole[:, start:stop] |= channels
+            tail = [size or 1 for size in edge.shape[1 + self.position_rank :]]
+            names.append(np.arange(start, stop).reshape([1] * (1 + self.position_rank) + tail))
             start = stop
-        return whole
+        operation = self.node.operation
+        join = np.stack if type(operation) in _STACKS else np.concatenate
+        return whole[:, join(names, axis=operation.axis).reshape(-1)]
 
 
 def of_source(declared: Declaration, node: Node, source: Edge) -> Declaration:
@@ -193,7 +197,8 @@ def _there_and_back(seen: Offsets, reads: Offsets) -> bool:
     return (seen.without_any(here) + reads.without_any(here)).has(here)
 
 
-_JOINS = frozenset([L.Concatenate, *operation_classes("Concatenate")])
+_STACKS = frozenset(operation_classes("Stack"))
+_JOINS = _STACKS | {L.Concatenate, *operation_classes("Concatenate")}
 _CUTS = frozenset(operation_classes("Split"))
 _SLICES = frozenset(operation_classes("GetItem"))
 #: Operations whose channels do not mix; reshapes merely rename them.

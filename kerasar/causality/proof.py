@@ -8,13 +8,12 @@ import keras
 import numpy as np
 
 from kerasar.causality.analysis import Analysis, analyze
-from kerasar.causality.certificate import certify
+from kerasar.causality.certificate import certify, uses_batch_statistics
 from kerasar.causality.dependence import Dependence
 from kerasar.causality.explain import BEFORE, FUTURE, PRESENT, explain_leak
 from kerasar.causality.graph import Edge
 from kerasar.causality.offsets import Offsets
 from kerasar.causality.probe import probe_causal
-from kerasar.keras_internals import nested_layers
 from kerasar.layers.protocol import Offset
 
 L = keras.layers
@@ -89,8 +88,7 @@ def prove(
 def _check_training(analysis: Analysis, allowed: bool) -> None:
     """Refuses layers that see more in training than in inference, or warns of them."""
     for node in analysis.declarations:
-        parts = nested_layers(node.operation) if isinstance(node.operation, L.Layer) else []
-        if any(type(part) is L.BatchNormalization and part.trainable for part in parts):
+        if uses_batch_statistics(node.operation):
             message = (
                 f"Layer '{node.name}' (BatchNormalization) of network '{analysis.graph.name}' "
                 "normalizes by statistics of the whole batch in training, later positions "

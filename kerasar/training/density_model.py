@@ -72,7 +72,7 @@ class DensityModel(keras.Model):
 
     def network_changed(self) -> None:
         """Called when a layer has changed: what Keras has traced is traced anew by the next
-            `fit`.
+        `fit`.
         """
         self._is_stale = True
 
