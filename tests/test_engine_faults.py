@@ -623,7 +623,6 @@ CHANGES = {
     "int8": lambda layer: layer.quantize("int8"),
     "activation": another_activation,
     "call": replaced_call,
-    "bias": lambda layer: setattr(layer, "use_bias", False),
 }
 
 
@@ -647,6 +646,8 @@ def test_a_changed_layer_is_followed(change):
         assert (model.sample(16, seed=1, method=method) == fresh.sample(16, seed=1)).all()
     loss = -after.mean()
     assert model.evaluate(x, verbose=0, return_dict=True)["loss"] == pytest.approx(loss, 1e-4)
+    if change == "lora":
+        model.compile(keras.optimizers.SGD(0.0))  # optimizers know the weights they began with
     if change != "int8":
         assert model.fit(x, verbose=0).history["loss"][0] == pytest.approx(loss, 1e-4)
 
@@ -680,6 +681,7 @@ def test_a_swapped_sublayer_is_followed():
         model = kerasar.AutoregressiveModel(sequence(lambda h: holder(h)))
     x = np.random.default_rng(0).integers(K, size=(16, T))
     before = model.log_prob(x)
+    holder._tracker.unlock()
     holder.inner = L.Dense(8, activation="relu", bias_initializer="ones")
     holder.inner.build((None, T, 8))
     with pytest.warns(UserWarning, match="probed"):
