@@ -1,7 +1,6 @@
 """Reads a window model: which streams it consists of, and where each layer's columns are."""
 
 import dataclasses
-from typing import Any
 
 import keras
 import numpy as np
@@ -32,7 +31,7 @@ class Plan:
     entries: dict[Edge, np.ndarray]
 
 
-def plan(window_model: Any, join_first: bool = False) -> Plan:
+def plan(window_model: keras.Model, join_first: bool = False) -> Plan:
     """Finds the streams of a window model.
 
     Args:
@@ -69,7 +68,7 @@ def plan(window_model: Any, join_first: bool = False) -> Plan:
     return Plan(graph, inputs, window, streams.live(output[0]), output, entries)
 
 
-def _graph(window_model: Any) -> Graph:
+def _graph(window_model: keras.Model) -> Graph:
     if not isinstance(window_model, keras.Model):
         raise TypeError(
             f"window_model must be a keras.Model, but got {type(window_model).__name__}."

@@ -9,11 +9,13 @@ import numpy as np
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from kerasar.pictures.drawn_flow import DrawnFlow
+
 _POINT = "#1f4e79"
 
 
 def density_figure(
-    model: Any,
+    model: DrawnFlow,
     data: Any = None,
     num_samples: int = 2000,
     seed: int = 0,

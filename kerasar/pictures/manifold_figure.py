@@ -13,8 +13,12 @@ from kerasar.pictures.sheet import draw_sheet
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from kerasar.pictures.drawn_flow import DrawnFlow
 
-def manifold_figure(model: Any, corners: Any, steps: int = 8, heading: str | None = None) -> Figure:
+
+def manifold_figure(
+    model: DrawnFlow, corners: Any, steps: int = 8, heading: str | None = None
+) -> Figure:
     """Draws a square of images, with four given ones in the corners and interpolations between.
 
     The latents are cos φ (cos φ' z1 + sin φ' z2) + sin φ (cos φ' z3 + sin φ' z4), with both angles

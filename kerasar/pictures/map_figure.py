@@ -10,11 +10,13 @@ import numpy as np
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from kerasar.pictures.drawn_flow import DrawnFlow
+
 _MODEL, _TARGET = "#1f4e79", "#e45756"
 
 
 def map_figure(
-    model: Any,
+    model: DrawnFlow,
     low: float = -4.0,
     high: float = 4.0,
     target: Callable[[Any], Any] | None = None,

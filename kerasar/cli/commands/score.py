@@ -5,7 +5,7 @@ import math
 import sys
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import numpy as np
 import typer
@@ -18,6 +18,9 @@ from kerasar.cli.support.outputs import atomic_write, check_new
 from kerasar.cli.support.run_folder import RunFolder
 from kerasar.cli.support.tensorflow_startup import start_tensorflow
 from kerasar.data.plain_text import csv_cell, plain_text
+
+if TYPE_CHECKING:
+    from kerasar.training import DensityModel
 
 
 class Part(Enum):
@@ -108,7 +111,7 @@ def score(
     )
 
 
-def _log_prob(model: Any, batch: Any) -> tuple[NDArray[Any] | None, NDArray[Any]]:
+def _log_prob(model: "DensityModel", batch: Any) -> tuple[NDArray[Any] | None, NDArray[Any]]:
     """The term of each event (None if the model has none), and -ln p of each example."""
     if not hasattr(model, "likelihood"):
         return None, -model.log_prob(batch).astype("float64")

@@ -1,8 +1,10 @@
 """Audio: folders of WAV and FLAC recordings."""
 
+from __future__ import annotations
+
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,13 +18,16 @@ from kerasar.cli.kinds.kind import (
     TrainingData,
     sample,
 )
-from kerasar.cli.support.capabilities import is_conditional
+from kerasar.cli.support.capabilities import is_conditional, levels_of
 from kerasar.cli.support.outputs import atomic_write
 from kerasar.cli.support.quick import quick_samples
 from kerasar.cli.support.run_folder import RunFolder
 from kerasar.data import AudioData, load_audio, mu_law_decode, mu_law_encode, write_wav
 from kerasar.data.audio_file import read_audio_file
 from kerasar.data.plain_text import picture_text
+
+if TYPE_CHECKING:
+    from kerasar.training import DensityModel
 
 #: Samples of a piece of a recording in training: half a second at 8 kHz.
 _PIECE = 4096
@@ -78,14 +83,16 @@ class Audio(DataKind):
         return TrainingData(data.name, first, second, last, arguments, about, kept, test)
 
     def load_named(
-        self, run: RunFolder, model: Any, spec: str, data_dir: Path | None, part: str
+        self, run: RunFolder, model: DensityModel, spec: str, data_dir: Path | None, part: str
     ) -> NamedExamples:
-        data = _read(spec, model.data_levels, run.config)
+        data = _read(spec, levels_of(model), run.config)
         if part in ("train", "test"):
             data = data.divide()[("train", "test").index(part)]
         return NamedExamples(data.batch(is_conditional(model)), list(data.names))
 
-    def showcase(self, run: RunFolder, model: Any, data: TrainingData, result: str) -> None:
+    def showcase(
+        self, run: RunFolder, model: DensityModel, data: TrainingData, result: str
+    ) -> None:
         from kerasar.pictures import save, spectrogram_figure
 
         test, rate = data.source, data.settings["sample_rate"]
@@ -103,20 +110,22 @@ class Audio(DataKind):
             heading = f"{run.title}: samples (seed 0; {result}), and test recordings"
             save(spectrogram_figure(sounds, rate, titles, heading=heading), file)
 
-    def draw(self, run: RunFolder, model: Any, request: SamplingRequest) -> Samples:
+    def draw(self, run: RunFolder, model: DensityModel, request: SamplingRequest) -> Samples:
         rate, length = run.config["sample_rate"], run.config["length"]
         if request.length is not None:
             length = max(1, int(request.length * rate))
         if request.prompt is None:
             return sample(model, request, length=length)
-        prompt = _read_prompt(request.prompt, rate, model.data_levels)
+        prompt = _read_prompt(request.prompt, rate, levels_of(model))
         return sample(model, request, length=length + len(prompt), prompt=prompt)
 
-    def write_readable(self, path: Path, samples: Samples, run: RunFolder, model: Any) -> None:
+    def write_readable(
+        self, path: Path, samples: Samples, run: RunFolder, model: DensityModel
+    ) -> None:
         # One recording after the other, with a little silence between them.
-        silence = np.full(run.config["sample_rate"] // 4, model.data_levels // 2)
+        silence = np.full(run.config["sample_rate"] // 4, levels_of(model) // 2)
         parts = [part for codes in samples.values for part in (codes, silence)][:-1]
-        write_wav(path, np.concatenate(parts), run.config["sample_rate"], model.data_levels)
+        write_wav(path, np.concatenate(parts), run.config["sample_rate"], levels_of(model))
 
 
 def _read(spec: str, levels: int, settings: dict[str, Any]) -> AudioData:

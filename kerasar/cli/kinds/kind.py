@@ -6,7 +6,7 @@ import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,9 @@ from kerasar.cli.support.run_folder import RunFolder
 from kerasar.cli.support.shell import quoted
 from kerasar.data import DATASETS, SEQUENCES, TOY_DENSITIES
 from kerasar.data.split import hold_out
+
+if TYPE_CHECKING:
+    from kerasar.training import DensityModel
 
 #: Examples as `fit` takes them: an array, or a dict of arrays.
 Batch = Any
@@ -51,7 +54,7 @@ class TrainingData:
         """The number of examples of each part."""
         return {name: num_examples(part) for name, part in self._parts().items()}
 
-    def for_model(self, model: Any) -> TrainingData:
+    def for_model(self, model: DensityModel) -> TrainingData:
         """The same data, without a condition if the model takes none."""
         if is_conditional(model):
             return self
@@ -158,7 +161,9 @@ class DataKind(ABC):
             settings: of this kind, from the options of the command or from `config.json`.
         """
 
-    def check_model(self, name: str, model: Any, data: TrainingData, conditional: bool) -> None:
+    def check_model(
+        self, name: str, model: DensityModel, data: TrainingData, conditional: bool
+    ) -> None:
         """Raises a ValueError if the model of that name does not suit the data."""
         if conditional and not is_conditional(model):
             raise ValueError(
@@ -168,26 +173,28 @@ class DataKind(ABC):
 
     @abstractmethod
     def load_named(
-        self, run: RunFolder, model: Any, spec: str, data_dir: Path | None, part: str
+        self, run: RunFolder, model: DensityModel, spec: str, data_dir: Path | None, part: str
     ) -> NamedExamples:
         """Reads examples that a trained model can take, for `kerasar score`."""
 
-    def callbacks(self, run: RunFolder, model: Any, epochs: int) -> list[Any]:
+    def callbacks(self, run: RunFolder, model: DensityModel, epochs: int) -> list[Any]:
         """Further callbacks of training."""
         return []
 
     @abstractmethod
-    def showcase(self, run: RunFolder, model: Any, data: TrainingData, result: str) -> None:
+    def showcase(
+        self, run: RunFolder, model: DensityModel, data: TrainingData, result: str
+    ) -> None:
         """Draws the pictures of a finished run, with its test result in their headings."""
 
-    def next_steps(self, run: RunFolder, model: Any, spec: str) -> list[tuple[str, str]]:
+    def next_steps(self, run: RunFolder, model: DensityModel, spec: str) -> list[tuple[str, str]]:
         """Arguments of the command that suit a finished run, with a few words on each."""
         possible = [step for step in self.next_commands if supports(model, step[0].split()[0])]
         possible.append(("score {run} {data} --out scores.csv", "how likely is each"))
         names = {"run": quoted(run.path), "data": quoted(spec)}
         return [(arguments.format(**names), what) for arguments, what in possible]
 
-    def draw(self, run: RunFolder, model: Any, request: SamplingRequest) -> Samples:
+    def draw(self, run: RunFolder, model: DensityModel, request: SamplingRequest) -> Samples:
         """Draws samples from the model of a run.
 
         Raises:
@@ -201,7 +208,7 @@ class DataKind(ABC):
             )
         return sample(model, request)
 
-    def write(self, path: Path, samples: Samples, run: RunFolder, model: Any) -> None:
+    def write(self, path: Path, samples: Samples, run: RunFolder, model: DensityModel) -> None:
         """Writes samples to a file that ends in one of `endings`."""
         if path.suffix.lower() != ".npz":
             self.write_readable(path, samples, run, model)
@@ -211,7 +218,9 @@ class DataKind(ABC):
             np.savez_compressed(path, samples=samples.values, past=samples.forecast.past)
 
     @abstractmethod
-    def write_readable(self, path: Path, samples: Samples, run: RunFolder, model: Any) -> None:
+    def write_readable(
+        self, path: Path, samples: Samples, run: RunFolder, model: DensityModel
+    ) -> None:
         """Writes samples to a file of another kind than `.npz`."""
 
 
@@ -224,7 +233,7 @@ def path_of(spec: str) -> Path | None:
     return path if path.exists() else None
 
 
-def sample(model: Any, request: SamplingRequest, **options: Any) -> Samples:
+def sample(model: DensityModel, request: SamplingRequest, **options: Any) -> Samples:
     """Draws what is asked for, with further options of `model.sample`."""
     values = model.sample(request.num, **request.options, **options)
     return Samples(values, request.describe_options())

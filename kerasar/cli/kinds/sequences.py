@@ -1,8 +1,10 @@
 """Sequences: the toy problem, and `.npz` files of sequences of equal or unequal length."""
 
+from __future__ import annotations
+
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +26,9 @@ from kerasar.cli.support.outputs import atomic_write
 from kerasar.cli.support.quick import quick_samples
 from kerasar.cli.support.run_folder import RunFolder
 from kerasar.data import SequenceData, load_sequences, mean_and_scale, toy_sequences
+
+if TYPE_CHECKING:
+    from kerasar.training import DensityModel
 
 _TOY_LENGTH, _TOY_TRAIN, _TOY_TEST = 32, 25_000, 2_500
 
@@ -68,7 +73,7 @@ class Sequences(DataKind):
         return TrainingData(data.name, train, validation, test, arguments, about, kept, data)
 
     def load_named(
-        self, run: RunFolder, model: Any, spec: str, data_dir: Path | None, part: str
+        self, run: RunFolder, model: DensityModel, spec: str, data_dir: Path | None, part: str
     ) -> NamedExamples:
         data = _read(spec, model.data_levels)
         parts = {"train": data.train, "test": data.test}
@@ -77,7 +82,9 @@ class Sequences(DataKind):
         batch, names = name_examples(parts, part)
         return NamedExamples(_without_padding(batch, batch["x"].shape[1]), names)
 
-    def showcase(self, run: RunFolder, model: Any, data: TrainingData, result: str) -> None:
+    def showcase(
+        self, run: RunFolder, model: DensityModel, data: TrainingData, result: str
+    ) -> None:
         from kerasar.pictures import save, sequence_grid
 
         samples = quick_samples(run, model, 16, length=run.config["length"])
@@ -86,7 +93,7 @@ class Sequences(DataKind):
             heading = f"{run.title}: samples (seed 0; {result}), and test sequences"
             save(sequence_grid(samples, real[:16], heading=heading), file)
 
-    def draw(self, run: RunFolder, model: Any, request: SamplingRequest) -> Samples:
+    def draw(self, run: RunFolder, model: DensityModel, request: SamplingRequest) -> Samples:
         options: dict[str, Any] = {}
         if request.prompt is not None:
             options["prompt"] = _read_prompt(request.prompt)
@@ -102,7 +109,9 @@ class Sequences(DataKind):
             options["length"] = whole_steps(request.length) + len(options.get("prompt", ()))
         return sample(model, request, **options)
 
-    def write_readable(self, path: Path, samples: Samples, run: RunFolder, model: Any) -> None:
+    def write_readable(
+        self, path: Path, samples: Samples, run: RunFolder, model: DensityModel
+    ) -> None:
         from kerasar.pictures import save, sequence_grid
 
         heading = f"{run.title}: samples ({samples.description})"

@@ -1,8 +1,10 @@
 """Series: columns of a CSV file, or an array in an `.npy` file."""
 
+from __future__ import annotations
+
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,6 +20,9 @@ from kerasar.cli.support.outputs import atomic_write
 from kerasar.cli.support.run_folder import RunFolder
 from kerasar.data import Quantizer, SeriesData, load_series, windows
 from kerasar.data.plain_text import picture_text
+
+if TYPE_CHECKING:
+    from kerasar.training import DensityModel
 
 #: Steps of a piece of the series in training, where there are as many.
 _PIECE = 128
@@ -73,7 +78,7 @@ class Series(DataKind):
         return TrainingData(data.name, train, validation, test, arguments, about, kept, data)
 
     def load_named(
-        self, run: RunFolder, model: Any, spec: str, data_dir: Path | None, part: str
+        self, run: RunFolder, model: DensityModel, spec: str, data_dir: Path | None, part: str
     ) -> NamedExamples:
         data = _read(spec, run, model)
         parts = {"train": data.train, "test": data.test, "auto": data.test}
@@ -83,7 +88,9 @@ class Series(DataKind):
         first = len(data.train) if part in ("test", "auto") else 0
         return NamedExamples(pieces, [f"steps {first + i * size}…" for i in range(len(pieces))])
 
-    def showcase(self, run: RunFolder, model: Any, data: TrainingData, result: str) -> None:
+    def showcase(
+        self, run: RunFolder, model: DensityModel, data: TrainingData, result: str
+    ) -> None:
         from kerasar.forecasting import forecast
         from kerasar.pictures import fan_chart, save
 
@@ -97,7 +104,7 @@ class Series(DataKind):
         with atomic_write(run.path / "forecast.png") as file:
             save(figure, file)
 
-    def draw(self, run: RunFolder, model: Any, request: SamplingRequest) -> Samples:
+    def draw(self, run: RunFolder, model: DensityModel, request: SamplingRequest) -> Samples:
         from kerasar.forecasting import forecast
 
         source = request.prompt or Path(run.config["data_path"])
@@ -111,7 +118,9 @@ class Series(DataKind):
         description += f"({request.describe_options()})"
         return Samples(found.paths, description, forecast=found)
 
-    def write_readable(self, path: Path, samples: Samples, run: RunFolder, model: Any) -> None:
+    def write_readable(
+        self, path: Path, samples: Samples, run: RunFolder, model: DensityModel
+    ) -> None:
         from kerasar.pictures import fan_chart, save
 
         found = samples.forecast
@@ -127,7 +136,7 @@ class Series(DataKind):
             save(figure, path)
 
 
-def _read(spec: str | Path, run: RunFolder, model: Any) -> SeriesData:
+def _read(spec: str | Path, run: RunFolder, model: DensityModel) -> SeriesData:
     """Another series, or the same, in the columns and levels that the run was trained on."""
     quantizer = None
     if model.data_levels is not None:

@@ -1,9 +1,11 @@
 """Vectors of real values: toy densities by name, and CSV files with a row for each vector."""
 
+from __future__ import annotations
+
 import csv
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,6 +21,9 @@ from kerasar.cli.support.outputs import atomic_write
 from kerasar.cli.support.run_folder import RunFolder
 from kerasar.data import TOY_DENSITIES, VectorData, load_vectors, mixture_log_prob, toy_density
 from kerasar.data.plain_text import csv_cell
+
+if TYPE_CHECKING:
+    from kerasar.training import DensityModel
 
 _TOY_TRAIN, _TOY_TEST = 10_000, 5_000
 #: Points of this dimension can be drawn: on the line, in the plane.
@@ -65,7 +70,9 @@ class Vectors(DataKind):
         kept = {"column": list(data.columns)}
         return TrainingData(data.name, train, validation, data.test, arguments, about, kept, data)
 
-    def check_model(self, name: str, model: Any, data: TrainingData, conditional: bool) -> None:
+    def check_model(
+        self, name: str, model: DensityModel, data: TrainingData, conditional: bool
+    ) -> None:
         super().check_model(name, model, data, conditional)
         dim = data.arguments["dim"]
         if model.data_shape != (dim,):
@@ -76,19 +83,23 @@ class Vectors(DataKind):
             )
 
     def load_named(
-        self, run: RunFolder, model: Any, spec: str, data_dir: Path | None, part: str
+        self, run: RunFolder, model: DensityModel, spec: str, data_dir: Path | None, part: str
     ) -> NamedExamples:
         data = _read(spec, run.config["column"])
         return name_examples({"train": data.train, "test": data.test}, part)
 
-    def showcase(self, run: RunFolder, model: Any, data: TrainingData, result: str) -> None:
+    def showcase(
+        self, run: RunFolder, model: DensityModel, data: TrainingData, result: str
+    ) -> None:
         with atomic_write(run.path / "samples.csv") as file:
             self.write(file, Samples(model.sample(self.num_samples, seed=0)), run, model)
         if data.train.shape[1] <= _MOST_SHOWN:
             with atomic_write(run.path / "density.png") as file:
                 _draw(file, run, model, f"{result} on test points", data.test[:2000])
 
-    def write_readable(self, path: Path, samples: Samples, run: RunFolder, model: Any) -> None:
+    def write_readable(
+        self, path: Path, samples: Samples, run: RunFolder, model: DensityModel
+    ) -> None:
         points = samples.values
         if path.suffix.lower() == ".csv":
             with path.open("w", newline="", encoding="utf-8") as file:
@@ -104,7 +115,12 @@ class Vectors(DataKind):
 
 
 def _draw(
-    path: Path, run: RunFolder, model: Any, heading: str, data: Any = None, samples: Any = None
+    path: Path,
+    run: RunFolder,
+    model: DensityModel,
+    heading: str,
+    data: Any = None,
+    samples: Any = None,
 ) -> None:
     """Writes the map of the line, or the density in the plane next to samples or data."""
     from kerasar.pictures import density_figure, map_figure, save

@@ -1,30 +1,40 @@
 """What a model supports: the commands offer and try nothing else."""
 
+from __future__ import annotations
+
 import inspect
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, cast
+
+if TYPE_CHECKING:
+    from kerasar.training import DensityModel
 
 
-def is_conditional(model: Any) -> bool:
+def is_conditional(model: DensityModel) -> bool:
     """Whether the model takes a condition."""
     return bool(getattr(model, "conditions", None))
 
 
-def supports(model: Any, command: str) -> bool:
+def levels_of(model: DensityModel) -> int:
+    """The number of values of a model of audio or images, which are whole numbers."""
+    return cast(int, model.data_levels)
+
+
+def supports(model: DensityModel, command: str) -> bool:
     """Whether this model alone can "sample", "inpaint" or "reconstruct"."""
     if command == "sample" and supports(model, "reconstruct"):
         return model.prior is not None  # without one, an autoencoder draws given a latent only
     return hasattr(model, command)
 
 
-def describe_result(model: Any, result: str) -> str:
+def describe_result(model: DensityModel, result: str) -> str:
     """A test result in words: exact, an upper bound, or of data given their latents."""
     if model.exact:
         return result
     return f"at most {result}" if supports(model, "sample") else f"{result} given their latents"
 
 
-def check_options(model: Any, options: Iterable[str]) -> None:
+def check_options(model: DensityModel, options: Iterable[str]) -> None:
     """Raises a ValueError if `model.sample` does not take one of these options."""
     known = inspect.signature(model.sample).parameters
     passes_on = any(part.kind is part.VAR_KEYWORD for part in known.values())

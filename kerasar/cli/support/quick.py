@@ -1,7 +1,9 @@
 """Samples for the pictures of a run: few, of each class in turn, and without a long start."""
 
+from __future__ import annotations
+
 from inspect import signature
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,13 +11,18 @@ from numpy.typing import NDArray
 from kerasar.cli.support.capabilities import is_conditional
 from kerasar.cli.support.run_folder import RunFolder
 
+if TYPE_CHECKING:
+    from kerasar.training import DensityModel
 
-def fast_start_options(model: Any) -> dict[str, Any]:
+
+def fast_start_options(model: DensityModel) -> dict[str, Any]:
     """Options of `model.sample` for the sampler that starts fastest on images."""
     return {"method": "parallel"} if "method" in signature(model.sample).parameters else {}
 
 
-def quick_samples(run: RunFolder, model: Any, num: int, length: int | None = None) -> NDArray[Any]:
+def quick_samples(
+    run: RunFolder, model: DensityModel, num: int, length: int | None = None
+) -> NDArray[Any]:
     """Draws samples with seed 0.
 
     Args:

@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -21,6 +21,9 @@ from kerasar.cli.support.run_config import missing, read_config
 from kerasar.cli.support.shell import quoted
 from kerasar.cli.support.signals import uninterrupted
 from kerasar.data.plain_text import picture_text, plain_text
+
+if TYPE_CHECKING:
+    from kerasar.training import DensityModel
 
 CONFIG, MODEL = "config.json", "model.keras"
 #: Is in the folder, and locked, as long as its training goes on.
@@ -214,7 +217,7 @@ class RunFolder:
     def _config_text(self) -> str:
         return json.dumps(self.config, indent=2) + "\n"
 
-    def save_model(self, model: Any) -> None:
+    def save_model(self, model: DensityModel) -> None:
         """Writes `model.keras`."""
         with atomic_write(self.path / MODEL) as file:
             model.save(file)

@@ -1,10 +1,12 @@
 """Trains a model, evaluates it, and writes all that a run folder holds."""
 
+from __future__ import annotations
+
 import contextlib
 import math
 import time
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import keras
 from rich.console import Console
@@ -18,6 +20,9 @@ from kerasar.cli.support.outputs import atomic_write
 from kerasar.cli.support.run_folder import RunFolder
 from kerasar.cli.support.shell import quoted, styled
 from kerasar.data import pipeline
+
+if TYPE_CHECKING:
+    from kerasar.training import DensityModel
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +39,7 @@ class TrainingJob:
 
     run: RunFolder
     kind: DataKind
-    model: Any
+    model: DensityModel
     data: TrainingData
     console: Console
 

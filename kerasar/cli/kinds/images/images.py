@@ -1,9 +1,11 @@
 """Images: data sets by name, array files, folders of PNGs."""
 
+from __future__ import annotations
+
 from collections import Counter
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kerasar.cli.kinds.images.run_data import load_for, name_images, training_parts
 from kerasar.cli.kinds.kind import (
@@ -13,10 +15,13 @@ from kerasar.cli.kinds.kind import (
     TrainingData,
     hold_out_validation,
 )
-from kerasar.cli.support.capabilities import is_conditional, supports
+from kerasar.cli.support.capabilities import is_conditional, levels_of, supports
 from kerasar.cli.support.run_folder import RunFolder
 from kerasar.data import DATASETS, load_images
 from kerasar.data.plain_text import picture_text
+
+if TYPE_CHECKING:
+    from kerasar.training import DensityModel
 
 
 class Images(DataKind):
@@ -61,23 +66,27 @@ class Images(DataKind):
         return TrainingData(images.name, train, validation, test, arguments, about, kept, images)
 
     def load_named(
-        self, run: RunFolder, model: Any, spec: str, data_dir: Path | None, part: str
+        self, run: RunFolder, model: DensityModel, spec: str, data_dir: Path | None, part: str
     ) -> NamedExamples:
         return name_images(load_for(model, spec, data_dir), spec, part, is_conditional(model))
 
-    def callbacks(self, run: RunFolder, model: Any, epochs: int) -> list[Any]:
+    def callbacks(self, run: RunFolder, model: DensityModel, epochs: int) -> list[Any]:
         from kerasar.cli.support.callbacks import SampleImages
 
         if not supports(model, "sample"):
             return []
-        return [SampleImages(run, model.data_levels, every=max(1, epochs // 10))]
+        return [SampleImages(run, levels_of(model), every=max(1, epochs // 10))]
 
-    def showcase(self, run: RunFolder, model: Any, data: TrainingData, result: str) -> None:
+    def showcase(
+        self, run: RunFolder, model: DensityModel, data: TrainingData, result: str
+    ) -> None:
         from kerasar.cli.kinds.images.showcase import draw_pictures
 
         draw_pictures(run, model, data.source, result)
 
-    def write_readable(self, path: Path, samples: Samples, run: RunFolder, model: Any) -> None:
+    def write_readable(
+        self, path: Path, samples: Samples, run: RunFolder, model: DensityModel
+    ) -> None:
         from kerasar.pictures import image_grid, save
 
         images = samples.values
@@ -86,7 +95,7 @@ class Images(DataKind):
         heading = f"{run.title}: samples ({samples.description})"
         # Beyond a hundred nobody reads them, and they take longer than the images.
         shown = titles if len(images) <= 100 else None
-        save(image_grid(images, model.data_levels, shown, _columns(titles), heading), path)
+        save(image_grid(images, levels_of(model), shown, _columns(titles), heading), path)
 
 
 def _columns(titles: list[str]) -> int | None:

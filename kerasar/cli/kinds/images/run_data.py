@@ -1,7 +1,9 @@
 """Images for a model that is trained: read with its levels, checked against its shape."""
 
+from __future__ import annotations
+
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,19 +16,23 @@ from kerasar.cli.kinds.kind import (
     path_of,
     take,
 )
+from kerasar.cli.support.capabilities import levels_of
 from kerasar.data import ImageData, load_images
 from kerasar.data.png_folder import find_png_files
 from kerasar.data.split import hold_out
 
+if TYPE_CHECKING:
+    from kerasar.training import DensityModel
 
-def load_for(model: Any, spec: str, data_dir: Path | None) -> ImageData:
+
+def load_for(model: DensityModel, spec: str, data_dir: Path | None) -> ImageData:
     """Loads images that `model` can take.
 
     Raises:
         ValueError: if they are damaged, or have another size, other channels, or values that
             the model does not know.
     """
-    levels = model.data_levels
+    levels = levels_of(model)
     try:
         data = load_images(spec, data_dir, levels)
     except ValueError:

@@ -1,6 +1,8 @@
 """The pictures of a run: samples of the model, and completions of half-hidden images."""
 
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,10 +14,13 @@ from kerasar.cli.support.run_folder import RunFolder
 from kerasar.data import ImageData
 from kerasar.pictures import image_grid, inpainting_figure, save
 
+if TYPE_CHECKING:
+    from kerasar.training import DensityModel
+
 _HIDDEN = (Hide.bottom, Hide.bottom, Hide.right, Hide.top, Hide.center, Hide.random)
 
 
-def draw_pictures(run: RunFolder, model: Any, data: ImageData, result: str) -> None:
+def draw_pictures(run: RunFolder, model: DensityModel, data: ImageData, result: str) -> None:
     """Writes `samples.png`, `inpainting.png`, `reconstructions.png`: what the model supports."""
     if supports(model, "sample"):
         _draw_samples(run, model, data, result)
@@ -25,7 +30,7 @@ def draw_pictures(run: RunFolder, model: Any, data: ImageData, result: str) -> N
         _draw_reconstructions(run, model, data)
 
 
-def _draw_samples(run: RunFolder, model: Any, data: ImageData, result: str) -> None:
+def _draw_samples(run: RunFolder, model: DensityModel, data: ImageData, result: str) -> None:
     samples = quick_samples(run, model, 40)
     figure = image_grid(
         samples,
@@ -38,7 +43,7 @@ def _draw_samples(run: RunFolder, model: Any, data: ImageData, result: str) -> N
         save(figure, file)
 
 
-def _draw_inpainting(run: RunFolder, model: Any, data: ImageData) -> None:
+def _draw_inpainting(run: RunFolder, model: DensityModel, data: ImageData) -> None:
     images = data.test[: len(_HIDDEN)]
     masks = [
         known_pixels(hide, (1, *images.shape[1:])) for hide, _ in zip(_HIDDEN, images, strict=False)
@@ -62,7 +67,7 @@ def _draw_inpainting(run: RunFolder, model: Any, data: ImageData) -> None:
         save(figure, file)
 
 
-def _draw_reconstructions(run: RunFolder, model: Any, data: ImageData) -> None:
+def _draw_reconstructions(run: RunFolder, model: DensityModel, data: ImageData) -> None:
     images = data.test[:8]
     rows = [images, *(model.reconstruct(images, seed) for seed in range(3))]
     labels = ["test image", "reconstruction", "another", "another"]
