@@ -19,8 +19,11 @@ from kerasar.causality.dependence import (
 )
 from kerasar.causality.graph import Edge, Graph, Node, read_graph
 from kerasar.causality.offsets import Offsets
+from kerasar.causality.pairs import PairReader
+from kerasar.causality.pairs.placed import Placed
 from kerasar.causality.rules import declaration
 from kerasar.layers.protocol import (
+    Aligned,
     Declaration,
     MixesPositions,
     Pointwise,
@@ -40,6 +43,8 @@ class Analysis:
     """Of the tensors that depend on the data and are known."""
     data_dependent: frozenset[Edge]
     """The tensors that depend on the data."""
+    placed: dict[Edge, Placed] = dataclasses.field(default_factory=dict)
+    """What those see whose positions are not on the first axes."""
 
     @property
     def sizes(self) -> tuple[int | None, ...]:
@@ -63,8 +68,9 @@ class Analysis:
         """Operations that spread one data-dependent position over all others."""
         return [
             node
-            for node in self.declarations
-            if any(
+            for node, declared in self.declarations.items()
+            if not isinstance(declared, Aligned)
+            and any(
                 edge in self.data_dependent and spreads(edge, made, self.graph.position_rank)
                 for edge in node.inputs
                 for made in node.outputs
@@ -115,35 +121,95 @@ def analyze(network: keras.Model, event_rank: int | None = None) -> Analysis:
     dependences = {
         graph.x: Dependence(Offsets.of(position_rank, [here]), np.eye(channels, dtype=bool))
     }
-    data_dependent = {graph.x}
-    declarations: dict[Node, Declaration | None] = {}
-    for node in graph.nodes:
-        sources = [edge for edge in node.inputs if edge in data_dependent]
-        if not sources:
-            continue
-        declared = declaration(node, position_rank, data_dependent)
-        data_dependent.update(node.outputs)
-        several = len(set(sources)) > 1
-        if several and not isinstance(declared, (Pointwise, MixesPositions, type(None))):
-            if not isinstance(declared, Taps) or declared.sources is None:
-                declared = MixesPositions("it reads several tensors at more than one position")
-        declarations[node] = declared
-        if (
-            declared is None
-            or isinstance(declared, MixesPositions)
-            or not all(source in dependences for source in sources)
+    return _Walk(graph, dependences).analysis()
+
+
+class _Walk:
+    """Goes through a graph from input to output."""
+
+    def __init__(self, graph: Graph, dependences: dict[Edge, Dependence]) -> None:
+        self.graph, self.dependences = graph, dependences
+        self.data_dependent = {graph.x}
+        self.declarations: dict[Node, Declaration | None] = {}
+        self.nodes: list[Node] = []
+        self.constants = dict(graph.constants)
+        self.pairs = PairReader(graph, graph.x.shape[1 : 1 + graph.position_rank])
+
+    def analysis(self) -> Analysis:
+        for node in self.graph.nodes:
+            sources = [edge for edge in node.inputs if edge in self.data_dependent]
+            self.nodes.append(self._visit(node, sources) if sources else node)
+        graph = dataclasses.replace(
+            self.graph, nodes=tuple(self.nodes), constants=self.constants
+        )
+        return Analysis(
+            graph,
+            self.declarations,
+            self.dependences,
+            frozenset(self.data_dependent),
+            self.pairs.placed,
+        )
+
+    def _visit(self, node: Node, sources: list[Edge]) -> Node:
+        """What one operation sees; returns it, perhaps with its constants lifted."""
+        self.data_dependent.update(node.outputs)
+        declared: Declaration | None = None
+        if not any(source in self.pairs.placed for source in sources):
+            declared = self._ruled(node, sources)
+            if declared is not None and not isinstance(declared, MixesPositions):
+                self.declarations[node] = declared
+                self._pass_on(node, declared, sources)
+                return node
+        return self._read_pairs(node, declared, sources)
+
+    def _ruled(self, node: Node, sources: list[Edge]) -> Declaration | None:
+        """By the rules for positions on the first axes."""
+        declared = declaration(node, self.graph.position_rank, self.data_dependent)
+        if len(set(sources)) > 1 and not isinstance(
+            declared, (Pointwise, MixesPositions, type(None))
         ):
-            continue
+            if not isinstance(declared, Taps) or declared.sources is None:
+                return MixesPositions("it reads several tensors at more than one position")
+        return declared
+
+    def _read_pairs(
+        self, node: Node, declared: Declaration | None, sources: list[Edge]
+    ) -> Node:
+        """By the rules for positions on any axes; `declared` is what holds otherwise."""
+        known = all(edge in self.dependences or edge in self.pairs.placed for edge in sources)
+        if not self.pairs.covers(node):
+            self.declarations[node] = declared
+            return node
+        if not known:  # behind an unknown operation
+            self.declarations[node] = None
+            return node
+        lifted, constants = self.pairs.lift(node)
+        found = self.pairs.read(lifted, self.dependences)
+        if found is None or isinstance(found, str):
+            if declared is None and found is not None:
+                declared = MixesPositions(found)
+            self.declarations[node] = declared
+            return node
+        self.constants.update(constants)
+        self.declarations[lifted] = found.declared
+        self.dependences.update(self.pairs.record(lifted, found))
+        return lifted
+
+    def _pass_on(self, node: Node, declared: Declaration, sources: list[Edge]) -> None:
+        """What the outputs see, if that is known of all inputs."""
+        if not all(source in self.dependences for source in sources):
+            return
+        rank = self.graph.position_rank
         for edge in node.outputs:
             parts = [
                 Passage(
-                    of_source(declared, node, source), node, source, edge, graph.x, position_rank
-                ).dependence(dependences[source])
+                    of_source(declared, node, source), node, source, edge, self.graph.x, rank
+                ).dependence(self.dependences[source])
                 for source in sources
             ]
             offsets = parts[0].offsets
             for part in parts[1:]:
                 offsets = offsets | part.offsets
-            own = channels_of(edge, position_rank)
-            dependences[edge] = Dependence(offsets, merged([p.channels for p in parts], own))
-    return Analysis(graph, declarations, dependences, frozenset(data_dependent))
+            own = channels_of(edge, rank)
+            channels = merged([part.channels for part in parts], own)
+            self.dependences[edge] = Dependence(offsets, channels)

@@ -2,10 +2,11 @@
 layer a node of its own."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
+import tensorflow as tf
 from keras import tree
 
 from kerasar.keras_internals import (
@@ -40,8 +41,25 @@ class Node:
 
     def run(self, values: dict[Edge, Tensor], training: bool = False) -> tuple[Tensor, ...]:
         """The operation's outputs for given values of its inputs."""
-        given = {key: values[edge] for key, edge in self.slots}
-        args, kwargs = self.arguments.convert(lambda part: given.get(id(part), part))
+        return self.run_each([values[edge] for edge in self.inputs], training)
+
+    def run_each(self, values: Sequence[Tensor], training: bool = False) -> tuple[Tensor, ...]:
+        """The operation's outputs for a value of each of its inputs, in their order.
+
+        A tensor that is given twice, such as a query that is its own key, may have two values.
+        """
+        waiting: dict[Edge, list[Tensor]] = {}
+        for edge, value in zip(self.inputs, values, strict=True):
+            waiting.setdefault(edge, []).append(value)
+        edges = dict(self.slots)
+
+        def value_of(part: Any) -> Any:
+            if id(part) not in edges:
+                return part
+            left = waiting[edges[id(part)]]
+            return left.pop(0) if len(left) > 1 else left[0]
+
+        args, kwargs = self.arguments.convert(value_of)
         kwargs = dict(kwargs)
         if "mask" in kwargs and kwargs["mask"] is None:
             del kwargs["mask"]
@@ -125,9 +143,50 @@ def read_graph(network: keras.Model, event_rank: int | None = None) -> Graph:
     index = names.index("x") if "x" in names else 0
     x = inputs.pop(index)
     rank = _position_rank(x, event_rank)
-    return Graph(
+    graph = Graph(
         network, network.name, event_rank, tuple(nodes), x, tuple(inputs), outputs[0], rank
     )
+    return _with_true_shapes(graph) if _has_hidden_sizes(graph) else graph
+
+
+def _has_hidden_sizes(graph: Graph) -> bool:
+    """Whether sizes are open in the network that are not open in its data.
+
+    Keras writes None for sizes that an `EinsumDense` leaves as they are.
+    """
+    given = [edge.shape[1:] for edge in (graph.x, *graph.conditions)]
+    made = [edge.shape[1:] for node in graph.nodes for edge in node.outputs]
+    return not any(None in shape for shape in given) and any(None in shape for shape in made)
+
+
+def _with_true_shapes(graph: Graph) -> Graph:
+    """The same graph with the shapes that its tensors have when it runs."""
+    specs = [tf.TensorSpec(edge.shape, edge.dtype) for edge in (graph.x, *graph.conditions)]
+    shapes: dict[Edge, Shape] = {}
+
+    def run(*given: Tensor) -> None:
+        values = dict(zip((graph.x, *graph.conditions), given, strict=True)) | {**graph.constants}
+        for node, made in graph.run(values):
+            for edge, value in zip(node.outputs, made, strict=True):
+                shapes[edge] = (edge.shape[:1] or ()) + tuple(value.shape[1:])
+
+    tf.function(run, autograph=False).get_concrete_function(*specs)
+    renamed = {edge: dataclasses.replace(edge, shape=shape) for edge, shape in shapes.items()}
+
+    def rename(edges: Iterable[Edge]) -> tuple[Edge, ...]:
+        return tuple(renamed.get(edge, edge) for edge in edges)
+
+    nodes = tuple(
+        dataclasses.replace(
+            node,
+            inputs=rename(node.inputs),
+            outputs=rename(node.outputs),
+            slots=tuple((key, renamed.get(edge, edge)) for key, edge in node.slots),
+        )
+        for node in graph.nodes
+    )
+    (output,) = rename([graph.output])
+    return dataclasses.replace(graph, nodes=nodes, output=output)
 
 
 def _read(functional: Any, inputs: list[Edge], nodes: list[Node]) -> list[Edge]:

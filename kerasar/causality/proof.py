@@ -76,12 +76,19 @@ def prove(
         )
         return
     output = analysis.output
+    if graph.output in analysis.placed:
+        raise ValueError(
+            f"The output of network '{graph.name}' does not hold its positions on the axes behind "
+            f"the batch: its shape is {graph.output.shape}. Transpose it."
+        )
     if output is None:
         raise ValueError(
             f"The output of network '{graph.name}' does not depend on its input '{graph.x.name}'."
         )
     if _leaks(output, graph.output, graph.position_rank, analysis):
-        latest = {edge: _latest(seen) for edge, seen in analysis.dependences.items()}
+        latest = {edge: _latest(seen.offsets) for edge, seen in analysis.dependences.items()}
+        for edge, placed in analysis.placed.items():
+            latest[edge] = max(_latest(offsets) for offsets in placed.axes.values())
         raise ValueError(explain_leak(graph.name, graph.nodes, latest))
 
 
@@ -116,10 +123,10 @@ def _leaks(output: Dependence, edge: Edge, position_rank: int, analysis: Analysi
     return bool(np.tril(seen).any())
 
 
-def _latest(seen: Dependence) -> int:
-    if seen.offsets.strictly_before():
+def _latest(offsets: Offsets) -> int:
+    if offsets.strictly_before():
         return BEFORE
-    return PRESENT if seen.offsets.latest() == (0,) * seen.offsets.rank else FUTURE
+    return PRESENT if offsets.latest() == (0,) * offsets.rank else FUTURE
 
 
 @dataclasses.dataclass(frozen=True)

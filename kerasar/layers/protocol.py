@@ -19,7 +19,7 @@ is strictly causal in itself adds `step_offset = -1`: its steps take the input o
 `position_rank` is the number of position axes: 1 for sequences, 2 for images (rows, columns).
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from kerasar.keras_internals import replaces_methods
@@ -124,13 +124,25 @@ class RowRecurrence(NamedTuple):
     connects: Tensor | None = None
 
 
+class Aligned(NamedTuple):
+    """Positions on any axes of the tensors, or on two: the pairs of queries and keys of attention.
+
+    Found by the engine; layers of your own do not declare it.
+
+    Attributes:
+        axes: for each input, `{its axis: the axis of the output}`; None where it is summed over.
+    """
+
+    axes: tuple[Mapping[int, int | None], ...]
+
+
 class MixesPositions(NamedTuple):
     """Mixes positions in a way that is not causal or that has no step form."""
 
     reason: str
 
 
-Declaration = Pointwise | Taps | Recurrence | RowRecurrence | MixesPositions
+Declaration = Pointwise | Taps | Recurrence | RowRecurrence | Aligned | MixesPositions
 
 _Layer = TypeVar("_Layer", bound=type)
 _DECLARING: set[type] = set()

@@ -1,0 +1,162 @@
+"""Operations that leave the positions where they are: elementwise ones, and those of other axes."""
+
+from typing import Any
+
+import keras
+
+from kerasar.causality.graph import Edge
+from kerasar.causality.offsets import Offsets
+from kerasar.causality.pairs.moves import MOVES, moved
+from kerasar.causality.pairs.placed import Placed, placed_pairs
+from kerasar.causality.pairs.use import PairUse, Ruled, pair_rule
+from kerasar.causality.pairs.values import combine, operands
+from kerasar.causality.rules.activations import is_elementwise
+from kerasar.causality.rules.pointwise import ELEMENTWISE_CLASSES
+from kerasar.keras_internals import operation_classes
+from kerasar.layers.protocol import Aligned
+
+L = keras.layers
+
+
+@pair_rule(*MOVES)
+def _moves(use: PairUse) -> Ruled | str:
+    """Transposes, reshapes, repetitions, slices of one tensor."""
+    (edge,) = dict.fromkeys(use.node.inputs)
+    found = [moved(use.node, use.placed[edge], edge, made, use.sizes) for made in use.node.outputs]
+    reason = next((part for part in found if isinstance(part, str)), None)
+    if reason is not None:
+        return reason
+    axes = found[0][1]
+    if any(other[1] != axes for other in found):
+        return "it brings positions to different axes"
+    return Ruled(Aligned((axes,)), tuple(placed for placed, _ in found))  # type: ignore[misc]
+
+
+_MERGES = (L.Add, L.Subtract, L.Multiply, L.Average, L.Maximum, L.Minimum)
+_ELEMENTS = (
+    L.ReLU, L.LeakyReLU, L.ELU, L.Dropout, L.GaussianNoise, L.GaussianDropout, L.AlphaDropout,
+    L.ActivityRegularization, L.Identity,
+)  # fmt: skip
+
+
+@pair_rule(*_ELEMENTS, *_MERGES, *ELEMENTWISE_CLASSES)
+def elementwise(use: PairUse) -> Ruled | str | None:
+    """Elements with the same index, after broadcasting; axes are counted from the right."""
+    operation, rank = use.node.operation, use.rank
+    if getattr(operation, "axis", None) is not None or type(operation) in _WITH_AXES:
+        return None
+    reason = _misaligned(use)
+    if reason is not None:
+        return reason
+    axes = joined_axes(use, [len(edge.shape) for edge in use.node.inputs])
+    if isinstance(axes, str):
+        return axes
+    values = combine(operation, [use.values(part) for part in operands(use.node)])
+    values = values.reshape((1,) * (rank - values.ndim) + values.shape)
+    fold = max(placed.fold for placed in use.placed.values())
+    maps = tuple(
+        {axis: axis + rank - len(edge.shape) for axis in range(len(edge.shape))}
+        for edge in use.node.inputs
+    )
+    return Ruled(Aligned(maps), (placed_pairs(axes, values, fold),))
+
+
+_WITH_AXES = frozenset(operation_classes("OneHot", "Glu"))
+
+
+def _misaligned(use: PairUse) -> str | None:
+    """Why broadcasting would join examples or positions that do not belong together."""
+    rank = use.rank
+    for edge in use.node.inputs:
+        missing = rank - len(edge.shape)
+        if edge in use.placed and missing:
+            return f"it joins tensors of ranks {len(edge.shape)} and {rank}, which misaligns them"
+        if missing and (len(edge.shape) and edge.shape[0] is None):
+            return "it joins a condition of another rank, which misaligns examples"
+        if missing and isinstance(use.node.operation, L.Layer):
+            return "it joins tensors of different ranks, which misaligns positions"
+        if not missing and rank and edge.shape[0] not in (None, 1):
+            return "it joins a constant that differs between examples"
+    folds = {placed.fold for placed in use.placed.values()}
+    if len(folds) > 1 or (
+        folds != {1}
+        and any(e not in use.placed and e.shape[:1] == (None,) for e in use.node.inputs)
+    ):
+        return "it joins tensors whose first axes hold different things"
+    return None
+
+
+def joined_axes(use: PairUse, ranks: list[int]) -> dict[int, Offsets] | str:
+    """The position axes of all inputs together, of tensors aligned from the right."""
+    axes: dict[int, Offsets] = {}
+    rank = max(ranks)
+    for edge, own in zip(use.node.inputs, ranks, strict=True):
+        for axis, offsets in use.placed[edge].axes.items() if edge in use.placed else ():
+            place = axis + rank - own
+            axes[place] = axes[place] | offsets if place in axes else offsets
+    if len(axes) > 2:
+        return "it joins positions on three axes"
+    if any(placed.grid for placed in use.placed.values()):
+        return "it joins images with tensors of another form"
+    return axes
+
+
+@pair_rule(L.Activation)
+def _activation(use: PairUse) -> Ruled | str | None:
+    return elementwise(use) if is_elementwise(use.node.operation.activation) else None
+
+
+@pair_rule(
+    L.LayerNormalization, L.RMSNormalization, L.UnitNormalization, L.Dense,
+    *operation_classes(*"LayerNorm RmsNorm RMSNormalization Normalize OneHot TakeAlongAxis".split()),
+)  # fmt: skip
+def along_other_axes(use: PairUse) -> Ruled | str | None:
+    """Operations along axes that hold no positions."""
+    operation, node = use.node.operation, use.node
+    edge = node.inputs[0]
+    if len(node.inputs) != 1 or edge not in use.placed:
+        return None
+    activation = getattr(operation, "activation", None)
+    axis = getattr(operation, "axis", -1)
+    placed, rank = use.placed[edge], len(edge.shape)
+    axes = [a % rank for a in (axis if isinstance(axis, (list, tuple)) else [axis])]
+    if any(a in placed.axes or a == 0 for a in axes):
+        return f"it works along axis {axis}, which holds positions"
+    if not is_elementwise(activation) or len(node.outputs[0].shape) != rank:
+        return None
+    return Ruled(Aligned((_same(rank),)), (Placed(placed.axes, fold=placed.fold),))
+
+
+@pair_rule(L.Concatenate, *operation_classes("Concatenate", "Stack"))
+def _joins(use: PairUse) -> Ruled | str | None:
+    """Concatenations and stacks along axes that hold no positions."""
+    node, rank = use.node, use.rank
+    axis, is_stack = node.operation.axis % rank, type(node.operation).__name__ == "Stack"
+    if len({len(edge.shape) for edge in node.inputs}) > 1:
+        return None
+    shift = {a: a + (is_stack and a >= axis) for a in range(rank - is_stack)}
+    axes: dict[int, Offsets] = {}
+    for edge in node.inputs:
+        if edge not in use.placed:
+            continue
+        placed = use.placed[edge]
+        if placed.grid or placed.fold != 1:
+            return "it joins tensors whose axes hold different things"
+        for own, offsets in placed.axes.items():
+            place = shift[own]
+            axes[place] = axes[place] | offsets if place in axes else offsets
+    if axis in axes or axis == 0 or len(axes) > 2:
+        return f"it works along axis {node.operation.axis}, which holds positions"
+    return Ruled(Aligned(tuple(dict(shift) for _ in node.inputs)), (Placed(axes),))
+
+
+def _same(rank: int) -> dict[int, int | None]:
+    return {axis: axis for axis in range(rank)}
+
+
+def lifted_arrays(node: Any) -> bool:
+    """Whether constants among an operation's arguments join its tensors position by position."""
+    return type(node.operation) not in MOVES
+
+
+__all__ = ["Edge", "along_other_axes", "elementwise", "joined_axes", "lifted_arrays"]

@@ -1,0 +1,248 @@
+"""Operations that sum or normalize over an axis: of channels, or of the keys of a pair."""
+
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerasar.causality.graph import Edge
+from kerasar.causality.offsets import Offsets
+from kerasar.causality.pairs.placed import Placed, placed_pairs
+from kerasar.causality.pairs.use import PairUse, Ruled, pair_rule
+from kerasar.causality.pairs.values import ORDINARY, UNKNOWN, is_exact, is_high, is_low
+from kerasar.causality.rules.activations import is_elementwise
+from kerasar.keras_internals import operation_classes
+from kerasar.layers.protocol import Aligned
+
+L = keras.layers
+_KEEPS_ZERO = frozenset(operation_classes("Sum"))
+
+
+@pair_rule(L.Softmax, *operation_classes("Softmax"))
+def _softmax(use: PairUse) -> Ruled | str | None:
+    """A softmax over the keys makes masked pairs zero, if any other pair of the query is not."""
+    node, edge = use.node, use.node.inputs[0]
+    axis = _one_axis(node.operation.axis, use.rank)
+    if edge not in use.placed or axis is None:
+        return None
+    placed, maps = use.placed[edge], _aligned(use)
+    axes: dict[int, Offsets] = dict(placed.axes)
+    scores = placed.full_values(use.rank)
+    masked = np.zeros([1] * use.rank, bool)
+    for mask in node.inputs[1:]:
+        values = use.edge_values(mask)
+        values = values.reshape((1,) * (use.rank - values.ndim) + values.shape)
+        off, on = is_exact(values) & (values <= 0.5), is_exact(values) & (values > 0.5)
+        masked = masked | off
+        scores = np.where(on, scores, np.where(off, -1e9, UNKNOWN))
+        for own, offsets in use.placed[mask].axes.items() if mask in use.placed else ():
+            place = own + use.rank - len(mask.shape)
+            axes[place] = axes[place] | offsets if place in axes else offsets
+    if axis == 0 or len(axes) > 2 or placed.grid:
+        return f"it normalizes over axis {node.operation.axis}, which holds positions"
+    if axis not in axes:
+        ordinary = np.where(is_high(scores), ORDINARY, UNKNOWN)
+        return Ruled(Aligned(maps), (placed_pairs(axes, ordinary, placed.fold),))
+    query = next((other for other in axes if other != axis), None)
+    if query is None:
+        return "it normalizes over all positions"
+    scores = placed_pairs(axes, scores).with_rows(query)
+    masked = placed_pairs(axes, np.where(masked, 1.0, 0.0)).with_rows(query) == 1
+    zero = masked | (is_low(scores) & is_high(scores).any(axis=1, keepdims=True))
+    weights = np.where(zero, 0.0, np.where(is_high(scores), ORDINARY, UNKNOWN))
+    seen = {query: axes[query] | (use.offsets(~zero) + axes[axis]), axis: use.none()}
+    values = weights if query < axis else weights.T
+    return Ruled(Aligned(maps), (Placed(seen, values, placed.fold),))
+
+
+def _aligned(use: PairUse) -> tuple[dict[int, int | None], ...]:
+    return tuple(
+        {axis: axis + use.rank - len(edge.shape) for axis in range(len(edge.shape))}
+        for edge in use.node.inputs
+    )
+
+
+@pair_rule(*operation_classes("Mean", "Sum", "Max", "Min", "Logsumexp", "Norm", "Std", "Var", "Any",
+                              "All", "Prod", "Argmax", "Argmin"))  # fmt: skip
+def _reduction(use: PairUse) -> Ruled | str | None:
+    node, edge = use.node, use.node.inputs[0]
+    operation, rank, placed = node.operation, len(edge.shape), use.placed[edge]
+    given = operation.axis
+    if given is None or placed.grid:
+        return "it reduces over all axes"
+    axes = sorted(int(a) % rank for a in np.atleast_1d(given))
+    keeps = bool(operation.keepdims)
+    place = {a: a if keeps else a - sum(b < a for b in axes) for a in range(rank) if a not in axes}
+    over = [a for a in axes if a in placed.axes]
+    maps = (dict.fromkeys(axes) | place,)
+    if 0 in axes or len(over) > 1:
+        return f"it reduces over axis {given}, which holds positions"
+    if not over:
+        kept = {place[a]: offsets for a, offsets in placed.axes.items()}
+        known = placed.values
+        linear = type(operation) in _KEEPS_ZERO | frozenset(operation_classes("Mean", "Max", "Min"))
+        values = known if linear else np.full((1, 1), UNKNOWN)
+        if type(operation) in operation_classes("Sum", "Mean"):
+            values = np.where((known == 0) | is_low(known) | (known == ORDINARY), known, UNKNOWN)
+        return Ruled(Aligned(maps), (Placed(kept, values, placed.fold),))
+    key = over[0]
+    query = placed.partner(key)
+    known = None if query is None else placed.with_rows(query)
+    if query is None or known is None or type(operation) not in _IGNORES:
+        return f"it reduces over axis {given}, which holds positions"
+    if type(operation) in _KEEPS_ZERO:
+        ignored = known == 0
+    else:
+        ignored = is_low(known) & is_high(known).any(axis=1, keepdims=True)
+    offsets = placed.axes[query] | (use.offsets(~ignored) + placed.axes[key])
+    return Ruled(Aligned(maps), (_ordinary({place[query]: offsets}, placed.fold),))
+
+
+#: Reductions to which some elements add nothing: zeros to a sum, what is far below to a maximum.
+_IGNORES = _KEEPS_ZERO | frozenset(operation_classes("Max", "Logsumexp"))
+
+
+def _ordinary(axes: dict[int, Offsets], fold: int) -> Placed:
+    return Placed(axes, np.full((1, 1), ORDINARY), fold)
+
+
+@pair_rule(*operation_classes("Einsum", "Matmul"), L.EinsumDense)
+def _contraction(use: PairUse) -> Ruled | str | None:
+    """Products summed over the axes that the result has not: scores, and values of the keys."""
+    operation, inputs = use.node.operation, use.operand_edges()
+    if inputs is None:
+        return None
+    if type(operation) is L.EinsumDense:
+        if not is_elementwise(operation.activation) or operation.quantization_mode:
+            return None
+        letters = _letters(operation.equation, [len(inputs[0].shape), len(operation.kernel.shape)])
+        letters = None if letters is None else ([letters[0][0]], letters[1])
+    elif type(operation) in operation_classes("Matmul"):
+        letters = _matmul_letters([len(edge.shape) for edge in inputs])
+    else:
+        letters = _letters(operation.subscripts, [len(edge.shape) for edge in inputs])
+    if letters is None or len(letters[0]) != len(inputs):
+        return None
+    return _Contraction(use, inputs, *letters).result()
+
+
+class _Contraction:
+    """One product and sum; every axis has a letter."""
+
+    def __init__(self, use: PairUse, edges: list[Edge], given: list[str], result: str) -> None:
+        self.use, self.edges, self.given, self.made = use, edges, given, result
+
+    def result(self) -> Ruled | str | None:
+        use, made = self.use, self.made
+        if any(len(set(letters)) < len(letters) for letters in [*self.given, made]):
+            return None
+        placed = [use.placed.get(edge) for edge in self.edges]
+        if any(part is not None and part.grid for part in placed):
+            return None
+        folds = {part.fold for part in placed if part is not None}
+        if len(folds) > 1 or not self._keeps_examples(folds):
+            return "it sums over examples, or joins different ones"
+        seen = self._seen()
+        gone = {letter for letter in seen if letter not in made}
+        if len(gone) > 1:
+            return "it sums over two axes that hold positions"
+        known = self._pairs_with(gone.pop()) if gone else None
+        if isinstance(known, str):
+            return known
+        if known is not None:
+            query, key, ignored = known
+            apart = use.offsets(~ignored) + seen.pop(key)
+            seen[query] = seen[query] | apart if query in seen else apart
+        if len(seen) > 2:
+            return "it joins positions on three axes"
+        axes = {made.index(letter): offsets for letter, offsets in seen.items()}
+        maps = [
+            {axis: made.index(letter) if letter in made else None for axis, letter in enumerate(own)}
+            for own in self.given
+        ]
+        values = np.full((1, 1), ORDINARY)
+        return Ruled(Aligned(use.in_input_order(maps)), (Placed(axes, values, *folds),))
+
+    def _keeps_examples(self, folds: set[int]) -> bool:
+        """Whether the first axis of every tensor with a batch is the first axis of the result."""
+        first = self.made[:1]
+        for own, edge in zip(self.given, self.edges, strict=True):
+            is_batch = edge in self.use.placed or edge.shape[:1] == (None,)
+            if is_batch and own[:1] != first:
+                return False
+            if first in own and own[:1] == first and not is_batch and edge.shape[0] != 1:
+                return False
+            if first in own[1:] or (folds != {1} and is_batch and edge not in self.use.placed):
+                return False
+        return True
+
+    def _seen(self) -> dict[str, Offsets]:
+        """The offsets that are seen through each letter that holds positions."""
+        seen: dict[str, Offsets] = {}
+        for own, edge in zip(self.given, self.edges, strict=True):
+            for axis, offsets in self.use.placed[edge].axes.items() if edge in self.use.placed else ():
+                letter = own[axis]
+                seen[letter] = seen[letter] | offsets if letter in seen else offsets
+        return seen
+
+    def _pairs_with(self, key: str) -> tuple[str, str, np.ndarray] | str:
+        """The letter of the queries, and the pairs that are zero, for the letter of the keys."""
+        count = int(np.prod(self.use.sizes))
+        queries = set()
+        for own, edge in zip(self.given, self.edges, strict=True):
+            if key in own and edge in self.use.placed:
+                queries |= {own[axis] for axis in self.use.placed[edge].axes} - {key}
+            elif key in own:
+                sizes = dict(zip(own, edge.shape, strict=True))
+                queries |= {c for c in own[:] if c != key and c in self.made and sizes[c] == count}
+        queries = {letter for letter in queries if letter in self.made}
+        if len(queries) != 1:
+            return "it sums over all positions"
+        query = queries.pop()
+        ignored = np.zeros((1, 1), bool)
+        for own, edge in zip(self.given, self.edges, strict=True):
+            if key in own:
+                ignored = ignored | (self._known(own, edge, query, key) == 0)
+        return query, key, ignored
+
+    def _known(self, own: str, edge: Edge, *letters: str) -> np.ndarray:
+        """What is known of an operand, as a matrix over two letters."""
+        values = self.use.edge_values(edge)
+        values = values.reshape((1,) * (len(own) - values.ndim) + values.shape)
+        axes: dict[int, Any] = {own.index(c): None for c in letters if c in own}
+        found = placed_pairs(axes, values).values if axes else np.full((1, 1), UNKNOWN)
+        if not axes:
+            return found
+        if len(axes) == 1:
+            return found if letters[0] in own else found.T
+        return found if own.index(letters[0]) < own.index(letters[1]) else found.T
+
+
+def _one_axis(axis: Any, rank: int) -> int | None:
+    axes = list(np.atleast_1d(axis))
+    return int(axes[0]) % rank if len(axes) == 1 else None
+
+
+def _letters(equation: str, ranks: list[int]) -> tuple[list[str], str] | None:
+    """The letters of each operand and of the result, "..." spelled out."""
+    left, arrow, right = equation.replace(" ", "").partition("->")
+    given = left.split(",")
+    if not arrow or len(given) != len(ranks):
+        return None
+    spare = [c for c in "ABCDEFGHIJKLMNOPQRSTUVWXYZ" if c not in equation]
+    missing = [rank - len(own.replace("...", "")) for own, rank in zip(given, ranks, strict=True)]
+    most = max([0, *(m for own, m in zip(given, missing, strict=True) if "..." in own)])
+    filled = []
+    for own, count in zip(given, missing, strict=True):
+        if ("..." not in own and count) or count < 0:
+            return None
+        filled.append(own.replace("...", "".join(spare[most - count : most])))
+    return filled, right.replace("...", "".join(spare[:most]))
+
+
+def _matmul_letters(ranks: list[int]) -> tuple[list[str], str] | None:
+    if len(ranks) != 2 or min(ranks) < 2:
+        return None
+    spare = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"[: max(ranks) - 2]
+    heads = [spare[len(spare) - (rank - 2) :] for rank in ranks]
+    return [f"{heads[0]}xy", f"{heads[1]}yz"], f"{spare}xz"
