@@ -130,10 +130,14 @@ class Aligned(NamedTuple):
     Found by the engine; layers of your own do not declare it.
 
     Attributes:
-        axes: for each input, `{its axis: the axis of the output}`; None where it is summed over.
+        axes: for each input, `{its axis: the axis of the output}`; a name instead where it is summed
+            over, equal for all inputs that are summed together.
+        ahead: for an operation that leaves out masked pairs, the largest offset from a query to a
+            key that it reads; None for others.
     """
 
-    axes: tuple[Mapping[int, int | None], ...]
+    axes: tuple[Mapping[int, int | str], ...]
+    ahead: int | None = None
 
 
 class MixesPositions(NamedTuple):

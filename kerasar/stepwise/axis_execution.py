@@ -11,18 +11,20 @@ import tensorflow as tf
 
 from kerasar.causality.graph import Edge
 from kerasar.layers.linear_taps import weighted_sum
-from kerasar.layers.protocol import Recurrence, RowRecurrence, Taps
-from kerasar.stepwise.axis_program import AxisProgram, Read, Step
-from kerasar.stepwise.rings import Rings, masked, padding
+from kerasar.causality.pairs.moves import BROADCASTS, RESHAPES
+from kerasar.layers.protocol import Aligned, Recurrence, RowRecurrence, Taps
+from kerasar.stepwise.axis_program import AxisProgram, Part, Read, Step
+from kerasar.stepwise.rings import Rings, first_slots, masked, padding
 from kerasar.typing import Tensor
 
 
 class AxisState(NamedTuple):
-    """What is passed from step to step: rings, the slots not yet written into them, carries."""
+    """What is passed from step to step: rings, the slots not yet written into them, carries, caches."""
 
     rings: list[Any]
     pending: list[Tensor]
     carries: list[Any]
+    caches: list[Tensor]
 
 
 class ExternalInputs(Protocol):
@@ -40,7 +42,10 @@ class ExternalInputs(Protocol):
     def taps(self, step: Step, index: Tensor) -> dict[int, Tensor]:
         """The values that other taps read, by tap."""
 
-    def part(self, step: Step, index: Tensor) -> Any:
+    def part(self, part: Part, index: Tensor, extent: Tensor) -> Tensor:
+        """What an operation of attention reads that does not depend on the data."""
+
+    def row_part(self, step: Step, index: Tensor) -> Any:
         """What a recurrence over an image made of the finished rows, at this index."""
 
 
@@ -90,7 +95,14 @@ class AxisExecution:
             for ring, slot in zip(self.program.rings, slots, strict=True)
         ]
         carries = [self._carry(step, known or {}) for step in self.program.recurrences]
-        return AxisState(full, slots, carries)
+        caches = [self._empty(edge, axis) for edge, axis in self.program.caches.items()]
+        return AxisState(full, slots, carries, caches)
+
+    def _empty(self, edge: Edge, axis: int) -> Tensor:
+        """A cache of zeros for every position."""
+        sizes = [self.batch * self.program.folds.get(edge, 1), *edge.shape[1:]]
+        sizes[axis] = self.length
+        return tf.zeros(tf.stack(sizes), edge.dtype)
 
     def _carry(self, step: Step, known: Mapping[Edge, Tensor]) -> Any:
         """The state of a recurrence before its first step."""
@@ -108,7 +120,14 @@ class AxisExecution:
         ]
         return state._replace(rings=written)
 
-    def run(self, t: Tensor, state: AxisState, x: Tensor, external: ExternalInputs) -> StepResult:
+    def run(
+        self,
+        t: Tensor,
+        state: AxisState,
+        x: Tensor,
+        external: ExternalInputs,
+        extent: Tensor | None = None,
+    ) -> StepResult:
         """Computes every tensor at its index for step `t`.
 
         Args:
@@ -116,8 +135,10 @@ class AxisExecution:
             state: from `flush`.
             x: the data at index t + the source's lead, `(batch, 1, …)`.
             external: what comes from outside of the axis.
+            extent: how many positions of what is kept whole are read; None: all.
         """
-        return _RunningStep(self, t, state, x, external).result()
+        extent = self.length if extent is None else extent
+        return _RunningStep(self, t, state, x, external, extent).result()
 
 
 class _RunningStep:
@@ -130,7 +151,9 @@ class _RunningStep:
         state: AxisState,
         x: Tensor,
         external: ExternalInputs,
+        extent: Tensor,
     ) -> None:
+        self.extent, self.caches = extent, dict(zip(execution.program.caches, state.caches, strict=True))
         self.execution, self.program = execution, execution.program
         self.t, self.state, self.external = t, state, external
         self.carries = list(state.carries)
@@ -140,6 +163,7 @@ class _RunningStep:
         self._masked: dict[tuple[Edge, float], Tensor] = {}
 
     def result(self) -> StepResult:
+        self._keep(self.program.source)
         for step in self.program.steps:
             index = self.t + self.program.lead[step.node.outputs[0]]
             found = [self._read(read, step.moves) for read in self.program.reads(step)]
@@ -147,10 +171,15 @@ class _RunningStep:
                 made: Sequence[Tensor] = (self._combine(step, step.declared, found, index),)
             elif isinstance(step.declared, (Recurrence, RowRecurrence)):
                 made = (self._recur(step, found[0], index),)
+            elif isinstance(step.declared, Aligned):
+                made = self._attend(step, found, index)
             else:
                 made = self._run_node(step, found, index)
             self.values.update(zip(step.node.outputs, made, strict=True))
-        state = AxisState(self.state.rings, self._pending(), self.carries)
+            for edge in step.node.outputs:
+                self._keep(edge)
+        caches = list(self.caches.values())
+        state = AxisState(self.state.rings, self._pending(), self.carries, caches)
         return StepResult(self.values, state, self.kept)
 
     # Reading.
@@ -210,7 +239,7 @@ class _RunningStep:
         before = self.carries[number]
         x = tf.squeeze(now, list(range(1, 1 + self.program.position_rank)))
         if isinstance(declared, RowRecurrence):
-            part = self.external.part(step, index)
+            part = self.external.row_part(step, index)
             row, column = self.external.position(index)
             y, after, self.kept[step] = declared.step(x, before, part, (row, column))
         else:
@@ -232,3 +261,41 @@ class _RunningStep:
             for edge in step.node.inputs
         }
         return step.node.run(inputs)
+
+    # Attention.
+
+    def _keep(self, edge: Edge) -> None:
+        """Writes a position into the cache of its tensor."""
+        if edge not in self.caches or edge not in self.values:
+            return
+        axis, lead = self.program.caches[edge], self.program.lead[edge]
+        self.caches[edge] = self.execution.rings.keep(
+            self.caches[edge], axis, self.t + lead, self.values[edge]
+        )
+
+    def _attend(self, step: Step, found: list[Tensor], index: Tensor) -> tuple[Tensor, ...]:
+        """An operation on tensors whose positions lie on any axes."""
+        own = iter(found)
+        values = []
+        for part in step.parts:
+            if part.kept is not None:
+                values.append(first_slots(self.caches[part.edge], part.kept, self.extent))
+            elif part.edge in self.program.made:
+                values.append(next(own))
+            else:
+                values.append(self.external.part(part, index, self.extent))
+        if type(step.node.operation) in RESHAPES:
+            return (self._reshaped(step, values[0]),)
+        return step.node.run_each(values)
+
+    def _reshaped(self, step: Step, value: Tensor) -> Tensor:
+        """A reshape, whose arguments name sizes that a step does not have."""
+        (made,) = step.node.outputs
+        sizes = [self.execution.batch * self.program.folds.get(made, 1), *made.shape[1:]]
+        declared, (part,) = step.declared, step.parts
+        sizes[self.program.step_axis.get(made, 1)] = 1
+        for axis in part.whole:
+            sizes[declared.axes[0][axis]] = self.extent  # type: ignore[union-attr]
+        if type(step.node.operation) in BROADCASTS:
+            return tf.broadcast_to(value, tf.stack(sizes))
+        return tf.reshape(value, tf.stack(sizes))

@@ -28,14 +28,30 @@ can be called concurrently.
 """
 
 import dataclasses
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
 from kerasar.causality.graph import Edge, Node
 from kerasar.layers.protocol import Declaration, Recurrence, RowRecurrence, Taps
 from kerasar.typing import Tensor
+
+
+class Part(NamedTuple):
+    """How one input of an operation is read in a step.
+
+    Attributes:
+        edge: the input.
+        kept: the axis of its positions, if it is read whole from its cache; else None.
+        cut: the axis of which the step's own slice is taken, of what does not depend on the data.
+        whole: the axes that hold the positions of keys.
+    """
+
+    edge: Edge
+    kept: int | None = None
+    cut: int | None = None
+    whole: tuple[int, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -46,11 +62,15 @@ class Step:
         node: the operation.
         declared: what it sees.
         taps: (index of the tap, offset along the axis) of the taps that read this axis.
+        parts: how an operation of attention reads its inputs.
+        ahead: how far beyond its own position it reads what is kept whole.
     """
 
     node: Node
     declared: Declaration
     taps: tuple[tuple[int, int], ...] = ()
+    parts: tuple[Part, ...] = ()
+    ahead: int = 0
 
     @property
     def moves(self) -> bool:
@@ -94,6 +114,9 @@ class AxisProgram:
         position_rank: number of position axes of the tensors, which have size 1 here.
         source_lead: -1 if a step begins with the data one index before it, 0 if at it.
         made: the tensors on the axis, if not all that the steps make and the source.
+        caches: the tensors that are kept for all positions, with the axis of these.
+        step_axis: the axis of size 1 in a step, of tensors whose positions are on other axes.
+        folds: how many rows of the first axis belong to one example, where it is not one.
     """
 
     def __init__(
@@ -105,7 +128,11 @@ class AxisProgram:
         position_rank: int,
         source_lead: int = -1,
         made: set[Edge] | None = None,
+        caches: Mapping[Edge, int] | None = None,
+        step_axis: Mapping[Edge, int] | None = None,
+        folds: Mapping[Edge, int] | None = None,
     ) -> None:
+        self.step_axis, self.folds = step_axis or {}, folds or {}
         self.source, self.outputs, self.position_rank = source, outputs, position_rank
         self.length_changes = length_changes
         self.made = made or {edge for step in steps for edge in step.node.outputs} | {source}
@@ -116,6 +143,8 @@ class AxisProgram:
         self.recurrences = [
             step for step in self.steps if isinstance(step.declared, (Recurrence, RowRecurrence))
         ]
+        #: The tensors that are kept for all positions, with the axis of these.
+        self.caches = {e: axis for e, axis in (caches or {}).items() if e in self.lead}
         #: The first step: earlier indices are computed for readers that look ahead.
         self.start = -max([0, *self.lead.values()])
         self.rings = self._rings()
@@ -128,7 +157,8 @@ class AxisProgram:
                 continue
             for edge in step.node.outputs:
                 lead[edge] = max(own)
-            for edge, _, offset in self._reads(step):
+            kept = [(part.edge, step.ahead) for part in step.parts if part.kept is not None]
+            for edge, offset in kept + [(edge, offset) for edge, _, offset in self._reads(step)]:
                 lead[edge] = max(lead.get(edge, -(10**9)), max(own) + offset)
         if lead.get(self.source, source_lead) > source_lead:
             raise ValueError("the graph is not causal: it reads data that are not there yet")
@@ -142,6 +172,9 @@ class AxisProgram:
             return [
                 (inputs[declared.source(tap)], declared.pad, offset) for tap, offset in step.taps
             ]
+        if step.parts:
+            present = [part.edge for part in step.parts if part.kept is None]
+            return [(edge, 0.0, 0) for edge in present if edge in self.made]
         offset = declared.offset if isinstance(declared, Recurrence) else 0
         return [(edge, 0.0, offset) for edge in inputs if edge in self.made]
 
@@ -157,6 +190,8 @@ class AxisProgram:
             for read in self.reads(step):
                 if read.lag <= 0:
                     continue
+                if self.step_axis.get(read.edge, 1) != 1 or read.edge in self.folds:
+                    raise ValueError("positions on other axes are read in a later step")
                 shape = (read.edge.shape[1 + self.position_rank :], read.edge.dtype)
                 ring = rings.setdefault(shape, RingPlan([], 0, []))
                 ring.depth = max(ring.depth, read.lag)

@@ -17,7 +17,7 @@ from kerasar.causality.graph import Edge, Node
 from kerasar.layers.linear_taps import weighted_sum
 from kerasar.layers.protocol import RowRecurrence, Taps
 from kerasar.stepwise.axis_execution import AxisExecution, AxisState
-from kerasar.stepwise.axis_program import Step, tap_matrix
+from kerasar.stepwise.axis_program import Part, Step, tap_matrix
 from kerasar.stepwise.raster_plan import RasterPlan, declaration_of, plan_raster, reads_of
 from kerasar.stepwise.rings import Rings, masked, padding
 from kerasar.stepwise.sequence_steps import slice_at
@@ -327,7 +327,10 @@ class _PixelInputs:
     def taps(self, step: Step, index: Tensor) -> dict[int, Tensor]:
         return {tap: _column(value, index) for tap, value in self.row.parts[step].items()}
 
-    def part(self, step: Step, index: Tensor) -> Any:
+    def part(self, part: Part, index: Tensor, extent: Tensor) -> Tensor:
+        raise NotImplementedError("attention over an image is not run pixel by pixel")
+
+    def row_part(self, step: Step, index: Tensor) -> Any:
         return tf.nest.map_structure(lambda p: _column(p, index)[:, 0, 0], self.row.parts[step])
 
 

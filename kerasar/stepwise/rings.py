@@ -59,6 +59,16 @@ class TensorRing:
         """One entry of the slot at an index."""
         return ring[index, entry]
 
+    @staticmethod
+    def keep(cache: Tensor, axis: int, index: Tensor, value: Tensor) -> Tensor:
+        """A cache of all positions on an axis, with another value at one of them, if it has it."""
+        last = tf.shape(cache)[axis] - 1
+        inside = (index >= 0) & (index <= last)
+        at = tf.clip_by_value(index, 0, last)
+        old = tf.gather(cache, tf.reshape(at, (1,)), axis=axis)
+        start = tf.one_hot(axis, cache.shape.rank, at, 0, dtype=tf.int32)
+        return dynamic_update_slice(cache, tf.where(inside, value, old), start)
+
 
 class ArrayRing:
     """A ring as a `TensorArray`, for TensorFlow's executor and for SavedModels."""
@@ -80,6 +90,20 @@ class ArrayRing:
     def read(ring: Any, index: Tensor, entry: int) -> Tensor:
         """One entry of the slot at an index."""
         return ring.read(index)[entry]
+
+    @staticmethod
+    def keep(cache: Tensor, axis: int, index: Tensor, value: Tensor) -> Tensor:
+        """A cache of all positions on an axis, with another value at one of them, if it has it."""
+        places = tf.range(tf.shape(cache)[axis])
+        here = tf.reshape(places == index, [-1, *[1] * (cache.shape.rank - axis - 1)])
+        return tf.where(here, value, cache)
+
+
+def first_slots(value: Tensor, axis: int, extent: Tensor) -> Tensor:
+    """What lies at the first positions of an axis."""
+    if isinstance(extent, int) and value.shape[axis] == extent:
+        return value
+    return value[(*[slice(None)] * axis, slice(0, extent))]
 
 
 Rings = type[TensorRing] | type[ArrayRing]

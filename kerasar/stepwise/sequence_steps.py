@@ -2,14 +2,16 @@
 
 from typing import Any
 
+import keras
 import tensorflow as tf
 
 from kerasar.causality.analysis import Analysis
 from kerasar.causality.graph import Edge
 from kerasar.layers.protocol import Taps
+from kerasar.stepwise.attention_plan import plan_attention
 from kerasar.stepwise.axis_execution import AxisExecution, StepResult
-from kerasar.stepwise.axis_program import AxisProgram, Step
-from kerasar.stepwise.rings import Rings, while_loop
+from kerasar.stepwise.axis_program import AxisProgram, Part, Step
+from kerasar.stepwise.rings import Rings, first_slots, while_loop
 from kerasar.typing import Tensor
 
 
@@ -22,15 +24,26 @@ class SequenceProgram:
 
     def __init__(self, analysis: Analysis) -> None:
         self.analysis, self.graph = analysis, analysis.graph
+        plan = plan_attention(analysis)
         steps = []
         for node, declared in analysis.declarations.items():
             if declared is None:
                 raise ValueError(f"layer '{node.name}' declares nothing")
             offsets = declared.offsets if isinstance(declared, Taps) else ()
             taps = tuple((tap, offset[0]) for tap, offset in enumerate(offsets))
-            steps.append(Step(node, declared, taps))
+            parts, ahead = plan.parts.get(node, ()), plan.ahead.get(node, 0)
+            steps.append(Step(node, declared, taps, parts, ahead))
         changes = {edge: sizes[0] for edge, sizes in analysis.length_changes().items()}
-        self.axis_program = AxisProgram(steps, self.graph.x, [self.graph.output], changes, 1)
+        self.axis_program = AxisProgram(
+            steps,
+            self.graph.x,
+            [self.graph.output],
+            changes,
+            position_rank=1,
+            caches=plan.caches,
+            step_axis=plan.step_axis,
+            folds=plan.folds,
+        )
 
     @property
     def look_ahead(self) -> int:
@@ -69,14 +82,26 @@ class SequenceExecution:
         )
         return state
 
-    def step(self, t: Tensor, state: Any, x: Tensor) -> tuple[Tensor, Any]:
-        """The network's output at step `t`, `(batch, 1, …)`, given x at t - 1, `(batch, 1, …)`."""
-        result = self._run(t, state, x)
+    def step(
+        self, t: Tensor, state: Any, x: Tensor, extent: Tensor | None = None
+    ) -> tuple[Tensor, Any]:
+        """One step.
+
+        Args:
+            t: the step.
+            state: of the step before.
+            x: the data at t - 1, `(batch, 1, …)`.
+            extent: how many positions of what is kept whole are read, more than t; None: all.
+
+        Returns:
+            The network's output at `t`, `(batch, 1, …)`, and the state.
+        """
+        result = self._run(t, state, x, extent)
         return result.values[self.output], result.state
 
-    def _run(self, t: Tensor, state: Any, x: Tensor) -> StepResult:
+    def _run(self, t: Tensor, state: Any, x: Tensor, extent: Tensor | None = None) -> StepResult:
         state = self.execution.flush(t, state)
-        return self.execution.run(t, state, x, self.external)
+        return self.execution.run(t, state, x, self.external, extent)
 
 
 class _Conditions:
@@ -97,10 +122,18 @@ class _Conditions:
     def weighted_sum(self, step: Step, index: Tensor) -> None:
         return None
 
+    def part(self, part: Part, index: Tensor, extent: Tensor) -> Tensor:
+        value = keras.ops.convert_to_tensor(self.known[part.edge])
+        if part.cut is not None:
+            value = slice_at(value, part.edge, part.cut, index)
+        for axis in part.whole:
+            value = first_slots(value, axis, extent)
+        return value
+
     def taps(self, step: Step, index: Tensor) -> dict[int, Tensor]:
         return {}
 
-    def part(self, step: Step, index: Tensor) -> None:
+    def row_part(self, step: Step, index: Tensor) -> None:
         return None
 
 

@@ -1,10 +1,7 @@
 """Operations that leave the positions where they are: elementwise ones, and those of other axes."""
 
-from typing import Any
-
 import keras
 
-from kerasar.causality.graph import Edge
 from kerasar.causality.offsets import Offsets
 from kerasar.causality.pairs.moves import MOVES, moved
 from kerasar.causality.pairs.placed import Placed, placed_pairs
@@ -150,13 +147,5 @@ def _joins(use: PairUse) -> Ruled | str | None:
     return Ruled(Aligned(tuple(dict(shift) for _ in node.inputs)), (Placed(axes),))
 
 
-def _same(rank: int) -> dict[int, int | None]:
+def _same(rank: int) -> dict[int, int | str]:
     return {axis: axis for axis in range(rank)}
-
-
-def lifted_arrays(node: Any) -> bool:
-    """Whether constants among an operation's arguments join its tensors position by position."""
-    return type(node.operation) not in MOVES
-
-
-__all__ = ["Edge", "along_other_axes", "elementwise", "joined_axes", "lifted_arrays"]

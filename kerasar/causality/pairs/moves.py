@@ -25,7 +25,8 @@ MOVES = frozenset(
     ]
 )  # fmt: skip
 #: Those whose arguments name sizes, so that they are run by the shape of the result.
-RESHAPES = frozenset([L.Reshape, L.Flatten, *operation_classes("Reshape", "Ravel", "BroadcastTo")])
+BROADCASTS = frozenset(operation_classes("BroadcastTo"))
+RESHAPES = BROADCASTS | {L.Reshape, L.Flatten, *operation_classes("Reshape", "Ravel", "Squeeze")}
 
 
 def moved(

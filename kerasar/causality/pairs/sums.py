@@ -8,7 +8,7 @@ import numpy as np
 from kerasar.causality.graph import Edge
 from kerasar.causality.offsets import Offsets
 from kerasar.causality.pairs.placed import Placed, placed_pairs
-from kerasar.causality.pairs.use import PairUse, Ruled, pair_rule
+from kerasar.causality.pairs.use import PairUse, Ruled, last_lag, pair_rule
 from kerasar.causality.pairs.values import ORDINARY, UNKNOWN, is_exact, is_high, is_low
 from kerasar.causality.rules.activations import is_elementwise
 from kerasar.keras_internals import operation_classes
@@ -50,12 +50,13 @@ def _softmax(use: PairUse) -> Ruled | str | None:
     masked = placed_pairs(axes, np.where(masked, 1.0, 0.0)).with_rows(query) == 1
     zero = masked | (is_low(scores) & is_high(scores).any(axis=1, keepdims=True))
     weights = np.where(zero, 0.0, np.where(is_high(scores), ORDINARY, UNKNOWN))
-    seen = {query: axes[query] | (use.offsets(~zero) + axes[axis]), axis: use.none()}
+    pairs = use.offsets(~zero)
+    seen = {query: axes[query] | (pairs + axes[axis]), axis: use.none()}
     values = weights if query < axis else weights.T
-    return Ruled(Aligned(maps), (Placed(seen, values, placed.fold),))
+    return Ruled(Aligned(maps, last_lag(pairs)), (Placed(seen, values, placed.fold),))
 
 
-def _aligned(use: PairUse) -> tuple[dict[int, int | None], ...]:
+def _aligned(use: PairUse) -> tuple[dict[int, int | str], ...]:
     return tuple(
         {axis: axis + use.rank - len(edge.shape) for axis in range(len(edge.shape))}
         for edge in use.node.inputs
@@ -74,7 +75,7 @@ def _reduction(use: PairUse) -> Ruled | str | None:
     keeps = bool(operation.keepdims)
     place = {a: a if keeps else a - sum(b < a for b in axes) for a in range(rank) if a not in axes}
     over = [a for a in axes if a in placed.axes]
-    maps = (dict.fromkeys(axes) | place,)
+    maps = ({axis: f"reduced {axis}" for axis in axes} | place,)
     if 0 in axes or len(over) > 1:
         return f"it reduces over axis {given}, which holds positions"
     if not over:
@@ -94,8 +95,9 @@ def _reduction(use: PairUse) -> Ruled | str | None:
         ignored = known == 0
     else:
         ignored = is_low(known) & is_high(known).any(axis=1, keepdims=True)
-    offsets = placed.axes[query] | (use.offsets(~ignored) + placed.axes[key])
-    return Ruled(Aligned(maps), (_ordinary({place[query]: offsets}, placed.fold),))
+    pairs = use.offsets(~ignored)
+    offsets = placed.axes[query] | (pairs + placed.axes[key])
+    return Ruled(Aligned(maps, last_lag(pairs)), (_ordinary({place[query]: offsets}, placed.fold),))
 
 
 #: Reductions to which some elements add nothing: zeros to a sum, what is far below to a maximum.
@@ -149,19 +151,21 @@ class _Contraction:
         known = self._pairs_with(gone.pop()) if gone else None
         if isinstance(known, str):
             return known
+        ahead = None
         if known is not None:
             query, key, ignored = known
-            apart = use.offsets(~ignored) + seen.pop(key)
+            pairs = use.offsets(~ignored)
+            apart, ahead = pairs + seen.pop(key), last_lag(pairs)
             seen[query] = seen[query] | apart if query in seen else apart
         if len(seen) > 2:
             return "it joins positions on three axes"
         axes = {made.index(letter): offsets for letter, offsets in seen.items()}
         maps = [
-            {axis: made.index(letter) if letter in made else None for axis, letter in enumerate(own)}
+            {a: made.index(letter) if letter in made else letter for a, letter in enumerate(own)}
             for own in self.given
         ]
         values = np.full((1, 1), ORDINARY)
-        return Ruled(Aligned(use.in_input_order(maps)), (Placed(axes, values, *folds),))
+        return Ruled(Aligned(use.in_input_order(maps), ahead), (Placed(axes, values, *folds),))
 
     def _keeps_examples(self, folds: set[int]) -> bool:
         """Whether the first axis of every tensor with a batch is the first axis of the result."""

@@ -79,6 +79,11 @@ class Ruled(NamedTuple):
     outputs: tuple[Placed, ...]
 
 
+def last_lag(pairs: Offsets) -> int:
+    """The largest offset along a sequence, or along the rows of an image."""
+    return pairs.latest()[0] if pairs else 0
+
+
 #: A reason says why an operation mixes positions; None means that nothing is known of it.
 PairRule = Callable[[PairUse], Ruled | str | None]
 PAIR_RULES: dict[type, PairRule] = {}
