@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 from keras import tree
 
+from kerasar.causality.expansions import expanded
 from kerasar.keras_internals import (
     functional_graph,
     nodes_of,
@@ -197,8 +198,11 @@ def _read(functional: Any, inputs: list[Edge], nodes: list[Node]) -> list[Edge]:
         sources = [edges[id(t)] for t in node.input_tensors]
         inner = functional_graph(node.operation)
         handed = None if inner is None else paired_inputs(inner, node.arguments)
+        spelled = expanded(node.operation, node.arguments)
         if handed is not None:
             made = _read(inner, [edges[id(t)] for t in handed], nodes)
+        elif spelled is not None:
+            made = _read(spelled[0], [edges[id(t)] for t in spelled[1]], nodes)
         else:
             made = [_edge(tensor) for tensor in node.outputs]
             slots = tuple((id(t), edges[id(t)]) for t in node.input_tensors)
