@@ -139,9 +139,7 @@ class _Walk:
         for node in self.graph.nodes:
             sources = [edge for edge in node.inputs if edge in self.data_dependent]
             self.nodes.append(self._visit(node, sources) if sources else node)
-        graph = dataclasses.replace(
-            self.graph, nodes=tuple(self.nodes), constants=self.constants
-        )
+        graph = dataclasses.replace(self.graph, nodes=tuple(self.nodes), constants=self.constants)
         return Analysis(
             graph,
             self.declarations,
@@ -172,9 +170,7 @@ class _Walk:
                 return MixesPositions("it reads several tensors at more than one position")
         return declared
 
-    def _read_pairs(
-        self, node: Node, declared: Declaration | None, sources: list[Edge]
-    ) -> Node:
+    def _read_pairs(self, node: Node, declared: Declaration | None, sources: list[Edge]) -> Node:
         """By the rules for positions on any axes; `declared` is what holds otherwise."""
         known = all(edge in self.dependences or edge in self.pairs.placed for edge in sources)
         if not self.pairs.covers(node):

@@ -1,4 +1,4 @@
-"""Operations of `keras.ops` that are several in one, spelled out: the graph then shows what each sees."""
+"""Operations of `keras.ops` that are several in one, spelled out, so that each shows what it sees."""
 
 import inspect
 import math
@@ -61,7 +61,7 @@ def expanded(operation: Any, arguments: Any) -> tuple[Any, list[Any]] | None:
         operation: of a graph.
         arguments: Keras' record of the call.
     """
-    spell_out = _EXPANSIONS.get(type(operation))
+    spell_out: Any = _EXPANSIONS.get(type(operation))
     if spell_out is None or getattr(operation, "attn_logits_soft_cap", None):
         return None
     given = list(dict.fromkeys(arguments.keras_tensors))
