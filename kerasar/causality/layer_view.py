@@ -47,7 +47,7 @@ class Trace:
     def view(self, layer: keras.layers.Layer) -> "LayerView":
         """The one view of a layer."""
         if id(layer) not in self._views:
-            self._views[id(layer)] = LayerView(layer, self)
+            self._views[id(layer)] = LayerView.of(layer, self)
         return self._views[id(layer)]
 
     def stand_in(self, value: Any) -> keras.KerasTensor:
@@ -58,6 +58,7 @@ class Trace:
                 with autocast(None):
                     dtype = value.dtype
             made = keras.KerasTensor(tuple(value.shape), keras.backend.standardize_dtype(dtype))
+            made.value = made  # as a weight has it
             self._stand_ins[id(value)] = made
             self.constants.append((made, value))
         return self._stand_ins[id(value)]
@@ -115,17 +116,29 @@ class Trace:
 class LayerView:
     """Stands for a layer, as `self`, while its `call` is traced.
 
-    Args:
-        layer: the layer.
-        trace: where calls and weights are noted.
+    Made by `LayerView.of`: its class is derived from that of the layer, for `super()`, `isinstance`
+    and methods such as `__len__` to work.
     """
 
-    __slots__ = ("_layer", "_trace", "_read", "_written")
+    _layer: keras.layers.Layer
+    _trace: Trace
+    _read: set[str]
+    _written: dict[str, Any]
 
-    def __init__(self, layer: keras.layers.Layer, trace: Trace) -> None:
-        for name, value in (("_layer", layer), ("_trace", trace), ("_read", set())):
-            object.__setattr__(self, name, value)
-        object.__setattr__(self, "_written", {})
+    @staticmethod
+    def of(layer: keras.layers.Layer, trace: Trace) -> "LayerView":
+        """The view of a layer.
+
+        Args:
+            layer: the layer.
+            trace: where calls and weights are noted.
+        """
+        kind = type(type(layer).__name__, (LayerView, type(layer)), {})
+        made = object.__new__(kind)
+        parts = {"_layer": layer, "_trace": trace, "_read": set(), "_written": {}}
+        for name, value in parts.items():
+            object.__setattr__(made, name, value)
+        return made
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         get = object.__getattribute__
@@ -157,6 +170,9 @@ class LayerView:
         if name in read:
             raise CannotOpen(f"its call keeps a state from call to call, in self.{name}")
         object.__getattribute__(self, "_written")[name] = value
+
+    def __delattr__(self, name: str) -> None:
+        raise CannotOpen(f"its call deletes self.{name}")
 
 
 def call_through_view(trace: Trace, layer: keras.layers.Layer) -> Callable[..., Any]:
