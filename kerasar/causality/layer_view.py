@@ -28,7 +28,22 @@ class SubLayer(keras.Operation):
         self.layer = layer
 
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
-        return describe_call(self.layer, args, kwargs)
+        made = describe_call(self.layer, args, kwargs)
+        if type(self.layer) is keras.layers.EinsumDense:
+            return _with_sizes(self.layer, args[0], made)
+        return made
+
+
+def _with_sizes(layer: keras.layers.EinsumDense, given: Any, made: Any) -> keras.KerasTensor:
+    """The result of an `EinsumDense` with the sizes that it leaves as they are; Keras says None."""
+    left, right = layer.equation.replace(" ", "").split("->")
+    own = left.split(",")[0]
+    sizes: dict[str, int | None] = {}
+    if "." not in own + right and len(own) == len(given.shape):
+        sizes = dict(zip(own, given.shape, strict=True))
+    pairs = zip(right, made.shape, strict=False)
+    shape = [sizes.get(letter) if size is None else size for letter, size in pairs]
+    return keras.KerasTensor(shape if sizes else made.shape, made.dtype)
 
 
 class Trace:
@@ -134,7 +149,7 @@ class LayerView:
             trace: where calls and weights are noted.
         """
         kind = type(type(layer).__name__, (LayerView, type(layer)), {})
-        made = object.__new__(kind)
+        made: Any = object.__new__(kind)
         parts = {"_layer": layer, "_trace": trace, "_read": set(), "_written": {}}
         for name, value in parts.items():
             object.__setattr__(made, name, value)
