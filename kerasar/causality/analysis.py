@@ -83,6 +83,17 @@ class Analysis:
         """What the output sees; None if that is unknown."""
         return self.dependences.get(self.graph.output)
 
+    def at_length(self, length: int) -> "Analysis":
+        """Of the same network at one length, where layers are unknown because it is open."""
+        if not self.lacks_length:
+            return self
+        return analyze(self.graph.network, self.graph.event_rank, length)
+
+    @property
+    def lacks_length(self) -> bool:
+        """Whether layers are unknown and the length is open: at one length more may be known."""
+        return self.sizes == (None,) and bool(self.unknown)
+
     def length_changes(self) -> dict[Edge, tuple[int, ...]]:
         """By how much each tensor is longer than the data, along each position axis."""
         none = (0,) * self.graph.position_rank
@@ -221,7 +232,9 @@ class _Walk:
         lifted, constants = self.pairs.lift(node)
         found = self.pairs.read(lifted, self.dependences)
         if found is None or isinstance(found, str):
-            if declared is None and found is not None:
+            if found is None and None in self.pairs.sizes:
+                declared = None  # to be seen at one length
+            elif declared is None and found is not None:
                 declared = MixesPositions(found)
             self.declarations[node] = declared
             return node

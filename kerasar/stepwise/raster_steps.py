@@ -38,6 +38,9 @@ class RasterProgram:
         self.analysis, self.graph = analysis, analysis.graph
         self.plan = plan_raster(analysis)
 
+    #: Whether tensors are kept for all positions.
+    has_caches = False
+
     @property
     def look_ahead(self) -> int:
         """How many rows further on an output may read tensors that look ahead."""

@@ -46,6 +46,11 @@ class SequenceProgram:
         )
 
     @property
+    def has_caches(self) -> bool:
+        """Whether tensors are kept for all positions, as attention needs it."""
+        return bool(self.axis_program.caches)
+
+    @property
     def look_ahead(self) -> int:
         """How many steps further on an output may read tensors that look ahead."""
         return -self.axis_program.start
