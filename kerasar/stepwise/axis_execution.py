@@ -42,8 +42,11 @@ class ExternalInputs(Protocol):
     def taps(self, step: Step, index: Tensor) -> dict[int, Tensor]:
         """The values that other taps read, by tap."""
 
+    def slot(self, index: Tensor) -> Tensor:
+        """The number of the position at that index among all of them; else something negative."""
+
     def part(self, part: Part, index: Tensor, extent: Tensor) -> Tensor:
-        """What an operation of attention reads that does not depend on the data."""
+        """What an operation of attention reads that is not on the axis."""
 
     def row_part(self, step: Step, index: Tensor) -> Any:
         """What a recurrence over an image made of the finished rows, at this index."""
@@ -65,21 +68,33 @@ class AxisExecution:
         batch: number of examples.
         length: of the axis.
         rings: the form of the rings.
+        slots: number of all positions, if the axis is a part of them; else None.
     """
 
-    def __init__(self, program: AxisProgram, batch: Tensor, length: Tensor, rings: Rings) -> None:
+    def __init__(
+        self,
+        program: AxisProgram,
+        batch: Tensor,
+        length: Tensor,
+        rings: Rings,
+        slots: Tensor | None = None,
+    ) -> None:
         self.program, self.batch, self.length, self.rings = program, batch, length, rings
+        self.slots = length if slots is None else slots
         self.weights = {
             step: step.tap_matrix()
             for step in program.steps
             if isinstance(step.declared, Taps) and step.declared.matrices is not None and step.taps
         }
 
-    def initial(self, known: Mapping[Edge, Tensor] | None = None) -> AxisState:
+    def initial(
+        self, known: Mapping[Edge, Tensor] | None = None, caches: list[Tensor] | None = None
+    ) -> AxisState:
         """The state before the first step: rings full of padding, initial carries.
 
         Args:
             known: the tensors that do not depend on the data, among them given initial states.
+            caches: of the positions before, if there are any.
         """
         slots = []
         for ring in self.program.rings:
@@ -95,13 +110,16 @@ class AxisExecution:
             for ring, slot in zip(self.program.rings, slots, strict=True)
         ]
         carries = [self._carry(step, known or {}) for step in self.program.recurrences]
-        caches = [self._empty(edge, axis) for edge, axis in self.program.caches.items()]
-        return AxisState(full, slots, carries, caches)
+        return AxisState(full, slots, carries, self.no_caches() if caches is None else caches)
+
+    def no_caches(self) -> list[Tensor]:
+        """Caches in which nothing is kept yet."""
+        return [self._empty(edge, axis) for edge, axis in self.program.caches.items()]
 
     def _empty(self, edge: Edge, axis: int) -> Tensor:
         """A cache of zeros for every position."""
         sizes = [self.batch * self.program.folds.get(edge, 1), *edge.shape[1:]]
-        sizes[axis] = self.length
+        sizes[axis] = self.slots
         return tf.zeros(tf.stack(sizes), edge.dtype)
 
     def _carry(self, step: Step, known: Mapping[Edge, Tensor]) -> Any:
@@ -137,7 +155,7 @@ class AxisExecution:
             external: what comes from outside of the axis.
             extent: how many positions of what is kept whole are read; None: all.
         """
-        extent = self.length if extent is None else extent
+        extent = self.slots if extent is None else extent
         return _RunningStep(self, t, state, x, external, extent).result()
 
 
@@ -273,7 +291,7 @@ class _RunningStep:
             return
         axis, lead = self.program.caches[edge], self.program.lead[edge]
         self.caches[edge] = self.execution.rings.keep(
-            self.caches[edge], axis, self.t + lead, self.values[edge]
+            self.caches[edge], axis, self.external.slot(self.t + lead), self.values[edge]
         )
 
     def _attend(
@@ -298,7 +316,9 @@ class _RunningStep:
         (made,) = step.node.outputs
         sizes = [self.execution.batch * self.program.folds.get(made, 1), *made.shape[1:]]
         (part,) = step.parts
-        sizes[self.program.step_axis.get(made, 1)] = 1
+        is_grid = self.program.position_rank == 2 and made not in self.program.placed
+        for axis in (1, 2) if is_grid else (self.program.step_axis.get(made, 1),):
+            sizes[axis] = 1
         for axis in part.whole:
             sizes[int(declared.axes[0][axis])] = self.extent
         if type(step.node.operation) in BROADCASTS:
