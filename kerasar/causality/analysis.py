@@ -7,6 +7,7 @@ import dataclasses
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from kerasar.causality.constants import lift_constants
 from kerasar.causality.dependence import (
@@ -23,7 +24,7 @@ from kerasar.causality.rules import declaration
 from kerasar.layers.protocol import (
     Declaration,
     MixesPositions,
-    Pointwise,
+    RowRecurrence,
     Taps,
 )
 from kerasar.typing import Tensor
@@ -87,14 +88,26 @@ class Analysis:
             found.update(dict.fromkeys(node.outputs, total))
         return found
 
-    def compute_conditions(self, conditions: list[Tensor]) -> dict[Edge, Tensor]:
-        """All tensors that do not depend on the data, computed once and in parallel."""
+    def compute_conditions(self, conditions: list[Tensor], batch: Tensor) -> dict[Edge, Tensor]:
+        """All tensors that do not depend on the data, computed once and in parallel.
+
+        Args:
+            conditions: in the order of the network's inputs.
+            batch: number of examples.
+        """
         known = dict(zip(self.graph.conditions, conditions, strict=True))
         known.update(self.graph.constants)
-        for node in self.graph.nodes:
-            if node not in self.declarations:
-                known.update(zip(node.outputs, node.run(known), strict=True))
+        for node in self.graph.needed():
+            if node in self.declarations:
+                continue
+            given = _of_shape(node, batch) if node.only_shape else known
+            known.update(zip(node.outputs, node.run(given), strict=True))
         return known
+
+
+def _of_shape(node: Node, batch: Tensor) -> dict[Edge, Tensor]:
+    """Inputs of the right shape for an operation that takes nothing but their shape."""
+    return {edge: tf.zeros(tf.stack([batch, *edge.shape[1:]]), edge.dtype) for edge in node.inputs}
 
 
 def analyze(network: keras.Model, event_rank: int | None = None) -> Analysis:
@@ -117,14 +130,16 @@ def analyze(network: keras.Model, event_rank: int | None = None) -> Analysis:
     }
     data_dependent = {graph.x}
     declarations: dict[Node, Declaration | None] = {}
-    for node in graph.nodes:
+    for node in graph.needed():
+        if node.only_shape:
+            continue
         sources = [edge for edge in node.inputs if edge in data_dependent]
         if not sources:
             continue
         declared = declaration(node, position_rank, data_dependent)
         data_dependent.update(node.outputs)
         several = len(set(sources)) > 1
-        if several and not isinstance(declared, (Pointwise, MixesPositions, type(None))):
+        if several and isinstance(declared, (Taps, RowRecurrence)):
             if not isinstance(declared, Taps) or declared.sources is None:
                 declared = MixesPositions("it reads several tensors at more than one position")
         declarations[node] = declared

@@ -8,14 +8,18 @@ from typing import Any
 import keras
 from keras import tree
 
+from kerasar.causality.associative_scan import ASSOCIATIVE_SCANS, associative_scan
 from kerasar.keras_internals import (
     functional_graph,
     nodes_of,
+    operation_classes,
     overrides_call,
     paired_inputs,
     takes_training,
 )
 from kerasar.typing import Shape, Tensor
+
+_FILLED = frozenset(operation_classes("ZerosLike", "OnesLike"))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -37,6 +41,7 @@ class Node:
     outputs: tuple[Edge, ...]
     arguments: Any  # Keras' record of the call
     slots: tuple[tuple[int, Edge], ...]  # id of a tensor in the record -> edge
+    unread: frozenset[int] = frozenset()  # which of the operation's outputs nobody reads
 
     def run(self, values: dict[Edge, Tensor], training: bool = False) -> tuple[Tensor, ...]:
         """The operation's outputs for given values of its inputs."""
@@ -47,7 +52,17 @@ class Node:
             del kwargs["mask"]
         if takes_training(self.operation):
             kwargs["training"] = training
-        return tuple(tree.flatten(self.operation(*args, **kwargs)))
+        if type(self.operation) in ASSOCIATIVE_SCANS:
+            found = associative_scan(self.operation, *args, **kwargs)
+        else:
+            found = self.operation(*args, **kwargs)
+        made = enumerate(tree.flatten(found))
+        return tuple(value for index, value in made if index not in self.unread)
+
+    @property
+    def only_shape(self) -> bool:
+        """Whether the output follows from the shape of the input: zeros or ones of a known size."""
+        return type(self.operation) in _FILLED and None not in self.outputs[0].shape[1:]
 
     @property
     def constants(self) -> tuple[list[Any], dict[str, Any]]:
@@ -84,6 +99,15 @@ class Graph:
             values.update(zip(node.outputs, made, strict=True))
             yield node, made
 
+    def needed(self) -> list[Node]:
+        """The nodes whose values the output follows from, in order."""
+        edges, found = {self.output}, []
+        for node in reversed(self.nodes):
+            if edges.intersection(node.outputs):
+                found.append(node)
+                edges.update(() if node.only_shape else node.inputs)
+        return found[::-1]
+
     def inputs(self, tensors: Mapping[str, Tensor]) -> dict[Edge, Tensor]:
         """The values of `x`, the conditions and constants, from tensors by input name."""
         named = {edge: tensors[edge.name] for edge in (self.x, *self.conditions)}
@@ -114,9 +138,7 @@ def read_graph(network: keras.Model, event_rank: int | None = None) -> Graph:
             "Build it with the functional API, keras.Model(inputs, outputs), or as a "
             "keras.Sequential with an Input."
         )
-    inputs = [_edge(tensor) for tensor in functional.inputs]
-    nodes: list[Node] = []
-    outputs = _read(functional, inputs, nodes)
+    inputs, nodes, outputs = read_nodes(functional)
     if len(outputs) != 1:
         raise ValueError(
             f"Network '{network.name}' must have one output, but it has {len(outputs)}."
@@ -125,9 +147,30 @@ def read_graph(network: keras.Model, event_rank: int | None = None) -> Graph:
     index = names.index("x") if "x" in names else 0
     x = inputs.pop(index)
     rank = _position_rank(x, event_rank)
+    nodes = _without_unread(nodes, outputs[0])
     return Graph(
         network, network.name, event_rank, tuple(nodes), x, tuple(inputs), outputs[0], rank
     )
+
+
+def _without_unread(nodes: list[Node], output: Edge) -> list[Node]:
+    """The nodes without the outputs that nobody reads, such as the last state of a scan."""
+    read = {output, *(edge for node in nodes for edge in node.inputs)}
+    found = []
+    for node in nodes:
+        unread = frozenset(n for n, edge in enumerate(node.outputs) if edge not in read)
+        if 0 < len(unread) < len(node.outputs):
+            kept = tuple(edge for edge in node.outputs if edge in read)
+            node = dataclasses.replace(node, outputs=kept, unread=unread)
+        found.append(node)
+    return found
+
+
+def read_nodes(functional: Any) -> tuple[list[Edge], list[Node], list[Edge]]:
+    """The inputs, nodes and outputs of a functional Keras model."""
+    inputs = [_edge(tensor) for tensor in functional.inputs]
+    nodes: list[Node] = []
+    return inputs, nodes, _read(functional, inputs, nodes)
 
 
 def _read(functional: Any, inputs: list[Edge], nodes: list[Node]) -> list[Edge]:
