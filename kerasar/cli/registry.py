@@ -153,6 +153,20 @@ MODELS: Mapping[str, ModelEntry] = MappingProxyType(
                 "series": {"cycles": 1, "cycle_length": 6, "skip_filters": 64},
             },
         ),
+        "linear-recurrent": ModelEntry(
+            builder="kerasar.models:LinearRecurrent",
+            about="recordings, sequences, series; gated linear recurrences (De et al. 2024)",
+            training={
+                "audio": Training(epochs=40, batch_size=4, learning_rate=2e-3),
+                "": Training(epochs=20, batch_size=50, learning_rate=2e-3),
+            },
+            kinds=("audio", "sequences", "series"),
+            settings={
+                "audio": {"input_encoding": "embedding"},
+                "sequences": {"blocks": 2},
+                "series": {"blocks": 2},
+            },
+        ),
         "nade": ModelEntry(
             builder="kerasar.models:NADE",
             about="binary vectors, as sequences of one length (Larochelle and Murray 2011)",

@@ -3,6 +3,7 @@
 from kerasar.models.causal_conv_net import CausalConvNet as CausalConvNet
 from kerasar.models.gated_pixel_cnn import GatedPixelCNN as GatedPixelCNN
 from kerasar.models.glow import Glow as Glow
+from kerasar.models.linear_recurrent import LinearRecurrent as LinearRecurrent
 from kerasar.models.maf import MAF as MAF
 from kerasar.models.masked_input_conv_net import MaskedInputConvNet as MaskedInputConvNet
 from kerasar.models.masked_input_le_net import MaskedInputLeNet as MaskedInputLeNet

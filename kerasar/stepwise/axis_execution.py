@@ -125,10 +125,9 @@ class AxisExecution:
     def _carry(self, step: Step, known: Mapping[Edge, Tensor]) -> Any:
         """The state of a recurrence before its first step."""
         declared = step.declared
-        if isinstance(declared, Recurrence) and declared.given_state:
-            dtype = step.node.operation.compute_dtype
-            return [tf.cast(known[edge], dtype) for edge in step.node.inputs[1:]]
-        return declared.initial(self.batch)  # type: ignore[union-attr]
+        given = declared.given if isinstance(declared, Recurrence) else ()
+        states = [known[step.node.inputs[index]] for index in given]
+        return declared.initial(self.batch, *states)  # type: ignore[union-attr]
 
     def flush(self, t: Tensor, state: AxisState) -> AxisState:
         """Writes the values of step t - 1 into the rings; the first thing in step t."""
@@ -191,7 +190,7 @@ class _RunningStep:
             if isinstance(step.declared, Taps):
                 made: Sequence[Tensor] = (self._combine(step, step.declared, found, index),)
             elif isinstance(step.declared, (Recurrence, RowRecurrence)):
-                made = (self._recur(step, found[0], index),)
+                made = self._recur(step, found, index)
             elif isinstance(step.declared, Aligned):
                 made = self._attend(step, step.declared, found, index)
             else:
@@ -255,10 +254,14 @@ class _RunningStep:
             raise ValueError(f"layer '{step.node.name}' has no step form")
         return declared.combine(found, self.external.position(index))
 
-    def _recur(self, step: Step, now: Tensor, index: Tensor) -> Tensor:
+    def _recur(self, step: Step, found: list[Tensor], index: Tensor) -> list[Tensor]:
         declared, number = step.declared, self.program.recurrences.index(step)
         before = self.carries[number]
-        x = tf.squeeze(now, list(range(1, 1 + self.program.position_rank)))
+        positions = list(range(1, 1 + self.program.position_rank))
+        given = declared.given if isinstance(declared, Recurrence) else ()
+        running = [edge for n, edge in enumerate(step.node.inputs) if n not in given]
+        xs = [tf.squeeze(x, positions) for x in self._inputs(step, running, found, index)]
+        x = xs[0] if len(xs) == 1 else xs
         if isinstance(declared, RowRecurrence):
             part = self.external.row_part(step, index)
             row, column = self.external.position(index)
@@ -266,8 +269,8 @@ class _RunningStep:
         else:
             y, after = declared.step(x, before, index)  # type: ignore[union-attr]
         self.carries[number] = self._unless_early(step, after, before, index)
-        y_shape = tf.concat([tf.shape(now)[:-1], [y.shape[-1]]], 0)
-        return tf.ensure_shape(tf.reshape(y, y_shape), (*now.shape[:-1], y.shape[-1]))
+        head = (slice(None), *[None] * len(positions))
+        return [made[head] for made in (y if isinstance(y, (list, tuple)) else [y])]
 
     def _unless_early(self, step: Step, after: Any, before: Any, index: Tensor) -> Any:
         """The carry, which does not move before the first index."""
@@ -276,12 +279,19 @@ class _RunningStep:
         return tf.nest.map_structure(lambda new, old: tf.where(index >= 0, new, old), after, before)
 
     def _run_node(self, step: Step, found: list[Tensor], index: Tensor) -> tuple[Tensor, ...]:
+        edges = step.node.inputs
+        values = self._inputs(step, edges, found, index)
+        return step.node.run(dict(zip(edges, values, strict=True)))
+
+    def _inputs(
+        self, step: Step, edges: Sequence[Edge], found: list[Tensor], index: Tensor
+    ) -> list[Tensor]:
+        """Inputs of a step: those on the axis were found, the others are known at its index."""
         own = iter(found)
-        inputs = {
-            edge: next(own) if edge in self.program.made else self.external.value(step, edge, index)
-            for edge in step.node.inputs
-        }
-        return step.node.run(inputs)
+        return [
+            next(own) if edge in self.program.made else self.external.value(step, edge, index)
+            for edge in edges
+        ]
 
     # Attention.
 

@@ -56,7 +56,7 @@ class RasterProgram:
         rings: Rings,
     ) -> "RasterExecution":
         """Everything that is computed once: conditions, weights; call it outside the loops."""
-        known = self.analysis.compute_conditions(conditions)
+        known = self.analysis.compute_conditions(conditions, batch)
         return RasterExecution(self.plan, batch, size, known, rings)
 
 

@@ -94,8 +94,8 @@ class ArrayRing:
     @staticmethod
     def keep(cache: Tensor, axis: int, index: Tensor, value: Tensor) -> Tensor:
         """A cache of all positions on an axis, with another value at one of them, if it has it."""
-        places = tf.range(tf.shape(cache)[axis])
-        here = tf.reshape(places == index, [-1, *[1] * (cache.shape.rank - axis - 1)])
+        indices = tf.range(tf.shape(cache)[axis])
+        here = tf.reshape(indices == index, [-1, *[1] * (cache.shape.rank - axis - 1)])
         return tf.where(here, value, cache)
 
 

@@ -59,7 +59,7 @@ class SequenceProgram:
         self, batch: Tensor, length: Tensor, conditions: list[Tensor], rings: Rings
     ) -> "SequenceExecution":
         """Everything that is computed once: conditions, weights; call it outside the loop."""
-        known = self.analysis.compute_conditions(conditions)
+        known = self.analysis.compute_conditions(conditions, batch)
         execution = AxisExecution(self.axis_program, batch, length, rings)
         return SequenceExecution(self.graph.x, self.graph.output, execution, known)
 
