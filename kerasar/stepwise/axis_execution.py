@@ -300,8 +300,13 @@ class _RunningStep:
         if edge not in self.caches or edge not in self.values:
             return
         axis, lead = self.program.caches[edge], self.program.lead[edge]
+        slot = self.external.slot(self.t + lead)
         self.caches[edge] = self.execution.rings.keep(
-            self.caches[edge], axis, self.external.slot(self.t + lead), self.values[edge]
+            self.caches[edge],
+            axis,
+            slot,
+            self.values[edge],
+            is_inside=lead == self.program.start == 0,
         )
 
     def _attend(
