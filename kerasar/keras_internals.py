@@ -40,9 +40,9 @@ def overrides_call(model: Any) -> bool:
 def replaces_methods(layer: Any) -> bool:
     """Whether this object has another method than its class, put there by hand.
 
-    Keras itself wraps `build` and `quantize` of every layer.
+    Keras itself wraps `build` and `quantize` of every layer, and models keep their `loss`.
     """
-    names = vars(layer).keys() - {"build", "quantize"}
+    names = vars(layer).keys() - {"build", "quantize", "loss"}
     return any(callable(getattr(type(layer), name, None)) for name in names)
 
 
@@ -151,9 +151,16 @@ def autocast(dtype: str | None) -> Any:
     return AutocastScope(dtype)
 
 
-def autocast_dtype(layer: keras.layers.Layer) -> str | None:
-    """The dtype to which a layer casts its weights while it is called; None: as they are."""
+def autocast_dtype(layer: keras.layers.Layer, is_nested: bool) -> str | None:
+    """The dtype to which a layer casts its weights while it is called; None: as they are.
+
+    Args:
+        layer: the layer.
+        is_nested: whether it is called by another layer, which has such a scope itself.
+    """
     dtype = layer.compute_dtype
+    if not is_nested:
+        return dtype if dtype != layer.variable_dtype else None
     return dtype if layer.autocast and keras.backend.is_float_dtype(dtype) else None
 
 
