@@ -112,6 +112,7 @@ def _check(layer: Any, node: Any) -> None:
 
 def _traced(layer: Any, node: Any, shapes: list[Shape], of_one: bool = False) -> TracedCall:
     trace, fresh, single = Trace(), {}, set()
+    is_nested = isinstance(node.operation, SubLayer)
     for tensor, shape in zip(node.input_tensors, shapes, strict=True):
         is_batch = of_one and len(shape) > 0 and shape[0] is None
         made = keras.KerasTensor((1, *shape[1:]) if is_batch else shape, tensor.dtype)
@@ -120,7 +121,7 @@ def _traced(layer: Any, node: Any, shapes: list[Shape], of_one: bool = False) ->
             single.add(id(made))
     arguments = node.arguments.convert(lambda part: fresh.get(id(part), part))
     args, kwargs = arguments[0], dict(arguments[1])
-    if kwargs.pop("training", None) is False and isinstance(node.operation, SubLayer):
+    if kwargs.pop("training", None) is False and is_nested:
         raise CannotOpen("it is called with training=False inside of another layer")
     if kwargs.get("mask", ()) is None:
         del kwargs["mask"]

@@ -18,7 +18,7 @@ import tensorflow as tf
 from kerasar.keras_internals import autocast, describe_call
 
 #: Whose objects are taken for granted.
-_LIBRARIES = ("keras", "tensorflow", "numpy")
+_LIBRARIES = ("keras", "tensorflow", "numpy", "kerasar")
 
 
 class CannotOpen(Exception):
