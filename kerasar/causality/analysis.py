@@ -24,6 +24,7 @@ from kerasar.layers.protocol import (
     Declaration,
     MixesPositions,
     Pointwise,
+    Recurrence,
     Taps,
 )
 from kerasar.typing import Tensor
@@ -97,6 +98,13 @@ class Analysis:
         return known
 
 
+def _reads_several(declared: Declaration | None) -> bool:
+    """Whether a declaration says how several inputs that depend on the data are read."""
+    if isinstance(declared, Recurrence):
+        return declared.mask is not None
+    return isinstance(declared, Taps) and declared.sources is not None
+
+
 def analyze(network: keras.Model, event_rank: int | None = None) -> Analysis:
     """Reads a network from input to output: once for all that is asked of it.
 
@@ -116,16 +124,17 @@ def analyze(network: keras.Model, event_rank: int | None = None) -> Analysis:
         graph.x: Dependence(Offsets.of(position_rank, [here]), np.eye(channels, dtype=bool))
     }
     data_dependent = {graph.x}
+    read = frozenset([graph.output, *(edge for node in graph.nodes for edge in node.inputs)])
     declarations: dict[Node, Declaration | None] = {}
     for node in graph.nodes:
         sources = [edge for edge in node.inputs if edge in data_dependent]
         if not sources:
             continue
-        declared = declaration(node, position_rank, data_dependent)
+        declared = declaration(node, position_rank, data_dependent, read)
         data_dependent.update(node.outputs)
         several = len(set(sources)) > 1
         if several and not isinstance(declared, (Pointwise, MixesPositions, type(None))):
-            if not isinstance(declared, Taps) or declared.sources is None:
+            if not _reads_several(declared):
                 declared = MixesPositions("it reads several tensors at more than one position")
         declarations[node] = declared
         if (

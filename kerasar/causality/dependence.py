@@ -62,13 +62,21 @@ class Passage(NamedTuple):
     def _reads(self) -> Offsets | None:
         """Where the input is read, relative to the output; None: at the same position."""
         declared, rank = self.declared, self.position_rank
+        here = (0,) * rank
         if isinstance(declared, Recurrence):
-            return Offsets.up_to_now() + Offsets.of(1, [(declared.offset,)])
+            return self._seen_by_recurrence() + Offsets.of(rank, [(*here[1:], declared.offset)])
         if isinstance(declared, RowRecurrence):
             return Offsets.of(rank, self._seen_by_rows(declared), unbounded=True)
         if isinstance(declared, Taps):
             return Offsets.of(rank, declared.offsets)
         return None
+
+    def _seen_by_recurrence(self) -> Offsets:
+        """All steps up to now; in an image it runs along the row."""
+        if self.position_rank == 1:
+            return Offsets.up_to_now()
+        width = self.source.shape[2] or _OPEN
+        return Offsets.of(2, [(0, -column) for column in range(width)])
 
     def _seen_by_rows(self, declared: RowRecurrence) -> list[Offset]:
         sizes = [size or _OPEN for size in self.source.shape[1:3]]

@@ -14,6 +14,7 @@ from kerasar.keras_internals import (
     overrides_call,
     paired_inputs,
     takes_training,
+    without_mask,
 )
 from kerasar.typing import Shape, Tensor
 
@@ -47,7 +48,7 @@ class Node:
             del kwargs["mask"]
         if takes_training(self.operation):
             kwargs["training"] = training
-        return tuple(tree.flatten(self.operation(*args, **kwargs)))
+        return tuple(map(without_mask, tree.flatten(self.operation(*args, **kwargs))))
 
     @property
     def constants(self) -> tuple[list[Any], dict[str, Any]]:

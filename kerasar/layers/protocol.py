@@ -70,7 +70,14 @@ class Taps(NamedTuple):
 
 
 class Pointwise(NamedTuple):
-    """Each position by itself; the engine calls the layer on single positions."""
+    """Each position by itself; the engine calls the layer on single positions.
+
+    Attributes:
+        whole: the inputs, by index, that have no positions and are handed over as they are, such as
+            a matrix; they must not depend on the data. None: those of a lower rank than others.
+    """
+
+    whole: tuple[int, ...] | None = None
 
 
 POINTWISE = Pointwise()
@@ -85,14 +92,17 @@ class Recurrence(NamedTuple):
         step: `step(x, carry, position) -> (y, carry)` on `(batch, channels)`.
         offset: where a step reads its input: 0 at its own position, -1 one before it (zeros at
             the first).
-        given_state: whether the network gives the initial state, a list of tensors that do not
-            depend on the data: the inputs after the first.
+        states: the inputs, by index, that are the initial state. They must not depend on the data;
+            `initial` then takes their list as a second argument.
+        mask: the input, by index, that says at which steps the layer runs, a Boolean `(batch,
+            steps)`; a step then gets the pair (x, mask) for x. None: it always runs.
     """
 
-    initial: Callable[[Tensor], Any]
-    step: Callable[[Tensor, Any, Tensor], tuple[Tensor, Any]]
+    initial: Callable[..., Any]
+    step: Callable[[Any, Any, Tensor], tuple[Tensor, Any]]
     offset: int = 0
-    given_state: bool = False
+    states: tuple[int, ...] = ()
+    mask: int | None = None
 
 
 class RowRecurrence(NamedTuple):

@@ -95,9 +95,9 @@ class AxisExecution:
     def _carry(self, step: Step, known: Mapping[Edge, Tensor]) -> Any:
         """The state of a recurrence before its first step."""
         declared = step.declared
-        if isinstance(declared, Recurrence) and declared.given_state:
-            dtype = step.node.operation.compute_dtype
-            return [tf.cast(known[edge], dtype) for edge in step.node.inputs[1:]]
+        if isinstance(declared, Recurrence) and declared.states:
+            given = [known[step.node.inputs[index]] for index in declared.states]
+            return declared.initial(self.batch, given)
         return declared.initial(self.batch)  # type: ignore[union-attr]
 
     def flush(self, t: Tensor, state: AxisState) -> AxisState:
@@ -146,10 +146,11 @@ class _RunningStep:
             if isinstance(step.declared, Taps):
                 made: Sequence[Tensor] = (self._combine(step, step.declared, found, index),)
             elif isinstance(step.declared, (Recurrence, RowRecurrence)):
-                made = (self._recur(step, found[0], index),)
+                made = (self._recur(step, found, index),)
             else:
                 made = self._run_node(step, found, index)
-            self.values.update(zip(step.node.outputs, made, strict=True))
+            # What a recurrence returns beside its sequence is read by nobody.
+            self.values.update(zip(step.node.outputs, made, strict=False))
         state = AxisState(self.state.rings, self._pending(), self.carries)
         return StepResult(self.values, state, self.kept)
 
@@ -205,10 +206,14 @@ class _RunningStep:
             raise ValueError(f"layer '{step.node.name}' has no step form")
         return declared.combine(found, self.external.position(index))
 
-    def _recur(self, step: Step, now: Tensor, index: Tensor) -> Tensor:
+    def _recur(self, step: Step, found: list[Tensor], index: Tensor) -> Tensor:
         declared, number = step.declared, self.program.recurrences.index(step)
         before = self.carries[number]
-        x = tf.squeeze(now, list(range(1, 1 + self.program.position_rank)))
+        positions = list(range(1, 1 + self.program.position_rank))
+        given = self._inputs(step, found, index)
+        x: Any = tf.squeeze(given[step.node.inputs[0]], positions)
+        if isinstance(declared, Recurrence) and declared.mask is not None:
+            x = x, tf.squeeze(given[step.node.inputs[declared.mask]], positions)
         if isinstance(declared, RowRecurrence):
             part = self.external.part(step, index)
             row, column = self.external.position(index)
@@ -216,8 +221,9 @@ class _RunningStep:
         else:
             y, after = declared.step(x, before, index)  # type: ignore[union-attr]
         self.carries[number] = self._unless_early(step, after, before, index)
-        y_shape = tf.concat([tf.shape(now)[:-1], [y.shape[-1]]], 0)
-        return tf.ensure_shape(tf.reshape(y, y_shape), (*now.shape[:-1], y.shape[-1]))
+        for axis in positions:
+            y = tf.expand_dims(y, axis)
+        return y
 
     def _unless_early(self, step: Step, after: Any, before: Any, index: Tensor) -> Any:
         """The carry, which does not move before the first index."""
@@ -226,9 +232,12 @@ class _RunningStep:
         return tf.nest.map_structure(lambda new, old: tf.where(index >= 0, new, old), after, before)
 
     def _run_node(self, step: Step, found: list[Tensor], index: Tensor) -> tuple[Tensor, ...]:
+        return step.node.run(self._inputs(step, found, index))
+
+    def _inputs(self, step: Step, found: list[Tensor], index: Tensor) -> dict[Edge, Tensor]:
+        """The values of a node's inputs, of which `found` are made on the axis."""
         own = iter(found)
-        inputs = {
+        return {
             edge: next(own) if edge in self.program.made else self.external.value(step, edge, index)
             for edge in step.node.inputs
         }
-        return step.node.run(inputs)

@@ -17,7 +17,7 @@ from kerasar.causality.graph import Edge, Node
 from kerasar.layers.linear_taps import weighted_sum
 from kerasar.layers.protocol import RowRecurrence, Taps
 from kerasar.stepwise.axis_execution import AxisExecution, AxisState
-from kerasar.stepwise.axis_program import Step, tap_matrix
+from kerasar.stepwise.axis_program import Step, takes_whole, tap_matrix
 from kerasar.stepwise.raster_plan import RasterPlan, declaration_of, plan_raster, reads_of
 from kerasar.stepwise.rings import Rings, masked, padding
 from kerasar.stepwise.sequence_steps import slice_at
@@ -177,7 +177,14 @@ class RasterExecution:
         lead = self.plan.row_lead[node.outputs[0]]
         declared = declaration_of(self.plan.analysis, node)
         if not isinstance(declared, Taps):
-            return node.run({edge: self._row_of(rows, edge, lead, y) for edge in node.inputs})
+            return node.run(
+                {
+                    edge: self.known[edge]
+                    if takes_whole(node, declared, edge) and edge in self.known
+                    else self._row_of(rows, edge, lead, y)
+                    for edge in node.inputs
+                }
+            )
         values = self._aligned(rows, node, declared, range(len(declared.offsets)), lead)
         if declared.finish is not None:
             return (declared.finish(weighted_sum(values, self.row_weights[node])),)
@@ -219,6 +226,7 @@ class RasterExecution:
             for step in self.plan.pixels.steps
             if not isinstance(step.declared, Taps)
             for edge in step.node.inputs
+            if edge not in self.known or not step.takes_whole(edge)
         ]
         found = {}
         for edge in dict.fromkeys([*wanted, self.plan.analysis.graph.output]):
@@ -297,7 +305,7 @@ class RasterExecution:
         Returns:
             The output `(batch, 1, 1, …)`, the values to collect `(batch, …)`, and the state.
         """
-        values, state, kept = self.pixels.run(column, state, x, _PixelInputs(row))
+        values, state, kept = self.pixels.run(column, state, x, _PixelInputs(row, self.known))
         output = self.plan.analysis.graph.output
         found = values[output] if output in values else _column(row.inputs[output], column)
         collected = [tf.squeeze(values[edge], (1, 2)) for edge in self.plan.collected]
@@ -309,13 +317,15 @@ class RasterExecution:
 class _PixelInputs:
     """What a pixel reads from outside of its row: conditions and finished rows."""
 
-    def __init__(self, row: RowInputs) -> None:
-        self.row = row
+    def __init__(self, row: RowInputs, known: dict[Edge, Tensor]) -> None:
+        self.row, self.known = row, known
 
     def position(self, index: Tensor) -> tuple[Tensor, Tensor]:
         return self.row.y, index
 
     def value(self, step: Step, edge: Edge, index: Tensor) -> Tensor:
+        if edge in self.known and step.takes_whole(edge):
+            return self.known[edge]
         value = self.row.inputs[edge]
         is_constant = len(edge.shape) <= 2 or edge.shape[2] == 1
         return value if is_constant else _column(value, index)

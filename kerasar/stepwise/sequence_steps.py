@@ -89,10 +89,8 @@ class _Conditions:
         return (index,)
 
     def value(self, step: Step, edge: Edge, index: Tensor) -> Tensor:
-        # A condition of lower rank has no positions: a vector for the whole sequence.
-        rank = max(len(part.shape) for part in step.node.inputs)
         value = self.known[edge]
-        return slice_at(value, edge, 1, index) if len(edge.shape) == rank else value
+        return value if step.takes_whole(edge) else slice_at(value, edge, 1, index)
 
     def weighted_sum(self, step: Step, index: Tensor) -> None:
         return None

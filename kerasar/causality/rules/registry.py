@@ -3,6 +3,7 @@
 from collections.abc import Callable, Container
 from typing import Any, NamedTuple
 
+import keras
 import numpy as np
 
 from kerasar.causality.graph import Edge, Node
@@ -25,11 +26,13 @@ class Use(NamedTuple):
         node: of the graph.
         position_rank: number of position axes.
         data_dependent: the tensors that depend on the data.
+        read: the tensors that are read by a node, and the output.
     """
 
     node: Node
     position_rank: int
     data_dependent: Container[Edge] = ()
+    read: Container[Edge] = ()
 
     @property
     def operation(self) -> Any:
@@ -46,13 +49,29 @@ class Use(NamedTuple):
         """Whether the (first) input has an axis behind its positions."""
         return self.rank > self.position_rank + 1
 
+    def arguments(self, *names: str) -> list[Any]:
+        """The call's arguments of these names, in the order of the call; None where not given."""
+        args, kwargs = self.node.constants
+        return [args[n] if n < len(args) else kwargs.get(name) for n, name in enumerate(names)]
+
+    def argument(self, name: str, index: int) -> list[Edge]:
+        """The tensors of the graph in an argument of the call, by keyword or at an index."""
+        arguments = self.node.arguments
+        given = arguments.args[index] if len(arguments.args) > index else None
+        given = arguments.kwargs.get(name) if given is None else given
+        slots = dict(self.node.slots)
+        return [slots[id(part)] for part in keras.tree.flatten(given) if id(part) in slots]
+
 
 Rule = Callable[[Use], Declaration | None]
 RULES: dict[type, Rule] = {}
 
 
 def declaration(
-    node: Node, position_rank: int, data_dependent: Container[Edge] = ()
+    node: Node,
+    position_rank: int,
+    data_dependent: Container[Edge] = (),
+    read: Container[Edge] = (),
 ) -> Declaration | None:
     """What an operation declares about itself or is known to see; None if unknown.
 
@@ -60,9 +79,10 @@ def declaration(
         node: one use of the operation.
         position_rank: number of position axes.
         data_dependent: the tensors that depend on the data, where merges ask for it.
+        read: the tensors that are read by any node, where layers with several outputs ask for it.
     """
     operation = node.operation
-    use = Use(node, position_rank, data_dependent)
+    use = Use(node, position_rank, data_dependent, read)
     if declares(operation):
         declared = _declared(operation, position_rank)
         return with_activation(declared, getattr(operation, "activation", None), use)
@@ -96,6 +116,8 @@ def _declared(operation: Any, position_rank: int) -> Declaration:
             operation.step,
             operation.connects() if hasattr(operation, "connects") else None,
         )
+    if position_rank != 1:
+        return MixesPositions("it is a recurrence over a sequence")
     return Recurrence(operation.initial, operation.step, getattr(operation, "step_offset", 0))
 
 
