@@ -10,7 +10,7 @@ from keras import ops
 
 import kerasar
 from kerasar.layers import CausalShift
-from kerasar.testing import check_causal_by_probe, randomize
+from kerasar.testing import check_causal_by_probe, check_samples, randomize
 
 LENGTH, LEVELS, CHANNELS = 5, 3, 4
 MATRIX = np.random.default_rng(0).normal(size=(CHANNELS, 3)).astype("float32")
@@ -249,6 +249,99 @@ def test_a_mask_never_drops_a_position_from_the_likelihood():
     model.compile()
     loss = model.evaluate(every, verbose=0, return_dict=True)["loss"]
     np.testing.assert_allclose(loss, -log_prob.mean(), rtol=1e-4)
+
+
+def in_turn(first_of):
+    """Two values a step, drawn one after the other: the second sees the first."""
+    x = keras.Input((3, 2), name="x", dtype="int32")
+    s = CausalShift()(ops.cast(x, "float32"))
+    first = L.Dense(LEVELS)(s)
+    second = L.Dense(LEVELS)(L.Concatenate()([s, ops.cast(first_of(x), "float32")]))
+    return keras.Model(x, ops.stack([first, second], axis=2))
+
+
+FIRST_OF = {
+    "slice": lambda x: x[..., :1],
+    "index": lambda x: ops.expand_dims(x[:, :, 0], -1),
+    "take": lambda x: ops.take(x, [0], axis=-1),
+    "unstack": lambda x: ops.expand_dims(ops.unstack(x, axis=-1)[0], -1),
+    "split": lambda x: ops.split(x, 2, axis=-1)[0],
+    "flipped": lambda x: ops.abs(ops.flip(x, axis=-1)[..., 1:]),
+}
+
+
+@pytest.mark.parametrize("first_of", FIRST_OF.values(), ids=FIRST_OF.keys())
+def test_values_of_a_step_that_see_those_before_them_are_proven(first_of):
+    kerasar.check_causal(in_turn(first_of))
+    with pytest.raises(ValueError, match="joins a branch that still sees the present"):
+        kerasar.check_causal(in_turn(lambda x: first_of(ops.flip(x, axis=-1))))
+
+
+def test_values_of_a_step_are_drawn_in_turn():
+    model = unwarned(in_turn(FIRST_OF["slice"]))
+    randomize(model.network)
+    check_samples(model, num_samples=8)
+    x = np.random.default_rng(0).integers(LEVELS, size=(4, 3, 2))
+    known = np.random.default_rng(1).random(x.shape) < 0.5
+    drawn = [model.inpaint(x, known, method=m) for m in ("sequential", "cached")]
+    np.testing.assert_array_equal(*drawn)
+    compiled = model.sample(8, seed=1, jit_compile=True)
+    np.testing.assert_array_equal(compiled, model.sample(8, seed=1, method="sequential"))
+
+
+@pytest.mark.parametrize("size", [1, 2])
+def test_series_of_vectors_drawn_value_by_value(size):
+    x = keras.Input((None, size), dtype="int32", name="x")
+    h = CausalShift()(ops.cast(x, "float32"))
+    rows = [L.Dense(LEVELS)(L.GRU(3, return_sequences=True)(h)) for _ in range(size)]
+    model = unwarned(keras.Model(x, ops.stack(rows, axis=2)))
+    randomize(model.network)
+    drawn = [model.sample(4, length=70, method=m) for m in ("parallel", "cached")]
+    np.testing.assert_array_equal(*drawn)
+
+
+def rows_by_lstm():
+    """Each row by an LSTM of its own, beside the rows above."""
+    x = keras.Input((3, 4, 1), name="x")
+    left = L.TimeDistributed(L.LSTM(3, return_sequences=True))(CausalShift(axis=2)(x))
+    left = L.TimeDistributed(L.Conv1D(3, 2, padding="causal"))(left)
+    above = L.TimeDistributed(L.GRU(3, return_sequences=True))(CausalShift(axis=1)(x))
+    h = L.EinsumDense("bhwd,de->bhwe", (None, None, 3))(L.Concatenate()([left, above]))
+    return keras.Model(x, kerasar.layers.SplitChannels(1)(L.Dense(LEVELS)(h)))
+
+
+def late_shift():
+    """The shift comes behind the LSTM."""
+    x = keras.Input((2, 4, 1), name="x")
+    left = CausalShift(axis=2)(L.TimeDistributed(L.LSTM(3, return_sequences=True))(x))
+    return keras.Model(x, kerasar.layers.SplitChannels(1)(L.Dense(LEVELS)(left)))
+
+
+@pytest.mark.parametrize("build", [rows_by_lstm, late_shift], ids=lambda build: build.__name__)
+def test_images_row_by_row(build):
+    check_proven(build())
+
+
+def test_a_row_that_is_not_shifted_leaks():
+    x = keras.Input((2, 4, 1), name="x")
+    h = L.TimeDistributed(L.LSTM(3, return_sequences=True), name="row")(x)
+    net = keras.Model(x, kerasar.layers.SplitChannels(1)(L.Dense(LEVELS)(h)))
+    with pytest.raises(ValueError, match="nothing hides the present"):
+        kerasar.check_causal(net)
+    both = L.TimeDistributed(L.Bidirectional(L.LSTM(3, return_sequences=True)))(h)
+    net = keras.Model(x, kerasar.layers.SplitChannels(1)(L.Dense(LEVELS)(both)))
+    with pytest.raises(ValueError, match="comes from the future"):
+        kerasar.check_causal(net)
+
+
+def test_a_conv_lstm_over_steps():
+    x = keras.Input((3, 2), dtype="int32", name="x")
+    h = L.Embedding(LEVELS, 2)(CausalShift()(x))
+    h = L.ConvLSTM1D(2, 2, padding="same", return_sequences=True)(h)
+    model = unwarned(keras.Model(x, L.Dense(LEVELS)(h)))
+    randomize(model.network)
+    assert kerasar.receptive_field(model.network).offsets == {(-1,), (-2,)}
+    check_alike(model, *kerasar.sampling.METHODS)
 
 
 #: name: (body that mixes positions, what the refusal says).

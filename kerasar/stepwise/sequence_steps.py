@@ -30,7 +30,10 @@ class SequenceProgram:
             taps = tuple((tap, offset[0]) for tap, offset in enumerate(offsets))
             steps.append(Step(node, declared, taps))
         changes = {edge: sizes[0] for edge, sizes in analysis.length_changes().items()}
-        self.axis_program = AxisProgram(steps, self.graph.x, [self.graph.output], changes, 1)
+        #: Whether a step reads its own data: the values that are drawn before others of the step.
+        self.sees_present = analysis.dependences[self.graph.output].offsets.has((0,))
+        lead = 0 if self.sees_present else -1
+        self.axis_program = AxisProgram(steps, self.graph.x, [self.graph.output], changes, 1, lead)
 
     @property
     def look_ahead(self) -> int:
@@ -70,7 +73,13 @@ class SequenceExecution:
         return state
 
     def step(self, t: Tensor, state: Any, x: Tensor) -> tuple[Tensor, Any]:
-        """The network's output at step `t`, `(batch, 1, …)`, given x at t - 1, `(batch, 1, …)`."""
+        """The network's output at step `t`, `(batch, 1, …)`.
+
+        Args:
+            t: the step.
+            state: after the step before.
+            x: the data at t - 1, or at t where a step sees its own data; `(batch, 1, …)`.
+        """
         result = self._run(t, state, x)
         return result.values[self.output], result.state
 
