@@ -89,6 +89,23 @@ def takes_training(operation: Any) -> bool:
     return "training" in getattr(operation, "_call_context_args", {})
 
 
+def is_of_keras(layer: Any) -> bool:
+    """Whether a layer is of one of Keras' own classes, and its methods are the class's."""
+    changed = overrides_call if isinstance(layer, keras.Model) else replaces_methods
+    return type(layer).__module__.startswith("keras.") and not changed(layer)
+
+
+def without_mask(tensor: Any) -> Any:
+    """A tensor, rid of the mask that Keras hangs on it.
+
+    Where a functional network hands a mask on, the mask is a tensor of its graph too.
+    """
+    from keras.src.backend.common.masking import set_keras_mask
+
+    set_keras_mask(tensor, None)
+    return tensor
+
+
 def nested_layers(layer: keras.layers.Layer, include_self: bool = True) -> list[Any]:
     """All layers inside a layer or model, at any depth."""
     return list(layer._flatten_layers(include_self=include_self))
