@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from kerasar.causality.condition_limits import open_length
 from kerasar.causality.randomize import DrawnWeights
+from kerasar.function_cache import OpenBatchFunction
 from kerasar.layers.protocol import declares
 from kerasar.sampling.cached_image import ImageLoop
 from kerasar.sampling.cached_sequence import SequenceLoop
@@ -92,7 +93,7 @@ class CachedSampler(Sampler):
         return values
 
     def _uncompiled(self, shape: tuple[int, ...]) -> Any:
-        return self.model.function_cache.traced(
+        return self.model.function_cache.traced_open(
             (CachedSampler, shape),
             lambda batch, options: self._fill_in(batch, options, shape, compiled=False),
         )
@@ -158,11 +159,10 @@ class CachedSampler(Sampler):
         per_row = 1 if x.ndim < 4 else x.shape[2]
         stop = min(-(-_CHECKED // per_row), x.shape[1])
         start = x[:, :stop]
-        graph = tf.function(
+        graph = OpenBatchFunction(
             lambda batch: self._fill_in(
                 batch, Options(), start.shape[1:], compiled=False, record=True
-            ),
-            autograph=False,
+            )
         )
         weights = DrawnWeights(node.operation for node in self.model.analysis.graph.nodes)
         with weights.scope():
@@ -188,7 +188,10 @@ class CachedSampler(Sampler):
             tail = found.shape[len(x.shape) - self.model.likelihood.event_rank :]
             return tf.reshape(found, (len(x), -1, *tail))
         known = _known_batch(x, condition, self.model.likelihood.event_rank)
-        return flat_parameters(self.model, known, tf.constant(x.shape[1:], tf.int32))
+        shape = tf.constant(x.shape[1:], tf.int32)
+        if condition is None:
+            return flat_parameters(self.model, known, shape)
+        return OpenBatchFunction(lambda batch: flat_parameters(self.model, batch, shape))(known)
 
     def _random_data(self) -> tuple[np.ndarray, Any]:
         """Two random examples of the model's data, and conditions."""
