@@ -27,7 +27,7 @@ def pytest_xdist_make_scheduler(config, log):
 
 @pytest.fixture(scope="session", autouse=True)
 def without_xla():
-    """XLA compiles what a test asks for alone: compiling takes longer than tests of other things."""
+    """XLA compiles only what a test asks for: it takes longer than tests of other things do."""
     compile_as_usual = DensityModel.compile
 
     def compile_without_xla(model, *arguments, **options):

@@ -637,6 +637,7 @@ def test_a_changed_layer_is_followed(change):
     before = model.log_prob(x)
     model.sample(16)
     model.fit(x, verbose=0)
+    model.evaluate(x, verbose=0)
     CHANGES[change](dense)
     fresh = kerasar.AutoregressiveModel(model.network)
     after = fresh.log_prob(x)
