@@ -627,6 +627,7 @@ CHANGES = {
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.xla  # where training has a forward pass of its own
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_changed_layer_is_followed(change):
     dense = L.Dense(8, bias_initializer="ones")
@@ -1019,6 +1020,7 @@ def replaced_dense():
         Scan,
     ],
 )
+@pytest.mark.xla  # where training has a forward pass of its own
 def test_fit_trains_what_call_computes(layer):
     model = kerasar.AutoregressiveModel(
         sequence(lambda h: layer()(L.Conv1D(8, 2, padding="causal")(h)))

@@ -335,6 +335,7 @@ def test_a_server_gives_the_same(cell, tmp_path):
     np.testing.assert_array_equal(drawn["samples"], model.sample(4, seed=3))
 
 
+@pytest.mark.xla
 @pytest.mark.parametrize("cell", CELLS)
 def test_it_trains_and_samples_in_low_precision(cell):
     model = model_of(cell, (4, 5, 3), layers=1, dtype="mixed_bfloat16")
