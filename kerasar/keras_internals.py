@@ -207,20 +207,14 @@ def describe_call(layer: keras.layers.Layer, args: Any, kwargs: Any) -> Any:
     args, kwargs = keras.tree.map_structure(copy, (args, kwargs))
     outputs = layer(*args, **kwargs)
     layer._inbound_nodes.pop()
-    if _leaves_open(outputs) and not _leaves_open(list(copies.values())):
-        from keras.src import backend
-
-        # Some layers say less of their shape than there is to know (EinsumDense).
-        exact = backend.compute_output_spec(layer, *args, **kwargs)
-        masked = zip(keras.tree.flatten(outputs), keras.tree.flatten(exact), strict=True)
-        if not any(has_mask(tensor) for tensor, _ in masked):
-            return exact
     return outputs
 
 
-def _leaves_open(tensors: Any) -> bool:
-    """Whether a size behind the first axis is open."""
-    return any(None in tensor.shape[1:] for tensor in keras.tree.flatten(tensors))
+def exact_outputs(layer: keras.layers.Layer, args: Any, kwargs: Any) -> Any:
+    """The symbolic outputs of a layer as running it shows them, whatever it says of its shape."""
+    from keras.src import backend
+
+    return backend.compute_output_spec(layer, *args, **kwargs)
 
 
 def made_by(tensor: Any) -> Any:

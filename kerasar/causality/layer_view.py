@@ -15,10 +15,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasar.keras_internals import autocast, describe_call
+from kerasar.causality.layer_key import layer_key
+from kerasar.keras_internals import autocast, describe_call, exact_outputs, has_mask
 
 #: Whose objects are taken for granted.
 _LIBRARIES = ("keras", "tensorflow", "numpy", "kerasar")
+#: Shapes and dtypes of outputs, for layers that say less of them.
+_EXACT_SHAPES: dict[str, tuple[Any, str]] = {}
 
 
 class CannotOpen(Exception):
@@ -41,7 +44,19 @@ class SubLayer(keras.Operation):
         self.layer = layer
 
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
-        return describe_call(self.layer, args, kwargs)
+        outputs = describe_call(self.layer, args, kwargs)
+        given = [p for p in keras.tree.flatten((args, kwargs)) if isinstance(p, keras.KerasTensor)]
+        is_single = isinstance(outputs, keras.KerasTensor) and not has_mask(outputs)
+        if not is_single or not _leaves_open([outputs]) or _leaves_open(given):
+            return outputs
+        # Some layers say less of their shape than there is to know, such as EinsumDense.
+        key = layer_key(self.layer, repr([(t.shape, t.dtype) for t in given]))
+        if key is None or key not in _EXACT_SHAPES:
+            exact = exact_outputs(self.layer, args, kwargs)
+            if key is None:
+                return exact
+            _EXACT_SHAPES[key] = exact.shape, exact.dtype
+        return keras.KerasTensor(*_EXACT_SHAPES[key])
 
 
 class StandIn(keras.KerasTensor):
@@ -198,6 +213,11 @@ class LayerView:
 
     def __delattr__(self, name: str) -> None:
         raise CannotOpen(f"its call deletes self.{name}")
+
+
+def _leaves_open(tensors: list[Any]) -> bool:
+    """Whether a size behind the first axis is open."""
+    return any(None in tensor.shape[1:] for tensor in tensors)
 
 
 def call_through_view(trace: Trace, layer: keras.layers.Layer) -> Callable[..., Any]:
