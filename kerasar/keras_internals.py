@@ -151,17 +151,21 @@ def autocast(dtype: str | None) -> Any:
     return AutocastScope(dtype)
 
 
-def autocast_dtype(layer: keras.layers.Layer, is_nested: bool) -> str | None:
-    """The dtype to which a layer casts its weights while it is called; None: as they are.
+@contextlib.contextmanager
+def calling(layer: keras.layers.Layer, is_nested: bool) -> Iterator[None]:
+    """The scopes in which Keras runs the `call` of a layer: of names, and of autocasting.
 
     Args:
         layer: the layer.
         is_nested: whether it is called by another layer, which has such a scope itself.
     """
     dtype = layer.compute_dtype
-    if not is_nested:
-        return dtype if dtype != layer.variable_dtype else None
-    return dtype if layer.autocast and keras.backend.is_float_dtype(dtype) else None
+    if is_nested:
+        is_cast = layer.autocast and keras.backend.is_float_dtype(dtype)
+    else:
+        is_cast = dtype != layer.variable_dtype
+    with layer._open_name_scope(), autocast(dtype if is_cast else None):
+        yield
 
 
 def cast_inputs(layer: keras.layers.Layer, arguments: Any) -> Any:
