@@ -124,10 +124,7 @@ def _traced(layer: Any, node: Any, shapes: list[Shape], of_one: bool = False) ->
         raise CannotOpen("it is called with training=False inside of another layer")
     if kwargs.get("mask", ()) is None:
         del kwargs["mask"]
-    with (
-        automatic_names_kept(),
-        autocast(autocast_dtype(layer, isinstance(node.operation, SubLayer))),
-    ):
+    with automatic_names_kept(), calling(layer, is_nested):
         args, kwargs = cast_inputs(layer, (args, kwargs))
         if call_takes(layer, "training"):
             # In training dropout is there; called with training=False, it hands its input on.
