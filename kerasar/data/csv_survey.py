@@ -207,9 +207,9 @@ def with_point(cell: str) -> str:
 
 
 def parsed(cell: str) -> float | None:
-    """A number as Python writes it; None for other text."""
+    """A number as tables write it; None for other text."""
     try:
-        # Python reads 1_000 as a number; no table means that.
-        return None if "_" in cell else float(cell)
+        # Python also reads 1_000 and the digits of other scripts; no table means that.
+        return float(cell) if "_" not in cell and cell.isascii() else None
     except ValueError:
         return None
