@@ -5,7 +5,7 @@ from typing import Any
 
 import keras
 
-from kerasar.causality.graph import Edge
+from kerasar.causality.node import Edge
 from kerasar.causality.rules.activations import is_elementwise, is_over_channels
 from kerasar.causality.rules.registry import Use, declaration, rule
 from kerasar.keras_internals import functional_graph, is_of_keras, nested_layers, nodes_of
