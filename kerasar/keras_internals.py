@@ -3,6 +3,7 @@
 None of them has a public counterpart. When a version moves one, this is the file to change.
 """
 
+import contextlib
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -138,3 +139,97 @@ def planned_shape(initial_value: Any) -> tuple[int, ...] | None:
         if isinstance(cell.cell_contents, keras.Variable):
             return tuple(cell.cell_contents.shape)
     return None
+
+
+# Layers whose `call` is traced.
+
+
+def autocast(dtype: str | None) -> Any:
+    """A scope in which weights of floating-point numbers are cast as they are read, or are not."""
+    from keras.src.backend.common.variables import AutocastScope
+
+    return AutocastScope(dtype)
+
+
+def autocast_dtype(layer: keras.layers.Layer) -> str | None:
+    """The dtype to which a layer casts its weights while it is called; None: as they are."""
+    dtype = layer.compute_dtype
+    return dtype if layer.autocast and keras.backend.is_float_dtype(dtype) else None
+
+
+def cast_inputs(layer: keras.layers.Layer, arguments: Any) -> Any:
+    """Arguments of a call, cast as the layer casts them before its `call` gets them."""
+    if not layer._convert_input_args:
+        return arguments
+
+    def cast(part: Any) -> Any:
+        return layer.dtype_policy.convert_input(part, layer.autocast, layer.input_dtype)
+
+    return keras.tree.map_structure(cast, arguments)
+
+
+def call_takes(layer: keras.layers.Layer, name: str) -> bool:
+    """Whether the `call` of a layer has an argument of that name."""
+    return name in layer.call_signature_parameters
+
+
+def has_mask(tensor: Any) -> bool:
+    """Whether Keras passes a mask along with a tensor."""
+    return mask_of(tensor) is not None
+
+
+def mask_of(tensor: Any) -> Any:
+    """The mask that Keras passes along with a tensor; None if there is none."""
+    return getattr(tensor, "_keras_mask", None)
+
+
+def describe_call(layer: keras.layers.Layer, args: Any, kwargs: Any) -> Any:
+    """The symbolic outputs of a layer, which itself keeps no record of the call."""
+    copies: dict[int, Any] = {}
+
+    def copy(part: Any) -> Any:
+        if not isinstance(part, keras.KerasTensor):
+            return part
+        if id(part) not in copies:
+            made = keras.KerasTensor(part.shape, part.dtype)
+            if has_mask(part):
+                made._keras_mask = mask_of(part)
+            copies[id(part)] = made
+        return copies[id(part)]
+
+    args, kwargs = keras.tree.map_structure(copy, (args, kwargs))
+    outputs = layer(*args, **kwargs)
+    layer._inbound_nodes.pop()
+    return outputs
+
+
+def made_by(tensor: Any) -> Any:
+    """Keras' node that made a symbolic tensor; None for an input."""
+    history = getattr(tensor, "_keras_history", None)
+    if history is None or history.operation is None:
+        return None
+    return history.operation._inbound_nodes[history.node_index]
+
+
+def forget_calls(nodes: list[Any]) -> None:
+    """Takes calls back out of the records that layers keep of them."""
+    for node in nodes:
+        if isinstance(node.operation, keras.layers.Layer):
+            node.operation._inbound_nodes.remove(node)
+        for tensor in node.input_tensors:
+            maker = tensor._keras_history.operation
+            if isinstance(maker, keras.layers.Layer) and node in maker._outbound_nodes:
+                maker._outbound_nodes.remove(node)
+
+
+@contextlib.contextmanager
+def automatic_names_kept() -> Iterator[None]:
+    """A scope after which Keras numbers new layers as if nothing had been made in it."""
+    from keras.src.backend.common.global_state import get_global_attribute, set_global_attribute
+
+    counts = get_global_attribute("object_name_uids")
+    before = None if counts is None else counts.copy()
+    try:
+        yield
+    finally:
+        set_global_attribute("object_name_uids", before)

@@ -17,6 +17,7 @@ from kerasar.causality.dependence import (
     of_source,
     spreads,
 )
+from kerasar.causality.expansions import spell_out
 from kerasar.causality.graph import Edge, Graph, Node, read_graph
 from kerasar.causality.offsets import Offsets
 from kerasar.causality.pairs import PairReader
@@ -96,24 +97,62 @@ class Analysis:
     def compute_conditions(self, conditions: list[Tensor]) -> dict[Edge, Tensor]:
         """All tensors that do not depend on the data, computed once and in parallel."""
         known = dict(zip(self.graph.conditions, conditions, strict=True))
-        known.update(self.graph.constants)
+        known.update(self.graph.constant_values())
         for node in self.graph.nodes:
             if node not in self.declarations:
                 known.update(zip(node.outputs, node.run(known), strict=True))
         return known
 
 
-def analyze(network: keras.Model, event_rank: int | None = None) -> Analysis:
+def analyze(
+    network: keras.Model, event_rank: int | None = None, length: int | None = None
+) -> Analysis:
     """Reads a network from input to output: once for all that is asked of it.
 
     Args:
         network: functional Keras model.
         event_rank: as for `read_graph`.
+        length: as for `read_graph`.
 
     Raises:
         ValueError: if the network has no graph.
     """
-    graph = lift_constants(read_graph(network, event_rank))
+    graph = read_graph(network, event_rank, length)
+    while True:
+        analysis = analyze_graph(lift_constants(spell_out(graph)))
+        closed = _to_close(graph, analysis)
+        if not closed:
+            return analysis
+        graph = graph.close(closed)
+
+
+def stays_open(declared: Declaration | None) -> bool:
+    """Whether a layer may be opened for a piece of which this is known.
+
+    What is unknown or mixes positions says more about the pieces than about the layer: as a whole
+    it can still be probed.
+    """
+    return declared is not None and not isinstance(declared, MixesPositions)
+
+
+def _to_close(graph: Graph, analysis: Analysis) -> dict[Node, str]:
+    """The opened layers that are of more use as single nodes, and why."""
+    found: dict[Node, str] = {}
+    for node, declared in analysis.declarations.items():
+        if stays_open(declared):
+            continue
+        for layer, made in graph.opened.items():
+            if node.outputs[0] in made and layer not in found:
+                what = declared.reason if isinstance(declared, MixesPositions) else ""
+                found[layer] = (
+                    f"its piece '{node.name}' ({type(node.operation).__name__}) "
+                    f"{'mixes positions: ' + what if what else node.unknown_because}"
+                )
+    return found
+
+
+def analyze_graph(graph: Graph) -> Analysis:
+    """Follows the data through a graph, of which every layer stays as it is."""
     position_rank = graph.position_rank
     event = graph.x.shape[1 + position_rank :]
     channels = int(event[-1]) if len(event) == 1 and event[-1] else 1
@@ -139,9 +178,7 @@ class _Walk:
         for node in self.graph.nodes:
             sources = [edge for edge in node.inputs if edge in self.data_dependent]
             self.nodes.append(self._visit(node, sources) if sources else node)
-        graph = dataclasses.replace(
-            self.graph, nodes=tuple(self.nodes), constants=self.constants
-        )
+        graph = dataclasses.replace(self.graph, nodes=tuple(self.nodes), constants=self.constants)
         return Analysis(
             graph,
             self.declarations,
@@ -172,9 +209,7 @@ class _Walk:
                 return MixesPositions("it reads several tensors at more than one position")
         return declared
 
-    def _read_pairs(
-        self, node: Node, declared: Declaration | None, sources: list[Edge]
-    ) -> Node:
+    def _read_pairs(self, node: Node, declared: Declaration | None, sources: list[Edge]) -> Node:
         """By the rules for positions on any axes; `declared` is what holds otherwise."""
         known = all(edge in self.dependences or edge in self.pairs.placed for edge in sources)
         if not self.pairs.covers(node):

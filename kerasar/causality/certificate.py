@@ -6,7 +6,6 @@ offsets and channels; in training too, and again when it is called again. A cert
 each class, the attributes of its layer, and shape.
 """
 
-import json
 import weakref
 from collections.abc import Container
 from typing import Any
@@ -17,6 +16,7 @@ import tensorflow as tf
 
 from kerasar.causality.dependence import Dependence, Passage, of_source
 from kerasar.causality.graph import Edge, Node
+from kerasar.causality.layer_key import layer_key
 from kerasar.causality.offsets import Offsets
 from kerasar.causality.randomize import DrawnWeights
 from kerasar.keras_internals import nested_layers
@@ -26,7 +26,6 @@ from kerasar.layers.protocol import Declaration, Taps, declares
 #: many positions are changed, and how many in training; how many elements go through it at once.
 _OPEN, _LONGEST, _CHANGED, _IN_TRAINING, _AT_ONCE = {1: 12, 2: 6}, 4_096, 24, 3, 16_000_000
 _CERTIFIED: weakref.WeakKeyDictionary[type, set[str]] = weakref.WeakKeyDictionary()
-_PLAIN = vars(keras.layers.Layer()).keys()
 
 
 def uses_batch_statistics(operation: keras.Operation) -> bool:
@@ -58,7 +57,7 @@ def certify(
         for edge in dict.fromkeys(node.inputs)
         if (data_dependent is None or edge in data_dependent) and len(edge.shape) > position_rank
     ]
-    key = _key(node, sources, position_rank)
+    key = layer_key(layer, _use(node, sources, position_rank))
     certified = _CERTIFIED.setdefault(type(layer), set())
     if key in certified:
         return
@@ -75,38 +74,9 @@ def certify(
         certified.add(key)
 
 
-def _key(node: Node, sources: list[Edge], position_rank: int) -> str | None:
-    """What a certificate holds for; None where attributes cannot be compared."""
-    edges = [(edge.shape, edge.dtype, edge in sources) for edge in node.inputs]
-    try:
-        parts = [
-            [type(layer).__module__, type(layer).__qualname__, _attributes(layer)]
-            for layer in nested_layers(node.operation)
-        ]
-        return json.dumps([position_rank, repr(edges), parts], default=_token, skipkeys=True)
-    except ValueError:
-        return None
-
-
-def _attributes(layer: Any) -> dict[str, Any]:
-    own = {name: value for name, value in vars(layer).items() if name not in _PLAIN}
-    return {**own, "dtype": layer.dtype_policy.name}
-
-
-def _token(value: Any) -> Any:
-    """Something that is equal for equal attributes."""
-    if isinstance(value, (np.ndarray, np.generic)):
-        return [value.shape, value.dtype.str, value.tobytes().hex()]
-    if isinstance(value, (keras.Variable, tf.Variable)):
-        return [tuple(value.shape), str(value.dtype)]
-    if isinstance(value, keras.layers.Layer):
-        return type(value).__qualname__  # told apart as a layer of its own
-    name = getattr(value, "__qualname__", None)
-    if name is None:
-        return type(value).__qualname__
-    if "<" in name or hasattr(value, "__self__"):
-        raise ValueError("a function of its own")
-    return [value.__module__, name]
+def _use(node: Node, sources: list[Edge], position_rank: int) -> list[Any]:
+    """How a certificate has a layer used."""
+    return [position_rank, repr([(e.shape, e.dtype, e in sources) for e in node.inputs])]
 
 
 class _Trial:

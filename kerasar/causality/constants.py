@@ -1,7 +1,9 @@
 """Constants that differ between positions, as tensors of the graph that do not depend on the data.
 
 A position table added to a sequence is an argument of the call, not a tensor of the graph. As an
-edge it is known at every step, and sliced there as conditions are.
+edge it is known at every step, and sliced there as conditions are. What opened layers make of their
+own weights are edges already; they get the axes that broadcasting gives them, so that their
+positions are where those of the data are.
 """
 
 import dataclasses
@@ -11,20 +13,28 @@ import keras
 
 from kerasar.causality.graph import Edge, Graph, Node
 from kerasar.causality.rules.pointwise import ELEMENTWISE_CLASSES, is_array
+from kerasar.keras_internals import automatic_names_kept, made_by
 
 
 def lift_constants(graph: Graph) -> Graph:
     """The same graph with the position tables of its elementwise operations as edges."""
     constants: dict[Edge, Any] = {}
-    nodes = tuple(_lifted(node, graph.position_rank, constants) for node in graph.nodes)
-    if not constants:
-        return graph
-    return dataclasses.replace(graph, nodes=nodes, constants=constants)
+    of_all_examples = set(graph.constants)
+    nodes: list[Node] = []
+    for node in graph.nodes:
+        if of_all_examples.issuperset(node.inputs):
+            of_all_examples.update(node.outputs)
+        elif type(node.operation) in ELEMENTWISE_CLASSES:
+            node, added = _aligned(node, of_all_examples)
+            nodes += added
+            node = _lifted(node, graph.position_rank, constants)
+        nodes.append(node)
+    return dataclasses.replace(
+        graph, nodes=tuple(nodes), constants={**graph.constants, **constants}
+    )
 
 
 def _lifted(node: Node, position_rank: int, constants: dict[Edge, Any]) -> Node:
-    if type(node.operation) not in ELEMENTWISE_CLASSES:
-        return node
     rank, found = len(node.outputs[0].shape), []
     for part in filter(is_array, keras.tree.flatten(node.constants)):
         shape = (1,) * (rank - len(part.shape)) + tuple(part.shape)
@@ -37,3 +47,33 @@ def _lifted(node: Node, position_rank: int, constants: dict[Edge, Any]) -> Node:
         return node
     edges = tuple(edge for _, edge in found)
     return dataclasses.replace(node, inputs=(*node.inputs, *edges), slots=(*node.slots, *found))
+
+
+def _aligned(node: Node, of_all_examples: set[Edge]) -> tuple[Node, list[Node]]:
+    """The node with all its constants of full rank, and the nodes that give them new axes."""
+    rank = len(node.outputs[0].shape)
+    lower = [
+        edge
+        for edge in dict.fromkeys(node.inputs)
+        if edge in of_all_examples and 0 < len(edge.shape) < rank
+    ]
+    if not lower:
+        return node, []
+    added = [_with_axes(edge, rank - len(edge.shape)) for edge in lower]
+    full = {edge: made.outputs[0] for edge, made in zip(lower, added, strict=True)}
+    aligned = dataclasses.replace(
+        node,
+        inputs=tuple(full.get(edge, edge) for edge in node.inputs),
+        slots=tuple((key, full.get(edge, edge)) for key, edge in node.slots),
+    )
+    return aligned, added
+
+
+def _with_axes(edge: Edge, count: int) -> Node:
+    """A node that puts axes of size 1 in front."""
+    source = keras.KerasTensor(edge.shape, edge.dtype)
+    with automatic_names_kept():
+        call = made_by(keras.ops.expand_dims(source, tuple(range(count))))
+    made = Edge((1,) * count + edge.shape, edge.dtype, edge.name)
+    name = f"{edge.name}/{call.operation.name}"
+    return Node(call.operation, name, (edge,), (made,), call.arguments, ((id(source), edge),))

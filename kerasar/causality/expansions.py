@@ -1,5 +1,6 @@
-"""Operations of `keras.ops` that are several in one, spelled out: the graph then shows what each sees."""
+"""Operations of `keras.ops` that are several in one, spelled out, so that each shows what it sees."""
 
+import dataclasses
 import inspect
 import math
 from typing import Any
@@ -8,6 +9,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from kerasar.causality.graph import Graph, read_pieces
+from kerasar.causality.node import Node
 from kerasar.keras_internals import operation_classes
 from kerasar.typing import Tensor
 
@@ -52,24 +55,35 @@ _EXPANSIONS = {
 }
 
 
-def expanded(operation: Any, arguments: Any) -> tuple[Any, list[Any]] | None:
-    """The function that an operation is short for, and the tensors of the call that it takes.
+def spell_out(graph: Graph) -> Graph:
+    """The same graph with such operations as the several that they are short for."""
+    if not any(type(node.operation) in _EXPANSIONS for node in graph.nodes):
+        return graph
+    nodes: list[Node] = []
+    opened = dict(graph.opened)
+    for node in graph.nodes:
+        pieces = _pieces(node)
+        nodes += pieces or [node]
+        inside = {edge for piece in pieces for edge in piece.outputs}
+        for layer, made in graph.opened.items():
+            if node.outputs[0] in made:
+                opened[layer] = opened[layer] | inside
+    return dataclasses.replace(graph, nodes=tuple(nodes), opened=opened)
 
-    None if there is none, or not for this call: an open length, or other settings.
 
-    Args:
-        operation: of a graph.
-        arguments: Keras' record of the call.
-    """
-    spell_out = _EXPANSIONS.get(type(operation))
-    if spell_out is None or getattr(operation, "attn_logits_soft_cap", None):
-        return None
-    given = list(dict.fromkeys(arguments.keras_tensors))
-    if any(None in tensor.shape[1:] for tensor in given):
-        return None
-    inputs = [keras.KerasTensor(tensor.shape, tensor.dtype) for tensor in given]
-    swap = {id(tensor): fresh for tensor, fresh in zip(given, inputs, strict=True)}
-    args, kwargs = arguments.convert(lambda part: swap.get(id(part), part))
+def _pieces(node: Node) -> list[Node]:
+    """What an operation is short for; nothing for another one, or for sizes that are open."""
+    operation = node.operation
+    short_for: Any = _EXPANSIONS.get(type(operation))
+    if short_for is None or getattr(operation, "attn_logits_soft_cap", None):
+        return []
+    if any(None in edge.shape[1:] for edge in node.inputs):
+        return []
+    edges = dict(node.slots)
+    fresh = {key: keras.KerasTensor(edge.shape, edge.dtype) for key, edge in node.slots}
+    args, kwargs = node.arguments.convert(lambda part: fresh.get(id(part), part))
     bound = inspect.signature(operation.call).bind(*args, **kwargs)
-    made = spell_out(operation, *bound.args, **bound.kwargs)
-    return keras.Function(inputs, made), given
+    made = short_for(operation, *bound.args, **bound.kwargs)
+    function = keras.Function(list(fresh.values()), made)
+    pieces = read_pieces(function, [edges[key] for key in fresh], f"{node.name}/")
+    return [*pieces[:-1], dataclasses.replace(pieces[-1], outputs=node.outputs)]

@@ -1,77 +1,21 @@
-"""The graph of a functional network as a flat list: nested models opened, each use of a shared
-layer a node of its own."""
+"""The graph of a functional network as a flat list: nested models and composite layers opened, each
+use of a shared layer a node of its own."""
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import keras
 import tensorflow as tf
-from keras import tree
 
-from kerasar.causality.expansions import expanded
-from kerasar.keras_internals import (
-    functional_graph,
-    nodes_of,
-    overrides_call,
-    paired_inputs,
-    takes_training,
-)
+from kerasar.causality.composites import TracedCall, called, trace_call, trace_network
+from kerasar.causality.layer_view import CannotOpen, SubLayer
+from kerasar.causality.node import Edge as Edge
+from kerasar.causality.node import Node as Node
+from kerasar.causality.opened_check import check_opened
+from kerasar.causality.rules import has_rule
+from kerasar.keras_internals import functional_graph, nodes_of, overrides_call, paired_inputs
 from kerasar.typing import Shape, Tensor
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Edge:
-    """A tensor in the graph: what one node makes and others read."""
-
-    shape: Shape
-    dtype: str
-    name: str
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Node:
-    """One use of an operation (a Keras layer or a `keras.ops` function)."""
-
-    operation: Any
-    name: str
-    inputs: tuple[Edge, ...]
-    outputs: tuple[Edge, ...]
-    arguments: Any  # Keras' record of the call
-    slots: tuple[tuple[int, Edge], ...]  # id of a tensor in the record -> edge
-
-    def run(self, values: dict[Edge, Tensor], training: bool = False) -> tuple[Tensor, ...]:
-        """The operation's outputs for given values of its inputs."""
-        return self.run_each([values[edge] for edge in self.inputs], training)
-
-    def run_each(self, values: Sequence[Tensor], training: bool = False) -> tuple[Tensor, ...]:
-        """The operation's outputs for a value of each of its inputs, in their order.
-
-        A tensor that is given twice, such as a query that is its own key, may have two values.
-        """
-        waiting: dict[Edge, list[Tensor]] = {}
-        for edge, value in zip(self.inputs, values, strict=True):
-            waiting.setdefault(edge, []).append(value)
-        edges = dict(self.slots)
-
-        def value_of(part: Any) -> Any:
-            if id(part) not in edges:
-                return part
-            left = waiting[edges[id(part)]]
-            return left.pop(0) if len(left) > 1 else left[0]
-
-        args, kwargs = self.arguments.convert(value_of)
-        kwargs = dict(kwargs)
-        if "mask" in kwargs and kwargs["mask"] is None:
-            del kwargs["mask"]
-        if takes_training(self.operation):
-            kwargs["training"] = training
-        return tuple(tree.flatten(self.operation(*args, **kwargs)))
-
-    @property
-    def constants(self) -> tuple[list[Any], dict[str, Any]]:
-        """The call's arguments, symbolic tensors included, as they were written down."""
-        return list(self.arguments.args), dict(self.arguments.kwargs)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,7 +31,10 @@ class Graph:
     output: Edge
     position_rank: int  # axes of x that hold positions: 1 for sequences, 2 for images
     constants: Mapping[Edge, Any] = dataclasses.field(default_factory=dict)
-    """Constants of the network that differ between positions, by the edges that stand for them."""
+    """What is neither data nor condition, by the edges that stand for it: arrays, and the weights
+    (`keras.Variable`) that opened layers use themselves, whose values are read as they run."""
+    opened: Mapping[Node, frozenset[Edge]] = dataclasses.field(default_factory=dict)
+    """Layers that were opened, as single nodes, and the tensors that their pieces make."""
 
     def run(
         self, values: dict[Edge, Tensor], training: bool = False
@@ -106,16 +53,44 @@ class Graph:
     def inputs(self, tensors: Mapping[str, Tensor]) -> dict[Edge, Tensor]:
         """The values of `x`, the conditions and constants, from tensors by input name."""
         named = {edge: tensors[edge.name] for edge in (self.x, *self.conditions)}
-        return {**named, **self.constants}
+        return {**named, **self.constant_values()}
+
+    def constant_values(self) -> dict[Edge, Tensor]:
+        """The constants as tensors, weights as they are now."""
+        return {edge: keras.ops.convert_to_tensor(value) for edge, value in self.constants.items()}
+
+    def close(self, layers: Mapping[Node, str]) -> "Graph":
+        """The same graph with some of the opened layers as single nodes.
+
+        Args:
+            layers: keys of `opened`, and why each of them is not opened.
+        """
+        nodes, started = [], set()
+        owner = {edge: layer for layer in layers for edge in self.opened[layer]}
+        for node in self.nodes:
+            layer = owner.get(node.outputs[0])
+            if layer is None:
+                nodes.append(node)
+            elif layer not in started:
+                started.add(layer)
+                nodes.append(dataclasses.replace(layer, why_closed=layers[layer]))
+        read = {edge for node in nodes for edge in node.inputs}
+        constants = {edge: value for edge, value in self.constants.items() if edge in read}
+        opened = {layer: made for layer, made in self.opened.items() if layer not in layers}
+        return dataclasses.replace(self, nodes=tuple(nodes), constants=constants, opened=opened)
 
 
-def read_graph(network: keras.Model, event_rank: int | None = None) -> Graph:
+def read_graph(
+    network: keras.Model, event_rank: int | None = None, length: int | None = None
+) -> Graph:
     """Flattens a functional network.
 
     Args:
         network: functional or sequential Keras model; its input named `x` (else its first) is the
             autoregressive one.
         event_rank: axes of an event at the end of x; guessed from the rank of x if None.
+        length: what to take for the open length of x, so that layers which need to know it can be
+            opened. None: as the network has it.
 
     Raises:
         ValueError: if the network has no graph.
@@ -133,87 +108,151 @@ def read_graph(network: keras.Model, event_rank: int | None = None) -> Graph:
             "Build it with the functional API, keras.Model(inputs, outputs), or as a "
             "keras.Sequential with an Input."
         )
-    inputs = [_edge(tensor) for tensor in functional.inputs]
-    nodes: list[Node] = []
-    outputs = _read(functional, inputs, nodes)
+    names = [tensor.name for tensor in functional.inputs]
+    index = names.index("x") if "x" in names else 0
+    inputs = [
+        Edge(_sized(tensor.shape, length if place == index else None), tensor.dtype, tensor.name)
+        for place, tensor in enumerate(functional.inputs)
+    ]
+    reader = _Reader(resize=length is not None)
+    outputs = reader.read_functional(functional, list(inputs))
     if len(outputs) != 1:
         raise ValueError(
             f"Network '{network.name}' must have one output, but it has {len(outputs)}."
         )
-    names = [edge.name for edge in inputs]
-    index = names.index("x") if "x" in names else 0
     x = inputs.pop(index)
-    rank = _position_rank(x, event_rank)
     graph = Graph(
-        network, network.name, event_rank, tuple(nodes), x, tuple(inputs), outputs[0], rank
+        network,
+        network.name,
+        event_rank,
+        tuple(reader.nodes),
+        x,
+        tuple(inputs),
+        outputs[0],
+        _position_rank(x, event_rank),
+        reader.constants,
+        reader.opened,
     )
-    return _with_true_shapes(graph) if _has_hidden_sizes(graph) else graph
+    _settle_shapes(graph)
+    return graph
 
 
-def _has_hidden_sizes(graph: Graph) -> bool:
-    """Whether sizes are open in the network that are not open in its data.
+def _settle_shapes(graph: Graph) -> None:
+    """Fills in sizes that are open in the network though they are not open in its data.
 
     Keras writes None for sizes that an `EinsumDense` leaves as they are.
     """
     given = [edge.shape[1:] for edge in (graph.x, *graph.conditions)]
     made = [edge.shape[1:] for node in graph.nodes for edge in node.outputs]
-    return not any(None in shape for shape in given) and any(None in shape for shape in made)
+    if any(None in shape for shape in given) or not any(None in shape for shape in made):
+        return
 
+    def run(*tensors: Tensor) -> None:
+        values = dict(zip((graph.x, *graph.conditions), tensors, strict=True))
+        values.update(graph.constant_values())
+        for node, outputs in graph.run(values):
+            for edge, value in zip(node.outputs, outputs, strict=True):
+                edge.shape = (*edge.shape[:1], *value.shape[1:])
 
-def _with_true_shapes(graph: Graph) -> Graph:
-    """The same graph with the shapes that its tensors have when it runs."""
     specs = [tf.TensorSpec(edge.shape, edge.dtype) for edge in (graph.x, *graph.conditions)]
-    shapes: dict[Edge, Shape] = {}
-
-    def run(*given: Tensor) -> None:
-        values = dict(zip((graph.x, *graph.conditions), given, strict=True)) | {**graph.constants}
-        for node, made in graph.run(values):
-            for edge, value in zip(node.outputs, made, strict=True):
-                shapes[edge] = (edge.shape[:1] or ()) + tuple(value.shape[1:])
-
     tf.function(run, autograph=False).get_concrete_function(*specs)
-    renamed = {edge: dataclasses.replace(edge, shape=shape) for edge, shape in shapes.items()}
-
-    def rename(edges: Iterable[Edge]) -> tuple[Edge, ...]:
-        return tuple(renamed.get(edge, edge) for edge in edges)
-
-    nodes = tuple(
-        dataclasses.replace(
-            node,
-            inputs=rename(node.inputs),
-            outputs=rename(node.outputs),
-            slots=tuple((key, renamed.get(edge, edge)) for key, edge in node.slots),
-        )
-        for node in graph.nodes
-    )
-    (output,) = rename([graph.output])
-    return dataclasses.replace(graph, nodes=nodes, output=output)
 
 
-def _read(functional: Any, inputs: list[Edge], nodes: list[Node]) -> list[Edge]:
-    edges = {id(t): edge for t, edge in zip(functional.inputs, inputs, strict=True)}
-    for node in nodes_of(functional):
-        if all(id(t) in edges for t in node.outputs):
-            continue
-        sources = [edges[id(t)] for t in node.input_tensors]
-        inner = functional_graph(node.operation)
+def read_pieces(functional: Any, inputs: list[Edge], within: str) -> list[Node]:
+    """The nodes of a functional model on these inputs, from input to output.
+
+    Args:
+        functional: the model.
+        inputs: tensors of a graph.
+        within: goes before the names of the nodes.
+    """
+    reader = _Reader(resize=False, within=within)
+    reader.read_functional(functional, inputs)
+    return reader.nodes
+
+
+def _sized(shape: Any, length: int | None) -> Shape:
+    sizes = tuple(shape)
+    return (sizes[0], length, *sizes[2:]) if length is not None and sizes[1] is None else sizes
+
+
+class _Reader:
+    """Collects the nodes of a graph, from input to output.
+
+    Args:
+        resize: whether the sizes differ from those that Keras noted.
+        within: the name of the layer that is opened, and a slash.
+    """
+
+    def __init__(self, resize: bool, within: str = "") -> None:
+        self.resize, self.within = resize, within
+        self.nodes: list[Node] = []
+        self.constants: dict[Edge, Any] = {}
+        self.opened: dict[Node, frozenset[Edge]] = {}
+
+    def read_functional(self, functional: Any, inputs: list[Edge]) -> list[Edge]:
+        """The outputs of a functional model on these inputs."""
+        if self.resize:
+            fresh = [keras.KerasTensor(edge.shape, edge.dtype) for edge in inputs]
+            return self.read(trace_network(functional, fresh), inputs)
+        nodes = list(nodes_of(functional))
+        return self.read(TracedCall(functional.inputs, functional.outputs, nodes), inputs)
+
+    def read(self, traced: TracedCall, inputs: list[Edge]) -> list[Edge]:
+        """The outputs of a network on these inputs."""
+        edges = {id(t): edge for t, edge in zip(traced.inputs, inputs, strict=True)}
+        for tensor, value in traced.constants:
+            name = value.name if isinstance(value, keras.Variable) else "constant"
+            edges[id(tensor)] = edge = Edge(tuple(tensor.shape), tensor.dtype, self.within + name)
+            self.constants[edge] = value
+        for node in traced.nodes:
+            if not all(id(t) in edges for t in node.outputs):
+                made = self._read_node(node, edges, traced.single)
+                edges.update({id(t): edge for t, edge in zip(node.outputs, made, strict=True)})
+        return [edges[id(t)] for t in traced.outputs]
+
+    def _read_node(self, node: Any, edges: dict[int, Edge], single: frozenset[int]) -> list[Edge]:
+        operation = called(node.operation)
+        inner = functional_graph(operation)
         handed = None if inner is None else paired_inputs(inner, node.arguments)
-        spelled = expanded(node.operation, node.arguments)
         if handed is not None:
-            made = _read(inner, [edges[id(t)] for t in handed], nodes)
-        elif spelled is not None:
-            made = _read(spelled[0], [edges[id(t)] for t in spelled[1]], nodes)
-        else:
-            made = [_edge(tensor) for tensor in node.outputs]
-            slots = tuple((id(t), edges[id(t)]) for t in node.input_tensors)
-            operation, name = node.operation, node.operation.name
-            nodes.append(Node(operation, name, tuple(sources), tuple(made), node.arguments, slots))
-        edges.update({id(t): edge for t, edge in zip(node.outputs, made, strict=True)})
-    return [edges[id(t)] for t in functional.outputs]
+            return self.read_functional(inner, [edges[id(t)] for t in handed])
+        made = [
+            Edge((None, *t.shape[1:]) if id(t) in single else tuple(t.shape), t.dtype, t.name)
+            for t in node.outputs
+        ]
+        fixed = isinstance(node.operation, SubLayer) and "training" in node.arguments.kwargs
+        whole = Node(
+            operation,
+            self.within + operation.name,
+            tuple(edges[id(t)] for t in node.input_tensors),
+            tuple(made),
+            node.arguments,
+            tuple((id(t), edges[id(t)]) for t in node.input_tensors),
+            inference_only=fixed,
+        )
+        if inner is None and isinstance(operation, keras.layers.Layer) and not has_rule(operation):
+            try:
+                return self._open(node, whole)
+            except CannotOpen as reason:
+                whole = dataclasses.replace(whole, why_closed=str(reason))
+        self.nodes.append(whole)
+        return made
 
-
-def _edge(tensor: Any) -> Edge:
-    return Edge(tuple(tensor.shape), tensor.dtype, tensor.name)
+    def _open(self, node: Any, whole: Node) -> list[Edge]:
+        """The outputs of a layer's pieces, which are added; CannotOpen with nothing changed."""
+        reader = _Reader(self.resize, whole.name + "/")
+        made = reader.read(trace_call(node, [edge.shape for edge in whole.inputs]), [*whole.inputs])
+        inside = {edge for piece in reader.nodes for edge in piece.outputs}
+        if len(set(made)) < len(made) or not inside.issuperset(made):
+            raise CannotOpen("it hands on what it is given, or one tensor twice")
+        if not self.within:  # what is inside of a layer is checked with it
+            whole = dataclasses.replace(whole, outputs=tuple(made))
+            check_opened(whole, reader.nodes, reader.constants)
+            self.opened[whole] = frozenset(inside)
+        self.nodes += reader.nodes
+        self.constants |= reader.constants
+        return made
 
 
 def _position_rank(x: Edge, event_rank: int | None) -> int:

@@ -53,7 +53,7 @@ def report_layers(analysis: Analysis) -> list[LayerReceptiveField]:
         elif isinstance(declared, MixesPositions):
             text = f"mixes positions: {declared.reason}"
         elif declared is None:
-            text = "unknown: it does not declare what it sees"
+            text = f"unknown: it {node.unknown_because}"
         elif node.outputs[0] not in analysis.dependences:
             text = "unknown: so is a layer before it"
         else:

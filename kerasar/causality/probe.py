@@ -256,7 +256,7 @@ class _Prober:
     def run(self, values: dict[Edge, np.ndarray], training: bool) -> dict[Edge, Tensor]:
         """All tensors of the network."""
         tensors = {edge: tf.convert_to_tensor(value) for edge, value in values.items()}
-        tensors |= dict(self.graph.constants)
+        tensors |= self.graph.constant_values()
         for _ in self.graph.run(tensors, training):
             pass
         return tensors

@@ -69,8 +69,8 @@ def prove(
         layer = analysis.unknown[0]
         tried = probe_causal(graph, num_levels)
         warnings.warn(
-            f"Layer '{layer.name}' ({type(layer.operation).__name__}) does not declare what it "
-            "sees, so the causality of the network was probed numerically and not proven: "
+            f"Layer '{layer.name}' ({type(layer.operation).__name__}) {layer.unknown_because}, "
+            "so the causality of the network was probed numerically and not proven: "
             f"{tried}. See kerasar.layers.protocol for how a layer declares it.",
             stacklevel=3,
         )
@@ -161,7 +161,7 @@ def receptive_field(network: keras.Model, event_rank: int | None = None) -> Rece
     for node in analysis.unknown:
         raise ValueError(
             f"The receptive field of network '{network.name}' is unknown, for layer '{node.name}' "
-            f"({type(node.operation).__name__}) does not declare what it sees; "
+            f"({type(node.operation).__name__}) {node.unknown_because}; "
             "see kerasar.layers.protocol for how."
         )
     for node, reason in analysis.mixing:

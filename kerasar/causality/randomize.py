@@ -25,18 +25,21 @@ class DrawnWeights:
     """Random values for the weights of layers, which hold within a scope; outside nothing changes.
 
     Only what is made to be trained is drawn, frozen or not. A buffer, such as a triangle that masks
-    the future, stays as it is.
+    the future, stays as it is, unless everything is asked for.
 
     Args:
         operations: layers; anything else is passed over.
         seed: of the values.
+        buffers: bool. Draws all weights, those too that are not made to be trained.
     """
 
-    def __init__(self, operations: Iterable[Any], seed: int = 0) -> None:
+    def __init__(self, operations: Iterable[Any], seed: int = 0, *, buffers: bool = False) -> None:
         rng = np.random.default_rng(seed)
+        layers = [part for part in operations if isinstance(part, keras.layers.Layer)]
+        all_weights = {id(w): w for layer in layers for w in layer.weights}.values()
         self._mapping = [
             (weight, keras.ops.convert_to_tensor(_drawn(weight, rng), weight.dtype))
-            for weight in trainable_by_design(operations)
+            for weight in (all_weights if buffers else trainable_by_design(layers))
             if keras.backend.is_float_dtype(weight.dtype)
         ]
 

@@ -125,7 +125,7 @@ class _Window:
         for node, declared in analysis.declarations.items():
             reason = None
             if declared is None:
-                reason = "it does not declare what it sees (see kerasar.layers.protocol)"
+                reason = f"it {node.unknown_because} (see kerasar.layers.protocol)"
             elif isinstance(declared, MixesPositions):
                 reason = declared.reason
             elif isinstance(declared, Recurrence):

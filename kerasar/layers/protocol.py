@@ -130,8 +130,8 @@ class Aligned(NamedTuple):
     Found by the engine; layers of your own do not declare it.
 
     Attributes:
-        axes: for each input, `{its axis: the axis of the output}`; a name instead where it is summed
-            over, equal for all inputs that are summed together.
+        axes: for each input, `{its axis: the axis of the output}`; a name instead where it is
+            summed over, equal for all inputs that are summed together.
         ahead: for an operation that leaves out masked pairs, the largest offset from a query to a
             key that it reads; None for others.
     """

@@ -1,5 +1,6 @@
 """The cached sampler for sequences: the step form in one loop; nothing is computed twice."""
 
+import functools
 from typing import Any
 
 import tensorflow as tf
@@ -13,6 +14,8 @@ from kerasar.typing import Tensor
 
 #: Noise is made for so many positions at once: long enough to be cheap, short enough to be small.
 _BLOCK = 64
+#: Into how many parts a compiled loop with attention falls, at most: each is compiled by itself.
+_MOST_PARTS = 8
 
 
 class SequenceLoop:
@@ -55,29 +58,54 @@ class SequenceLoop:
         made = (self.output.dtype, self.output.shape[2:]) if self.record else (values.dtype, event)
         results = tf.TensorArray(made[0], self.length, element_shape=(values.shape[0], *made[1]))
         last = tf.zeros(tf.stack([self.batch_size, 1, *event]), self.x.dtype)
-        *_, results = while_loop(
-            lambda t, *_: t < self.length,
-            self._draw_block,
-            (tf.constant(0), last, self.execution.initial(), results),
-        )
+        state = (tf.constant(0), last, self.execution.initial(), results)
+        for stop in self._stops():
+            state = while_loop(
+                lambda t, *_, stop=stop: t < stop,
+                functools.partial(self._draw_block, stop),
+                state,
+            )
+        results = state[-1]
         stacked = swap_batch(results.stack())
         return stacked if self.record else tf.reshape(stacked, tf.shape(values))
 
-    def _draw_block(self, t: Tensor, last: Tensor, state: Any, results: tf.TensorArray) -> Any:
+    def _stops(self) -> list[Any]:
+        """Where the parts of the loop end.
+
+        A compiled loop reads caches of attention in one size; in parts of growing length it reads
+        half of what it would read at once.
+        """
+        if not self.execution.has_caches or not isinstance(self.length, int):
+            return [self.length]
+        size = -(-self.length // (_MOST_PARTS * _BLOCK)) * _BLOCK
+        return [*range(size, self.length, size), self.length]
+
+    def _draw_block(
+        self, end: Any, t: Tensor, last: Tensor, state: Any, results: tf.TensorArray
+    ) -> Any:
         parameters = self.model.network.output_shape[-1]
         noise = noise_at(self.model.likelihood, self.batch, t + tf.range(_BLOCK), parameters)
         stop = tf.minimum(t + _BLOCK, self.length)
+        extent = end if isinstance(end, int) else stop
         return while_loop(
             lambda t, *_: t < stop,
-            lambda t, last, state, results: self._draw(t, last, state, results, noise[t % _BLOCK]),
+            lambda t, last, state, results: self._draw(
+                t, last, state, results, noise[t % _BLOCK], extent
+            ),
             (t, last, state, results),
         )
 
     def _draw(
-        self, t: Tensor, last: Tensor, state: Any, results: tf.TensorArray, noise: Tensor
+        self,
+        t: Tensor,
+        last: Tensor,
+        state: Any,
+        results: tf.TensorArray,
+        noise: Tensor,
+        extent: Tensor,
     ) -> Any:
-        """Draws step t, given the one before it."""
-        output, state = self.execution.step(t, state, last)
+        """Draws step t, given the one before it; attention reads the positions before `extent`."""
+        output, state = self.execution.step(t, state, last, extent)
         parameters = output[:, 0]
         event = draw_or_keep(
             self.model.likelihood, parameters, noise, self.options, self.given[t], self.known[t]

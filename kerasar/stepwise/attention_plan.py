@@ -13,11 +13,9 @@ Slots that are not written yet are zero, and masked.
 """
 
 import dataclasses
-from collections.abc import Mapping
 
 from kerasar.causality.analysis import Analysis
 from kerasar.causality.graph import Edge, Node
-from kerasar.causality.pairs.placed import Placed
 from kerasar.layers.protocol import Aligned
 from kerasar.stepwise.axis_program import Part
 from kerasar.stepwise.raster_plan import NotSteppable
@@ -71,7 +69,7 @@ def _plan(
     ahead = declared.ahead
     if ahead is None:
         ahead = max([pair_ahead[made] for made in node.outputs if made in pair_ahead], default=0)
-    held = [_axes_of(edge, analysis.placed) if edge in analysis.data_dependent else () for edge in node.inputs]
+    held = [_position_axes(edge, analysis) for edge in node.inputs]
     whole = {
         axes[axis]
         for axes, own in zip(declared.axes, held, strict=True)
@@ -100,11 +98,11 @@ def _plan(
     plan.parts[node], plan.ahead[node] = tuple(parts), ahead
 
 
-def _axes_of(edge: Edge, placed: Mapping[Edge, Placed]) -> tuple[int, ...]:
-    return tuple(sorted(placed[edge].axes)) if edge in placed else (1,)
+def _position_axes(edge: Edge, analysis: Analysis) -> tuple[int, ...]:
+    if edge in analysis.placed:
+        return tuple(sorted(analysis.placed[edge].axes))
+    return (1,) if edge in analysis.data_dependent else ()
 
 
 def _is_read(edge: Edge, plan: AttentionPlan, analysis: Analysis) -> bool:
     return edge in plan.step_axis or edge not in analysis.placed
-
-

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple, Protocol
 import tensorflow as tf
 
 from kerasar.causality.graph import Edge
-from kerasar.layers.linear_taps import weighted_sum
 from kerasar.causality.pairs.moves import BROADCASTS, RESHAPES
+from kerasar.layers.linear_taps import weighted_sum
 from kerasar.layers.protocol import Aligned, Recurrence, RowRecurrence, Taps
 from kerasar.stepwise.axis_program import AxisProgram, Part, Read, Step
 from kerasar.stepwise.rings import Rings, first_slots, masked, padding
@@ -19,7 +19,7 @@ from kerasar.typing import Tensor
 
 
 class AxisState(NamedTuple):
-    """What is passed from step to step: rings, the slots not yet written into them, carries, caches."""
+    """What is passed on: rings, the slots not yet written into them, carries, caches."""
 
     rings: list[Any]
     pending: list[Tensor]
@@ -153,7 +153,10 @@ class _RunningStep:
         external: ExternalInputs,
         extent: Tensor,
     ) -> None:
-        self.extent, self.caches = extent, dict(zip(execution.program.caches, state.caches, strict=True))
+        self.extent, self.caches = (
+            extent,
+            dict(zip(execution.program.caches, state.caches, strict=True)),
+        )
         self.execution, self.program = execution, execution.program
         self.t, self.state, self.external = t, state, external
         self.carries = list(state.carries)
@@ -172,7 +175,7 @@ class _RunningStep:
             elif isinstance(step.declared, (Recurrence, RowRecurrence)):
                 made = (self._recur(step, found[0], index),)
             elif isinstance(step.declared, Aligned):
-                made = self._attend(step, found, index)
+                made = self._attend(step, step.declared, found, index)
             else:
                 made = self._run_node(step, found, index)
             self.values.update(zip(step.node.outputs, made, strict=True))
@@ -273,7 +276,9 @@ class _RunningStep:
             self.caches[edge], axis, self.t + lead, self.values[edge]
         )
 
-    def _attend(self, step: Step, found: list[Tensor], index: Tensor) -> tuple[Tensor, ...]:
+    def _attend(
+        self, step: Step, declared: Aligned, found: list[Tensor], index: Tensor
+    ) -> tuple[Tensor, ...]:
         """An operation on tensors whose positions lie on any axes."""
         own = iter(found)
         values = []
@@ -285,17 +290,17 @@ class _RunningStep:
             else:
                 values.append(self.external.part(part, index, self.extent))
         if type(step.node.operation) in RESHAPES:
-            return (self._reshaped(step, values[0]),)
+            return (self._reshaped(step, declared, values[0]),)
         return step.node.run_each(values)
 
-    def _reshaped(self, step: Step, value: Tensor) -> Tensor:
+    def _reshaped(self, step: Step, declared: Aligned, value: Tensor) -> Tensor:
         """A reshape, whose arguments name sizes that a step does not have."""
         (made,) = step.node.outputs
         sizes = [self.execution.batch * self.program.folds.get(made, 1), *made.shape[1:]]
-        declared, (part,) = step.declared, step.parts
+        (part,) = step.parts
         sizes[self.program.step_axis.get(made, 1)] = 1
         for axis in part.whole:
-            sizes[declared.axes[0][axis]] = self.extent  # type: ignore[union-attr]
+            sizes[int(declared.axes[0][axis])] = self.extent
         if type(step.node.operation) in BROADCASTS:
             return tf.broadcast_to(value, tf.stack(sizes))
         return tf.reshape(value, tf.stack(sizes))

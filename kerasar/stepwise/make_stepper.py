@@ -24,8 +24,7 @@ def make_stepper(analysis: Analysis) -> SequenceProgram | RasterProgram:
         kind = type(node.operation).__name__
         if declared is None:
             raise NotSteppable(
-                f"layer '{node.name}' ({kind}) does not declare what it sees "
-                "(see kerasar.layers.protocol)"
+                f"layer '{node.name}' ({kind}) {node.unknown_because} (see kerasar.layers.protocol)"
             )
         if isinstance(declared, Taps) and declared.combine is None and declared.matrices is None:
             raise NotSteppable(f"layer '{node.name}' ({kind}) has no step form")

@@ -68,6 +68,11 @@ class SequenceExecution:
         self.x, self.output = x, output
         self.execution, self.external = execution, _Conditions(known)
 
+    @property
+    def has_caches(self) -> bool:
+        """Whether tensors are kept for all positions."""
+        return bool(self.execution.program.caches)
+
     def initial(self) -> Any:
         """The state at step 0, after the steps that readers ahead need."""
         state = self.execution.initial(self.external.known)

@@ -1,12 +1,13 @@
 """Operations that leave the positions where they are: elementwise ones, and those of other axes."""
 
 import keras
+import numpy as np
 
 from kerasar.causality.offsets import Offsets
 from kerasar.causality.pairs.moves import MOVES, moved
-from kerasar.causality.pairs.placed import Placed, placed_pairs
+from kerasar.causality.pairs.placed import Placed
 from kerasar.causality.pairs.use import PairUse, Ruled, pair_rule
-from kerasar.causality.pairs.values import combine, operands
+from kerasar.causality.pairs.values import UNKNOWN, combine, flat, is_low, operands
 from kerasar.causality.rules.activations import is_elementwise
 from kerasar.causality.rules.pointwise import ELEMENTWISE_CLASSES
 from kerasar.keras_internals import operation_classes
@@ -19,14 +20,14 @@ L = keras.layers
 def _moves(use: PairUse) -> Ruled | str:
     """Transposes, reshapes, repetitions, slices of one tensor."""
     (edge,) = dict.fromkeys(use.node.inputs)
-    found = [moved(use.node, use.placed[edge], edge, made, use.sizes) for made in use.node.outputs]
-    reason = next((part for part in found if isinstance(part, str)), None)
-    if reason is not None:
-        return reason
-    axes = found[0][1]
-    if any(other[1] != axes for other in found):
-        return "it brings positions to different axes"
-    return Ruled(Aligned((axes,)), tuple(placed for placed, _ in found))  # type: ignore[misc]
+    outputs: list[Placed] = []
+    for made in use.node.outputs:
+        found = moved(use.node, use.placed[edge], edge, made, use.sizes)
+        if isinstance(found, str):
+            return found
+        placed, axes = found
+        outputs.append(placed)
+    return Ruled(Aligned((axes,)), tuple(outputs))
 
 
 _MERGES = (L.Add, L.Subtract, L.Multiply, L.Average, L.Maximum, L.Minimum)
@@ -50,12 +51,21 @@ def elementwise(use: PairUse) -> Ruled | str | None:
         return axes
     values = combine(operation, [use.values(part) for part in operands(use.node)])
     values = values.reshape((1,) * (rank - values.ndim) + values.shape)
+    axes.update(_mask_axis(use, axes, values))
     fold = max(placed.fold for placed in use.placed.values())
     maps = tuple(
         {axis: axis + rank - len(edge.shape) for axis in range(len(edge.shape))}
         for edge in use.node.inputs
     )
-    return Ruled(Aligned(maps), (placed_pairs(axes, values, fold),))
+    return Ruled(Aligned(maps), (Placed(axes, values, fold),))
+
+
+def _mask_axis(use: PairUse, axes: dict[int, Offsets], values: np.ndarray) -> dict[int, Offsets]:
+    """The axis of the queries, where a mask over pairs meets a tensor that only has keys."""
+    count = int(np.prod(use.sizes))
+    found = [a for a in range(1, values.ndim) if a not in axes and values.shape[a] == count]
+    masks = bool((is_low(values) | (values == 0)).any())
+    return {found[0]: use.none()} if masks and len(axes) == len(found) == 1 else {}
 
 
 _WITH_AXES = frozenset(operation_classes("OneHot", "Glu"))
@@ -98,14 +108,9 @@ def joined_axes(use: PairUse, ranks: list[int]) -> dict[int, Offsets] | str:
     return axes
 
 
-@pair_rule(L.Activation)
-def _activation(use: PairUse) -> Ruled | str | None:
-    return elementwise(use) if is_elementwise(use.node.operation.activation) else None
-
-
 @pair_rule(
     L.LayerNormalization, L.RMSNormalization, L.UnitNormalization, L.Dense,
-    *operation_classes(*"LayerNorm RmsNorm RMSNormalization Normalize OneHot TakeAlongAxis".split()),
+    *operation_classes("LayerNorm", "RMSNorm", "Normalize", "OneHot"),
 )  # fmt: skip
 def along_other_axes(use: PairUse) -> Ruled | str | None:
     """Operations along axes that hold no positions."""
@@ -121,7 +126,7 @@ def along_other_axes(use: PairUse) -> Ruled | str | None:
         return f"it works along axis {axis}, which holds positions"
     if not is_elementwise(activation) or len(node.outputs[0].shape) != rank:
         return None
-    return Ruled(Aligned((_same(rank),)), (Placed(placed.axes, fold=placed.fold),))
+    return Ruled(Aligned((_same(rank),)), (Placed(placed.axes, flat(UNKNOWN, rank), placed.fold),))
 
 
 @pair_rule(L.Concatenate, *operation_classes("Concatenate", "Stack"))
@@ -144,7 +149,8 @@ def _joins(use: PairUse) -> Ruled | str | None:
             axes[place] = axes[place] | offsets if place in axes else offsets
     if axis in axes or axis == 0 or len(axes) > 2:
         return f"it works along axis {node.operation.axis}, which holds positions"
-    return Ruled(Aligned(tuple(dict(shift) for _ in node.inputs)), (Placed(axes),))
+    maps = tuple(dict[int, int | str](shift) for _ in node.inputs)
+    return Ruled(Aligned(maps), (Placed(axes, flat(UNKNOWN, rank)),))
 
 
 def _same(rank: int) -> dict[int, int | str]:

@@ -12,6 +12,7 @@ import numpy as np
 from kerasar.causality.graph import Edge, Node
 from kerasar.causality.offsets import Offsets
 from kerasar.causality.pairs.placed import Placed
+from kerasar.causality.pairs.values import flat
 from kerasar.keras_internals import operation_classes
 
 L = keras.layers
@@ -47,7 +48,7 @@ def moved(
     count = int(np.prod(sizes))
     number = node.outputs.index(made)
     try:
-        rows = _sent(node, edge, np.arange(shape[0]) // placed.fold, 0, shape)[number]
+        rows = _sent(node, edge, np.arange(2 * placed.fold) // placed.fold, 0, shape)[number]
         found: dict[int, tuple[int, bool]] = {}
         for axis in placed.axes:
             numbers = np.arange(count)
@@ -65,9 +66,7 @@ def moved(
     if len(axes) < len(found) or 0 in axes:
         return f"it joins axes that hold positions ({_change(node)})"
     grid = any(grid for _, grid in found.values())
-    places = [found[axis][0] for axis in sorted(found)]
-    values = placed.values if places == sorted(places) else placed.values.T
-    result = Placed(axes, values, fold, grid)
+    result = Placed(axes, _moved_values(node, placed, edge, number), fold, grid)
     return result, {axis: place for axis, (place, _) in found.items()}
 
 
@@ -78,6 +77,25 @@ def _sent(
     filled = np.broadcast_to(_along(numbers, axis, len(shape)), shape)
     made = node.run({edge: keras.ops.convert_to_tensor(filled.astype("int32"))})
     return [np.asarray(part) for part in made]
+
+
+def _moved_values(node: Node, placed: Placed, edge: Edge, number: int) -> np.ndarray:
+    """What is known of the elements where they arrive."""
+    values = placed.values
+    if values.size == 1:
+        return flat(values.item(), len(node.outputs[number].shape))
+    shape: Any = (placed.fold, *edge.shape[1:])
+    filled = np.broadcast_to(values, shape)
+    return squeezed(np.asarray(node.run({edge: keras.ops.convert_to_tensor(filled)})[number]))
+
+
+def squeezed(values: np.ndarray) -> np.ndarray:
+    """The same values with size 1 along axes on which they do not differ."""
+    for axis in range(values.ndim):
+        first = values[(*[slice(None)] * axis, slice(0, 1))]
+        if np.array_equal(np.broadcast_to(first, values.shape), values, equal_nan=True):
+            values = first
+    return values
 
 
 def _along(numbers: np.ndarray, axis: int, rank: int) -> np.ndarray:

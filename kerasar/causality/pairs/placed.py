@@ -13,16 +13,11 @@ leaves some pairs out. Summed over j, what is left are offsets again:
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
 from kerasar.causality.offsets import Offsets
 from kerasar.causality.pairs.values import LOW, ORDINARY, UNKNOWN, is_high, is_low
-
-
-def _unknown() -> np.ndarray:
-    return np.full((1, 1), UNKNOWN)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,14 +27,14 @@ class Placed:
     Attributes:
         axes: for each axis that holds positions, one or two of them, the offsets that are seen from
             the position on that axis; no offsets where it is a mere index.
-        values: what is known of the elements, `(positions, positions)` with the lower axis first:
-            see `kerasar.causality.pairs.values`. Sizes of 1 hold for all.
+        values: what is known of the elements (see `kerasar.causality.pairs.values`), of the
+            tensor's rank; sizes of 1 hold for all.
         fold: how many rows of the first axis belong to one example.
         grid: whether the positions of an image lie on this axis and the next one.
     """
 
     axes: Mapping[int, Offsets]
-    values: Any = dataclasses.field(default_factory=_unknown)
+    values: np.ndarray
     fold: int = 1
     grid: bool = False
 
@@ -47,28 +42,13 @@ class Placed:
         """The other axis that holds positions."""
         return next((other for other in self.axes if other != axis), None)
 
-    def with_rows(self, axis: int) -> np.ndarray:
-        """The known values with this axis first."""
-        return self.values if axis == min(self.axes) else self.values.T  # type: ignore[no-any-return]
 
-    def full_values(self, rank: int) -> np.ndarray:
-        """The known values as an array that broadcasts against the tensor."""
-        shape = [1] * rank
-        for axis, size in zip(sorted(self.axes), self.values.shape, strict=False):
-            shape[axis] = size
-        return self.values.reshape(shape)  # type: ignore[no-any-return]
-
-
-def placed_pairs(
-    axes: Mapping[int, Offsets], values: np.ndarray | None = None, fold: int = 1
-) -> Placed:
-    """A tensor on these axes, from values that broadcast against it."""
-    if values is None:
-        return Placed(axes, fold=fold)
-    held = sorted(axes)
-    merged = reduce_values(values, tuple(a for a in range(values.ndim) if a not in held))
-    sizes = [values.shape[axis] for axis in held]
-    return Placed(axes, merged.reshape((*sizes, 1)[:2]), fold)
+def as_matrix(values: np.ndarray, row: int, column: int) -> np.ndarray:
+    """What is known for each pair of an index on one axis and one on another, whatever the rest."""
+    others = tuple(axis for axis in range(values.ndim) if axis not in (row, column))
+    merged = reduce_values(values, others)
+    matrix = merged.reshape([merged.shape[axis] for axis in sorted((row, column))])
+    return matrix if row < column else matrix.T
 
 
 def reduce_values(values: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:

@@ -13,6 +13,7 @@ from kerasar.causality.pairs.moves import MOVES
 from kerasar.causality.pairs.placed import Placed
 from kerasar.causality.pairs.untainted import KnownValues
 from kerasar.causality.pairs.use import PAIR_RULES, PairUse, Ruled
+from kerasar.causality.pairs.values import UNKNOWN, flat
 from kerasar.causality.rules.pointwise import is_array
 from kerasar.keras_internals import replaces_methods
 
@@ -55,7 +56,9 @@ class PairReader:
                 if edge.shape[1 : 1 + len(self.sizes)] != self.sizes:
                     return f"it joins positions of another length ({edge.shape})"
                 placed[edge] = self._standard.get(edge) or Placed(
-                    {1: dependences[edge].offsets}, grid=len(self.sizes) == 2
+                    {1: dependences[edge].offsets},
+                    flat(UNKNOWN, len(edge.shape)),
+                    grid=len(self.sizes) == 2,
                 )
         sizes: tuple[int, ...] = tuple(int(size or 1) for size in self.sizes)
         return PAIR_RULES[type(node.operation)](PairUse(node, placed, self.known, sizes))
@@ -75,7 +78,7 @@ class PairReader:
         return standard
 
     def lift(self, node: Node) -> tuple[Node, dict[Edge, Any]]:
-        """The node with the constants of its call as edges, whose parts are cut out step by step."""
+        """The node with the constants of its call as edges, which are cut step by step."""
         if type(node.operation) in MOVES:
             return node, {}
         lifted = {key for key, _ in node.slots}

@@ -7,10 +7,11 @@ import numpy as np
 
 from kerasar.causality.graph import Edge
 from kerasar.causality.offsets import Offsets
-from kerasar.causality.pairs.placed import Placed, placed_pairs
+from kerasar.causality.pairs.local import elementwise
+from kerasar.causality.pairs.placed import Placed, as_matrix, reduce_values
 from kerasar.causality.pairs.use import PairUse, Ruled, last_lag, pair_rule
-from kerasar.causality.pairs.values import ORDINARY, UNKNOWN, is_exact, is_high, is_low
-from kerasar.causality.rules.activations import is_elementwise
+from kerasar.causality.pairs.values import ORDINARY, UNKNOWN, flat, is_exact, is_high, is_low
+from kerasar.causality.rules.activations import is_elementwise, is_over_channels
 from kerasar.keras_internals import operation_classes
 from kerasar.layers.protocol import Aligned
 
@@ -21,39 +22,47 @@ _KEEPS_ZERO = frozenset(operation_classes("Sum"))
 @pair_rule(L.Softmax, *operation_classes("Softmax"))
 def _softmax(use: PairUse) -> Ruled | str | None:
     """A softmax over the keys makes masked pairs zero, if any other pair of the query is not."""
-    node, edge = use.node, use.node.inputs[0]
-    axis = _one_axis(node.operation.axis, use.rank)
+    return _softmax_along(use, use.node.operation.axis)
+
+
+@pair_rule(L.Activation)
+def _activation(use: PairUse) -> Ruled | str | None:
+    if is_over_channels(use.node.operation.activation):
+        return _softmax_along(use, -1)
+    return elementwise(use) if is_elementwise(use.node.operation.activation) else None
+
+
+def _softmax_along(use: PairUse, given: Any) -> Ruled | str | None:
+    node, edge, rank = use.node, use.node.inputs[0], use.rank
+    axis = _one_axis(given, rank)
     if edge not in use.placed or axis is None:
         return None
     placed, maps = use.placed[edge], _aligned(use)
     axes: dict[int, Offsets] = dict(placed.axes)
-    scores = placed.full_values(use.rank)
-    masked = np.zeros([1] * use.rank, bool)
+    scores, masked = placed.values, np.zeros([1] * rank, bool)
     for mask in node.inputs[1:]:
         values = use.edge_values(mask)
-        values = values.reshape((1,) * (use.rank - values.ndim) + values.shape)
+        values = values.reshape((1,) * (rank - values.ndim) + values.shape)
         off, on = is_exact(values) & (values <= 0.5), is_exact(values) & (values > 0.5)
         masked = masked | off
         scores = np.where(on, scores, np.where(off, -1e9, UNKNOWN))
         for own, offsets in use.placed[mask].axes.items() if mask in use.placed else ():
-            place = own + use.rank - len(mask.shape)
+            place = own + rank - len(mask.shape)
             axes[place] = axes[place] | offsets if place in axes else offsets
     if axis == 0 or len(axes) > 2 or placed.grid:
-        return f"it normalizes over axis {node.operation.axis}, which holds positions"
+        return f"it normalizes over axis {given}, which holds positions"
+    high = is_high(scores)
     if axis not in axes:
-        ordinary = np.where(is_high(scores), ORDINARY, UNKNOWN)
-        return Ruled(Aligned(maps), (placed_pairs(axes, ordinary, placed.fold),))
+        ordinary = np.where(high, ORDINARY, UNKNOWN)
+        return Ruled(Aligned(maps), (Placed(axes, ordinary, placed.fold),))
     query = next((other for other in axes if other != axis), None)
     if query is None:
         return "it normalizes over all positions"
-    scores = placed_pairs(axes, scores).with_rows(query)
-    masked = placed_pairs(axes, np.where(masked, 1.0, 0.0)).with_rows(query) == 1
-    zero = masked | (is_low(scores) & is_high(scores).any(axis=1, keepdims=True))
-    weights = np.where(zero, 0.0, np.where(is_high(scores), ORDINARY, UNKNOWN))
-    pairs = use.offsets(~zero)
+    zero = masked | (is_low(scores) & high.any(axis=axis, keepdims=True))
+    weights = np.where(zero, 0.0, np.where(high, ORDINARY, UNKNOWN))
+    pairs = use.offsets(as_matrix(weights, query, axis) != 0)
     seen = {query: axes[query] | (pairs + axes[axis]), axis: use.none()}
-    values = weights if query < axis else weights.T
-    return Ruled(Aligned(maps, last_lag(pairs)), (Placed(seen, values, placed.fold),))
+    return Ruled(Aligned(maps, last_lag(pairs)), (Placed(seen, weights, placed.fold),))
 
 
 def _aligned(use: PairUse) -> tuple[dict[int, int | str], ...]:
@@ -78,34 +87,40 @@ def _reduction(use: PairUse) -> Ruled | str | None:
     maps = ({axis: f"reduced {axis}" for axis in axes} | place,)
     if 0 in axes or len(over) > 1:
         return f"it reduces over axis {given}, which holds positions"
+    known = placed.values
     if not over:
         kept = {place[a]: offsets for a, offsets in placed.axes.items()}
-        known = placed.values
-        linear = type(operation) in _KEEPS_ZERO | frozenset(operation_classes("Mean", "Max", "Min"))
-        values = known if linear else np.full((1, 1), UNKNOWN)
-        if type(operation) in operation_classes("Sum", "Mean"):
-            values = np.where((known == 0) | is_low(known) | (known == ORDINARY), known, UNKNOWN)
+        values = _reduced(operation, known, tuple(axes), keeps)
         return Ruled(Aligned(maps), (Placed(kept, values, placed.fold),))
     key = over[0]
     query = placed.partner(key)
-    known = None if query is None else placed.with_rows(query)
-    if query is None or known is None or type(operation) not in _IGNORES:
+    if query is None or type(operation) not in _IGNORES:
         return f"it reduces over axis {given}, which holds positions"
     if type(operation) in _KEEPS_ZERO:
         ignored = known == 0
     else:
-        ignored = is_low(known) & is_high(known).any(axis=1, keepdims=True)
-    pairs = use.offsets(~ignored)
+        ignored = is_low(known) & is_high(known).any(axis=key, keepdims=True)
+    pairs = use.offsets(as_matrix(np.where(ignored, 0.0, 1.0), query, key) != 0)
     offsets = placed.axes[query] | (pairs + placed.axes[key])
-    return Ruled(Aligned(maps, last_lag(pairs)), (_ordinary({place[query]: offsets}, placed.fold),))
+    ordinary = flat(ORDINARY, len(node.outputs[0].shape))
+    seen = Placed({place[query]: offsets}, ordinary, placed.fold)
+    return Ruled(Aligned(maps, last_lag(pairs)), (seen,))
 
 
+def _reduced(operation: Any, values: np.ndarray, axes: tuple[int, ...], keeps: bool) -> np.ndarray:
+    """What is known of sums and maxima over axes that hold no positions."""
+    if type(operation) not in _KEEPS_KIND:
+        return flat(UNKNOWN, values.ndim - (0 if keeps else len(axes)))
+    merged = reduce_values(values, axes)
+    kept = (merged == 0) | is_low(merged) | (merged == ORDINARY)
+    found = np.where(kept, merged, UNKNOWN)
+    return found if keeps else np.squeeze(found, axes)
+
+
+#: Reductions of zeros to zero, of ordinary elements to an ordinary one, of low ones to a low one.
+_KEEPS_KIND = frozenset(operation_classes("Sum", "Mean", "Max", "Min"))
 #: Reductions to which some elements add nothing: zeros to a sum, what is far below to a maximum.
 _IGNORES = _KEEPS_ZERO | frozenset(operation_classes("Max", "Logsumexp"))
-
-
-def _ordinary(axes: dict[int, Offsets], fold: int) -> Placed:
-    return Placed(axes, np.full((1, 1), ORDINARY), fold)
 
 
 @pair_rule(*operation_classes("Einsum", "Matmul"), L.EinsumDense)
@@ -164,8 +179,8 @@ class _Contraction:
             {a: made.index(letter) if letter in made else letter for a, letter in enumerate(own)}
             for own in self.given
         ]
-        values = np.full((1, 1), ORDINARY)
-        return Ruled(Aligned(use.in_input_order(maps), ahead), (Placed(axes, values, *folds),))
+        values = flat(ORDINARY, len(made))
+        return Ruled(Aligned(use.in_input_order(maps), ahead), (Placed(axes, values, max(folds)),))
 
     def _keeps_examples(self, folds: set[int]) -> bool:
         """Whether the first axis of every tensor with a batch is the first axis of the result."""
@@ -184,7 +199,9 @@ class _Contraction:
         """The offsets that are seen through each letter that holds positions."""
         seen: dict[str, Offsets] = {}
         for own, edge in zip(self.given, self.edges, strict=True):
-            for axis, offsets in self.use.placed[edge].axes.items() if edge in self.use.placed else ():
+            for axis, offsets in (
+                self.use.placed[edge].axes.items() if edge in self.use.placed else ()
+            ):
                 letter = own[axis]
                 seen[letter] = seen[letter] | offsets if letter in seen else offsets
         return seen
@@ -209,17 +226,13 @@ class _Contraction:
                 ignored = ignored | (self._known(own, edge, query, key) == 0)
         return query, key, ignored
 
-    def _known(self, own: str, edge: Edge, *letters: str) -> np.ndarray:
+    def _known(self, own: str, edge: Edge, query: str, key: str) -> np.ndarray:
         """What is known of an operand, as a matrix over two letters."""
         values = self.use.edge_values(edge)
         values = values.reshape((1,) * (len(own) - values.ndim) + values.shape)
-        axes: dict[int, Any] = {own.index(c): None for c in letters if c in own}
-        found = placed_pairs(axes, values).values if axes else np.full((1, 1), UNKNOWN)
-        if not axes:
-            return found
-        if len(axes) == 1:
-            return found if letters[0] in own else found.T
-        return found if own.index(letters[0]) < own.index(letters[1]) else found.T
+        if query not in own:
+            values, own = values[..., None], f"{own}{query}"
+        return as_matrix(values, own.index(query), own.index(key))
 
 
 def _one_axis(axis: Any, rank: int) -> int | None:

@@ -43,7 +43,7 @@ class PairUse(NamedTuple):
     def edge_values(self, edge: Edge) -> np.ndarray:
         """What is known of an input, as an array that broadcasts against it."""
         if edge in self.placed:
-            return self.placed[edge].full_values(len(edge.shape))
+            return self.placed[edge].values
         return self.known.of(edge)
 
     def operand_edges(self) -> list[Edge] | None:

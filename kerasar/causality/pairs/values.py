@@ -34,6 +34,11 @@ def as_values(constant: Any) -> np.ndarray:
     return np.where(np.isfinite(found), found, UNKNOWN)
 
 
+def flat(value: float, rank: int) -> np.ndarray:
+    """The same of all elements of a tensor of that rank."""
+    return np.full([1] * rank, value)
+
+
 def is_low(values: np.ndarray) -> np.ndarray:
     """Which elements are far below ordinary ones."""
     with np.errstate(invalid="ignore"):
@@ -55,7 +60,7 @@ def combine(operation: Any, operands: Sequence[np.ndarray]) -> np.ndarray:
     """What is known of the result of an elementwise operation."""
     rule = _RULES.get(type(operation))
     if rule is None or not operands:
-        return np.full([1] * max([0, *(part.ndim for part in operands)]), UNKNOWN)
+        return flat(UNKNOWN, max([0, *(part.ndim for part in operands)]))
     with np.errstate(all="ignore"):
         found = rule(*operands)
     return np.where(is_low(found), LOW, found)

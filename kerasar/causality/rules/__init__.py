@@ -9,3 +9,4 @@ from kerasar.causality.rules import recurrent as _recurrent  # noqa: F401
 from kerasar.causality.rules import shifts as _shifts  # noqa: F401  (these register their rules)
 from kerasar.causality.rules import windows as _windows  # noqa: F401
 from kerasar.causality.rules.registry import declaration as declaration
+from kerasar.causality.rules.registry import has_rule as has_rule

@@ -150,6 +150,9 @@ def _elementwise(use: Use) -> Declaration | None:
     # Broadcasting counts axes from the right, so ranks must agree to keep positions aligned.
     if any(len(edge.shape) not in (0, rank) for edge in node.inputs):
         return MixesPositions("it joins tensors of different ranks, which misaligns positions")
+    batches = {e.shape[0] for e in node.inputs if e.shape and e in use.data_dependent} | {None, 1}
+    if any(edge.shape and edge.shape[0] not in batches for edge in node.inputs):
+        return MixesPositions("it joins a tensor that differs between examples")
     settings = [value for name, value in vars(operation).items() if not name.startswith("_")]
     sizes = [np.shape(value) for value in settings if is_array(value)]
     if any(size != 1 for shape in sizes for size in shape):

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from kerasar.causality.graph import Edge, Node
+from kerasar.causality.node import Edge, Node
 from kerasar.causality.rules.activations import is_elementwise, is_over_channels
 from kerasar.keras_internals import replaces_methods
 from kerasar.layers.protocol import (
@@ -68,6 +68,11 @@ def declaration(
         return with_activation(declared, getattr(operation, "activation", None), use)
     rule = None if replaces_methods(operation) else RULES.get(type(operation))
     return None if rule is None else rule(use)
+
+
+def has_rule(operation: Any) -> bool:
+    """Whether an operation declares what it sees, or there is a rule for its class."""
+    return declares(operation) or (type(operation) in RULES and not replaces_methods(operation))
 
 
 def with_activation(declared: Declaration, activation: Any, use: Use) -> Declaration | None:

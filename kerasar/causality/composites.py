@@ -1,0 +1,185 @@
+"""Layers without a rule, opened into the pieces of which their own `call` is made.
+
+A subclassed layer is unknown only until its `call` is run on symbolic tensors: what it does with
+them is a small network of Keras' layers and functions of `keras.ops`, whose weights are read live.
+What a trace cannot hold (a branch on values, random draws, states kept between calls) stays
+unknown. Nothing is believed: see `kerasar.causality.opened_check`.
+"""
+
+import dataclasses
+from typing import Any
+
+import keras
+
+from kerasar.causality.layer_view import CannotOpen, SubLayer, Trace, call_through_view
+from kerasar.keras_internals import (
+    autocast,
+    autocast_dtype,
+    automatic_names_kept,
+    call_takes,
+    cast_inputs,
+    forget_calls,
+    has_mask,
+    made_by,
+    nodes_of,
+    replaces_methods,
+)
+from kerasar.typing import Shape
+
+
+@dataclasses.dataclass(frozen=True)
+class TracedCall:
+    """What a call does, as Keras' nodes between symbolic tensors.
+
+    Attributes:
+        inputs: the tensors that were given, in the order of `node.input_tensors`.
+        outputs: the flattened outputs.
+        nodes: from input to output; the operation of a called layer is a `SubLayer`.
+        constants: symbolic tensors for weights and arrays, with what they stand for.
+        single: ids of the tensors that were traced for one example, and hold any number.
+    """
+
+    inputs: list[Any]
+    outputs: list[Any]
+    nodes: list[Any]
+    constants: list[tuple[Any, Any]] = dataclasses.field(default_factory=list)
+    single: frozenset[int] = frozenset()
+
+
+def trace_call(node: Any, shapes: list[Shape]) -> TracedCall:
+    """Runs the `call` of a layer on symbolic tensors.
+
+    Args:
+        node: Keras' record of a use of the layer (or a `SubLayer`).
+        shapes: of the tensors that it was given.
+
+    Raises:
+        CannotOpen: if that is not what the layer does, with the reason.
+    """
+    layer = called(node.operation)
+    _check(layer, node)
+    try:
+        return _traced(layer, node, shapes)
+    except CannotOpen:
+        raise
+    except Exception as error:
+        try:
+            # What asks for the number of examples is given a single one, which broadcasts.
+            return _traced(layer, node, shapes, of_one=True)
+        except Exception:
+            raise CannotOpen(_reason(error)) from error
+
+
+def trace_network(functional: Any, inputs: list[Any]) -> TracedCall:
+    """A functional network on other symbolic inputs, such as of a certain length."""
+    made = {id(old): new for old, new in zip(functional.inputs, inputs, strict=True)}
+    with automatic_names_kept():
+        for node in nodes_of(functional):
+            args, kwargs = node.arguments.convert(lambda part: made.get(id(part), part))
+            is_layer = isinstance(node.operation, keras.layers.Layer)
+            called_with = SubLayer(node.operation, node.operation.name) if is_layer else None
+            found = (called_with or node.operation).symbolic_call(*args, **kwargs)
+            for old, new in zip(node.outputs, keras.tree.flatten(found), strict=True):
+                made[id(old)] = new
+    outputs = [made[id(tensor)] for tensor in functional.outputs]
+    return TracedCall(inputs, outputs, _nodes_to(outputs))
+
+
+def called(operation: Any) -> Any:
+    """The layer behind a node, also where it was called inside of another layer."""
+    return operation.layer if isinstance(operation, SubLayer) else operation
+
+
+def _check(layer: Any, node: Any) -> None:
+    """Raises CannotOpen for what Keras does around `call`, and a graph of pieces would not do."""
+    if type(layer).__call__ not in (keras.layers.Layer.__call__, keras.Model.__call__):
+        raise CannotOpen("its class overrides __call__")
+    if replaces_methods(layer):
+        raise CannotOpen("a method of this object was replaced by hand")
+    if getattr(layer, "activity_regularizer", None) is not None:
+        raise CannotOpen("it has an activity_regularizer")
+    if getattr(layer, "quantization_mode", None) is not None:
+        raise CannotOpen("it is quantized")
+    if any(map(has_mask, node.input_tensors)):
+        raise CannotOpen("Keras passes a mask along with its input")
+
+
+def _traced(layer: Any, node: Any, shapes: list[Shape], of_one: bool = False) -> TracedCall:
+    trace, fresh, single = Trace(), {}, set()
+    for tensor, shape in zip(node.input_tensors, shapes, strict=True):
+        is_batch = of_one and len(shape) > 0 and shape[0] is None
+        made = keras.KerasTensor((1, *shape[1:]) if is_batch else shape, tensor.dtype)
+        fresh[id(tensor)] = made
+        if is_batch:
+            single.add(id(made))
+    arguments = node.arguments.convert(lambda part: fresh.get(id(part), part))
+    args, kwargs = arguments[0], dict(arguments[1])
+    if kwargs.pop("training", None) is False and isinstance(node.operation, SubLayer):
+        raise CannotOpen("it is called with training=False inside of another layer")
+    if kwargs.get("mask", ()) is None:
+        del kwargs["mask"]
+    with automatic_names_kept(), autocast(autocast_dtype(layer)):
+        args, kwargs = cast_inputs(layer, (args, kwargs))
+        if call_takes(layer, "training"):
+            # In training dropout is there; called with training=False, it hands its input on.
+            kwargs["training"] = True
+        result = call_through_view(trace, layer)(*args, **kwargs)
+        outputs = [
+            part if isinstance(part, keras.KerasTensor) else trace.stand_in(part)
+            for part in keras.tree.flatten(result)
+        ]
+    trace.check_unchanged()
+    nodes = _nodes_to(outputs)
+    forget_calls(nodes)
+    for made in nodes:
+        if single.intersection(map(id, made.input_tensors)):
+            single.update(id(tensor) for tensor in made.outputs if tensor.shape[:1] == (1,))
+    _settle_sizes(nodes, single)
+    inputs = [fresh[id(tensor)] for tensor in node.input_tensors]
+    return TracedCall(inputs, outputs, nodes, trace.constants, frozenset(single))
+
+
+def _nodes_to(outputs: list[Any]) -> list[Any]:
+    """Keras' nodes that lead to symbolic tensors, in an order in which they can be run."""
+    found: dict[int, Any] = {}
+    open_: list[tuple[Any, bool]] = [(made_by(tensor), False) for tensor in reversed(outputs)]
+    while open_:
+        node, is_ready = open_.pop()
+        if node is None or id(node) in found:
+            continue
+        if is_ready:
+            found[id(node)] = node
+            continue
+        open_.append((node, True))
+        open_ += [(made_by(tensor), False) for tensor in reversed(node.input_tensors)]
+    return list(found.values())
+
+
+def _settle_sizes(nodes: list[Any], single: set[int]) -> None:
+    """Makes sizes that hold for the trace only (`newshape=(None, 4)`) ones that can be run."""
+    for node in nodes:
+        settings, made = vars(node.operation), node.outputs[0]
+        if isinstance(node.operation, (keras.layers.Layer, SubLayer)):
+            continue
+        target = settings.get("newshape")
+        if isinstance(target, (tuple, list)):
+            sizes = list(made.shape)
+            if id(made) in single:
+                sizes[0] = None
+            if None in target or id(made) in single:
+                node.operation.newshape = tuple(-1 if size is None else size for size in sizes)
+        for name in ("shape", "repeats"):
+            sizes = settings.get(name)
+            if isinstance(sizes, (tuple, list)) and None in sizes:
+                setattr(node.operation, name, tuple(1 if size is None else size for size in sizes))
+
+
+def _reason(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    if "boolean" in text or "__bool__" in text or "__index__" in text or "__int__" in text:
+        return "its call branches on values, or takes them as Python numbers"
+    if "TensorFlow function" in text:
+        return "its call uses TensorFlow's functions; those of keras.ops can be followed"
+    if "None" in text:
+        return f"its call needs sizes that are open ({text[:160]})"
+    return f"its call cannot be followed ({type(error).__name__}: {text[:160]})"

@@ -1,0 +1,252 @@
+"""Attention as people write it, on sequences of a few steps: causal networks and leaking ones."""
+
+import keras
+import numpy as np
+from keras import layers as L
+from keras import ops
+
+from kerasar.layers import CausalShift
+
+T, K, C = 5, 3, 4
+
+CAUSAL = np.tril(np.ones((T, T), bool))
+LAGS = np.arange(T)[:, None] - np.arange(T)[None]
+
+
+def start(shift=True):
+    x = keras.Input((T,), dtype="int32", name="x")
+    h = L.Embedding(K, C)(x)
+    return x, CausalShift()(h) if shift else h
+
+
+def network(x, h):
+    return keras.Model(x, L.Dense(K)(h))
+
+
+def attend(h, mask, way="where", memory=None):
+    """One head on `h`; the mask is Boolean, `(queries, keys)`."""
+    memory = h if memory is None else memory
+    q, k, v = L.Dense(C)(h), L.Dense(C)(memory), L.Dense(C)(memory)
+    scores = ops.matmul(q, ops.transpose(k, (0, 2, 1))) / 2.0
+    if way == "where":
+        weights = ops.softmax(ops.where(mask, scores, -1e9))
+    elif way == "add":
+        weights = ops.softmax(scores + np.where(mask, 0, -1e9).astype("float32"))
+    elif way == "layer":
+        weights = L.Softmax()(scores, mask=mask[None])
+    elif way == "infinite":
+        weights = L.Activation("softmax")(scores + np.where(mask, 0, -np.inf).astype("float32"))
+    elif way == "capped":
+        weights = ops.softmax(ops.where(mask, 5.0 * ops.tanh(scores / 5.0), -1e9))
+    elif way == "linear":
+        return ops.matmul(scores * mask.astype("float32"), v)
+    elif way == "by hand":
+        scores = ops.where(mask, scores, -1e9)
+        weights = ops.exp(scores - ops.max(scores, axis=-1, keepdims=True))
+        weights = weights / ops.sum(weights, axis=-1, keepdims=True)
+    return ops.matmul(weights, v)
+
+
+def one_head(way="where", mask=CAUSAL, shift=True):
+    x, h = start(shift)
+    return network(x, h + attend(h, mask, way))
+
+
+def heads_by_einsum(mask=CAUSAL):
+    x, h = start()
+    q, k, v = (L.EinsumDense("btd,dnh->btnh", (None, 2, 2))(h) for _ in range(3))
+    scores = ops.where(mask, ops.einsum("btnh,bsnh->bnts", q, k), -1e9)
+    o = ops.einsum("bnts,bsnh->btnh", ops.softmax(scores), v)
+    return network(x, L.EinsumDense("btnh,nhd->btd", (None, C))(o))
+
+
+def keys_first(mask=CAUSAL):
+    """Keras' own order: the key is the first factor."""
+    x, h = start()
+    q, k, v = L.Dense(C)(h), L.Dense(C)(h), L.Dense(C)(h)
+    scores = ops.einsum("bsd,btd->bst", k, q)
+    scores = ops.where(mask.T, scores, -1e9)
+    return network(x, ops.einsum("bst,bsd->btd", ops.softmax(scores, axis=1), v))
+
+
+def folded_heads(mask=CAUSAL):
+    x, h = start()
+
+    def split(t):
+        return ops.reshape(ops.transpose(ops.reshape(t, (-1, T, 2, 2)), (0, 2, 1, 3)), (-1, T, 2))
+
+    q, k, v = (split(L.Dense(C)(h)) for _ in range(3))
+    weights = L.Softmax()(ops.matmul(q, ops.swapaxes(k, 1, 2)), mask=mask[None])
+    o = ops.reshape(ops.matmul(weights, v), (-1, 2, T, 2))
+    return network(x, ops.reshape(ops.transpose(o, (0, 2, 1, 3)), (-1, T, C)))
+
+
+def folded_wrongly():
+    """Heads are folded into the batch without a transpose."""
+    x, h = start(shift=False)
+    h = CausalShift()(ops.reshape(h, (-1, T, 2)))
+    q, k, v = (L.Dense(2)(h) for _ in range(3))
+    weights = L.Softmax()(ops.matmul(q, ops.swapaxes(k, 1, 2)), mask=CAUSAL[None])
+    return network(x, ops.reshape(ops.matmul(weights, v), (-1, T, C)))
+
+
+def additive(mask=CAUSAL):
+    x, h = start()
+    q, k = L.Dense(C)(h), L.Dense(C)(h)
+    scores = ops.sum(ops.tanh(ops.expand_dims(q, 2) + ops.expand_dims(k, 1)), axis=-1)
+    weights = ops.expand_dims(ops.softmax(ops.where(mask, scores, -1e9)), -1)
+    return network(x, ops.sum(weights * ops.expand_dims(h, 1), axis=2))
+
+
+def dot_product(causal=True, mask=None, groups=1, bias=None):
+    x, h = start()
+    q = L.Reshape((T, 2 * groups, 2))(L.Dense(4 * groups)(h))
+    k, v = (L.Reshape((T, 2, 2))(L.Dense(4)(h)) for _ in range(2))
+    o = ops.dot_product_attention(q, k, v, mask=mask, bias=bias, is_causal=causal)
+    return network(x, L.Reshape((T, 4 * groups))(o))
+
+
+def mixed_over_time(matrix):
+    """A constant matrix over the positions, as in a Toeplitz network."""
+    x, h = start(shift=False)
+    return network(x, ops.einsum("ts,bsd->btd", matrix.astype("float32"), h))
+
+
+def two_blocks():
+    x, h = start()
+    for _ in range(2):
+        n = L.LayerNormalization()(h)
+        h = h + attend(n, CAUSAL)
+        h = h + L.Dense(C)(L.Dense(8, activation="gelu")(L.RMSNormalization()(h)))
+    return network(x, h)
+
+
+def with_convolution():
+    x, h = start()
+    h = h + attend(L.Conv1D(C, 2, padding="causal")(h), CAUSAL & (LAGS % 2 == 0))
+    return network(x, L.GRU(C, return_sequences=True)(h))
+
+
+def query_of_a_later_step():
+    """Keys and values that are one step behind their queries."""
+    x, h = start(shift=False)
+    return network(x, attend(CausalShift()(h), CAUSAL, memory=CausalShift()(h)))
+
+
+def strict_with_a_sink():
+    """A strict mask whose first row would be empty, but for the Softmax layer that leaves it 0."""
+    x, h = start(shift=False)
+    q = L.Dense(C)(CausalShift()(h))
+    k, v = L.Dense(C)(h), L.Dense(C)(h)
+    weights = L.Softmax()(ops.matmul(q, ops.swapaxes(k, 1, 2)), mask=np.tril(CAUSAL, -1)[None])
+    return network(x, ops.matmul(weights, v))
+
+
+def padding_mask():
+    """Tokens of value 0 are masked: a query whose keys are all masked sees every key."""
+    x = keras.Input((T,), dtype="int32", name="x")
+    s = CausalShift()(x)
+    h = L.Embedding(K, C)(s)
+    seen = ops.logical_and(ops.expand_dims(ops.not_equal(s, 0), 1), CAUSAL[None])
+    q, k, v = L.Dense(C)(h), L.Dense(C)(h), L.Dense(C)(h)
+    scores = ops.where(seen, ops.matmul(q, ops.swapaxes(k, 1, 2)), -1e9)
+    return network(x, ops.matmul(ops.softmax(scores), v))
+
+
+def padding_mask_by_layer():
+    """The same by the Softmax layer, which leaves such a query 0."""
+    x = keras.Input((T,), dtype="int32", name="x")
+    s = CausalShift()(x)
+    h = L.Embedding(K, C)(s)
+    seen = ops.logical_and(ops.expand_dims(ops.not_equal(s, 0), 1), CAUSAL[None])
+    q, k, v = L.Dense(C)(h), L.Dense(C)(h), L.Dense(C)(h)
+    weights = L.Softmax()(ops.matmul(q, ops.swapaxes(k, 1, 2)), mask=seen)
+    return network(x, ops.matmul(weights, v))
+
+
+def softmax_over_queries():
+    x, h = start()
+    q, k, v = L.Dense(C)(h), L.Dense(C)(h), L.Dense(C)(h)
+    scores = ops.where(CAUSAL, ops.matmul(q, ops.swapaxes(k, 1, 2)), -1e9)
+    return network(x, ops.matmul(ops.softmax(scores, axis=1), v))
+
+
+def masked_after(way):
+    """The softmax comes before the mask."""
+    x, h = start()
+    q, k, v = L.Dense(C)(h), L.Dense(C)(h), L.Dense(C)(h)
+    weights = ops.softmax(ops.matmul(q, ops.swapaxes(k, 1, 2)))
+    if way == "multiplied":
+        weights = weights * CAUSAL.astype("float32")
+    else:
+        weights = ops.where(CAUSAL, weights, 0.0)
+    return network(x, ops.matmul(weights, v))
+
+
+def values_summed():
+    x, h = start()
+    q, k, v = L.Dense(C)(h), L.Dense(C)(h), L.Dense(C)(h)
+    state = ops.einsum("bsd,bse->bde", k, v)
+    return network(x, ops.einsum("btd,bde->bte", q, state))
+
+
+def transposed_mask():
+    return one_head("where", CAUSAL.T)
+
+
+def channels_as_times():
+    """A product over channels that are taken for positions."""
+    x, h = start()
+    h = L.Dense(T)(h)
+    return network(x, ops.matmul(CAUSAL.astype("float32") * 1.0, ops.transpose(h, (0, 2, 1))))
+
+
+FIRST_ALLOWED = CAUSAL | (np.arange(T) == 0)[None]
+WINDOW = (LAGS >= 0) & (LAGS < 3)
+STRICT = np.tril(CAUSAL, -1)
+PER_HEAD = np.stack([CAUSAL, WINDOW])[None]
+
+CAUSAL_NETWORKS = {
+    **{way: lambda way=way: one_head(way)
+       for way in ("where", "add", "layer", "infinite", "capped", "linear", "by hand")},
+    "window": lambda: one_head("where", WINDOW),
+    "dilated": lambda: one_head("add", CAUSAL & (LAGS % 2 == 0)),
+    "diagonal": lambda: one_head("where", LAGS == 0),
+    "first too": lambda: one_head("where", FIRST_ALLOWED),
+    "heads by einsum": heads_by_einsum,
+    "a mask for each head": lambda: heads_by_einsum(PER_HEAD),
+    "keys first": keys_first,
+    "folded heads": folded_heads,
+    "additive": additive,
+    "dot product": dot_product,
+    "dot product, mask": lambda: dot_product(False, CAUSAL[None, None]),
+    "dot product, both": lambda: dot_product(True, np.ones((1, 1, T, T), bool)),
+    "dot product, bias": lambda: dot_product(bias=np.where(CAUSAL, 0, -1.0)[None, None]),
+    "grouped queries": lambda: dot_product(groups=2),
+    "mixed strictly": lambda: mixed_over_time(STRICT * (1.0 + LAGS)),
+    "two blocks": two_blocks,
+    "with a convolution": with_convolution,
+    "a step behind": query_of_a_later_step,
+    "strict, by the layer": strict_with_a_sink,
+    "padding mask by the layer": padding_mask_by_layer,
+}  # fmt: skip
+
+LEAKING_NETWORKS = {
+    "no mask": lambda: one_head("where", np.ones((T, T), bool)),
+    "one too far": lambda: one_head("where", np.tril(np.ones((T, T), bool), 1)),
+    "unshifted": lambda: one_head("where", CAUSAL, shift=False),
+    "strict": lambda: one_head("add", STRICT),
+    "prefix": lambda: one_head("where", CAUSAL | (np.arange(T) < 2)[None]),
+    "anti-causal": transposed_mask,
+    "one hole": lambda: one_head("where", CAUSAL | ((LAGS == -2) & (np.arange(T) == 4)[None])),
+    "folded wrongly": folded_wrongly,
+    "softmax over queries": softmax_over_queries,
+    "mask after softmax": lambda: masked_after("multiplied"),
+    "where after softmax": lambda: masked_after("where"),
+    "values summed": values_summed,
+    "padding mask": padding_mask,
+    "dot product": lambda: dot_product(False),
+    "a head without mask": lambda: heads_by_einsum(np.stack([CAUSAL, CAUSAL | True])[None]),
+    "mixed with the present": lambda: mixed_over_time(CAUSAL * 1.0),
+    "channels as times": channels_as_times,
+}

@@ -1,0 +1,59 @@
+"""Attention: proven or refused as brute force says, and sampled from its caches."""
+
+import keras
+import numpy as np
+import pytest
+from attention import CAUSAL_NETWORKS, LEAKING_NETWORKS, K, T
+
+import kerasar
+from kerasar.causality.analysis import analyze
+from kerasar.causality.randomize import randomize
+from kerasar.stepwise import make_stepper
+
+
+def pairs_seen(network, bases=3):
+    """`seen[i, j]`: output i responds to position j, by brute force."""
+    rng = np.random.default_rng(0)
+    seen = np.zeros((T, T), bool)
+    for base in rng.integers(K, size=(bases, T)):
+        batch = np.tile(base, (T, K, 1))
+        for position in range(T):
+            batch[position, :, position] = range(K)
+        flat = np.concatenate([base[None], batch.reshape(-1, T)]).astype("int32")
+        out = np.asarray(network(flat), "float64")
+        gap = np.abs(out[1:] - out[:1]).max(axis=-1).reshape(T, K, T)
+        seen |= (gap > 1e-6 * np.abs(out).max()).any(axis=1).T
+    return seen
+
+
+def drawn(make):
+    keras.utils.clear_session()
+    network = make()
+    randomize(network)
+    return network
+
+
+@pytest.mark.parametrize("name", CAUSAL_NETWORKS)
+def test_causal_attention_is_proven_and_cached(name):
+    network = drawn(CAUSAL_NETWORKS[name])
+    seen = pairs_seen(network)
+    assert not np.triu(seen).any()
+    one, other = np.nonzero(seen)
+    model = kerasar.AutoregressiveModel(network)
+    assert kerasar.receptive_field(network).offsets == {(int(lag),) for lag in other - one}
+    found = model.sample(16, seed=1, method="cached")
+    assert (found == model.sample(16, seed=1, method="sequential")).all()
+
+
+@pytest.mark.parametrize("name", LEAKING_NETWORKS)
+def test_leaking_attention_is_refused(name):
+    network = drawn(LEAKING_NETWORKS[name])
+    assert np.triu(pairs_seen(network)).any()
+    with pytest.raises(ValueError, match="not strictly causal|mixes positions"):
+        kerasar.check_causal(network)
+
+
+def test_keys_and_values_are_kept_once():
+    """A tensor that several operations read whole has one cache."""
+    program = make_stepper(analyze(drawn(CAUSAL_NETWORKS["where"]))).axis_program
+    assert len(program.caches) == 2
