@@ -164,6 +164,19 @@ MODELS: Mapping[str, ModelEntry] = MappingProxyType(
                 "series": {"cycles": 1, "cycle_length": 6, "skip_filters": 64},
             },
         ),
+        "transformer": ModelEntry(
+            builder="kerasar.models:Transformer",
+            about="sequences, text, series; causal attention (Vaswani et al. 2017)",
+            training={
+                "text": Training(epochs=5, batch_size=16, learning_rate=2e-3),
+                "": Training(epochs=20, batch_size=50, learning_rate=1e-3),
+            },
+            kinds=("text", "sequences", "series"),
+            settings={
+                "sequences": {"units": 64, "layers": 2},
+                "series": {"units": 64, "layers": 2, "window": 32},
+            },
+        ),
         "nade": ModelEntry(
             builder="kerasar.models:NADE",
             about="binary vectors, as sequences of one length (Larochelle and Murray 2011)",

@@ -17,4 +17,5 @@ from kerasar.models.pixel_rnn import PixelRNN as PixelRNN
 from kerasar.models.pixel_vae import PixelVAE as PixelVAE
 from kerasar.models.real_nvp import RealNVP as RealNVP
 from kerasar.models.shifted_pixel_cnn import ShiftedPixelCNN as ShiftedPixelCNN
+from kerasar.models.transformer import Transformer as Transformer
 from kerasar.models.wave_net import WaveNet as WaveNet

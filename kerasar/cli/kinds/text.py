@@ -152,9 +152,9 @@ def vocabulary_of(run: RunFolder) -> Vocabulary:
 def pieces(tokens: NDArray[Any], size: int) -> Batch:
     """All tokens, in pieces of that size; the last one may be shorter."""
     count = -(-len(tokens) // size)
-    x = np.zeros(count * size, "int32")
+    x: NDArray[Any] = np.zeros(count * size, "int32")
     x[: len(tokens)] = tokens
-    x = x.reshape(count, size)
+    x = np.reshape(x, (count, size))
     if count * size == len(tokens):
         return x
     length = np.full(count, size, "int32")
