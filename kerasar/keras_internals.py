@@ -40,9 +40,9 @@ def overrides_call(model: Any) -> bool:
 def replaces_methods(layer: Any) -> bool:
     """Whether this object has another method than its class, put there by hand.
 
-    Keras itself wraps `build` and `quantize` of every layer.
+    Keras itself wraps `build` and `quantize` of every layer, and models keep their `loss`.
     """
-    names = vars(layer).keys() - {"build", "quantize"}
+    names = vars(layer).keys() - {"build", "quantize", "loss"}
     return any(callable(getattr(type(layer), name, None)) for name in names)
 
 
@@ -151,9 +151,16 @@ def autocast(dtype: str | None) -> Any:
     return AutocastScope(dtype)
 
 
-def autocast_dtype(layer: keras.layers.Layer) -> str | None:
-    """The dtype to which a layer casts its weights while it is called; None: as they are."""
+def autocast_dtype(layer: keras.layers.Layer, is_nested: bool) -> str | None:
+    """The dtype to which a layer casts its weights while it is called; None: as they are.
+
+    Args:
+        layer: the layer.
+        is_nested: whether it is called by another layer, which has such a scope itself.
+    """
     dtype = layer.compute_dtype
+    if not is_nested:
+        return dtype if dtype != layer.variable_dtype else None
     return dtype if layer.autocast and keras.backend.is_float_dtype(dtype) else None
 
 
@@ -200,7 +207,20 @@ def describe_call(layer: keras.layers.Layer, args: Any, kwargs: Any) -> Any:
     args, kwargs = keras.tree.map_structure(copy, (args, kwargs))
     outputs = layer(*args, **kwargs)
     layer._inbound_nodes.pop()
+    if _leaves_open(outputs) and not _leaves_open(list(copies.values())):
+        from keras.src import backend
+
+        # Some layers say less of their shape than there is to know (EinsumDense).
+        exact = backend.compute_output_spec(layer, *args, **kwargs)
+        masked = zip(keras.tree.flatten(outputs), keras.tree.flatten(exact), strict=True)
+        if not any(has_mask(tensor) for tensor, _ in masked):
+            return exact
     return outputs
+
+
+def _leaves_open(tensors: Any) -> bool:
+    """Whether a size behind the first axis is open."""
+    return any(None in tensor.shape[1:] for tensor in keras.tree.flatten(tensors))
 
 
 def made_by(tensor: Any) -> Any:

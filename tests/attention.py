@@ -47,30 +47,23 @@ def attend(h, mask, way="where", memory=None):
     return ops.matmul(weights, v)
 
 
-def one_head(way="where", mask=CAUSAL, shift=True):
-    x, h = start(shift)
-    return network(x, h + attend(h, mask, way))
-
-
-def heads_by_einsum(mask=CAUSAL):
-    x, h = start()
+def heads_by_einsum(h, mask):
     q, k, v = (L.EinsumDense("btd,dnh->btnh", (None, 2, 2))(h) for _ in range(3))
     scores = ops.where(mask, ops.einsum("btnh,bsnh->bnts", q, k), -1e9)
     o = ops.einsum("bnts,bsnh->btnh", ops.softmax(scores), v)
-    return network(x, L.EinsumDense("btnh,nhd->btd", (None, C))(o))
+    return L.EinsumDense("btnh,nhd->btd", (None, C))(o)
 
 
-def keys_first(mask=CAUSAL):
+def keys_first(h, mask):
     """Keras' own order: the key is the first factor."""
-    x, h = start()
     q, k, v = L.Dense(C)(h), L.Dense(C)(h), L.Dense(C)(h)
     scores = ops.einsum("bsd,btd->bst", k, q)
     scores = ops.where(mask.T, scores, -1e9)
-    return network(x, ops.einsum("bst,bsd->btd", ops.softmax(scores, axis=1), v))
+    return ops.einsum("bst,bsd->btd", ops.softmax(scores, axis=1), v)
 
 
-def folded_heads(mask=CAUSAL):
-    x, h = start()
+def folded_heads(h, mask):
+    """Heads in the batch, after a transpose."""
 
     def split(t):
         return ops.reshape(ops.transpose(ops.reshape(t, (-1, T, 2, 2)), (0, 2, 1, 3)), (-1, T, 2))
@@ -78,7 +71,24 @@ def folded_heads(mask=CAUSAL):
     q, k, v = (split(L.Dense(C)(h)) for _ in range(3))
     weights = L.Softmax()(ops.matmul(q, ops.swapaxes(k, 1, 2)), mask=mask[None])
     o = ops.reshape(ops.matmul(weights, v), (-1, 2, T, 2))
-    return network(x, ops.reshape(ops.transpose(o, (0, 2, 1, 3)), (-1, T, C)))
+    return ops.reshape(ops.transpose(o, (0, 2, 1, 3)), (-1, T, C))
+
+
+def additive(h, mask):
+    q, k = L.Dense(C)(h), L.Dense(C)(h)
+    scores = ops.sum(ops.tanh(ops.expand_dims(q, 2) + ops.expand_dims(k, 1)), axis=-1)
+    weights = ops.expand_dims(ops.softmax(ops.where(mask, scores, -1e9)), -1)
+    return ops.sum(weights * ops.expand_dims(h, 1), axis=2)
+
+
+def one_head(way="where", mask=CAUSAL, shift=True):
+    x, h = start(shift)
+    return network(x, h + attend(h, mask, way))
+
+
+def heads(attention, mask=CAUSAL):
+    x, h = start()
+    return network(x, attention(h, mask))
 
 
 def folded_wrongly():
@@ -88,14 +98,6 @@ def folded_wrongly():
     q, k, v = (L.Dense(2)(h) for _ in range(3))
     weights = L.Softmax()(ops.matmul(q, ops.swapaxes(k, 1, 2)), mask=CAUSAL[None])
     return network(x, ops.reshape(ops.matmul(weights, v), (-1, T, C)))
-
-
-def additive(mask=CAUSAL):
-    x, h = start()
-    q, k = L.Dense(C)(h), L.Dense(C)(h)
-    scores = ops.sum(ops.tanh(ops.expand_dims(q, 2) + ops.expand_dims(k, 1)), axis=-1)
-    weights = ops.expand_dims(ops.softmax(ops.where(mask, scores, -1e9)), -1)
-    return network(x, ops.sum(weights * ops.expand_dims(h, 1), axis=2))
 
 
 def dot_product(causal=True, mask=None, groups=1, bias=None):
@@ -213,11 +215,11 @@ CAUSAL_NETWORKS = {
     "dilated": lambda: one_head("add", CAUSAL & (LAGS % 2 == 0)),
     "diagonal": lambda: one_head("where", LAGS == 0),
     "first too": lambda: one_head("where", FIRST_ALLOWED),
-    "heads by einsum": heads_by_einsum,
-    "a mask for each head": lambda: heads_by_einsum(PER_HEAD),
-    "keys first": keys_first,
-    "folded heads": folded_heads,
-    "additive": additive,
+    "heads by einsum": lambda: heads(heads_by_einsum),
+    "a mask for each head": lambda: heads(heads_by_einsum, PER_HEAD),
+    "keys first": lambda: heads(keys_first),
+    "folded heads": lambda: heads(folded_heads),
+    "additive": lambda: heads(additive),
     "dot product": dot_product,
     "dot product, mask": lambda: dot_product(False, CAUSAL[None, None]),
     "dot product, both": lambda: dot_product(True, np.ones((1, 1, T, T), bool)),
@@ -246,7 +248,49 @@ LEAKING_NETWORKS = {
     "values summed": values_summed,
     "padding mask": padding_mask,
     "dot product": lambda: dot_product(False),
-    "a head without mask": lambda: heads_by_einsum(np.stack([CAUSAL, CAUSAL | True])[None]),
+    "a head without mask": lambda: heads(heads_by_einsum, np.stack([CAUSAL, CAUSAL | True])[None]),
     "mixed with the present": lambda: mixed_over_time(CAUSAL * 1.0),
     "channels as times": channels_as_times,
 }
+
+WAYS = ("where", "add", "layer", "infinite", "capped", "linear", "by hand")
+STYLES = (heads_by_einsum, keys_first, folded_heads, additive)
+
+
+def random_mask(rng):
+    """Mostly causal; each query has a key, but for one mask in eight."""
+    mask = CAUSAL & (rng.random((T, T)) < rng.choice([0.4, 0.8, 1.0]))
+    if rng.random() < 0.875:
+        mask |= np.eye(T, dtype=bool)
+    if rng.random() < 0.2:
+        mask[tuple(rng.integers(T, size=2))] = True
+    return mask
+
+
+def random_network(seed):
+    """A few blocks of attention, scans, convolutions and pieces between them."""
+    rng = np.random.default_rng(seed)
+    x, h = start(shift=rng.random() < 0.9)
+    for _ in range(rng.integers(1, 4)):
+        kind = rng.choice(
+            ["ways", "style", "layer", "scan", "rest"], p=[0.3, 0.25, 0.15, 0.15, 0.15]
+        )
+        if kind == "ways":
+            made = attend(h, random_mask(rng), rng.choice(WAYS))
+        elif kind == "style":
+            made = STYLES[rng.integers(len(STYLES))](h, random_mask(rng))
+        elif kind == "layer":
+            layer = L.MultiHeadAttention(2, 2, use_bias=bool(rng.integers(2)))
+            causal = bool(rng.random() < 0.9)
+            made = layer(h, h, use_causal_mask=causal, attention_mask=random_mask(rng)[None])
+        elif kind == "scan":
+            made = ops.cumsum(h, axis=1) if rng.integers(2) else L.GRU(C, return_sequences=True)(h)
+        else:
+            made = [
+                lambda h: L.Conv1D(C, 2, padding="causal", dilation_rate=2)(h),
+                lambda h: L.LayerNormalization()(h),
+                lambda h: h + rng.normal(size=(T, C)).astype("float32"),
+                lambda h: CausalShift()(h),
+            ][rng.integers(4)](h)
+        h = made if rng.random() < 0.4 else h + made
+    return network(x, h)

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from attention import CAUSAL_NETWORKS, LEAKING_NETWORKS, K, T
+from attention import CAUSAL_NETWORKS, LEAKING_NETWORKS, K, T, random_network
 
 import kerasar
 from kerasar.causality.analysis import analyze
@@ -57,3 +57,37 @@ def test_keys_and_values_are_kept_once():
     """A tensor that several operations read whole has one cache."""
     program = make_stepper(analyze(drawn(CAUSAL_NETWORKS["where"]))).axis_program
     assert len(program.caches) == 2
+
+
+def check_random(seeds):
+    """Returns how many networks are causal, and how many of these are proven and cached."""
+    causal = taken = 0
+    for seed in seeds:
+        network = drawn(lambda seed=seed: random_network(seed))
+        seen = pairs_seen(network)
+        leaks = bool(np.triu(seen).any())
+        causal += not leaks
+        try:
+            model = kerasar.AutoregressiveModel(network)
+        except ValueError:
+            continue
+        assert not leaks, seed
+        assert not model.analysis.unknown, seed
+        one, other = np.nonzero(seen)
+        found = kerasar.receptive_field(network).offsets
+        assert found >= {(int(lag),) for lag in other - one}, seed
+        cached = model.sample(8, seed=1, method="cached")
+        assert (cached == model.sample(8, seed=1, method="sequential")).all(), seed
+        taken += 1
+    return causal, taken
+
+
+def test_random_networks_agree_with_brute_force():
+    causal, taken = check_random(range(8))
+    assert taken == causal
+
+
+@pytest.mark.long
+def test_many_random_networks_agree_with_brute_force():
+    causal, taken = check_random(range(200))
+    assert taken >= 0.95 * causal

@@ -40,6 +40,7 @@ def small_models():
     with pytest.MonkeyPatch.context() as patch:
         settings = {
             "wavenet": {"audio": {**SMALL, "input_encoding": "embedding"}, "series": SMALL},
+            "linear-recurrent": {"sequences": dict(filters=4, blocks=1)},
             "realnvp": {"vectors": dict(hidden_units=8, depth=2)},
             "maf": {"vectors": dict(hidden_units=(8,), depth=2)},
         }
@@ -114,6 +115,15 @@ def test_sequences_are_drawn_and_scored(trained):
     np.testing.assert_allclose([float(r["nats"]) for r in rows], nats, atol=1e-3)
     bits = nats / np.log(2) / (test["length"] * 3)
     np.testing.assert_allclose([float(r["bits_per_dim"]) for r in rows], bits, atol=1e-4)
+
+
+def test_a_linear_recurrent_network_is_trained_and_drawn_from(trained):
+    run_folder, out = trained / "recurrent", trained / "recurrent.npz"
+    common = ("--epochs", 1, "--batch-size", 4, "--out", run_folder)
+    succeed("train", "linear-recurrent", "--data", trained / "rolls.npz", *common)
+    succeed("sample", run_folder, "--num", 2, "--length", 7, "--out", out)
+    with np.load(out) as arrays:
+        assert arrays["samples"].shape == (2, 7, 3)
 
 
 def test_recordings_are_drawn_by_class_and_continued(trained):

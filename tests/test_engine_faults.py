@@ -9,6 +9,7 @@ import warnings
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import layers as L
 from keras import ops
 
@@ -927,8 +928,8 @@ def test_a_causal_layer_that_is_unknown_is_accepted(layer, length):
 def test_a_probe_keeps_to_the_values_of_the_table():
     x = keras.Input((T, 4), dtype="int32", name="x")
     h = CausalShift()(L.Reshape((T, 32))(L.Embedding(K, 8)(x)))
-    network = keras.Model(x, L.Dense(12)(L.Lambda(double)(h)))
-    is_accepted(network, event_rank=1)
+    network = keras.Model(x, L.Dense(12)(L.Lambda(tf.nn.relu)(h)))
+    is_accepted(network, proven=False, event_rank=1)
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")

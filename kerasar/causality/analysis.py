@@ -7,6 +7,7 @@ import dataclasses
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from kerasar.causality.constants import lift_constants
 from kerasar.causality.dependence import (
@@ -27,7 +28,7 @@ from kerasar.layers.protocol import (
     Aligned,
     Declaration,
     MixesPositions,
-    Pointwise,
+    RowRecurrence,
     Taps,
 )
 from kerasar.typing import Tensor
@@ -83,6 +84,17 @@ class Analysis:
         """What the output sees; None if that is unknown."""
         return self.dependences.get(self.graph.output)
 
+    def at_length(self, length: int) -> "Analysis":
+        """Of the same network at one length, where layers are unknown because it is open."""
+        if not self.lacks_length:
+            return self
+        return analyze(self.graph.network, self.graph.event_rank, length)
+
+    @property
+    def lacks_length(self) -> bool:
+        """Whether layers are unknown and the length is open: at one length more may be known."""
+        return self.sizes == (None,) and bool(self.unknown)
+
     def length_changes(self) -> dict[Edge, tuple[int, ...]]:
         """By how much each tensor is longer than the data, along each position axis."""
         none = (0,) * self.graph.position_rank
@@ -94,14 +106,26 @@ class Analysis:
             found.update(dict.fromkeys(node.outputs, total))
         return found
 
-    def compute_conditions(self, conditions: list[Tensor]) -> dict[Edge, Tensor]:
-        """All tensors that do not depend on the data, computed once and in parallel."""
+    def compute_conditions(self, conditions: list[Tensor], batch: Tensor) -> dict[Edge, Tensor]:
+        """All tensors that do not depend on the data, computed once and in parallel.
+
+        Args:
+            conditions: in the order of the network's inputs.
+            batch: number of examples.
+        """
         known = dict(zip(self.graph.conditions, conditions, strict=True))
         known.update(self.graph.constant_values())
-        for node in self.graph.nodes:
-            if node not in self.declarations:
-                known.update(zip(node.outputs, node.run(known), strict=True))
+        for node in self.graph.needed():
+            if node in self.declarations:
+                continue
+            given = _of_shape(node, batch) if node.only_shape else known
+            known.update(zip(node.outputs, node.run(given), strict=True))
         return known
+
+
+def _of_shape(node: Node, batch: Tensor) -> dict[Edge, Tensor]:
+    """Inputs of the right shape for an operation that takes nothing but their shape."""
+    return {edge: tf.zeros(tf.stack([batch, *edge.shape[1:]]), edge.dtype) for edge in node.inputs}
 
 
 def analyze(
@@ -175,8 +199,11 @@ class _Walk:
         self.pairs = PairReader(graph, graph.x.shape[1 : 1 + graph.position_rank])
 
     def analysis(self) -> Analysis:
+        needed = set(self.graph.needed())
         for node in self.graph.nodes:
             sources = [edge for edge in node.inputs if edge in self.data_dependent]
+            if node not in needed or node.only_shape:
+                sources = []
             self.nodes.append(self._visit(node, sources) if sources else node)
         graph = dataclasses.replace(self.graph, nodes=tuple(self.nodes), constants=self.constants)
         return Analysis(
@@ -202,9 +229,7 @@ class _Walk:
     def _ruled(self, node: Node, sources: list[Edge]) -> Declaration | None:
         """By the rules for positions on the first axes."""
         declared = declaration(node, self.graph.position_rank, self.data_dependent)
-        if len(set(sources)) > 1 and not isinstance(
-            declared, (Pointwise, MixesPositions, type(None))
-        ):
+        if len(set(sources)) > 1 and isinstance(declared, (Taps, RowRecurrence)):
             if not isinstance(declared, Taps) or declared.sources is None:
                 return MixesPositions("it reads several tensors at more than one position")
         return declared
@@ -221,7 +246,9 @@ class _Walk:
         lifted, constants = self.pairs.lift(node)
         found = self.pairs.read(lifted, self.dependences)
         if found is None or isinstance(found, str):
-            if declared is None and found is not None:
+            if found is None and None in self.pairs.sizes:
+                declared = None  # to be seen at one length
+            elif declared is None and found is not None:
                 declared = MixesPositions(found)
             self.declarations[node] = declared
             return node

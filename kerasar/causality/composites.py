@@ -11,7 +11,13 @@ from typing import Any
 
 import keras
 
-from kerasar.causality.layer_view import CannotOpen, SubLayer, Trace, call_through_view
+from kerasar.causality.layer_view import (
+    CannotOpen,
+    SubLayer,
+    Trace,
+    call_through_view,
+    short_text,
+)
 from kerasar.keras_internals import (
     autocast,
     autocast_dtype,
@@ -60,8 +66,8 @@ def trace_call(node: Any, shapes: list[Shape]) -> TracedCall:
     _check(layer, node)
     try:
         return _traced(layer, node, shapes)
-    except CannotOpen:
-        raise
+    except CannotOpen as reason:
+        raise CannotOpen(short_text(reason)) from reason
     except Exception as error:
         try:
             # What asks for the number of examples is given a single one, which broadcasts.
@@ -106,6 +112,7 @@ def _check(layer: Any, node: Any) -> None:
 
 def _traced(layer: Any, node: Any, shapes: list[Shape], of_one: bool = False) -> TracedCall:
     trace, fresh, single = Trace(), {}, set()
+    is_nested = isinstance(node.operation, SubLayer)
     for tensor, shape in zip(node.input_tensors, shapes, strict=True):
         is_batch = of_one and len(shape) > 0 and shape[0] is None
         made = keras.KerasTensor((1, *shape[1:]) if is_batch else shape, tensor.dtype)
@@ -114,20 +121,25 @@ def _traced(layer: Any, node: Any, shapes: list[Shape], of_one: bool = False) ->
             single.add(id(made))
     arguments = node.arguments.convert(lambda part: fresh.get(id(part), part))
     args, kwargs = arguments[0], dict(arguments[1])
-    if kwargs.pop("training", None) is False and isinstance(node.operation, SubLayer):
+    if kwargs.pop("training", None) is False and is_nested:
         raise CannotOpen("it is called with training=False inside of another layer")
     if kwargs.get("mask", ()) is None:
         del kwargs["mask"]
-    with automatic_names_kept(), autocast(autocast_dtype(layer)):
+    with (
+        automatic_names_kept(),
+        autocast(autocast_dtype(layer, isinstance(node.operation, SubLayer))),
+    ):
         args, kwargs = cast_inputs(layer, (args, kwargs))
         if call_takes(layer, "training"):
             # In training dropout is there; called with training=False, it hands its input on.
             kwargs["training"] = True
         result = call_through_view(trace, layer)(*args, **kwargs)
-        outputs = [
-            part if isinstance(part, keras.KerasTensor) else trace.stand_in(part)
-            for part in keras.tree.flatten(result)
-        ]
+        outputs: list[Any] = []
+        for part in keras.tree.flatten(result):
+            tensor = part if isinstance(part, keras.KerasTensor) else trace.stand_in(part)
+            if made_by(tensor) is None or any(tensor is other for other in outputs):
+                tensor = SubLayer(keras.layers.Identity(dtype=tensor.dtype), "identity")(tensor)
+            outputs.append(tensor)
     trace.check_unchanged()
     nodes = _nodes_to(outputs)
     forget_calls(nodes)
@@ -142,16 +154,18 @@ def _traced(layer: Any, node: Any, shapes: list[Shape], of_one: bool = False) ->
 def _nodes_to(outputs: list[Any]) -> list[Any]:
     """Keras' nodes that lead to symbolic tensors, in an order in which they can be run."""
     found: dict[int, Any] = {}
-    open_: list[tuple[Any, bool]] = [(made_by(tensor), False) for tensor in reversed(outputs)]
-    while open_:
-        node, is_ready = open_.pop()
-        if node is None or id(node) in found:
-            continue
+    entered: set[int] = set()
+    stack: list[tuple[Any, bool]] = [(made_by(tensor), False) for tensor in reversed(outputs)]
+    while stack:
+        node, is_ready = stack.pop()
         if is_ready:
             found[id(node)] = node
-            continue
-        open_.append((node, True))
-        open_ += [(made_by(tensor), False) for tensor in reversed(node.input_tensors)]
+        elif node is not None and id(node) not in found:
+            if id(node) in entered:  # Keras then takes a tensor for its own cause
+                raise CannotOpen(f"its '{node.operation.name}' may hand on what it is given")
+            entered.add(id(node))
+            stack.append((node, True))
+            stack += [(made_by(tensor), False) for tensor in reversed(node.input_tensors)]
     return list(found.values())
 
 
@@ -162,12 +176,13 @@ def _settle_sizes(nodes: list[Any], single: set[int]) -> None:
         if isinstance(node.operation, (keras.layers.Layer, SubLayer)):
             continue
         target = settings.get("newshape")
-        if isinstance(target, (tuple, list)):
-            sizes = list(made.shape)
+        if isinstance(target, (tuple, list)) and (None in target or id(made) in single):
+            sizes = [*made.shape]
             if id(made) in single:
                 sizes[0] = None
-            if None in target or id(made) in single:
-                node.operation.newshape = tuple(-1 if size is None else size for size in sizes)
+            if sizes.count(None) > 1:
+                raise ValueError(f"it reshapes to {target}, with None where sizes are open")
+            node.operation.newshape = tuple(-1 if size is None else size for size in sizes)
         for name in ("shape", "repeats"):
             sizes = settings.get(name)
             if isinstance(sizes, (tuple, list)) and None in sizes:
@@ -175,11 +190,11 @@ def _settle_sizes(nodes: list[Any], single: set[int]) -> None:
 
 
 def _reason(error: Exception) -> str:
-    text = " ".join(str(error).split())
+    text = short_text(error)
     if "boolean" in text or "__bool__" in text or "__index__" in text or "__int__" in text:
         return "its call branches on values, or takes them as Python numbers"
     if "TensorFlow function" in text:
         return "its call uses TensorFlow's functions; those of keras.ops can be followed"
     if "None" in text:
-        return f"its call needs sizes that are open ({text[:160]})"
-    return f"its call cannot be followed ({type(error).__name__}: {text[:160]})"
+        return f"its call needs sizes that are open ({text})"
+    return f"its call cannot be followed ({type(error).__name__}: {text})"

@@ -208,7 +208,8 @@ _BY_CHANNEL = frozenset(
         L.Minimum, L.BatchNormalization, L.Rescaling, L.Identity, L.Reshape, L.ZeroPadding1D,
         L.ZeroPadding2D, L.Cropping1D, L.Cropping2D,
         *operation_classes(*"""Add Multiply Subtract Maximum Minimum Relu Tanh Sigmoid Elu Gelu Silu
-        Softplus Cast Negative Reshape ExpandDims Squeeze Pad Where Abs Exp Log Square""".split()),
+        Softplus Cast ConvertToTensor Negative Reshape ExpandDims Squeeze Pad Where Abs Exp Log
+        Square""".split()),
     ]
 )  # fmt: skip
 

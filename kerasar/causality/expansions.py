@@ -1,4 +1,4 @@
-"""Operations of `keras.ops` that are several in one, spelled out, so that each shows what it sees."""
+"""Operations of `keras.ops` that are several in one, spelled out: each then shows what it sees."""
 
 import dataclasses
 import inspect

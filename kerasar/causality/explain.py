@@ -1,6 +1,6 @@
 """Says in a sentence which layer lets a network see what it must not."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 
 from kerasar.causality.graph import Edge, Node
 
@@ -8,13 +8,19 @@ from kerasar.causality.graph import Edge, Node
 BEFORE, PRESENT, FUTURE = -1, 0, 1
 
 
-def explain_leak(network: str, nodes: Sequence[Node], latest: dict[Edge, int]) -> str:
+def explain_leak(
+    network: str,
+    nodes: Sequence[Node],
+    latest: dict[Edge, int],
+    attending: Container[Node] = (),
+) -> str:
     """The message for a network whose output sees the present or the future.
 
     Args:
         network: its name.
         nodes: its operations from input to output.
         latest: for each tensor that sees the data, BEFORE, PRESENT or FUTURE.
+        attending: those that are attention, or work on its tensors.
     """
 
     def first(fits: Callable[[int, list[int]], bool]) -> tuple[Node, int] | None:
@@ -32,6 +38,13 @@ def explain_leak(network: str, nodes: Sequence[Node], latest: dict[Edge, int]) -
     if found is not None:
         node, when = found
         what = "the present" if when == PRESENT else "the future"
+        if node in attending:
+            return (
+                f"{intro}layer '{node.name}' is the first to see {what}: for some query no mask "
+                "takes out later keys. Pass use_causal_mask=True (is_causal=True to "
+                "keras.ops.dot_product_attention), or a mask that is True where the key is not "
+                "later than the query and leaves each query at least one key."
+            )
         return (
             f"{intro}layer '{node.name}' is the first to see {what}. Give it padding='causal', or "
             "use its causal counterpart in kerasar.layers."

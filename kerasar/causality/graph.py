@@ -50,6 +50,15 @@ class Graph:
             values.update(zip(node.outputs, made, strict=True))
             yield node, made
 
+    def needed(self) -> list[Node]:
+        """The nodes whose values the output follows from, in order."""
+        edges, found = {self.output}, []
+        for node in reversed(self.nodes):
+            if edges.intersection(node.outputs):
+                found.append(node)
+                edges.update(() if node.only_shape else node.inputs)
+        return found[::-1]
+
     def inputs(self, tensors: Mapping[str, Tensor]) -> dict[Edge, Tensor]:
         """The values of `x`, the conditions and constants, from tensors by input name."""
         named = {edge: tensors[edge.name] for edge in (self.x, *self.conditions)}
@@ -125,7 +134,7 @@ def read_graph(
         network,
         network.name,
         event_rank,
-        tuple(reader.nodes),
+        tuple(_without_unread(reader.nodes, outputs[0])),
         x,
         tuple(inputs),
         outputs[0],
@@ -169,6 +178,19 @@ def read_pieces(functional: Any, inputs: list[Edge], within: str) -> list[Node]:
     reader = _Reader(resize=False, within=within)
     reader.read_functional(functional, inputs)
     return reader.nodes
+
+
+def _without_unread(nodes: list[Node], output: Edge) -> list[Node]:
+    """The nodes without the outputs that nobody reads, such as the last state of a scan."""
+    read = {output, *(edge for node in nodes for edge in node.inputs)}
+    found = []
+    for node in nodes:
+        unread = frozenset(n for n, edge in enumerate(node.outputs) if edge not in read)
+        if 0 < len(unread) < len(node.outputs):
+            kept = tuple(edge for edge in node.outputs if edge in read)
+            node = dataclasses.replace(node, outputs=kept, unread=unread)
+        found.append(node)
+    return found
 
 
 def _sized(shape: Any, length: int | None) -> Shape:
@@ -244,8 +266,6 @@ class _Reader:
         reader = _Reader(self.resize, whole.name + "/")
         made = reader.read(trace_call(node, [edge.shape for edge in whole.inputs]), [*whole.inputs])
         inside = {edge for piece in reader.nodes for edge in piece.outputs}
-        if len(set(made)) < len(made) or not inside.issuperset(made):
-            raise CannotOpen("it hands on what it is given, or one tensor twice")
         if not self.within:  # what is inside of a layer is checked with it
             whole = dataclasses.replace(whole, outputs=tuple(made))
             check_opened(whole, reader.nodes, reader.constants)

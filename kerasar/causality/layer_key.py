@@ -55,7 +55,7 @@ def _token(value: Any) -> Any:
 
 def _object_token(value: Any) -> Any:
     kind = [type(value).__module__, type(value).__qualname__]
-    if hasattr(value, "get_config"):
+    if hasattr(value, "get_config") and not isinstance(value, keras.random.SeedGenerator):
         return [kind, value.get_config()]
     if kind[0].split(".")[0] in ("keras", "tensorflow", "threading", "_thread"):
         return kind  # what Keras keeps for itself

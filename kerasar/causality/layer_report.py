@@ -44,12 +44,13 @@ def layer_receptive_fields(
 def report_layers(analysis: Analysis) -> list[LayerReceptiveField]:
     """`layer_receptive_fields` for a network that is analyzed already."""
     fields = []
+    needed = set(analysis.graph.needed())
     for node in analysis.graph.nodes:
         kind = type(node.operation).__name__
         field = None
         declared = analysis.declarations.get(node)
         if node not in analysis.declarations:
-            text = "conditions only"
+            text = "conditions only" if node in needed else "its shape only is used"
         elif isinstance(declared, MixesPositions):
             text = f"mixes positions: {declared.reason}"
         elif declared is None:

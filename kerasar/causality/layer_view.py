@@ -6,6 +6,8 @@ restore.
 """
 
 import inspect
+import re
+import types
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -15,9 +17,20 @@ import tensorflow as tf
 
 from kerasar.keras_internals import autocast, describe_call
 
+#: Whose objects are taken for granted.
+_LIBRARIES = ("keras", "tensorflow", "numpy", "kerasar")
+
 
 class CannotOpen(Exception):
     """A layer does what a graph of its pieces would not do; the message ends a sentence."""
+
+
+def short_text(error: Exception) -> str:
+    """What an error says, without what Keras writes around it."""
+    text = re.sub(r"\x1b\[\d*m", "", str(error))
+    text = re.sub(r"^Exception encountered when calling .*?\(\)\.", "", text.strip())
+    text = text.split("Arguments received by")[0]
+    return " ".join(text.split())[:160].rstrip(".")
 
 
 class SubLayer(keras.Operation):
@@ -28,7 +41,33 @@ class SubLayer(keras.Operation):
         self.layer = layer
 
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
-        return describe_call(self.layer, args, kwargs)
+        made = describe_call(self.layer, args, kwargs)
+        if type(self.layer) is keras.layers.EinsumDense:
+            return _with_sizes(self.layer, args[0], made)
+        return made
+
+
+def _with_sizes(layer: keras.layers.EinsumDense, given: Any, made: Any) -> keras.KerasTensor:
+    """The result of an `EinsumDense` with the sizes that it leaves as they are; Keras says None."""
+    left, right = layer.equation.replace(" ", "").split("->")
+    own = left.split(",")[0]
+    sizes: dict[str, int | None] = {}
+    if "." not in own + right and len(own) == len(given.shape):
+        sizes = dict(zip(own, given.shape, strict=True))
+    pairs = zip(right, made.shape, strict=False)
+    shape = [sizes.get(letter) if size is None else size for letter, size in pairs]
+    return keras.KerasTensor(shape if sizes else made.shape, made.dtype)
+
+
+class StandIn(keras.KerasTensor):
+    """Stands for a weight, which can be sliced without a tuple, and has its value."""
+
+    @property
+    def value(self) -> "StandIn":
+        return self
+
+    def __getitem__(self, key: Any) -> Any:
+        return super().__getitem__(key if isinstance(key, tuple) else (key,))
 
 
 class Trace:
@@ -42,7 +81,7 @@ class Trace:
         self.constants: list[tuple[keras.KerasTensor, Any]] = []
         self._stand_ins: dict[int, keras.KerasTensor] = {}
         self._views: dict[int, LayerView] = {}
-        self._containers: list[tuple[str, Any, Any, Any]] = []
+        self._seen: list[tuple[str, Any, Any]] = []
 
     def view(self, layer: keras.layers.Layer) -> "LayerView":
         """The one view of a layer."""
@@ -57,8 +96,7 @@ class Trace:
             if isinstance(value, keras.Variable):
                 with autocast(None):
                     dtype = value.dtype
-            made = keras.KerasTensor(tuple(value.shape), keras.backend.standardize_dtype(dtype))
-            made.value = made  # as a weight has it
+            made = StandIn(tuple(value.shape), keras.backend.standardize_dtype(dtype))
             self._stand_ins[id(value)] = made
             self.constants.append((made, value))
         return self._stand_ins[id(value)]
@@ -66,7 +104,11 @@ class Trace:
     def weight(self, variable: keras.Variable) -> keras.KerasTensor:
         """A weight as the layer sees it: cast to the dtype in which the layer computes."""
         made, dtype = self.stand_in(variable), keras.backend.standardize_dtype(variable.dtype)
-        return made if made.dtype == dtype else keras.ops.cast(made, dtype)
+        if made.dtype == dtype:
+            return made
+        cast = keras.ops.cast(made, dtype)
+        cast.__class__ = StandIn
+        return cast
 
     def call(self, layer: keras.layers.Layer, args: Any, kwargs: Any) -> Any:
         """Notes the call of a sub-layer."""
@@ -94,10 +136,8 @@ class Trace:
         if isinstance(value, tf.Variable):
             raise CannotOpen(f"self.{name} is a tf.Variable, and not a weight of Keras")
         kind = next((kind for kind in (list, dict, tuple, set) if isinstance(value, kind)), None)
-        if kind is None:
-            return value
-        made = self._container(kind, value, name)
-        self._containers.append((name, value, made, _members(made)))
+        made = value if kind is None else self._container(kind, value, name)
+        self._seen.append((name, made, _state(made)))
         return made
 
     def _container(self, kind: type, value: Any, name: str) -> Any:
@@ -107,9 +147,9 @@ class Trace:
         return type(value)(*parts) if hasattr(value, "_fields") else kind(parts)
 
     def check_unchanged(self) -> None:
-        """Raises CannotOpen if a list, dict or set of a layer was changed in the trace."""
-        for name, _, made, members in self._containers:
-            if _members(made) != members:
+        """Raises CannotOpen if an object that a layer holds was changed in the trace."""
+        for name, made, before in self._seen:
+            if _state(made) != before:
                 raise CannotOpen(f"its call changes self.{name}")
 
 
@@ -134,7 +174,7 @@ class LayerView:
             trace: where calls and weights are noted.
         """
         kind = type(type(layer).__name__, (LayerView, type(layer)), {})
-        made = object.__new__(kind)
+        made: Any = object.__new__(kind)
         parts = {"_layer": layer, "_trace": trace, "_read": set(), "_written": {}}
         for name, value in parts.items():
             object.__setattr__(made, name, value)
@@ -189,10 +229,16 @@ def _is_array(value: Any) -> bool:
     return isinstance(value, (np.ndarray, tf.Tensor, keras.Variable))
 
 
-def _members(container: Any) -> Any:
-    """What a container holds, by identity."""
-    if isinstance(container, Mapping):
-        return [(key, id(part)) for key, part in container.items()]
-    if isinstance(container, set):
-        return {id(part) for part in container}
-    return [id(part) for part in container]
+def _state(value: Any, depth: int = 4) -> Any:
+    """What an object of the user's holds, by identity, down to some depth."""
+    if isinstance(value, Mapping):
+        return [(key, _state(part, depth - 1)) for key, part in value.items()] if depth else None
+    if isinstance(value, (list, tuple)):
+        return [_state(part, depth - 1) for part in value] if depth else None
+    if isinstance(value, set):
+        return {id(part) for part in value}
+    is_foreign = isinstance(value, (LayerView, type, types.FunctionType, types.ModuleType))
+    room = type(value).__module__.split(".")[0]
+    if depth and not is_foreign and hasattr(value, "__dict__") and room not in _LIBRARIES:
+        return id(value), _state(vars(value), depth - 1)
+    return id(value)

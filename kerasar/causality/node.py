@@ -6,8 +6,11 @@ from typing import Any
 
 from keras import tree
 
-from kerasar.keras_internals import takes_training
+from kerasar.causality.associative_scan import ASSOCIATIVE_SCANS, associative_scan
+from kerasar.keras_internals import nodes_of, operation_classes, takes_training
 from kerasar.typing import Shape, Tensor
+
+_FILLED = frozenset(operation_classes("ZerosLike", "OnesLike"))
 
 
 @dataclasses.dataclass(eq=False)
@@ -29,6 +32,7 @@ class Node:
     outputs: tuple[Edge, ...]
     arguments: Any  # Keras' record of the call
     slots: tuple[tuple[int, Edge], ...]  # id of a tensor in the record -> edge
+    unread: frozenset[int] = frozenset()  # which of the operation's outputs nobody reads
     inference_only: bool = False  # called with training=False within an opened layer
     why_closed: str = ""  # why a layer that has no rule was not opened into its pieces
 
@@ -58,7 +62,17 @@ class Node:
             del kwargs["mask"]
         if takes_training(self.operation):
             kwargs["training"] = training and not self.inference_only
-        return tuple(tree.flatten(self.operation(*args, **kwargs)))
+        if type(self.operation) in ASSOCIATIVE_SCANS:
+            found = associative_scan(self.operation, *args, **kwargs)
+        else:
+            found = self.operation(*args, **kwargs)
+        made = enumerate(tree.flatten(found))
+        return tuple(value for index, value in made if index not in self.unread)
+
+    @property
+    def only_shape(self) -> bool:
+        """Whether the output follows from the shape of the input: zeros or ones of a known size."""
+        return type(self.operation) in _FILLED and None not in self.outputs[0].shape[1:]
 
     @property
     def constants(self) -> tuple[list[Any], dict[str, Any]]:
@@ -71,3 +85,24 @@ class Node:
         if not self.why_closed:
             return "does not declare what it sees"
         return f"does not declare what it sees, and cannot be opened: {self.why_closed}"
+
+
+def flat_nodes(functional: Any) -> list[Node]:
+    """The nodes of a functional model as Keras has them, nothing opened."""
+    edges: dict[int, Edge] = {}
+
+    def edge_of(tensor: Any) -> Edge:
+        made = Edge(tuple(tensor.shape), tensor.dtype, tensor.name)
+        return edges.setdefault(id(tensor), made)
+
+    return [
+        Node(
+            node.operation,
+            node.operation.name,
+            tuple(edge_of(tensor) for tensor in node.input_tensors),
+            tuple(edge_of(tensor) for tensor in node.outputs),
+            node.arguments,
+            tuple((id(tensor), edge_of(tensor)) for tensor in node.input_tensors),
+        )
+        for node in nodes_of(functional)
+    ]

@@ -14,9 +14,11 @@ from kerasar.causality.explain import BEFORE, FUTURE, PRESENT, explain_leak
 from kerasar.causality.graph import Edge
 from kerasar.causality.offsets import Offsets
 from kerasar.causality.probe import probe_causal
-from kerasar.layers.protocol import Offset
+from kerasar.layers.protocol import Aligned, Offset
 
 L = keras.layers
+#: The lengths at which a network of open length is proven, where layers need to know it.
+TRIED_LENGTHS = (24, 40)
 
 
 def check_causal(
@@ -65,6 +67,11 @@ def prove(
     for node, declared in analysis.declarations.items():
         if declared is not None:
             certify(node, declared, graph.position_rank, analysis.data_dependent)
+    of_lengths = analyses_of_lengths(analysis)
+    if of_lengths:
+        for part in of_lengths:
+            prove(part, num_levels, allow_training_leak)
+        return
     if analysis.unknown:
         layer = analysis.unknown[0]
         tried = probe_causal(graph, num_levels)
@@ -89,7 +96,22 @@ def prove(
         latest = {edge: _latest(seen.offsets) for edge, seen in analysis.dependences.items()}
         for edge, placed in analysis.placed.items():
             latest[edge] = max(_latest(offsets) for offsets in placed.axes.values())
-        raise ValueError(explain_leak(graph.name, graph.nodes, latest))
+        attending = [n for n, d in analysis.declarations.items() if isinstance(d, Aligned)]
+        raise ValueError(explain_leak(graph.name, graph.nodes, latest, attending))
+
+
+def analyses_of_lengths(analysis: Analysis) -> list[Analysis]:
+    """The same network at two lengths, where its length is open and that leaves layers unknown.
+
+    Attention makes its mask from the length. Empty if that is no help, or not needed.
+    """
+    if not analysis.lacks_length:
+        return []
+    try:
+        found = [analysis.at_length(length) for length in TRIED_LENGTHS]
+    except Exception:  # such as conditions that fit other lengths only
+        return []
+    return [] if any(part.unknown for part in found) else found
 
 
 def _check_training(analysis: Analysis, allowed: bool) -> None:
@@ -158,6 +180,9 @@ def receptive_field(network: keras.Model, event_rank: int | None = None) -> Rece
             that offsets cannot describe; the layer is named.
     """
     analysis = analyze(network, event_rank)
+    seen = [part.output for part in analyses_of_lengths(analysis)]
+    if seen and all(part is not None for part in seen):
+        return field_of(_of_any_length([part.offsets for part in seen if part]), analysis.sizes)
     for node in analysis.unknown:
         raise ValueError(
             f"The receptive field of network '{network.name}' is unknown, for layer '{node.name}' "
@@ -172,6 +197,14 @@ def receptive_field(network: keras.Model, event_rank: int | None = None) -> Rece
     if analysis.output is None:
         return ReceptiveField(frozenset(), 0, frozenset())
     return field_of(analysis.output.offsets, analysis.sizes)
+
+
+def _of_any_length(found: list[Offsets]) -> Offsets:
+    """What is seen at any length, from what is seen at some: what grows with it has no end."""
+    if all(offsets == found[0] for offsets in found):
+        return found[0]
+    last = max(offsets.latest()[0] for offsets in found if offsets)
+    return Offsets.up_to_now() + Offsets.of(1, [(last,)])
 
 
 def field_of(offsets: Offsets, sizes: tuple[int | None, ...]) -> ReceptiveField:

@@ -99,6 +99,11 @@ MODELS: Mapping[str, ModelEntry] = MappingProxyType(
                 }
             },
         ),
+        "pixelsnail": ModelEntry(
+            builder="kerasar.models:PixelSNAIL",
+            about="gray or color images; convolutions and attention (Chen et al. 2017)",
+            training={"": Training(epochs=10, batch_size=16, learning_rate=2e-3)},
+        ),
         "pixelrnn": ModelEntry(
             builder="kerasar.models:PixelRNN",
             about="gray or color images; Row LSTM (van den Oord et al. 2016a)",
@@ -175,6 +180,21 @@ MODELS: Mapping[str, ModelEntry] = MappingProxyType(
             settings={
                 "sequences": {"units": 64, "layers": 2},
                 "series": {"units": 64, "layers": 2, "window": 32},
+            },
+        ),
+        "linear-recurrent": ModelEntry(
+            builder="kerasar.models:LinearRecurrent",
+            about="recordings, sequences, text, series; gated linear recurrences (De et al. 2024)",
+            training={
+                "audio": Training(epochs=40, batch_size=4, learning_rate=2e-3),
+                "": Training(epochs=20, batch_size=50, learning_rate=2e-3),
+            },
+            kinds=("audio", "sequences", "text", "series"),
+            settings={
+                "audio": {"input_encoding": "embedding"},
+                "sequences": {"blocks": 2},
+                "text": {"length": None, "input_encoding": "embedding"},
+                "series": {"blocks": 2},
             },
         ),
         "nade": ModelEntry(

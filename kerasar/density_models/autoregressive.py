@@ -61,8 +61,7 @@ class AutoregressiveModel(AutoregressiveDensity):
     def _analyze(self) -> None:
         super()._analyze()
         prove(self.analysis, self.data_levels, self.allow_training_leak)
-        whole = ShortConvForward(self.analysis)
-        self._whole = whole if whole.products else None
+        self._whole = ShortConvForward(self.analysis)
 
     def get_config(self) -> Config:
         leak = {"allow_training_leak": True} if self.allow_training_leak else {}
@@ -71,9 +70,10 @@ class AutoregressiveModel(AutoregressiveDensity):
     def compute_parameters(
         self, x: Tensor, condition: Any = None, training: bool | None = None
     ) -> Tensor:
-        if not training or self._whole is None or not self.jit_compile:
+        pays = training and self.jit_compile and self._whole.products
+        if not pays and not self._whole.has_scans:
             return super().compute_parameters(x, condition, training)
-        return self._whole(self.network_inputs(x, condition), training=True)
+        return self._whole(self.network_inputs(x, condition), training=bool(training))
 
     def sample(
         self,

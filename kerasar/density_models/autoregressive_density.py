@@ -9,10 +9,12 @@ import keras
 import tensorflow as tf
 
 from kerasar.causality.analysis import analyze
+from kerasar.causality.associative_scan import SCANS
 from kerasar.density_models.conditions import Conditions
 from kerasar.density_models.network_density import NetworkDensity
 from kerasar.distributions.likelihoods import Categorical, Likelihood
 from kerasar.keras_internals import nested_layers
+from kerasar.layers import LinearRecurrence
 from kerasar.training.batches import Batch
 from kerasar.typing import Config, Shape, Tensor
 
@@ -116,13 +118,16 @@ class AutoregressiveDensity(NetworkDensity):
     def default_compilation(self) -> Config:
         # Measured (benchmarks/NOTEBOOK.md): XLA pays for sequences and for LSTMs over images.
         # Convolutions of images train as fast or faster without, and start sooner. Random numbers
-        # of dropout and the like cost XLA more on a CPU than all it saves. Unknown layers may hold
-        # what XLA cannot differentiate, such as keras.ops.scan.
+        # of dropout and the like cost XLA more on a CPU than all it saves. XLA cannot differentiate
+        # keras.ops.scan, which unknown layers may hold too.
         layers = nested_layers(self.network, include_self=False)
         random = any(getattr(layer, "seed_generator", None) is not None for layer in layers)
+        # The many small arrays of a linear recurrence run slower compiled.
+        scans = any(type(node.operation) in SCANS for node in self.graph.nodes)
+        scans = scans or any(isinstance(layer, LinearRecurrence) for layer in layers)
         sequential = len(self.data_shape) < 3 or any(hasattr(x, "initial_rows") for x in layers)
         return {
-            "jit_compile": sequential and not random and not self.analysis.unknown,
+            "jit_compile": sequential and not random and not scans and not self.analysis.unknown,
             "steps_per_execution": 20,
         }
 

@@ -80,19 +80,21 @@ class Recurrence(NamedTuple):
     """A state that goes along the sequence.
 
     Attributes:
-        initial: `initial(batch) -> carry`, the state before the first step; any structure of
-            tensors whose first axis is the batch.
-        step: `step(x, carry, position) -> (y, carry)` on `(batch, channels)`.
+        initial: `initial(batch, *given) -> carry`, the state before the first step; any structure
+            of tensors whose first axis is the batch.
+        step: `step(x, carry, position) -> (y, carry)` on `(batch, …)`, without the position axis.
+            x is a list where several inputs run along with the steps, and y one where there are
+            several outputs.
         offset: where a step reads its input: 0 at its own position, -1 one before it (zeros at
             the first).
-        given_state: whether the network gives the initial state, a list of tensors that do not
-            depend on the data: the inputs after the first.
+        given: the indices of the inputs that give the initial state, and do not depend on the
+            data. All others run along with the steps.
     """
 
-    initial: Callable[[Tensor], Any]
-    step: Callable[[Tensor, Any, Tensor], tuple[Tensor, Any]]
+    initial: Callable[..., Any]
+    step: Callable[[Any, Any, Tensor], tuple[Any, Any]]
     offset: int = 0
-    given_state: bool = False
+    given: tuple[int, ...] = ()
 
 
 class RowRecurrence(NamedTuple):

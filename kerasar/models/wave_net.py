@@ -16,13 +16,11 @@ from kerasar.models.parts.conditions import (
     GateCondition,
     gated,
     global_condition,
-    local_input,
     network_inputs,
+    series_condition,
 )
 from kerasar.models.parts.sequence_stem_and_head import SequenceStemAndHead
 from kerasar.typing import Tensor
-
-_UPSAMPLING = ("repeat", "learned")
 
 
 def WaveNet(
@@ -102,10 +100,7 @@ def WaveNet(
         check_count(size, name)
     sequence = SequenceStemAndHead("WaveNet", length, levels, likelihood, num_variables)
     conditions = global_condition("WaveNet", num_classes, global_features, filters, 1)
-    _check_local(length, local_features, hop, upsampling)
-    if local_features is not None:
-        local = local_input((None if length is None else length // hop,), local_features)
-        conditions["local"] = GateCondition(local, _upsampled(local, filters, hop, upsampling))
+    conditions |= series_condition("WaveNet", length, local_features, filters, hop, upsampling)
 
     h = sequence.encode(input_encoding, filters)
     h = CausalShift(name="shift")(h)  # from here on, step t knows only steps < t
@@ -140,30 +135,3 @@ def _with_conditions(h: Tensor, conditions: dict[str, GateCondition], i: int) ->
         projected = L.Dense(h.shape[-1], use_bias=False, name=f"{name}{i}")(condition.features)
         h = L.Add(name=f"with_{name}{i}")([h, projected])
     return h
-
-
-def _upsampled(series: Tensor, filters: int, hop: int, upsampling: str) -> Tensor:
-    """A local condition at the rate of the data, `(batch, time, channels)`."""
-    if upsampling == "learned":
-        # A kernel of two hops, so that neighboring steps pass into each other.
-        return L.Conv1DTranspose(filters, 2 * hop, hop, padding="same", name="upsampled")(series)
-    return L.UpSampling1D(hop, name="upsampled")(series)
-
-
-def _check_local(length: int | None, local_features: int | None, hop: int, upsampling: str) -> None:
-    if upsampling not in _UPSAMPLING:
-        raise ValueError(
-            f"WaveNet takes upsampling {' or '.join(map(repr, _UPSAMPLING))}, but got "
-            f"upsampling={upsampling!r}."
-        )
-    if local_features is None and (hop != 1 or upsampling != "repeat"):
-        raise ValueError(
-            f"hop={hop} and upsampling={upsampling!r} are about the local condition, but WaveNet "
-            "got none. Pass the number of features of each of its steps: local_features=…"
-        )
-    if length is not None and length % hop:
-        raise ValueError(
-            f"Each step of the local condition lasts hop={hop} steps of the data, so the length "
-            f"must be a multiple of {hop}, but WaveNet got length={length}. Take "
-            f"length={length // hop * hop or hop}."
-        )

@@ -4,29 +4,20 @@ import os
 import time
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
-from kerasar.causality.condition_limits import open_length
-from kerasar.causality.randomize import DrawnWeights
-from kerasar.layers.protocol import declares
-from kerasar.sampling.cached_image import ImageLoop
-from kerasar.sampling.cached_sequence import SequenceLoop
+from kerasar.causality.proof import TRIED_LENGTHS, prove
 from kerasar.sampling.models import SampledAutoregressive
 from kerasar.sampling.options import Options
-from kerasar.sampling.partial_batch import PartialBatch, flat_parameters
+from kerasar.sampling.partial_batch import PartialBatch
 from kerasar.sampling.progress import Progress
 from kerasar.sampling.sampler import Sampler, SamplingRequest
+from kerasar.sampling.step_check import Program, check_steps, run_steps
 from kerasar.stepwise import NotSteppable, make_stepper
-from kerasar.stepwise.raster_steps import RasterProgram
 from kerasar.typing import Tensor
 
-#: How far the check of a new sampler goes, in positions, and up to how many the network runs whole.
-_CHECKED, _WHOLE = 512, 2_048
-
-
-class WrongSteps(NotSteppable):
-    """The step form computes something else than the network."""
+#: For how many lengths steps are kept, where they differ by length.
+_MOST_LENGTHS = 8
 
 
 class CachedSampler(Sampler):
@@ -48,13 +39,15 @@ class CachedSampler(Sampler):
 
     def __init__(self, model: SampledAutoregressive) -> None:
         super().__init__(model)
-        self.program = make_stepper(model.analysis)
+        #: Whether the steps are the same at any length; else attention has made masks of one.
+        self.is_for_any_length = not model.analysis.lacks_length
+        self._of_length: dict[int, Program] = {}
+        self.program = self._steps(None if self.is_for_any_length else TRIED_LENGTHS[-1])
         #: Seconds that compiling is expected to cost, and that uncompiled loops have taken.
         self.patience = 2.0 + 0.15 * len(self.program.graph.nodes)
         self.spent = 0.0
         self.compiles = True
         self._compiled: set[Any] = set()
-        self._check()
 
     def complete(self, batch: PartialBatch, options: Options, data_shape: Tensor) -> Tensor:
         sizes = tf.unstack(data_shape, num=len(self.model.data_shape))
@@ -67,14 +60,32 @@ class CachedSampler(Sampler):
         options: Options,
         shape: Any,
         compiled: bool,
-        record: bool = False,
     ) -> Tensor:
         """The loop over all positions; all as graph operations."""
-        model, program = self.model, self.program
-        if isinstance(program, RasterProgram):
-            size = (shape[0], shape[1])
-            return ImageLoop(model, program, batch, options, size, compiled, record).run()
-        return SequenceLoop(model, program, batch, options, compiled, record).run()
+        return run_steps(self.model, self._program(shape), batch, options, shape, compiled)
+
+    def _steps(self, length: int | None) -> Program:
+        """The checked steps of the network, for one length if that is given."""
+        analysis = self.model.analysis
+        if length is not None:
+            analysis = analysis.at_length(length)
+            prove(analysis, self.model.data_levels, allow_training_leak=True)
+        program = make_stepper(analysis)
+        check_steps(self.model, program, length)
+        return program
+
+    def _program(self, shape: Any) -> Program:
+        """The steps for data of that shape."""
+        if self.is_for_any_length:
+            return self.program
+        if not isinstance(shape[0], int):
+            raise NotSteppable("its layers make masks of one length, and the length is open here")
+        if shape[0] not in self._of_length:
+            with tf.init_scope():
+                made = self._steps(shape[0])
+            latest = list(self._of_length.items())[1 - _MOST_LENGTHS :]
+            self._of_length = {**dict(latest), shape[0]: made}
+        return self._of_length[shape[0]]
 
     def run_chunk(
         self, batch: PartialBatch, request: SamplingRequest, progress: Progress
@@ -147,104 +158,6 @@ class CachedSampler(Sampler):
             return tf.concat(done, axis=0)
 
         return loop if parts == 1 else loops
-
-    # The check of a new sampler.
-
-    def _check(self) -> None:
-        """Runs the step form on random data, teacher-forced, against the full network."""
-        x, condition = self._random_data()
-        event_rank = self.model.likelihood.event_rank
-        # The step form needs no more than a beginning.
-        per_row = 1 if x.ndim < 4 else x.shape[2]
-        stop = min(-(-_CHECKED // per_row), x.shape[1])
-        start = x[:, :stop]
-        graph = tf.function(
-            lambda batch: self._fill_in(
-                batch, Options(), start.shape[1:], compiled=False, record=True
-            ),
-            autograph=False,
-        )
-        weights = DrawnWeights(node.operation for node in self.model.analysis.graph.nodes)
-        with weights.scope():
-            expected = self._expected(x, condition, stop, per_row)
-        with weights.scope():
-            found = graph(_known_batch(start, condition, event_rank))
-        self._compare(found, expected[:, : found.shape[1]])
-
-    def _expected(self, x: np.ndarray, condition: Any, stop: int, per_row: int) -> Tensor:
-        """The whole network's output; of long data only what the beginning needs.
-
-        Outputs near the end of a beginning may read tensors that look ahead, so it is longer.
-        """
-        if x.shape[1] * per_row > _WHOLE and condition is None:
-            x = x[:, : stop + self.program.look_ahead]
-            graph = self.model.analysis.graph
-            names = [tensor.name for tensor in self.model.network.inputs]
-            flat = self.model.network_inputs(tf.constant(x), condition)
-            values = graph.inputs(dict(zip(names, flat, strict=True)))
-            for _ in graph.run(values):
-                pass
-            found = values[graph.output]
-            tail = found.shape[len(x.shape) - self.model.likelihood.event_rank :]
-            return tf.reshape(found, (len(x), -1, *tail))
-        known = _known_batch(x, condition, self.model.likelihood.event_rank)
-        return flat_parameters(self.model, known, tf.constant(x.shape[1:], tf.int32))
-
-    def _random_data(self) -> tuple[np.ndarray, Any]:
-        """Two random examples of the model's data, and conditions."""
-        model, likelihood = self.model, self.model.likelihood
-        generator = np.random.default_rng(0)
-        is_image = len(model.data_shape) == 3
-        open_size = 24 if is_image else open_length(model.conditions.limits, 64)
-        shape = tuple(size or open_size for size in model.data_shape)
-        if model.data_levels is None:
-            x = generator.normal(size=(2, *shape)) * likelihood.scale + likelihood.mean
-            x = x.astype("float32")
-        else:
-            x = generator.integers(model.data_levels, size=(2, *shape)).astype("int32")
-        return x, model.conditions.random(generator, 2, shape)
-
-    def _compare(self, found: Tensor, expected: Tensor) -> None:
-        """Raises NotSteppable unless each parameter is equal, relative to its own spread."""
-        precise = expected.dtype in (tf.float32, tf.float64)
-        one, other = (np.asarray(tf.cast(part, tf.float64)) for part in (found, expected))
-        same = (one == other) | (np.isnan(one) & np.isnan(other))
-        with np.errstate(invalid="ignore"):
-            gap = np.where(same, 0.0, np.abs(one - other))
-        finite = np.where(np.isfinite(other), other, 0.0)
-        axes = tuple(range(other.ndim - 1))
-        spread = finite.std(axis=axes, where=np.isfinite(other)) if other.size else 0.0
-        tolerance = (1e-3 if precise else 5e-2) * np.nan_to_num(spread)
-        tolerance = tolerance + (1e-5 if precise else 1e-2) * np.abs(finite).max(axis=axes) + 1e-6
-        if (gap <= tolerance).all():
-            return
-        raise WrongSteps(
-            f"the step form of network '{self.model.network.name}' differs from the network itself "
-            f"by {gap.max():.2g} with random weights: {self._first_difference()}"
-        )
-
-    def _first_difference(self) -> str:
-        kinds = [
-            f"'{node.name}' ({type(node.operation).__name__})"
-            for node in self.model.analysis.graph.nodes
-            if declares(node.operation)
-        ]
-        if kinds:
-            return f"check what {', '.join(kinds[:4])} declare (taps, combine or step)"
-        return "please report the network"
-
-
-def _known_batch(x: np.ndarray, condition: Any, event_rank: int) -> PartialBatch:
-    """A batch of which everything is known."""
-    event = x.shape[x.ndim - event_rank :]
-    flat = tf.constant(x.reshape(len(x), -1, *event))
-    return PartialBatch(
-        values=flat,
-        known=tf.ones(flat.shape, tf.bool),
-        seeds=tf.zeros((len(x),), tf.uint32),
-        examples=tf.range(len(x)),
-        condition=condition,
-    )
 
 
 def _round_up(count: int) -> int:

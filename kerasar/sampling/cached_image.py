@@ -1,9 +1,11 @@
 """The cached sampler for images: a loop over rows, and in it one over pixels."""
 
+import functools
 from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from kerasar.sampling.cached_sequence import MOST_PARTS
 from kerasar.sampling.models import SampledAutoregressive
 from kerasar.sampling.options import Options, draw_or_keep
 from kerasar.sampling.partial_batch import PartialBatch, noise_at
@@ -91,9 +93,14 @@ class ImageLoop:
         rows = self.execution.initial()
         for y in range(self.execution.first_row, 0):
             _, rows = self.execution.start_row(tf.constant(y), rows)
-        *_, results = while_loop(
-            lambda y, *_: y < self.height, self._draw_row, (tf.constant(0), rows, results)
-        )
+        state = (tf.constant(0), rows, results)
+        for stop in self._stops():
+            state = while_loop(
+                lambda y, *_, stop=stop: y < stop,
+                functools.partial(self._draw_row, stop * self.width),
+                state,
+            )
+        results = state[-1]
         stacked = results.stack()
         stacked = tf.transpose(stacked, (2, 0, 1, *range(3, stacked.shape.rank)))
         if not self.record:
@@ -103,21 +110,30 @@ class ImageLoop:
 
     # Rows.
 
-    def _draw_row(self, y: Tensor, rows: RowState, results: tf.TensorArray) -> Any:
+    def _stops(self) -> list[Any]:
+        """The rows at which the parts of the loop end, as for sequences."""
+        if not self.execution.has_caches or not isinstance(self.height, int):
+            return [self.height]
+        size = -(-self.height // MOST_PARTS)
+        return [*range(size, self.height, size), self.height]
+
+    def _draw_row(self, end: Any, y: Tensor, rows: RowState, results: tf.TensorArray) -> Any:
         row, rows = self.execution.start_row(y, rows)
         noise = self._row_noise(y)
         last = tf.zeros(tf.stack([self.batch_size, 1, 1, self.channels]), self.x.dtype)
         specs = [self.pixel_spec, *self.execution.collected_shapes(rows)]
         specs += [self.result_spec] if self.record else []
         arrays = [tf.TensorArray(d, self.width, element_shape=shape) for d, shape in specs]
-        *_, arrays = while_loop(
+        extent = end if isinstance(end, int) else (y + 1) * self.width
+        draw = functools.partial(self._draw_pixel, row=row, noise=noise, extent=extent)
+        *_, state, arrays = while_loop(
             lambda column, *_: column < self.width,
-            lambda c, last, state, arrays: self._draw_pixel(c, last, state, arrays, row, noise),
-            (tf.constant(0), last, self._first_state(last, row), arrays),
+            draw,
+            (tf.constant(0), last, self._first_state(last, row, rows), arrays),
         )
         drawn, *collected = [array.stack() for array in arrays]
         result = collected.pop() if self.record else drawn
-        rows = self.execution.finish_row(y, rows, tf.cast(drawn, self.x.dtype), collected)
+        rows = self.execution.finish_row(y, rows, tf.cast(drawn, self.x.dtype), collected, state)
         return y + 1, rows, results.write(y, result)
 
     def _row_noise(self, y: Tensor) -> Tensor:
@@ -131,9 +147,9 @@ class ImageLoop:
             tf.reshape(noise, shape), (None, self.events, self.batch.values.shape[0], draws)
         )
 
-    def _first_state(self, last: Tensor, row: RowInputs) -> Any:
+    def _first_state(self, last: Tensor, row: RowInputs, rows: RowState) -> Any:
         """The state before column 0, after the columns that readers ahead need."""
-        state = self.execution.start_pixels()
+        state = self.execution.start_pixels(rows)
         for column in range(self.execution.first_column, 0):
             state = self.execution.flush(tf.constant(column), state)
             _, _, state = self.execution.pixel(tf.constant(column), state, last, row)
@@ -149,11 +165,12 @@ class ImageLoop:
         arrays: list[tf.TensorArray],
         row: RowInputs,
         noise: Tensor,
+        extent: Tensor,
     ) -> Any:
         state = self.execution.flush(column, state)
         pixel = _Pixel(self.given[row.y, column], self.known[row.y, column], noise[column])
         draw = self._draw_in_turn if self.in_turn else self._draw_together
-        drawn = draw(column, last, state, row, pixel)
+        drawn = draw(column, last, state, row, pixel, extent)
         value = tf.stack(drawn.events, -1) if self.by_value else drawn.events[0]
         following = tf.reshape(tf.cast(value, self.x.dtype), tf.shape(last))
         made = [value, *drawn.collected, *([drawn.parameters] if self.record else [])]
@@ -161,26 +178,38 @@ class ImageLoop:
         return column + 1, following, drawn.state, arrays
 
     def _draw_together(
-        self, column: Tensor, last: Tensor, state: Any, row: RowInputs, pixel: _Pixel
+        self,
+        column: Tensor,
+        last: Tensor,
+        state: Any,
+        row: RowInputs,
+        pixel: _Pixel,
+        extent: Tensor,
     ) -> _Drawn:
         """All channels from one run of the network, for none sees another."""
-        output, collected, state = self.execution.pixel(column, state, last, row)
+        output, collected, state = self.execution.pixel(column, state, last, row, extent)
         events = [self._draw(output, event, pixel) for event in range(self.events)]
         return _Drawn(events, output[:, 0, 0], collected, state)
 
     def _draw_in_turn(
-        self, column: Tensor, last: Tensor, state: Any, row: RowInputs, pixel: _Pixel
+        self,
+        column: Tensor,
+        last: Tensor,
+        state: Any,
+        row: RowInputs,
+        pixel: _Pixel,
+        extent: Tensor,
     ) -> _Drawn:
         """Each channel given those drawn before it; the last run of the network sees them all."""
         events: list[Tensor] = []
         parameters = []
         for event in range(self.events):
             so_far = _so_far(events, self.channels, last)
-            output, _, _ = self.execution.pixel(column, state, so_far, row)
+            output, _, _ = self.execution.pixel(column, state, so_far, row, extent)
             events.append(self._draw(output, event, pixel))
             parameters.append(output[:, 0, 0, event])
         so_far = _so_far(events, self.channels, last)
-        _, collected, state = self.execution.pixel(column, state, so_far, row)
+        _, collected, state = self.execution.pixel(column, state, so_far, row, extent)
         return _Drawn(events, tf.stack(parameters, 1), collected, state)
 
     def _draw(self, output: Tensor, event: int, pixel: _Pixel) -> Tensor:

@@ -15,7 +15,7 @@ from kerasar.typing import Tensor
 #: Noise is made for so many positions at once: long enough to be cheap, short enough to be small.
 _BLOCK = 64
 #: Into how many parts a compiled loop with attention falls, at most: each is compiled by itself.
-_MOST_PARTS = 8
+MOST_PARTS = 8
 
 
 class SequenceLoop:
@@ -77,7 +77,7 @@ class SequenceLoop:
         """
         if not self.execution.has_caches or not isinstance(self.length, int):
             return [self.length]
-        size = -(-self.length // (_MOST_PARTS * _BLOCK)) * _BLOCK
+        size = -(-self.length // (MOST_PARTS * _BLOCK)) * _BLOCK
         return [*range(size, self.length, size), self.length]
 
     def _draw_block(

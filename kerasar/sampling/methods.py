@@ -3,11 +3,12 @@
 import difflib
 import warnings
 
-from kerasar.sampling.cached import CachedSampler, WrongSteps
+from kerasar.sampling.cached import CachedSampler
 from kerasar.sampling.models import SampledAutoregressive
 from kerasar.sampling.parallel import ParallelSampler
 from kerasar.sampling.sampler import Sampler
 from kerasar.sampling.sequential import SequentialSampler
+from kerasar.sampling.step_check import WrongSteps
 from kerasar.stepwise import NotSteppable
 
 METHODS = ("sequential", "parallel", "cached")

@@ -90,6 +90,9 @@ class Sampler:
         model: the model to sample from.
     """
 
+    #: Whether it can be exported for data of open length.
+    is_for_any_length = True
+
     def __init__(self, model: SampledModel) -> None:
         self.model = model
 

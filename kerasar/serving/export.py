@@ -58,6 +58,8 @@ class Signatures:
     def __init__(self, model: ServedNetwork, continuation: bool = True) -> None:
         self.model = model
         sampler = model.sampler()  # built and checked here, for inside a graph it cannot be
+        if not sampler.is_for_any_length and None in model.data_shape:
+            sampler = model.sampler("parallel")
         # A function of its own, which all signatures share: it is traced and written once.
         self.complete = tf.function(sampler.complete, autograph=False)
         self.dtype = tf.int32 if model.discrete else tf.float32

@@ -17,8 +17,7 @@ import dataclasses
 from kerasar.causality.analysis import Analysis
 from kerasar.causality.graph import Edge, Node
 from kerasar.layers.protocol import Aligned
-from kerasar.stepwise.axis_program import Part
-from kerasar.stepwise.raster_plan import NotSteppable
+from kerasar.stepwise.axis_program import NotSteppable, Part
 
 
 @dataclasses.dataclass

@@ -42,8 +42,11 @@ class ExternalInputs(Protocol):
     def taps(self, step: Step, index: Tensor) -> dict[int, Tensor]:
         """The values that other taps read, by tap."""
 
+    def slot(self, index: Tensor) -> Tensor:
+        """The number of the position at that index among all of them; else something negative."""
+
     def part(self, part: Part, index: Tensor, extent: Tensor) -> Tensor:
-        """What an operation of attention reads that does not depend on the data."""
+        """What an operation of attention reads that is not on the axis."""
 
     def row_part(self, step: Step, index: Tensor) -> Any:
         """What a recurrence over an image made of the finished rows, at this index."""
@@ -65,21 +68,33 @@ class AxisExecution:
         batch: number of examples.
         length: of the axis.
         rings: the form of the rings.
+        slots: number of all positions, if the axis is a part of them; else None.
     """
 
-    def __init__(self, program: AxisProgram, batch: Tensor, length: Tensor, rings: Rings) -> None:
+    def __init__(
+        self,
+        program: AxisProgram,
+        batch: Tensor,
+        length: Tensor,
+        rings: Rings,
+        slots: Tensor | None = None,
+    ) -> None:
         self.program, self.batch, self.length, self.rings = program, batch, length, rings
+        self.slots = length if slots is None else slots
         self.weights = {
             step: step.tap_matrix()
             for step in program.steps
             if isinstance(step.declared, Taps) and step.declared.matrices is not None and step.taps
         }
 
-    def initial(self, known: Mapping[Edge, Tensor] | None = None) -> AxisState:
+    def initial(
+        self, known: Mapping[Edge, Tensor] | None = None, caches: list[Tensor] | None = None
+    ) -> AxisState:
         """The state before the first step: rings full of padding, initial carries.
 
         Args:
             known: the tensors that do not depend on the data, among them given initial states.
+            caches: of the positions before, if there are any.
         """
         slots = []
         for ring in self.program.rings:
@@ -95,22 +110,24 @@ class AxisExecution:
             for ring, slot in zip(self.program.rings, slots, strict=True)
         ]
         carries = [self._carry(step, known or {}) for step in self.program.recurrences]
-        caches = [self._empty(edge, axis) for edge, axis in self.program.caches.items()]
-        return AxisState(full, slots, carries, caches)
+        return AxisState(full, slots, carries, self.no_caches() if caches is None else caches)
+
+    def no_caches(self) -> list[Tensor]:
+        """Caches in which nothing is kept yet."""
+        return [self._empty(edge, axis) for edge, axis in self.program.caches.items()]
 
     def _empty(self, edge: Edge, axis: int) -> Tensor:
         """A cache of zeros for every position."""
         sizes = [self.batch * self.program.folds.get(edge, 1), *edge.shape[1:]]
-        sizes[axis] = self.length
+        sizes[axis] = self.slots
         return tf.zeros(tf.stack(sizes), edge.dtype)
 
     def _carry(self, step: Step, known: Mapping[Edge, Tensor]) -> Any:
         """The state of a recurrence before its first step."""
         declared = step.declared
-        if isinstance(declared, Recurrence) and declared.given_state:
-            dtype = step.node.operation.compute_dtype
-            return [tf.cast(known[edge], dtype) for edge in step.node.inputs[1:]]
-        return declared.initial(self.batch)  # type: ignore[union-attr]
+        given = declared.given if isinstance(declared, Recurrence) else ()
+        states = [known[step.node.inputs[index]] for index in given]
+        return declared.initial(self.batch, *states)  # type: ignore[union-attr]
 
     def flush(self, t: Tensor, state: AxisState) -> AxisState:
         """Writes the values of step t - 1 into the rings; the first thing in step t."""
@@ -137,7 +154,7 @@ class AxisExecution:
             external: what comes from outside of the axis.
             extent: how many positions of what is kept whole are read; None: all.
         """
-        extent = self.length if extent is None else extent
+        extent = self.slots if extent is None else extent
         return _RunningStep(self, t, state, x, external, extent).result()
 
 
@@ -173,7 +190,7 @@ class _RunningStep:
             if isinstance(step.declared, Taps):
                 made: Sequence[Tensor] = (self._combine(step, step.declared, found, index),)
             elif isinstance(step.declared, (Recurrence, RowRecurrence)):
-                made = (self._recur(step, found[0], index),)
+                made = self._recur(step, found, index)
             elif isinstance(step.declared, Aligned):
                 made = self._attend(step, step.declared, found, index)
             else:
@@ -237,10 +254,14 @@ class _RunningStep:
             raise ValueError(f"layer '{step.node.name}' has no step form")
         return declared.combine(found, self.external.position(index))
 
-    def _recur(self, step: Step, now: Tensor, index: Tensor) -> Tensor:
+    def _recur(self, step: Step, found: list[Tensor], index: Tensor) -> list[Tensor]:
         declared, number = step.declared, self.program.recurrences.index(step)
         before = self.carries[number]
-        x = tf.squeeze(now, list(range(1, 1 + self.program.position_rank)))
+        positions = list(range(1, 1 + self.program.position_rank))
+        given = declared.given if isinstance(declared, Recurrence) else ()
+        running = [edge for n, edge in enumerate(step.node.inputs) if n not in given]
+        xs = [tf.squeeze(x, positions) for x in self._inputs(step, running, found, index)]
+        x = xs[0] if len(xs) == 1 else xs
         if isinstance(declared, RowRecurrence):
             part = self.external.row_part(step, index)
             row, column = self.external.position(index)
@@ -248,8 +269,8 @@ class _RunningStep:
         else:
             y, after = declared.step(x, before, index)  # type: ignore[union-attr]
         self.carries[number] = self._unless_early(step, after, before, index)
-        y_shape = tf.concat([tf.shape(now)[:-1], [y.shape[-1]]], 0)
-        return tf.ensure_shape(tf.reshape(y, y_shape), (*now.shape[:-1], y.shape[-1]))
+        head = (slice(None), *[None] * len(positions))
+        return [made[head] for made in (y if isinstance(y, (list, tuple)) else [y])]
 
     def _unless_early(self, step: Step, after: Any, before: Any, index: Tensor) -> Any:
         """The carry, which does not move before the first index."""
@@ -258,12 +279,19 @@ class _RunningStep:
         return tf.nest.map_structure(lambda new, old: tf.where(index >= 0, new, old), after, before)
 
     def _run_node(self, step: Step, found: list[Tensor], index: Tensor) -> tuple[Tensor, ...]:
+        edges = step.node.inputs
+        values = self._inputs(step, edges, found, index)
+        return step.node.run(dict(zip(edges, values, strict=True)))
+
+    def _inputs(
+        self, step: Step, edges: Sequence[Edge], found: list[Tensor], index: Tensor
+    ) -> list[Tensor]:
+        """Inputs of a step: those on the axis were found, the others are known at its index."""
         own = iter(found)
-        inputs = {
-            edge: next(own) if edge in self.program.made else self.external.value(step, edge, index)
-            for edge in step.node.inputs
-        }
-        return step.node.run(inputs)
+        return [
+            next(own) if edge in self.program.made else self.external.value(step, edge, index)
+            for edge in edges
+        ]
 
     # Attention.
 
@@ -272,8 +300,13 @@ class _RunningStep:
         if edge not in self.caches or edge not in self.values:
             return
         axis, lead = self.program.caches[edge], self.program.lead[edge]
+        slot = self.external.slot(self.t + lead)
         self.caches[edge] = self.execution.rings.keep(
-            self.caches[edge], axis, self.t + lead, self.values[edge]
+            self.caches[edge],
+            axis,
+            slot,
+            self.values[edge],
+            is_inside=lead == self.program.start == 0,
         )
 
     def _attend(
@@ -298,7 +331,9 @@ class _RunningStep:
         (made,) = step.node.outputs
         sizes = [self.execution.batch * self.program.folds.get(made, 1), *made.shape[1:]]
         (part,) = step.parts
-        sizes[self.program.step_axis.get(made, 1)] = 1
+        is_grid = self.program.position_rank == 2 and made not in self.program.placed
+        for axis in (1, 2) if is_grid else (self.program.step_axis.get(made, 1),):
+            sizes[axis] = 1
         for axis in part.whole:
             sizes[int(declared.axes[0][axis])] = self.extent
         if type(step.node.operation) in BROADCASTS:

@@ -28,7 +28,7 @@ can be called concurrently.
 """
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -36,6 +36,10 @@ import tensorflow as tf
 from kerasar.causality.graph import Edge, Node
 from kerasar.layers.protocol import Declaration, Recurrence, RowRecurrence, Taps
 from kerasar.typing import Tensor
+
+
+class NotSteppable(ValueError):
+    """The network is causal, but the engine cannot run it step by step."""
 
 
 class Part(NamedTuple):
@@ -117,6 +121,7 @@ class AxisProgram:
         caches: the tensors that are kept for all positions, with the axis of these.
         step_axis: the axis of size 1 in a step, of tensors whose positions are on other axes.
         folds: how many rows of the first axis belong to one example, where it is not one.
+        placed: the tensors whose positions are not on the first axes.
     """
 
     def __init__(
@@ -131,8 +136,9 @@ class AxisProgram:
         caches: Mapping[Edge, int] | None = None,
         step_axis: Mapping[Edge, int] | None = None,
         folds: Mapping[Edge, int] | None = None,
+        placed: Container[Edge] = (),
     ) -> None:
-        self.step_axis, self.folds = step_axis or {}, folds or {}
+        self.step_axis, self.folds, self.placed = step_axis or {}, folds or {}, placed
         self.source, self.outputs, self.position_rank = source, outputs, position_rank
         self.length_changes = length_changes
         self.made = made or {edge for step in steps for edge in step.node.outputs} | {source}
@@ -190,7 +196,7 @@ class AxisProgram:
             for read in self.reads(step):
                 if read.lag <= 0:
                     continue
-                if self.step_axis.get(read.edge, 1) != 1 or read.edge in self.folds:
+                if read.edge in self.placed:
                     raise ValueError("positions on other axes are read in a later step")
                 shape = (read.edge.shape[1 + self.position_rank :], read.edge.dtype)
                 ring = rings.setdefault(shape, RingPlan([], 0, []))

@@ -7,8 +7,8 @@ import keras
 from kerasar.causality.analysis import Analysis, analyze
 from kerasar.causality.layer_report import describe, report_layers
 from kerasar.causality.proof import prove
+from kerasar.stepwise.axis_program import NotSteppable
 from kerasar.stepwise.make_stepper import make_stepper
-from kerasar.stepwise.raster_plan import NotSteppable
 
 
 def explain(network: keras.Model, event_rank: int | None = None) -> None:

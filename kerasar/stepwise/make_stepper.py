@@ -1,9 +1,9 @@
 """From an analyzed network to its step form, or to the reason why there is none."""
 
 from kerasar.causality.analysis import Analysis
-from kerasar.layers.protocol import Aligned, Taps
+from kerasar.layers.protocol import Taps
+from kerasar.stepwise.axis_program import NotSteppable
 from kerasar.stepwise.fuse import fuse
-from kerasar.stepwise.raster_plan import NotSteppable
 from kerasar.stepwise.raster_steps import RasterProgram
 from kerasar.stepwise.sequence_steps import SequenceProgram
 
@@ -31,9 +31,6 @@ def make_stepper(analysis: Analysis) -> SequenceProgram | RasterProgram:
     for node in analysis.broadcasting:
         raise NotSteppable(f"layer '{node.name}' spreads one position over all others")
     if graph.position_rank == 2:
-        for node, declared in analysis.declarations.items():
-            if isinstance(declared, Aligned):
-                raise NotSteppable(f"layer '{node.name}' works over all positions of an image")
         return RasterProgram(analysis)
     if len(graph.x.shape) > 2 and not graph.event_rank:
         raise NotSteppable("several values of a step are drawn one after the other")

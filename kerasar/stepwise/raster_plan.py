@@ -17,12 +17,9 @@ import dataclasses
 
 from kerasar.causality.analysis import Analysis
 from kerasar.causality.graph import Edge, Node
-from kerasar.layers.protocol import Declaration, Recurrence, RowRecurrence, Taps
-from kerasar.stepwise.axis_program import AxisProgram, Step
-
-
-class NotSteppable(ValueError):
-    """The network is causal, but the engine cannot run it step by step."""
+from kerasar.layers.protocol import Aligned, Declaration, Recurrence, RowRecurrence, Taps
+from kerasar.stepwise.attention_plan import AttentionPlan, plan_attention
+from kerasar.stepwise.axis_program import AxisProgram, NotSteppable, Step
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -66,8 +63,11 @@ def declaration_of(analysis: Analysis, node: Node) -> Declaration:
 
 def latest_row(analysis: Analysis, edge: Edge) -> int:
     """The last row offset that a tensor sees."""
-    offsets = analysis.dependences[edge].offsets
-    return max((row for row, bits in offsets.rows.items() if bits), default=-(10**6))
+    seen = [analysis.dependences[edge].offsets] if edge in analysis.dependences else []
+    if edge in analysis.placed:
+        seen = list(analysis.placed[edge].axes.values())
+    rows = (row for offsets in seen for row, bits in offsets.rows.items() if bits)
+    return max(rows, default=-(10**6))
 
 
 def reads_of(node: Node, declared: Declaration | None) -> list[tuple[Edge, int, int]]:
@@ -91,15 +91,23 @@ def plan_raster(analysis: Analysis) -> RasterPlan:
     length_changes = analysis.length_changes()
     by_pixel = _by_pixel(analysis, nodes)
     sees_present = output in by_pixel and analysis.dependences[output].offsets.has((0, 0))
-    pixels = AxisProgram(
-        [_step(analysis, node) for node in nodes if by_pixel.intersection(node.outputs)],
-        analysis.graph.x,
-        [output] if output in by_pixel else [],
-        {edge: change[1] for edge, change in length_changes.items()},
-        2,
-        source_lead=0 if sees_present else -1,
-        made=by_pixel | {analysis.graph.x},
-    )
+    attention = plan_attention(analysis)
+    try:
+        pixels = AxisProgram(
+            [_step(analysis, node, attention) for node in nodes if by_pixel & {*node.outputs}],
+            analysis.graph.x,
+            [output] if output in by_pixel else [],
+            {edge: change[1] for edge, change in length_changes.items()},
+            2,
+            source_lead=0 if sees_present else -1,
+            made=by_pixel | {analysis.graph.x},
+            caches=attention.caches,
+            step_axis=attention.step_axis,
+            folds=attention.folds,
+            placed=analysis.placed,
+        )
+    except ValueError as error:
+        raise NotSteppable(f"attention reads pixels that are not kept ({error})") from None
     for step in pixels.steps:
         if isinstance(step.declared, RowRecurrence) and pixels.lead[step.node.outputs[0]] != 0:
             raise NotSteppable(f"layer '{step.node.name}' comes before a shift")
@@ -114,9 +122,11 @@ def plan_raster(analysis: Analysis) -> RasterPlan:
     )
 
 
-def _step(analysis: Analysis, node: Node) -> Step:
+def _step(analysis: Analysis, node: Node, attention: AttentionPlan) -> Step:
     """A node that is computed pixel by pixel, with its taps in the row being drawn."""
     declared = declaration_of(analysis, node)
+    if isinstance(declared, Aligned):
+        return Step(node, declared, parts=attention.parts[node], ahead=attention.ahead[node])
     if not isinstance(declared, Taps):
         return Step(node, declared)
     taps = tuple(
@@ -132,10 +142,10 @@ def _by_pixel(analysis: Analysis, nodes: list[Node]) -> set[Edge]:
     graph = analysis.graph
     needed = {graph.output} if latest_row(analysis, graph.output) >= 0 else set()
     for node in reversed(nodes):
-        if not needed.intersection(node.outputs):
+        declared = declaration_of(analysis, node)
+        if not needed.intersection(node.outputs) and not isinstance(declared, Aligned):
             continue
         needed.update(node.outputs)
-        declared = declaration_of(analysis, node)
         if isinstance(declared, Recurrence):
             raise NotSteppable(f"layer '{node.name}' is a recurrence over a sequence")
         if isinstance(declared, RowRecurrence) and latest_row(analysis, node.inputs[0]) < 0:

@@ -20,7 +20,7 @@ from kerasar.stepwise.axis_execution import AxisExecution, AxisState
 from kerasar.stepwise.axis_program import Part, Step, tap_matrix
 from kerasar.stepwise.raster_plan import RasterPlan, declaration_of, plan_raster, reads_of
 from kerasar.stepwise.rings import Rings, masked, padding
-from kerasar.stepwise.sequence_steps import slice_at
+from kerasar.stepwise.sequence_steps import cut_part, slice_at
 from kerasar.typing import Tensor
 
 
@@ -39,6 +39,11 @@ class RasterProgram:
         self.plan = plan_raster(analysis)
 
     @property
+    def has_caches(self) -> bool:
+        """Whether tensors are kept for all positions, as attention needs it."""
+        return bool(self.plan.pixels.caches)
+
+    @property
     def look_ahead(self) -> int:
         """How many rows further on an output may read tensors that look ahead."""
         return max([0, *self.plan.row_lead.values()])
@@ -51,7 +56,7 @@ class RasterProgram:
         rings: Rings,
     ) -> "RasterExecution":
         """Everything that is computed once: conditions, weights; call it outside the loops."""
-        known = self.analysis.compute_conditions(conditions)
+        known = self.analysis.compute_conditions(conditions, batch)
         return RasterExecution(self.plan, batch, size, known, rings)
 
 
@@ -64,11 +69,12 @@ class RowInputs(NamedTuple):
 
 
 class RowState(NamedTuple):
-    """What is passed from row to row: finished rows, and what recurrences keep and carry."""
+    """What is passed from row to row: finished rows, what recurrences keep and carry, caches."""
 
     rows: list[Tensor]
     kept: list[Any]
     carries: list[Any]
+    caches: list[Tensor]
 
 
 #: For each tensor and padding the rows that are read again, the newest last.
@@ -88,7 +94,8 @@ class RasterExecution:
     ) -> None:
         self.plan, self.batch, self.known = plan, batch, known
         self.height, self.width = size
-        self.pixels = AxisExecution(plan.pixels, batch, self.width, rings)
+        slots = self.height * self.width
+        self.pixels = AxisExecution(plan.pixels, batch, self.width, rings, slots)
         self.recurrences = [
             (step, step.declared)
             for step in plan.pixels.steps
@@ -104,6 +111,11 @@ class RasterExecution:
         for step, taps in self.above.items():
             if taps and isinstance(step.declared, Taps) and step.declared.matrices is not None:
                 self.row_weights[step] = tap_matrix(step.declared, taps)
+
+    @property
+    def has_caches(self) -> bool:
+        """Whether tensors are kept for all positions."""
+        return bool(self.plan.pixels.caches)
 
     # Rows.
 
@@ -122,7 +134,8 @@ class RasterExecution:
             row = tf.ensure_shape(row, [_static(size) for size in shape])
             rows[edge, pad] = [row] * depth
         starts = [r.initial_rows(self.batch, self.width) for _, r in self.recurrences]
-        return RowState(self._flat(rows), [kept for kept, _ in starts], [c for _, c in starts])
+        kept, carries = [kept for kept, _ in starts], [carry for _, carry in starts]
+        return RowState(self._flat(rows), kept, carries, self.pixels.no_caches())
 
     def start_row(self, y: Tensor, above: RowState) -> tuple[RowInputs, RowState]:
         """Computes what depends on finished rows only, for row `y`."""
@@ -134,10 +147,10 @@ class RasterExecution:
         parts = self._row_parts(rows)
         recurrent_parts, carries = self._recurrent_parts(rows, above, y)
         inputs = RowInputs(self._external_rows(rows, y), parts | recurrent_parts, y)
-        return inputs, RowState(self._flat(rows), above.kept, carries)
+        return inputs, RowState(self._flat(rows), above.kept, carries, above.caches)
 
     def finish_row(
-        self, y: Tensor, above: RowState, x: Tensor, collected: list[Tensor]
+        self, y: Tensor, above: RowState, x: Tensor, collected: list[Tensor], state: AxisState
     ) -> RowState:
         """Keeps the rows that were drawn; `x` and `collected` are `(width, batch, …)`.
 
@@ -153,7 +166,8 @@ class RasterExecution:
             # Kept for the next row, where this one is row -1.
             if edge in self.plan.row_lead:
                 self._push(rows, edge, _swap_batch(value)[:, None], y + 1)
-        return RowState(self._flat(rows), tf.nest.pack_sequence_as(above.kept, kept), above.carries)
+        kept = tf.nest.pack_sequence_as(above.kept, kept)
+        return RowState(self._flat(rows), kept, above.carries, state.caches)
 
     def collected_shapes(self, above: RowState) -> list[tuple[Any, tuple[int | None, ...]]]:
         """(dtype, shape) of what each pixel adds to the row."""
@@ -219,6 +233,7 @@ class RasterExecution:
             for step in self.plan.pixels.steps
             if not isinstance(step.declared, Taps)
             for edge in step.node.inputs
+            if not step.parts or edge in self.plan.analysis.data_dependent
         ]
         found = {}
         for edge in dict.fromkeys([*wanted, self.plan.analysis.graph.output]):
@@ -274,16 +289,21 @@ class RasterExecution:
         """Columns from here to -1 are prepared for readers that look ahead; nothing is drawn."""
         return self.plan.pixels.start
 
-    def start_pixels(self) -> AxisState:
+    def start_pixels(self, rows: RowState) -> AxisState:
         """The state before the first pixel of a row."""
-        return self.pixels.initial()
+        return self.pixels.initial(caches=rows.caches)
 
     def flush(self, column: Tensor, state: AxisState) -> AxisState:
         """The first thing at a pixel: what the one before it made goes into the rings."""
         return self.pixels.flush(column, state)
 
     def pixel(
-        self, column: Tensor, state: AxisState, x: Tensor, row: RowInputs
+        self,
+        column: Tensor,
+        state: AxisState,
+        x: Tensor,
+        row: RowInputs,
+        extent: Tensor | None = None,
     ) -> tuple[Tensor, list[Tensor], AxisState]:
         """The network's output at a pixel.
 
@@ -293,11 +313,13 @@ class RasterExecution:
             x: the pixel before it, or (color channels in turn) what is drawn of itself;
                 `(batch, 1, 1, channels)`.
             row: from `start_row`.
+            extent: how many positions of what is kept whole are read; None: all.
 
         Returns:
             The output `(batch, 1, 1, …)`, the values to collect `(batch, …)`, and the state.
         """
-        values, state, kept = self.pixels.run(column, state, x, _PixelInputs(row))
+        inputs = _PixelInputs(row, self.known, self.width)
+        values, state, kept = self.pixels.run(column, state, x, inputs, extent)
         output = self.plan.analysis.graph.output
         found = values[output] if output in values else _column(row.inputs[output], column)
         collected = [tf.squeeze(values[edge], (1, 2)) for edge in self.plan.collected]
@@ -309,8 +331,8 @@ class RasterExecution:
 class _PixelInputs:
     """What a pixel reads from outside of its row: conditions and finished rows."""
 
-    def __init__(self, row: RowInputs) -> None:
-        self.row = row
+    def __init__(self, row: RowInputs, known: dict[Edge, Tensor], width: Tensor) -> None:
+        self.row, self.known, self.width = row, known, width
 
     def position(self, index: Tensor) -> tuple[Tensor, Tensor]:
         return self.row.y, index
@@ -328,7 +350,13 @@ class _PixelInputs:
         return {tap: _column(value, index) for tap, value in self.row.parts[step].items()}
 
     def part(self, part: Part, index: Tensor, extent: Tensor) -> Tensor:
-        raise NotImplementedError("attention over an image is not run pixel by pixel")
+        if part.edge in self.row.inputs:
+            return _column(self.row.inputs[part.edge], index)
+        return cut_part(self.known[part.edge], part, self.slot(index), extent)
+
+    def slot(self, index: Tensor) -> Tensor:
+        is_inside = (index >= 0) & (index < self.width)
+        return tf.where(is_inside, self.row.y * self.width + index, -1)
 
     def row_part(self, step: Step, index: Tensor) -> Any:
         return tf.nest.map_structure(lambda p: _column(p, index)[:, 0, 0], self.row.parts[step])

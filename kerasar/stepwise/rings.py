@@ -60,14 +60,24 @@ class TensorRing:
         return ring[index, entry]
 
     @staticmethod
-    def keep(cache: Tensor, axis: int, index: Tensor, value: Tensor) -> Tensor:
-        """A cache of all positions on an axis, with another value at one of them, if it has it."""
-        last = tf.shape(cache)[axis] - 1
-        inside = (index >= 0) & (index <= last)
-        at = tf.clip_by_value(index, 0, last)
-        old = tf.gather(cache, tf.reshape(at, (1,)), axis=axis)
-        start = tf.one_hot(axis, cache.shape.rank, at, 0, dtype=tf.int32)
-        return dynamic_update_slice(cache, tf.where(inside, value, old), start)
+    def keep(cache: Tensor, axis: int, index: Tensor, value: Tensor, is_inside: bool) -> Tensor:
+        """A cache of all positions on an axis, with another value at one of them.
+
+        Args:
+            cache: the cache.
+            axis: of the positions.
+            index: of the position.
+            value: of size 1 on that axis.
+            is_inside: whether the index is always one of the cache; else it may lie outside.
+        """
+        if not is_inside:
+            last = tf.shape(cache)[axis] - 1
+            inside = (index >= 0) & (index <= last)
+            index = tf.clip_by_value(index, 0, last)
+            old = tf.gather(cache, tf.reshape(index, (1,)), axis=axis)
+            value = tf.where(inside, value, old)
+        start = tf.one_hot(axis, cache.shape.rank, index, 0, dtype=tf.int32)
+        return dynamic_update_slice(cache, value, start)
 
 
 class ArrayRing:
@@ -92,10 +102,10 @@ class ArrayRing:
         return ring.read(index)[entry]
 
     @staticmethod
-    def keep(cache: Tensor, axis: int, index: Tensor, value: Tensor) -> Tensor:
-        """A cache of all positions on an axis, with another value at one of them, if it has it."""
-        places = tf.range(tf.shape(cache)[axis])
-        here = tf.reshape(places == index, [-1, *[1] * (cache.shape.rank - axis - 1)])
+    def keep(cache: Tensor, axis: int, index: Tensor, value: Tensor, is_inside: bool) -> Tensor:
+        """As for `TensorRing`."""
+        indices = tf.range(tf.shape(cache)[axis])
+        here = tf.reshape(indices == index, [-1, *[1] * (cache.shape.rank - axis - 1)])
         return tf.where(here, value, cache)
 
 

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import keras
 import tensorflow as tf
 
 from kerasar.causality.analysis import Analysis
@@ -43,7 +42,13 @@ class SequenceProgram:
             caches=plan.caches,
             step_axis=plan.step_axis,
             folds=plan.folds,
+            placed=analysis.placed,
         )
+
+    @property
+    def has_caches(self) -> bool:
+        """Whether tensors are kept for all positions, as attention needs it."""
+        return bool(self.axis_program.caches)
 
     @property
     def look_ahead(self) -> int:
@@ -54,7 +59,7 @@ class SequenceProgram:
         self, batch: Tensor, length: Tensor, conditions: list[Tensor], rings: Rings
     ) -> "SequenceExecution":
         """Everything that is computed once: conditions, weights; call it outside the loop."""
-        known = self.analysis.compute_conditions(conditions)
+        known = self.analysis.compute_conditions(conditions, batch)
         execution = AxisExecution(self.axis_program, batch, length, rings)
         return SequenceExecution(self.graph.x, self.graph.output, execution, known)
 
@@ -127,19 +132,26 @@ class _Conditions:
     def weighted_sum(self, step: Step, index: Tensor) -> None:
         return None
 
+    def slot(self, index: Tensor) -> Tensor:
+        return index
+
     def part(self, part: Part, index: Tensor, extent: Tensor) -> Tensor:
-        value = keras.ops.convert_to_tensor(self.known[part.edge])
-        if part.cut is not None:
-            value = slice_at(value, part.edge, part.cut, index)
-        for axis in part.whole:
-            value = first_slots(value, axis, extent)
-        return value
+        return cut_part(self.known[part.edge], part, index, extent)
 
     def taps(self, step: Step, index: Tensor) -> dict[int, Tensor]:
         return {}
 
     def row_part(self, step: Step, index: Tensor) -> None:
         return None
+
+
+def cut_part(value: Tensor, part: Part, slot: Tensor, extent: Tensor) -> Tensor:
+    """Of what does not depend on the data: a position's slice, and the keys before `extent`."""
+    if part.cut is not None:
+        value = slice_at(value, part.edge, part.cut, slot)
+    for axis in part.whole:
+        value = first_slots(value, axis, extent)
+    return value
 
 
 def slice_at(value: Tensor, edge: Edge, axis: int, index: Tensor) -> Tensor:

@@ -1,13 +1,15 @@
 """A network on whole sequences, its short convolutions as one matrix product each.
 
 A causal convolution of kernel 2 is the product of [what was, what is] with a matrix. Compiled by
-XLA, training steps of small networks are faster for it than with Keras' own `Conv1D`.
+XLA, training steps of small networks are faster for it than with Keras' own `Conv1D`. Networks with
+`keras.ops.associative_scan` are run in this form always, see `kerasar.causality.associative_scan`.
 """
 
 import keras
 import tensorflow as tf
 
 from kerasar.causality.analysis import Analysis
+from kerasar.causality.associative_scan import ASSOCIATIVE_SCANS
 from kerasar.causality.graph import Node
 from kerasar.layers.linear_taps import weighted_sum
 from kerasar.layers.protocol import Taps
@@ -29,6 +31,8 @@ class ShortConvForward:
         self.graph = analysis.graph
         #: The convolutions that become products; empty if this form is of no use.
         self.products: dict[Node, Taps] = {}
+        #: Whether Keras cannot run the network in graphs of TensorFlow.
+        self.has_scans = any(type(n.operation) in ASSOCIATIVE_SCANS for n in self.graph.nodes)
         self.inputs = [tensor.name for tensor in analysis.graph.network.inputs]
         for node, declared in analysis.declarations.items():
             layer = node.operation

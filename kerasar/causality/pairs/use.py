@@ -80,8 +80,8 @@ class Ruled(NamedTuple):
 
 
 def last_lag(pairs: Offsets) -> int:
-    """The largest offset along a sequence, or along the rows of an image."""
-    return pairs.latest()[0] if pairs else 0
+    """The largest offset along a sequence; 0 in an image, whose rows have ends."""
+    return pairs.latest()[0] if pairs and pairs.rank == 1 else 0
 
 
 #: A reason says why an operation mixes positions; None means that nothing is known of it.

@@ -6,6 +6,7 @@ probed, and sampled from without a cache.
 
 from kerasar.causality.rules import pointwise as _pointwise  # noqa: F401
 from kerasar.causality.rules import recurrent as _recurrent  # noqa: F401
+from kerasar.causality.rules import scans as _scans  # noqa: F401
 from kerasar.causality.rules import shifts as _shifts  # noqa: F401  (these register their rules)
 from kerasar.causality.rules import windows as _windows  # noqa: F401
 from kerasar.causality.rules.registry import declaration as declaration

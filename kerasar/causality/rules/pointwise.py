@@ -131,7 +131,7 @@ ELEMENTWISE = """
     Negative Sign Square Sqrt Exp Expm1 Log Log1p Sin Cos Tanh Arctan Round Floor Ceil Clip
     Reciprocal Rsqrt Erf Cast OnesLike ZerosLike Relu Relu6 Sigmoid Softplus Softsign Silu
     LogSigmoid LeakyRelu HardSigmoid HardSilu HardTanh Elu Selu Gelu Celu Glu Tanhshrink
-    Softshrink StopGradient OneHot
+    Softshrink StopGradient OneHot ConvertToTensor
 """.split()
 #: The same as classes of operations.
 ELEMENTWISE_CLASSES = frozenset(operation_classes(*ELEMENTWISE))

@@ -16,6 +16,7 @@ from kerasar.layers.protocol import (
     Taps,
     declares,
 )
+from kerasar.typing import Shape
 
 
 class Use(NamedTuple):
@@ -25,11 +26,13 @@ class Use(NamedTuple):
         node: of the graph.
         position_rank: number of position axes.
         data_dependent: the tensors that depend on the data.
+        axis: of the (first) input, which holds the (first) positions.
     """
 
     node: Node
     position_rank: int
     data_dependent: Container[Edge] = ()
+    axis: int = 1
 
     @property
     def operation(self) -> Any:
@@ -115,6 +118,11 @@ def _without_masked(taps: Taps) -> Taps:
         matrices=lambda: [matrix for n, matrix in enumerate(whole()) if n in kept],
         connects=links[kept],
     )
+
+
+def tail_of(edge: Edge, axis: int) -> Shape:
+    """The shape of one step of one example: without the axis of the steps and the batch."""
+    return tuple(size for n, size in enumerate(edge.shape) if n != axis)[1:]
 
 
 def rule(*kinds: Any) -> Callable[[Rule], Rule]:

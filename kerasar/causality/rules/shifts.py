@@ -1,6 +1,7 @@
 """Paddings, crops and slices: the same values at other positions."""
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Sequence
 
 import keras
 import numpy as np
@@ -51,6 +52,28 @@ def _pad(use: Use) -> Declaration:
     if not isinstance(value, (int, float, type(None))):
         return MixesPositions("it pads with a tensor")
     return _moved(inside, float(value or 0.0))
+
+
+@rule(*operation_classes("Diff"))
+def _diff(use: Use) -> Declaration | None:
+    operation, position_rank = use.operation, use.position_rank
+    axis, order = operation.axis % use.rank, operation.n
+    if use.node.inputs[0].dtype == "bool":
+        return None
+    if order == 0 or axis > position_rank:
+        return POINTWISE
+    if axis == 0:
+        return MixesPositions("it takes differences between examples")
+
+    def along(step: int) -> tuple[int, ...]:
+        return tuple(step if axis == 1 + n else 0 for n in range(position_rank))
+
+    def combine(values: Sequence[Tensor], position: tuple[Tensor, ...]) -> Tensor:
+        while len(values) > 1:
+            values = [after - before for before, after in itertools.pairwise(values)]
+        return values[0]
+
+    return Taps(tuple(map(along, range(order + 1))), 0.0, along(-order), combine=combine)
 
 
 @rule(*operation_classes("GetItem"))

@@ -8,6 +8,8 @@ from keras import ops
 from kerasar.checks import check_count
 from kerasar.typing import Shape, Tensor
 
+_UPSAMPLING = ("repeat", "learned")
+
 
 class GateCondition(NamedTuple):
     """A condition: the network's input, and the features that are projected into every gate."""
@@ -67,3 +69,63 @@ def local_input(positions: Shape, features: int) -> Tensor:
     """The input `local`, `(batch, *positions, features)`."""
     check_count(features, "local_features")
     return keras.Input((*positions, features), name="local")
+
+
+def series_condition(
+    builder: str,
+    length: int | None,
+    features: int | None,
+    width: int,
+    hop: int,
+    upsampling: str,
+) -> dict[str, GateCondition]:
+    """The condition `local` of a sequence: a series, of which each step lasts `hop` steps.
+
+    Args:
+        builder: name of the model, for messages.
+        length: steps of the data; None leaves them open.
+        features: features of each step of the condition; None if there is none.
+        width: channels of a learned upsampling.
+        hop: steps of the data for each step of the condition.
+        upsampling: "repeat" repeats each step; "learned" is a transposed convolution over two
+            hops.
+
+    Returns:
+        `{"local": condition}`, with features of shape `(batch, time, channels)`; empty without
+        such a condition.
+
+    Raises:
+        ValueError, TypeError: if these do not fit together.
+    """
+    _check_series(builder, length, features, hop, upsampling)
+    if features is None:
+        return {}
+    x = local_input((None if length is None else length // hop,), features)
+    if upsampling == "repeat":
+        upsampled = keras.layers.UpSampling1D(hop, name="upsampled")(x)
+    else:  # a kernel of two hops, so that neighboring steps pass into each other
+        upsampled = keras.layers.Conv1DTranspose(
+            width, 2 * hop, hop, padding="same", name="upsampled"
+        )(x)
+    return {"local": GateCondition(x, upsampled)}
+
+
+def _check_series(
+    builder: str, length: int | None, features: int | None, hop: int, upsampling: str
+) -> None:
+    if upsampling not in _UPSAMPLING:
+        raise ValueError(
+            f"{builder} takes upsampling {' or '.join(map(repr, _UPSAMPLING))}, but got "
+            f"upsampling={upsampling!r}."
+        )
+    if features is None and (hop != 1 or upsampling != "repeat"):
+        raise ValueError(
+            f"hop={hop} and upsampling={upsampling!r} are about the local condition, but {builder} "
+            "got none. Pass the number of features of each of its steps: local_features=…"
+        )
+    if length is not None and length % hop:
+        raise ValueError(
+            f"Each step of the local condition lasts hop={hop} steps of the data, so the length "
+            f"must be a multiple of {hop}, but {builder} got length={length}. Take "
+            f"length={length // hop * hop or hop}."
+        )

@@ -1,0 +1,168 @@
+"""`keras.ops.associative_scan` and `keras.ops.scan`: recurrences whose step is a given function.
+
+The function is read as a network is: called on symbolic tensors, its operations judged by their
+rules. That of an associative scan is applied to many positions at once, so it must treat each by
+itself. That of a scan sees one step after the other whatever it does.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import tree
+
+from kerasar.causality.associative_scan import ASSOCIATIVE_SCANS, SCANS
+from kerasar.causality.node import Node, flat_nodes
+from kerasar.causality.rules.registry import Use, declaration, rule, tail_of
+from kerasar.keras_internals import functional_graph
+from kerasar.layers.protocol import Declaration, MixesPositions, Pointwise, Recurrence, Taps
+from kerasar.typing import Shape, Tensor
+
+
+@rule(*ASSOCIATIVE_SCANS)
+def _associative_scan(use: Use) -> Declaration | None:
+    node, operation = use.node, use.operation
+    f, elems = _arguments(node, "f", "elems")
+    parts = _inputs(node, elems)
+    if None in parts:
+        return MixesPositions("an array among its elems is the same for all examples; repeat it")
+    axis = operation.axis % use.rank
+    over_positions = axis <= use.position_rank
+    if over_positions and (use.position_rank != 1 or axis != use.axis):
+        return MixesPositions(f"it runs over axis {axis}, which does not hold a sequence's steps")
+    if over_positions and operation.reverse:
+        return MixesPositions("reverse=True runs it from the future to the past")
+    edges = [node.inputs[part] for part in parts]
+    rank = max(use.position_rank, axis)  # all axes up to its own must be left alone
+    shapes: list[Shape] = [(*[None] * (rank + 1), *edge.shape[rank + 1 :]) for edge in edges]
+    mixing = _mixing(f, [_symbols(elems, shapes), _symbols(elems, shapes)], rank)
+    if mixing is None:
+        return None
+    if mixing:
+        return MixesPositions(f"its function treats positions unlike or together: {mixing}")
+    if not over_positions:
+        return Pointwise()
+
+    def initial(batch: Tensor) -> list[Tensor]:
+        return [tf.zeros(tf.stack([batch, *tail_of(edge, axis)]), edge.dtype) for edge in edges]
+
+    def step(x: Any, carry: list[Tensor], position: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        values = x if isinstance(x, list) else [x]
+        now = [tf.expand_dims(values[part], axis) for part in parts]
+        before = [tf.expand_dims(part, axis) for part in carry]
+        joined = f(tree.pack_sequence_as(elems, before), tree.pack_sequence_as(elems, now))
+        # There is nothing before the first element: no value need be neutral to `f`.
+        pairs = zip(tree.flatten(joined), now, strict=True)
+        after = [tf.squeeze(tf.where(position > 0, new, own), axis) for new, own in pairs]
+        return [part for index, part in enumerate(after) if index not in node.unread], after
+
+    return Recurrence(initial, step)
+
+
+@rule(*SCANS)
+def _scan(use: Use) -> Declaration:
+    node, operation = use.node, use.operation
+    if use.position_rank != 1 or use.axis != 0:
+        return MixesPositions(
+            "it runs over axis 0, which holds the examples; bring the steps there by "
+            "keras.ops.transpose, and back behind it"
+        )
+    if operation.reverse:
+        return MixesPositions("reverse=True runs it from the future to the past")
+    f, init, xs = _arguments(node, "f", "init", "xs")
+    states, parts = tree.flatten(init), _inputs(node, xs)
+    if operation.length is not None or not parts or None in parts:
+        return MixesPositions("it does not run over tensors, each step its own; leave length out")
+    if not node.unread.issuperset(range(len(states))):
+        return MixesPositions("its last state is read, and has seen everything")
+    edges = [node.inputs[part] for part in parts]
+    sources = _inputs(node, init)
+    given = [index for index in sources if index is not None]
+    if any(node.inputs[index] in use.data_dependent for index in given):
+        return MixesPositions("its initial state depends on the data")
+    if not all(_is_by_example(state, edges[0].shape[1]) for state in states):
+        return MixesPositions("its initial state does not hold the examples on its first axis")
+    symbols = [
+        _symbols(init, [(None, *state.shape[1:]) for state in states]),
+        _symbols(xs, [(None, *tail_of(edge, 0)) for edge in edges]),
+    ]
+    mixing = _mixing(f, symbols, 0)
+    if mixing:
+        return MixesPositions(f"its function mixes the examples of a batch: {mixing}")
+    running = [index for index in range(len(node.inputs)) if index not in given]
+
+    def initial(batch: Tensor, *known: Tensor) -> list[Tensor]:
+        named = dict(zip(given, known, strict=True))
+        pairs = zip(states, sources, strict=True)
+        first = [state[:1] if index is None else named[index] for state, index in pairs]
+        return [tf.broadcast_to(state, tf.stack([batch, *state.shape[1:]])) for state in first]
+
+    def step(x: Any, carry: list[Tensor], position: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        values = x if isinstance(x, list) else [x]
+        now = [values[running.index(part)] for part in parts]
+        state, y = f(tree.pack_sequence_as(init, carry), tree.pack_sequence_as(xs, now))
+        return tree.flatten(y), tree.flatten(state)
+
+    return Recurrence(initial, step, given=tuple(given))
+
+
+def _arguments(node: Node, *names: str) -> list[Any]:
+    """The arguments of the call, by name, as they were written down."""
+    args, kwargs = node.constants
+    given = dict(zip(names, args, strict=False)) | kwargs
+    return [given.get(name) for name in names]
+
+
+def _inputs(node: Node, structure: Any) -> list[Any]:
+    """For each part of a structure which input of the node it is; None for constants."""
+    edges = dict(node.slots)
+    parts = [] if structure is None else tree.flatten(structure)
+    return [node.inputs.index(edges[id(p)]) if id(p) in edges else None for p in parts]
+
+
+def _symbols(structure: Any, shapes: Sequence[Shape]) -> Any:
+    """The structure with symbolic tensors of these shapes."""
+    dtypes = [keras.backend.standardize_dtype(part.dtype) for part in tree.flatten(structure)]
+    pairs = zip(shapes, dtypes, strict=True)
+    inputs = [keras.Input(batch_shape=shape, dtype=dtype) for shape, dtype in pairs]
+    return tree.pack_sequence_as(structure, inputs)
+
+
+def _mixing(f: Callable[..., Any], arguments: list[Any], position_rank: int) -> str | None:
+    """Which operation of a function mixes positions, or examples; "": none; None: unknown.
+
+    Args:
+        f: the function.
+        arguments: structures of symbolic tensors.
+        position_rank: number of position axes behind the batch.
+    """
+    try:
+        made = [part for part in tree.flatten(f(*arguments)) if isinstance(part, keras.KerasTensor)]
+        function = keras.Model(tree.flatten(arguments), made, name="function")
+    except Exception:  # whatever a function that is not made of keras.ops may raise
+        return None
+    nodes = flat_nodes(functional_graph(function))
+    edges = {edge for node in nodes for edge in (*node.inputs, *node.outputs)}
+    unknown = False
+    for node in nodes:
+        declared = declaration(node, position_rank, edges)
+        unknown = unknown or declared is None
+        if isinstance(declared, MixesPositions):
+            return f"operation '{node.name}' ({declared.reason})"
+        if isinstance(declared, Taps):
+            here = all(not any(offset) for offset in declared.offsets)
+            if here and not any(declared.length_change or ()):
+                continue
+        if declared is not None and not isinstance(declared, Pointwise):
+            return f"operation '{node.name}' ({type(node.operation).__name__})"
+    return None if unknown else ""
+
+
+def _is_by_example(state: Any, batch_size: int | None) -> bool:
+    """Whether a state has an entry for each example, and constants the same for all."""
+    shape = tuple(getattr(state, "shape", ()))  # none for a number
+    if not shape or shape[0] != batch_size:
+        return False
+    return isinstance(state, keras.KerasTensor) or bool((np.ptp(state, axis=0) == 0).all())
