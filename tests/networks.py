@@ -158,6 +158,11 @@ def wave_net():
     ).network
 
 
+def transformer():
+    sizes = dict(units=8, layers=2, num_heads=4, num_kv_heads=2, window=5)
+    return kerasar.models.Transformer(LENGTH, LEVELS, **sizes).network
+
+
 def densely_connected():
     return kerasar.models.CausalConvNet(
         LENGTH, LEVELS, filters=5, dilations=(1, 2), skip="concatenate", first_layer="first_conv"
@@ -285,6 +290,7 @@ SEQUENCES = [
     open_length,
     nade,
     wave_net,
+    transformer,
     densely_connected,
     pooled_with_gaps,
     strict_recurrence,

@@ -8,6 +8,7 @@ from bijections import BIJECTIONS
 import kerasar
 from kerasar.layers import (
     NADE,
+    CausalSelfAttention,
     CausalShift,
     DiagonalBiLSTM,
     DilatedPooling1D,
@@ -41,6 +42,7 @@ LAYERS = {
     "vertical, dilated": (VerticalConv2D(3, (2, 3), dilation_rate=(2, 1)), IMAGES, {}),
     "horizontal": (HorizontalConv2D(3, 2, use_bias=False), IMAGES, {}),
     "horizontal, dilated": (HorizontalConv2D(3, 3, dilation_rate=2), IMAGES, {}),
+    "attention": (CausalSelfAttention(2, 1, head_dim=4, window=3, use_bias=True), SERIES, {}),
     "nade": (NADE(4), SERIES[..., :1], dict(open_axes=())),
     "nade of integers": (NADE(4), BITS, dict(open_axes=())),
     "pooling with gaps": (DilatedPooling1D("avg", 2, dilation_rate=2), SERIES, {}),
@@ -96,6 +98,8 @@ def rows_above(rows, side, dilation=1):
 MASK_A = {(-1, -1), (-1, 0), (-1, 1), (0, -1)}
 
 SEES = {
+    "attention": (CausalSelfAttention(2, head_dim=4), SERIES, {0, -1, -2, -3, -4, -5}),
+    "attention, window": (CausalSelfAttention(2, head_dim=4, window=2), SERIES, {0, -1}),
     "shift in time": (CausalShift(), SERIES, {-1}),
     "shift by three": (CausalShift(steps=3), SERIES, {-3}),
     "shift down": (CausalShift(axis=1), IMAGES, {(-1, 0)}),

@@ -31,7 +31,8 @@ class ModelEntry:
         about: one line for `kerasar models`.
         training: settings by name of the data; those of "" hold for all other data.
         kinds: the kinds of data that it takes (`kerasar.cli.kinds`), the first that fits is taken.
-        settings: further arguments of the builder, by name or kind of the data.
+        settings: further arguments of the builder, by name or kind of the data; they win over what
+            the data determine.
         rename: arguments that have another name in the builder.
     """
 
@@ -54,7 +55,7 @@ class ModelEntry:
         known = inspect.signature(builder).parameters
         given = {self.rename.get(name, name): value for name, value in arguments.items()}
         own = {k: v for key in reversed(data) for k, v in self.settings.get(key, {}).items()}
-        return builder(**{k: v for k, v in given.items() if k in known}, **own)
+        return builder(**({k: v for k, v in given.items() if k in known} | own))
 
     def training_for(self, *data: str) -> Training:
         """The settings for data of that name, else of that kind, else for all."""
@@ -98,6 +99,11 @@ MODELS: Mapping[str, ModelEntry] = MappingProxyType(
                 }
             },
         ),
+        "pixelsnail": ModelEntry(
+            builder="kerasar.models:PixelSNAIL",
+            about="gray or color images; convolutions and attention (Chen et al. 2017)",
+            training={"": Training(epochs=10, batch_size=16, learning_rate=2e-3)},
+        ),
         "pixelrnn": ModelEntry(
             builder="kerasar.models:PixelRNN",
             about="gray or color images; Row LSTM (van den Oord et al. 2016a)",
@@ -134,36 +140,60 @@ MODELS: Mapping[str, ModelEntry] = MappingProxyType(
         ),
         "causal-conv-net": ModelEntry(
             builder="kerasar.models:CausalConvNet",
-            about="sequences, series; causal convolutions of kernel 2 (Fleuret, lecture 10.2)",
+            about="sequences, text, series; convolutions of kernel 2 (Fleuret, lecture 10.2)",
             training={"": Training(epochs=20, batch_size=50, learning_rate=2e-3)},
-            kinds=("sequences", "series"),
-            settings={"series": {"filters": 64, "dilations": (1, 2, 4, 8, 16)}},
+            kinds=("sequences", "text", "series"),
+            settings={
+                "text": {
+                    "length": None,  # it writes on without an end
+                    "filters": 128,
+                    "dilations": (1, 2, 4, 8, 16),
+                    "input_encoding": "embedding",
+                    "skip": "add",
+                },
+                "series": {"filters": 64, "dilations": (1, 2, 4, 8, 16)},
+            },
         ),
         "wavenet": ModelEntry(
             builder="kerasar.models:WaveNet",
-            about="recordings, sequences, series; gated dilated convolutions (van den Oord 2016)",
+            about="recordings, sequences, text, series; gated convolutions (van den Oord 2016)",
             training={
                 "audio": Training(epochs=40, batch_size=4, learning_rate=2e-3),
                 "": Training(epochs=20, batch_size=50, learning_rate=2e-3),
             },
-            kinds=("audio", "sequences", "series"),
+            kinds=("audio", "sequences", "text", "series"),
             settings={
                 "audio": {"cycles": 2, "cycle_length": 9, "input_encoding": "embedding"},
                 "sequences": {"cycles": 1, "cycle_length": 6, "skip_filters": 64},
+                "text": {"length": None, "cycles": 1, "cycle_length": 6, "filters": 64},
                 "series": {"cycles": 1, "cycle_length": 6, "skip_filters": 64},
+            },
+        ),
+        "transformer": ModelEntry(
+            builder="kerasar.models:Transformer",
+            about="sequences, text, series; causal attention (Vaswani et al. 2017)",
+            training={
+                "text": Training(epochs=5, batch_size=16, learning_rate=2e-3),
+                "": Training(epochs=20, batch_size=50, learning_rate=1e-3),
+            },
+            kinds=("text", "sequences", "series"),
+            settings={
+                "sequences": {"units": 64, "layers": 2},
+                "series": {"units": 64, "layers": 2, "window": 32},
             },
         ),
         "linear-recurrent": ModelEntry(
             builder="kerasar.models:LinearRecurrent",
-            about="recordings, sequences, series; gated linear recurrences (De et al. 2024)",
+            about="recordings, sequences, text, series; gated linear recurrences (De et al. 2024)",
             training={
                 "audio": Training(epochs=40, batch_size=4, learning_rate=2e-3),
                 "": Training(epochs=20, batch_size=50, learning_rate=2e-3),
             },
-            kinds=("audio", "sequences", "series"),
+            kinds=("audio", "sequences", "text", "series"),
             settings={
                 "audio": {"input_encoding": "embedding"},
                 "sequences": {"blocks": 2},
+                "text": {"length": None, "input_encoding": "embedding"},
                 "series": {"blocks": 2},
             },
         ),

@@ -21,6 +21,8 @@ from kerasar.data.sequences import SequenceData as SequenceData
 from kerasar.data.sequences import load_sequences as load_sequences
 from kerasar.data.series import load_series as load_series
 from kerasar.data.series_data import SeriesData as SeriesData
+from kerasar.data.text import TextData as TextData
+from kerasar.data.text import load_text as load_text
 from kerasar.data.toy_densities import TOY_DENSITIES as TOY_DENSITIES
 from kerasar.data.toy_densities import mixture_entropy as mixture_entropy
 from kerasar.data.toy_densities import mixture_log_prob as mixture_log_prob
@@ -30,4 +32,5 @@ from kerasar.data.toy_sequences import toy_log_prob as toy_log_prob
 from kerasar.data.toy_sequences import toy_sequences as toy_sequences
 from kerasar.data.vectors import VectorData as VectorData
 from kerasar.data.vectors import load_vectors as load_vectors
+from kerasar.data.vocabulary import Vocabulary as Vocabulary
 from kerasar.data.windows import windows as windows

@@ -22,6 +22,7 @@ SEQUENCES: Mapping[str, str] = MappingProxyType(
         "toy": "27,500 sequences of 32 integers below 64, whose exact probability is known",
         "FILE.npz": "sequences: array train, and train_offsets or train_length; test likewise",
         "FOLDER": "recordings, WAV or FLAC; classes by subfolder, or by name as in 3_theo_12.wav",
+        "FILE.txt": "a text, as characters or bytes (--tokens); its last tenth is the test part",
         "FILE.csv": "a series: a row for each step; --column selects; .npy arrays too",
     }
 )

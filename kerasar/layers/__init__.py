@@ -29,6 +29,7 @@ from kerasar.layers.bijections.squeeze2d import Squeeze2D as Squeeze2D
 from kerasar.layers.bijections.standardize_bijection import (
     StandardizeBijection as StandardizeBijection,
 )
+from kerasar.layers.causal_self_attention import CausalSelfAttention as CausalSelfAttention
 from kerasar.layers.causal_shift import CausalShift as CausalShift
 from kerasar.layers.diagonal_bilstm import DiagonalBiLSTM as DiagonalBiLSTM
 from kerasar.layers.dilated_pooling1d import DilatedPooling1D as DilatedPooling1D

@@ -15,7 +15,9 @@ from kerasar.models.piecewise_linear_flow import PiecewiseLinearFlow as Piecewis
 from kerasar.models.pixel_cnn import PixelCNN as PixelCNN
 from kerasar.models.pixel_cnn_autoencoder import PixelCNNAutoencoder as PixelCNNAutoencoder
 from kerasar.models.pixel_rnn import PixelRNN as PixelRNN
+from kerasar.models.pixel_snail import PixelSNAIL as PixelSNAIL
 from kerasar.models.pixel_vae import PixelVAE as PixelVAE
 from kerasar.models.real_nvp import RealNVP as RealNVP
 from kerasar.models.shifted_pixel_cnn import ShiftedPixelCNN as ShiftedPixelCNN
+from kerasar.models.transformer import Transformer as Transformer
 from kerasar.models.wave_net import WaveNet as WaveNet

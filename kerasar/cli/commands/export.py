@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from kerasar.cli.kinds import kind_of_run
 from kerasar.cli.support.heartbeat import heartbeat
 from kerasar.cli.support.options import Run
 from kerasar.cli.support.outputs import atomic_write, check_new, next_free
@@ -37,5 +38,5 @@ def export(
     start_tensorflow()
     model = folder.load_model()
     with heartbeat("exporting"), atomic_write(target) as path:
-        model.export(str(path))
+        kind_of_run(folder).export(folder, model, path)
     typer.echo(plain_text(target))

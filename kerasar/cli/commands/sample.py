@@ -33,7 +33,7 @@ def sample(
         typer.Option(
             callback=integer_between(1),
             help="Number of samples; with --classes, of each.",
-            show_default="64; 4 recordings; 200 forecasts; 1000 points",
+            show_default="64; 4 recordings; 1 text; 200 forecasts; 1000 points",
         ),
     ] = None,
     seed: Seed = 0,
@@ -53,36 +53,39 @@ def sample(
         ),
     ] = None,
     prompt: Annotated[
-        Path | None, typer.Option(help="A file to continue: .wav, .csv, .npy or .npz.")
+        str | None,
+        typer.Option(help="What to continue: a .wav, .csv, .npy or .npz file, or the text itself."),
     ] = None,
     method: Method = None,
     out: Annotated[
         list[Path] | None,
         typer.Option(
-            help="Where to write: .npz for all data; .png; .wav; .csv. May be given twice.",
-            show_default="new files in RUN",
+            help="Where to write: .npz for all data; .png; .wav; .csv; .txt. May be given twice.",
+            show_default="new files in RUN; a text is printed",
         ),
     ] = None,
 ) -> None:
-    """Draw new examples from a trained model, or continue a recording or a series.
+    """Draw new examples from a trained model, or continue a recording, a series or a text.
 
         kerasar sample runs/shifted-pixelcnn-digits --num 64 --seed 1
         kerasar sample runs/shifted-pixelcnn-digits --num 1000 --out drawn.npz
         kerasar sample runs/gated-pixelcnn-mnist --classes 0-9 --num 8
         kerasar sample runs/wavenet-speech --classes 0-9 --num 1
         kerasar sample runs/wavenet-tide --prompt tide.csv --length 48 --num 200
+        kerasar sample runs/transformer-shakespeare --prompt "O Romeo" --temperature 0.8
 
     A .png shows them; an .npz holds them as the array "samples"; a .wav has recordings one after
     the other. A series is forecast: a .csv holds the paths, or their quantiles if its name ends in
     "quantiles", and the .png a fan chart. Points are a .csv with a row for each; the .png shows
-    them next to the density.
+    them next to the density. A model that was trained on pieces of a text of one length writes on
+    beyond it: whenever a piece is full, it goes on from the piece's last half.
     """
     folder = RunFolder.open(run)
     kind = kind_of_run(folder)
     files = out or [folder.free(name) for name in kind.sample_files]
     check_outputs(files, kind)
-    if prompt is not None and not prompt.is_file():
-        raise FileNotFoundError(f"--prompt must be a file, but there is no '{prompt}'.")
+    if prompt is not None:
+        kind.check_prompt(folder, prompt)
     start_tensorflow()
     model = folder.load_model()
     options = without_none(top_k=top_k, top_p=top_p, method=method)
@@ -98,6 +101,8 @@ def sample(
     if chosen is not None:
         names = folder.config["classes"]
         samples = samples._replace(labels=[names[i] for i in options["condition"]])
+    if not files:
+        typer.echo(kind.print_text(samples, folder))
     for file in files:
         with atomic_write(file) as path:
             kind.write(path, samples, folder, model)

@@ -12,6 +12,7 @@ import typer
 from numpy.typing import NDArray
 
 from kerasar.cli.kinds import kind_of_run
+from kerasar.cli.kinds.kind import in_words
 from kerasar.cli.support.heartbeat import heartbeat
 from kerasar.cli.support.options import DataDir, Run
 from kerasar.cli.support.outputs import atomic_write, check_distinct, check_new
@@ -100,8 +101,9 @@ def score(
         with atomic_write(map_) as path:
             _write_map(path, x, names, terms, model.data_levels)
     least = int(nats.argmax())
+    more = in_words(kind.more_results(folder, batch, float(nats.sum())))
     typer.echo(
-        f"{len(nats):,} {kind.noun}: {bits.mean():.3f} bits/{kind.unit} on average; "
+        f"{len(nats):,} {kind.noun}: {bits.mean():.3f} bits/{kind.unit} on average{more}; "
         f"the least likely is {plain_text(names[least])} with {bits[least]:.3f}.",
         err=True,
     )

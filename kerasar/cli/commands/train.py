@@ -69,13 +69,28 @@ def train(
         list[str] | None,
         typer.Option(help="Column of a CSV file; may be given several times.", show_default="all"),
     ] = None,
+    tokens: Annotated[
+        str | None,
+        typer.Option(
+            help="Of a text: characters, or bytes, which know every text.",
+            show_default="characters, if there are at most 256",
+        ),
+    ] = None,
+    context: Annotated[
+        int | None,
+        typer.Option(
+            callback=integer_between(2),
+            help="Tokens of a text that are seen at once.",
+            show_default="128",
+        ),
+    ] = None,
     data_dir: DataDir = None,
     restart: Annotated[
         bool,
         typer.Option("--restart", help="Replace the run at --out if its training was killed."),
     ] = False,
 ) -> None:
-    """Train MODEL on DATA: images, sequences, recordings, a series or points.
+    """Train MODEL on DATA: images, sequences, recordings, a text, a series or points.
 
     A tenth of the training data is for validation and selects the best epoch; the test data are
     evaluated once, at the end. Ctrl-C ends training early and keeps the best model so far; before
@@ -85,6 +100,7 @@ def train(
         kerasar train shifted-pixelcnn --data mnist --epochs 1 --out runs/quick
         kerasar train wavenet --data recordings/ --conditional
         kerasar train causal-conv-net --data tide.csv --column metres
+        kerasar train transformer --data shakespeare.txt
         kerasar train realnvp --data moons
 
     The run folder holds model.keras, config.json, history.csv, logs for TensorBoard, pictures of
@@ -97,13 +113,15 @@ def train(
 
     from kerasar.cli.support.training_job import TrainingJob
 
-    kind = kind_of(model, entry.kinds, data)
+    is_text = tokens is not None or context is not None
+    kind = kind_of(model, entry.kinds, data, is_text)
     settings = asdict(entry.training_for(data, kind.name))
     settings |= without_none(epochs=epochs, batch_size=batch_size, learning_rate=learning_rate)
     # A single column gives steps that are scalars; several give vectors.
     columns = column[0] if column and len(column) == 1 else column or None
+    options = {"conditional": conditional, "column": columns, "tokens": tokens, "context": context}
     with heartbeat("reading the data"):
-        loaded = kind.load(data, data_dir, levels, {"conditional": conditional, "column": columns})
+        loaded = kind.load(data, data_dir, levels, options)
     keras.utils.set_random_seed(seed)
     built = entry.build(loaded.name, kind.name, **loaded.arguments)
     kind.check_model(model, built, loaded, conditional)

@@ -116,7 +116,7 @@ class Audio(DataKind):
             length = max(1, int(request.length * rate))
         if request.prompt is None:
             return sample(model, request, length=length)
-        prompt = _read_prompt(request.prompt, rate, levels_of(model))
+        prompt = _read_prompt(Path(request.prompt), rate, levels_of(model))
         return sample(model, request, length=length + len(prompt), prompt=prompt)
 
     def write_readable(

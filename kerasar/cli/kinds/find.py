@@ -8,12 +8,13 @@ from kerasar.cli.kinds.images.images import Images
 from kerasar.cli.kinds.kind import DataKind
 from kerasar.cli.kinds.sequences import Sequences
 from kerasar.cli.kinds.series import Series
+from kerasar.cli.kinds.text import Text
 from kerasar.cli.kinds.vectors import Vectors
 from kerasar.cli.registry import MODELS
 from kerasar.cli.support.run_folder import RunFolder
 
 KINDS: Mapping[str, DataKind] = MappingProxyType(
-    {kind.name: kind for kind in (Images(), Sequences(), Audio(), Series(), Vectors())}
+    {kind.name: kind for kind in (Images(), Sequences(), Audio(), Text(), Series(), Vectors())}
 )
 
 
@@ -22,12 +23,20 @@ def kind_of_run(run: RunFolder) -> DataKind:
     return KINDS[run.config.get("kind", "images")]
 
 
-def kind_of(model: str, kinds: Sequence[str], spec: str) -> DataKind:
+def kind_of(model: str, kinds: Sequence[str], spec: str, is_text: bool = False) -> DataKind:
     """The kind of data that DATA is, of those that a model takes.
+
+    Args:
+        model: its name.
+        kinds: those that it takes.
+        spec: what the user passes as DATA.
+        is_text: whether the user's options say that it is a text.
 
     Raises:
         ValueError: if DATA is a data set of another kind, or looks like none of several.
     """
+    if is_text:
+        return _text(model, kinds)
     named = next((kind for kind in KINDS.values() if spec in kind.data_sets), None)
     if named is not None and named.name not in kinds:
         suited = [name for name, entry in MODELS.items() if named.name in entry.kinds]
@@ -46,3 +55,13 @@ def kind_of(model: str, kinds: Sequence[str], spec: str) -> DataKind:
         f"Model '{model}' is trained on {' or '.join(kinds)}, and '{spec}' looks like none of "
         f"these. DATA can be {accepted}. Check the path."
     )
+
+
+def _text(model: str, kinds: Sequence[str]) -> DataKind:
+    if "text" not in kinds:
+        suited = [name for name, entry in MODELS.items() if "text" in entry.kinds]
+        raise ValueError(
+            f"--tokens and --context are for models of text, {', '.join(suited)}, but '{model}' is "
+            f"trained on {' or '.join(KINDS[name].noun for name in kinds)}. Leave them out."
+        )
+    return KINDS["text"]

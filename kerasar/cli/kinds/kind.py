@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -78,13 +79,13 @@ class SamplingRequest(NamedTuple):
     Attributes:
         num: the number of samples.
         length: the length of each, in steps or seconds; None for that of the training data.
-        prompt: a file to continue.
+        prompt: what to continue: a file, or a text.
         options: further arguments of `model.sample`, with `seed` and `temperature` among them.
     """
 
     num: int
     length: float | None
-    prompt: Path | None
+    prompt: str | None
     options: dict[str, Any]
 
     def describe_options(self) -> str:
@@ -119,7 +120,7 @@ class DataKind(ABC):
         unit: the word for what `bits_per_dim` is divided by.
         num_samples: the default number of samples.
         endings: of the files that samples can be written to.
-        sample_files: the files that they are written to by default.
+        sample_files: the files that they are written to by default; none: they are printed.
         pictures: what to look at in a finished run.
         next_commands: commands that suit such a run, with a few words on each.
         example: what typical data of this kind determine about a model, for
@@ -194,6 +195,15 @@ class DataKind(ABC):
         names = {"run": quoted(run.path), "data": quoted(spec)}
         return [(arguments.format(**names), what) for arguments, what in possible]
 
+    def more_results(self, run: RunFolder, batch: Batch, nats: float) -> dict[str, float]:
+        """Further measures of examples that together cost so many nats, by their names."""
+        return {}
+
+    def check_prompt(self, run: RunFolder, prompt: str) -> None:
+        """Raises an error if a prompt cannot be continued, as far as this can be told early."""
+        if not Path(prompt).is_file():
+            raise FileNotFoundError(f"--prompt must be a file, but there is no '{prompt}'.")
+
     def draw(self, run: RunFolder, model: DensityModel, request: SamplingRequest) -> Samples:
         """Draws samples from the model of a run.
 
@@ -216,6 +226,23 @@ class DataKind(ABC):
             np.savez_compressed(path, samples=samples.values)
         else:
             np.savez_compressed(path, samples=samples.values, past=samples.forecast.past)
+
+    def print_text(self, samples: Samples, run: RunFolder) -> str:
+        """Samples for the terminal, of a kind without `sample_files`."""
+        raise NotImplementedError(f"{type(self).__name__} writes its samples to files")
+
+    def export_notes(self, run: RunFolder) -> dict[str, Any]:
+        """What the users of an exported model need to know of the data."""
+        return {}
+
+    def export(self, run: RunFolder, model: DensityModel, folder: Path) -> None:
+        """Writes a SavedModel, with `export_notes` where TensorFlow Serving leaves place."""
+        model.export(str(folder))
+        for name, note in self.export_notes(run).items():
+            extra = folder / "assets.extra"
+            extra.mkdir(parents=True, exist_ok=True)
+            text = json.dumps(note, indent=2) + "\n"
+            (extra / f"{name}.json").write_text(text, encoding="utf-8")
 
     @abstractmethod
     def write_readable(
@@ -248,6 +275,11 @@ def whole_steps(length: float) -> int:
     if length != int(length):
         raise ValueError(f"--length is a whole number of steps, but got {length:g}.")
     return int(length)
+
+
+def in_words(results: Mapping[str, float]) -> str:
+    """What `more_results` gives, to be added to a sentence."""
+    return "".join(f", {value:.4f} {name}" for name, value in results.items())
 
 
 def num_examples(batch: Batch) -> int:

@@ -127,7 +127,7 @@ def _read(spec: str, levels: int | None) -> SequenceData:
     return SequenceData("toy", train, None, test, 2 * _TOY_LENGTH)
 
 
-def _read_prompt(path: Path) -> NDArray[Any]:
+def _read_prompt(path: str) -> NDArray[Any]:
     with np.load(path, allow_pickle=False) as arrays:
         if "prompt" not in arrays:
             raise ValueError(

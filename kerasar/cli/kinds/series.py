@@ -107,7 +107,7 @@ class Series(DataKind):
     def draw(self, run: RunFolder, model: DensityModel, request: SamplingRequest) -> Samples:
         from kerasar.forecasting import forecast
 
-        source = request.prompt or Path(run.config["data_path"])
+        source = Path(request.prompt or run.config["data_path"])
         series = _read(source, run, model)
         past = np.concatenate([series.decode(series.train), series.decode(series.test)])
         steps = 48 if request.length is None else whole_steps(request.length)

@@ -55,6 +55,11 @@ _SETTINGS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     ),
     "range": (_is_range, "the least and the greatest value"),
     "conditional": (lambda value: isinstance(value, bool), "true or false"),
+    "tokens": (lambda value: value in ("characters", "bytes"), '"characters" or "bytes"'),
+    "vocabulary": (
+        lambda value: value is None or (_is_text(value) and len(value) == len(set(value)) > 1),
+        "different characters, or null",
+    ),
     "training": (lambda value: isinstance(value, dict), "an object"),
 }
 #: The settings that a run of each kind of data needs.
@@ -62,6 +67,7 @@ _NEEDED: Mapping[str, tuple[str, ...]] = {
     "images": (),
     "sequences": ("length",),
     "audio": ("sample_rate", "length", "classes"),
+    "text": ("length", "tokens", "vocabulary"),
     "series": ("length", "column", "data_path"),
     "vectors": ("column",),
 }

@@ -12,7 +12,7 @@ import keras
 from rich.console import Console
 
 from kerasar.cli.kinds import DataKind
-from kerasar.cli.kinds.kind import TrainingData, num_examples
+from kerasar.cli.kinds.kind import TrainingData, in_words, num_examples
 from kerasar.cli.support.callbacks import History, KeepBest, TrainingProgress
 from kerasar.cli.support.capabilities import describe_result
 from kerasar.cli.support.heartbeat import heartbeat, status
@@ -122,18 +122,20 @@ class TrainingJob:
         batch_size = min(32, run.config["batch_size"]) if isinstance(test, dict) else 32
         with status(f"evaluating the test {kind.noun}", self.console):
             found = self.model.evaluate(test, batch_size=batch_size, verbose=0, return_dict=True)
-        run.config["test"] = {"nats": found["loss"], "bits_per_dim": found["bits_per_dim"]}
+        more = kind.more_results(run, test, found["loss"] * num_examples(test))
+        test_result = {"nats": found["loss"], "bits_per_dim": found["bits_per_dim"]}
+        run.config["test"] = test_result | {name.replace(" ", "_"): more[name] for name in more}
         run.save_config()
         result = describe_result(self.model, f"{found['bits_per_dim']:.3f} bits/{kind.unit}")
         self.console.print(
             f"Held-out test {kind.noun} ({num_examples(test):,}): [bold]{result}[/bold], "
-            f"{found['loss']:.2f} nats {kind.an_example}."
+            f"{found['loss']:.2f} nats {kind.an_example}{in_words(more)}."
         )
         with status("drawing samples", self.console):
             kind.showcase(run, self.model, self.data, result)
         with status("exporting for TensorFlow Serving", self.console):
             with atomic_write(run.path / "export" / "1") as folder:
-                self.model.export(str(folder))
+                kind.export(run, self.model, folder)
 
     def print_next_steps(self, spec: str, command: str) -> None:
         """Prints where everything is, and commands to go on with."""

@@ -50,6 +50,11 @@ class SequenceStemAndHead:
         #: The input of the network, `(batch, time)` or `(batch, time, num_variables)`.
         self.x = keras.Input(shape, dtype="float32" if levels is None else "int32", name="x")
 
+    @property
+    def has_single_integers(self) -> bool:
+        """Whether a step is one integer, which can be embedded."""
+        return self.levels is not None and self.num_variables is None
+
     def encode(self, input_encoding: str | None, width: int) -> Tensor:
         """The data as `(batch, time, channels)`, not shifted yet.
 
@@ -60,15 +65,14 @@ class SequenceStemAndHead:
         Raises:
             ValueError: for another `input_encoding`, or one that does not fit the data.
         """
-        single_integers = self.levels is not None and self.num_variables is None
         if input_encoding is None:
-            input_encoding = "one_hot" if single_integers else "scalar"
+            input_encoding = "one_hot" if self.has_single_integers else "scalar"
         if input_encoding not in _ENCODINGS:
             raise ValueError(
                 f"{self.builder} takes input_encoding {', '.join(map(repr, _ENCODINGS))}, but got "
                 f"input_encoding={input_encoding!r}."
             )
-        if input_encoding != "scalar" and not single_integers:
+        if input_encoding != "scalar" and not self.has_single_integers:
             data = "real numbers" if self.levels is None else "several variables a step"
             raise ValueError(
                 f"input_encoding={input_encoding!r} is for single integers, but {self.builder} is "
