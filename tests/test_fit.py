@@ -101,6 +101,15 @@ def test_networks_with_dropout_are_not_compiled_by_xla_unless_asked():
     assert not model.jit_compile
 
 
+def test_a_step_with_a_new_optimizer_is_traced_once(sequences, monkeypatch):
+    model, traced = sequences(), []
+    step = model.train_step
+    monkeypatch.setattr(model, "train_step", lambda data: traced.append(1) or step(data))
+    model.compile("adam", jit_compile=False)
+    model.fit(X, verbose=0)
+    assert len(traced) == 1
+
+
 def test_eager_training_gives_the_same(sequences):
     model, eager = sequences(), sequences()
     expected = trained(model, X)

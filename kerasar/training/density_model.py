@@ -244,6 +244,7 @@ class DensityModel(keras.Model):
             kwargs["validation_data"] = self._batches(held_out, held_out_size, shuffle=False)
         x = self._batches(x, batch_size, kwargs.pop("shuffle", True))
         kwargs["shuffle"] = False  # that is done
+        self._build_optimizer()
         self._arm_guard(example, size)
         callbacks = callback_list(kwargs.pop("callbacks", None))
         kwargs["callbacks"] = [*callbacks, StopWhenNotFinite(), RefuseEmptyEpochs()]
@@ -307,6 +308,7 @@ class DensityModel(keras.Model):
         self._follow_changes()
         _refuse_labels(y, kwargs)
         x, example, size = self._prepare(x, np.iinfo(int).max, "x")
+        self._build_optimizer()
         self._arm_guard(example, size)
         logs = super().train_on_batch(x, **kwargs)
         self.finite_guard.report(self.locate_non_finite)
@@ -356,6 +358,11 @@ class DensityModel(keras.Model):
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
         return [self.loss_tracker, *self.per_dimension]
+
+    def _build_optimizer(self) -> None:
+        """A graph that makes variables, as a step with a new optimizer does, is traced twice."""
+        if not self.optimizer.built:
+            self.optimizer.build(self.trainable_variables)
 
     def _arm_guard(self, example: Batch, size: int) -> None:
         """Sets the guard over what is not finite; steps traced for another room are dropped."""
