@@ -59,6 +59,24 @@ def test_keys_and_values_are_kept_once():
     assert len(program.caches) == 2
 
 
+def test_weights_beside_the_graph_are_read_live():
+    """A table that is joined to a tensor by hand is no constant: it may be trained."""
+    x = keras.Input((T,), dtype="int32", name="x")
+    h = kerasar.layers.CausalShift()(keras.layers.Embedding(K, 4)(x))
+    table = keras.Variable(np.random.default_rng(0).normal(size=(T, 4)).astype("float32"))
+    scale = keras.Variable(np.ones((1, T, 1), "float32"))
+    h = keras.layers.Dense(8, activation="tanh")((h + table) * scale)
+    model = kerasar.AutoregressiveModel(keras.Model(x, keras.layers.Dense(K)(h)))
+    randomize(model.network)
+    before = model.sample(32, seed=1, method="cached")
+    for _ in range(2):
+        cached = model.sample(32, seed=1, method="cached")
+        assert (cached == model.sample(32, seed=1, method="sequential")).all()
+        table.assign(3 * table)
+        scale.assign(-2 * scale)
+    assert (model.sample(32, seed=1, method="cached") != before).any()
+
+
 def check_random(seeds):
     """Returns how many networks are causal, and how many of these are proven and cached."""
     causal = taken = 0

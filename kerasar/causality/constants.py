@@ -25,28 +25,30 @@ def lift_constants(graph: Graph) -> Graph:
         if of_all_examples.issuperset(node.inputs):
             of_all_examples.update(node.outputs)
         elif type(node.operation) in ELEMENTWISE_CLASSES:
+            node, lifted = _lifted(node, graph.position_rank)
+            constants.update(lifted)
+            of_all_examples.update(lifted)
             node, added = _aligned(node, of_all_examples)
             nodes += added
-            node = _lifted(node, graph.position_rank, constants)
         nodes.append(node)
     return dataclasses.replace(
         graph, nodes=tuple(nodes), constants={**graph.constants, **constants}
     )
 
 
-def _lifted(node: Node, position_rank: int, constants: dict[Edge, Any]) -> Node:
-    rank, found = len(node.outputs[0].shape), []
+def _lifted(node: Node, position_rank: int) -> tuple[Node, dict[Edge, Any]]:
+    """The node with its position tables as edges, and what these stand for: weights stay live."""
+    rank, slots, constants = len(node.outputs[0].shape), list(node.slots), {}
     for part in filter(is_array, keras.tree.flatten(node.constants)):
         shape = (1,) * (rank - len(part.shape)) + tuple(part.shape)
         differs = any(size != 1 for size in shape[1 : position_rank + 1])
         if differs and len(shape) == rank and shape[0] == 1:
-            edge = Edge(shape, keras.backend.standardize_dtype(part.dtype), f"{node.name}_constant")
-            constants[edge] = keras.ops.reshape(part, shape)
-            found.append((id(part), edge))
-    if not found:
-        return node
-    edges = tuple(edge for _, edge in found)
-    return dataclasses.replace(node, inputs=(*node.inputs, *edges), slots=(*node.slots, *found))
+            dtype = keras.backend.standardize_dtype(part.dtype)
+            edge = Edge(tuple(part.shape), dtype, f"{node.name}_constant")
+            constants[edge] = part
+            slots.append((id(part), edge))
+    inputs = (*node.inputs, *constants)
+    return dataclasses.replace(node, inputs=inputs, slots=tuple(slots)), constants
 
 
 def _aligned(node: Node, of_all_examples: set[Edge]) -> tuple[Node, list[Node]]:
