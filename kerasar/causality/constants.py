@@ -10,7 +10,7 @@ from typing import Any
 import keras
 
 from kerasar.causality.graph import Edge, Graph, Node
-from kerasar.causality.rules.pointwise import ELEMENTWISE_CLASSES, is_array
+from kerasar.causality.rules.pointwise import ELEMENTWISE_CLASSES, MERGES, is_array
 
 
 def lift_constants(graph: Graph) -> Graph:
@@ -23,10 +23,13 @@ def lift_constants(graph: Graph) -> Graph:
 
 
 def _lifted(node: Node, position_rank: int, constants: dict[Edge, Any]) -> Node:
-    if type(node.operation) not in ELEMENTWISE_CLASSES:
+    is_merge = type(node.operation) in MERGES
+    if not is_merge and type(node.operation) not in ELEMENTWISE_CLASSES:
         return node
     rank, found = len(node.outputs[0].shape), []
     for part in filter(is_array, keras.tree.flatten(node.constants)):
+        if is_merge and len(part.shape) != rank:
+            continue  # Keras inserts axes behind the first
         shape = (1,) * (rank - len(part.shape)) + tuple(part.shape)
         differs = any(size != 1 for size in shape[1 : position_rank + 1])
         if differs and len(shape) == rank and shape[0] == 1:

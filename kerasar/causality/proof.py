@@ -62,9 +62,10 @@ def prove(
             f"({type(node.operation).__name__}) mixes positions: {reason}."
         )
     _check_training(analysis, allow_training_leak)
+    levels = num_levels or graph.output.shape[-1] or 2
     for node, declared in analysis.declarations.items():
         if declared is not None:
-            certify(node, declared, graph.position_rank, analysis.data_dependent)
+            certify(node, declared, graph.position_rank, analysis.data_dependent, levels)
     if analysis.unknown:
         layer = analysis.unknown[0]
         tried = probe_causal(graph, num_levels)
