@@ -9,7 +9,9 @@ from run_benchmark import run_benchmark, run_benchmark_in_fresh_process
 LONG = [pytest.param(name, marks=pytest.mark.long) for name in ("training", "convolutionalize")]
 
 
-@pytest.mark.parametrize("name", ["sampling", "construction", "flows", "image_sampling", *LONG])
+@pytest.mark.parametrize(
+    "name", ["sampling", "construction", "proof", "flows", "image_sampling", *LONG]
+)
 def test_it_runs_and_writes_its_table(tmp_path, name):
     run_benchmark(f"speed.{name}", "--tiny", "--repeat", 1, "--out", tmp_path)
     lines = (tmp_path / f"{name}.csv").read_text().splitlines()
