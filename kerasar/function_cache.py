@@ -6,11 +6,12 @@ the last one, and starts anew if they differ. Traces for single lengths and size
 each, so only those used last are kept.
 """
 
-import operator
+import functools
 from collections.abc import Callable, Hashable
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from kerasar.keras_internals import nested_layers
@@ -21,6 +22,11 @@ _NOTES = frozenset(
     _call_signature _saved_model_arg_spec _saved_model_inputs_spec _convert_input_args
     _allow_non_tensor_positional_args _input_spec input_spec _jit_compile""".split()
 )
+
+#: Attributes of every layer, which Keras replaces by others when they change.
+_OF_KERAS = vars(keras.layers.Layer()).keys()
+#: Values that cannot change in place, and how deep others are looked into.
+_PLAIN, _DEEPEST = (bool, int, float, str, tuple, type(None)), 3
 
 #: How many traces that hold for one size only are kept.
 _MOST_SIZES = 16
@@ -65,11 +71,39 @@ class FunctionCache:
     def refresh(self) -> None:
         """Forgets everything if a layer of the model has changed since the last use."""
         layers = nested_layers(self._owner, include_self=False)
-        state = [(layer, dict(vars(layer))) for layer in layers]
+        state = [(layer, _attributes(layer)) for layer in layers]
         if self._state is not None and _differ(self._state, state):
             self._made.clear()
             self._owner.network_changed()  # may refuse it, now and each time until it is mended
         self._state = state
+
+
+def _attributes(layer: Any) -> dict[str, Any]:
+    """What a layer holds that may change what it computes; copies of what changes in place."""
+    own = {
+        name: value if name in _OF_KERAS else _copied(value)
+        for name, value in vars(layer).items()
+        if name not in _NOTES
+    }
+    return {**own, "class's call": type(layer).call}
+
+
+def _copied(value: Any, depth: int = 0) -> Any:
+    """A copy of an array, a container or an object of Python's; all else as it is."""
+    if isinstance(value, _PLAIN) or depth > _DEEPEST:
+        return value
+    if isinstance(value, np.ndarray):
+        return value.copy()
+    if isinstance(value, dict):
+        return {key: _copied(part, depth + 1) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_copied(part, depth + 1) for part in value]
+    if isinstance(value, functools.partial):
+        return [value.func, _copied([*value.args], depth), _copied(value.keywords, depth)]
+    library = type(value).__module__.split(".")[0] in ("keras", "tensorflow", "builtins", "types")
+    if library or not hasattr(value, "__dict__") or isinstance(value, (type, keras.Operation)):
+        return value
+    return [value, _copied(vars(value), depth)]
 
 
 class OpenBatchFunction:
@@ -111,21 +145,23 @@ def _differ(
 ) -> bool:
     if len(before) != len(after):
         return True
-    for (layer, old), (other, new) in zip(before, after, strict=True):
-        if layer is not other:
-            return True
-        same = len(old) == len(new) and all(map(operator.is_, old.values(), new.values()))
-        if not same and _changed(old, new):
-            return True
-    return False
-
-
-def _changed(old: dict[str, Any], new: dict[str, Any]) -> bool:
-    """Whether attributes differ that may change what a layer computes."""
-    names = (old.keys() | new.keys()) - _NOTES
-    return any(not _same(old.get(name), new.get(name)) for name in names)
+    return any(
+        one is not other or not _same(old, new)
+        for (one, old), (other, new) in zip(before, after, strict=True)
+    )
 
 
 def _same(one: Any, other: Any) -> bool:
-    plain = (bool, int, float, str, tuple, type(None))
-    return one is other or (type(one) is type(other) and isinstance(one, plain) and one == other)
+    if one is other:
+        return True
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, _PLAIN):
+        return bool(one == other)
+    if isinstance(one, np.ndarray):
+        return np.array_equal(one, other)
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(_same(one[key], other[key]) for key in one)
+    if isinstance(one, list):
+        return len(one) == len(other) and all(map(_same, one, other))
+    return False

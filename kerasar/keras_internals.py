@@ -9,8 +9,29 @@ from collections.abc import Iterator
 from typing import Any
 
 import keras
+import tensorflow as tf
+from keras.src import backend
+from keras.src.backend.common.dtypes import result_type
 
 from kerasar.typing import Tensor
+
+_keras_add = backend.numpy.add
+
+
+def _add(x1: Any, x2: Any) -> Tensor:
+    """`keras.ops.add`, but a tensor is a bias only if it is a vector along the last axis.
+
+    Keras 3.15 adds whatever has a single size above 1 as a bias of the channels, if there are as
+    many. With 8 channels and a batch of 8, `(8, 1, 8) + (8, 1, 1)` is wrong that way: each example
+    gets the values of all others, in the network and above all in its step form.
+    """
+    if all(size == 1 for size in getattr(x2, "shape", ())[:-1]):
+        return _keras_add(x1, x2)
+    dtype = result_type(*(getattr(x, "dtype", type(x)) for x in (x1, x2)))
+    return tf.add(*(backend.convert_to_tensor(x, dtype) for x in (x1, x2)))
+
+
+backend.numpy.add = _add
 
 
 def functional_graph(model: Any) -> Any:
@@ -74,6 +95,13 @@ def _hands_over(given: Any, wanted: Any) -> bool:
         return False
     both_float = all(keras.backend.is_float_dtype(t.dtype) for t in (given, wanted))
     return both_float or given.dtype == wanted.dtype
+
+
+def call_with(network: Any, flat: list[Tensor], training: bool | None = None) -> Tensor:
+    """The one output of a functional network for its inputs as a list, whatever its structures."""
+    functional = functional_graph(network)
+    inputs = keras.tree.pack_sequence_as(functional._inputs_struct, flat)
+    return keras.tree.flatten(network(inputs, training=training))[0]
 
 
 def nodes_of(functional: Any) -> Iterator[Any]:

@@ -10,7 +10,8 @@ LONG = [pytest.param(name, marks=pytest.mark.long) for name in ("training", "con
 
 
 @pytest.mark.parametrize(
-    "name", ["sampling", "construction", "linear_recurrence", "flows", "image_sampling", *LONG]
+    "name",
+    ["sampling", "construction", "linear_recurrence", "proof", "flows", "image_sampling", *LONG],
 )
 def test_it_runs_and_writes_its_table(tmp_path, name):
     run_benchmark(f"speed.{name}", "--tiny", "--repeat", 1, "--out", tmp_path)

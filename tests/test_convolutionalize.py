@@ -47,6 +47,23 @@ def test_one_pass_says_what_the_window_model_says(name):
     kerasar.check_causal(kerasar.convolutionalize(model, strictly_causal=True), len(shape) - 1)
 
 
+@pytest.mark.parametrize("merge", [L.Add, L.Multiply, L.Maximum])
+def test_a_position_table_in_a_merge_belongs_to_the_window(merge):
+    table = np.random.default_rng(0).normal(size=(1, 8, 3)).astype("float32")
+
+    def body(window):
+        return column(merge()([L.Dense(3)(window), table]))
+
+    model = model_of(body, (8, 2))
+    x = series((8, 2), 15)
+    expected = by_windows(model, x)
+    assert relative_error(kerasar.convolutionalize(model)(x), expected) < 1e-5
+    with pytest.raises(ValueError, match="first axis is the batch"):
+        kerasar.convolutionalize(
+            model_of(lambda window: column(merge()([L.Dense(3)(window), table[0]])), (8, 2))
+        )
+
+
 def test_zeros_of_each_layer_are_not_zeros_of_the_data():
     model = model_of(strided, (16, 1))
     x = series((16, 1), 20)

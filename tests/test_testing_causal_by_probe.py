@@ -64,6 +64,38 @@ def test_it_looks_at_every_position():
         check_causal_by_probe(leaks_once, X, moved, {-1})
 
 
+def earlier(x):
+    return ops.pad(x, ((0, 0), (1, 0), (0, 0)))[:, :-1]
+
+
+@pytest.mark.parametrize(
+    ("leak", "what"),
+    [
+        (lambda x: ops.cast(ops.max(x, 1, keepdims=True) > 4.0, "float32"), "a leak"),
+        (lambda x: ops.cast(ops.min(x, 1, keepdims=True) > 0.0, "float32"), "together"),
+        (lambda x: ops.mean(x, 0, keepdims=True), "mixes the examples of a batch"),
+        (lambda x: keras.random.normal(ops.shape(x)), "when it is called again"),
+    ],
+)
+def test_leaks_of_some_values_of_batches_and_of_noise_are_caught(leak, what):
+    with pytest.raises(AssertionError, match=what):
+        check_causal_by_probe(lambda x: earlier(x) + leak(x), X, moved_far, {-1})
+
+
+def moved_far(values):
+    return values + 1.5
+
+
+def test_what_a_layer_sees_in_training_only_is_caught():
+    class InTraining(keras.layers.Layer):
+        def call(self, x, training=False):
+            return earlier(x) + (ops.mean(x, 1, keepdims=True) if training else 0.0)
+
+    with pytest.raises(AssertionError, match="sees more in training"):
+        check_causal_by_probe(InTraining(), X, moved, {-1})
+    check_causal_by_probe(keras.layers.Dropout(0.5), X, moved, {0})
+
+
 def test_images_have_rows_and_columns():
     layer = kerasar.layers.VerticalConv2D(4, (2, 3))
     layer.build(IMAGES.shape)

@@ -2,8 +2,9 @@
 
 A declaration is a promise in words; a wrong one would make a false proof. The layer's inputs are
 changed at one position after the other, and every output that responds must be within the declared
-offsets and channels; in training too, and again when it is called again. A certificate is kept for
-each class, the attributes of its layer, and shape.
+offsets and channels; in training too, and again when it is called again; and whatever the other
+examples of the batch are. A recurrent layer with a cell that is not Keras' own is held to what
+recurrences see. A certificate is kept for each class, the attributes of its layer, and shape.
 """
 
 import weakref
@@ -19,12 +20,20 @@ from kerasar.causality.graph import Edge, Node
 from kerasar.causality.layer_key import layer_key
 from kerasar.causality.offsets import Offsets
 from kerasar.causality.randomize import DrawnWeights
+from kerasar.causality.rules.recurrent import holds_unknown_cell
 from kerasar.keras_internals import nested_layers
 from kerasar.layers.protocol import Declaration, Taps, declares
 
-#: What an open size is taken to be; up to how many positions the layer runs at its own sizes; how
-#: many positions are changed, and how many in training; how many elements go through it at once.
-_OPEN, _LONGEST, _CHANGED, _IN_TRAINING, _AT_ONCE = {1: 12, 2: 6}, 4_096, 24, 3, 16_000_000
+#: What open sizes are taken to be, small and large; up to how many positions a layer runs at its
+#: own sizes only.
+_OPEN, _OPEN_LARGE, _LONGEST = {1: 12, 2: 6}, {1: 300, 2: 20}, 4_096
+#: How many positions are changed at least, and how many in training; how many elements go through
+#: the layer at once, and how many where more positions than the least are changed.
+_CHANGED, _IN_TRAINING, _AT_ONCE, _AT_ONCE_MORE = 24, 3, 16_000_000, 500_000
+#: Draws of the weights, and the size of the inputs with each.
+_VARIANTS = ((0, 1.0), (1, 1.0), (0, 5.0), (1, 30.0))
+#: How many values of an integer input are tried.
+_KINDS = 512
 _CERTIFIED: weakref.WeakKeyDictionary[type, set[str]] = weakref.WeakKeyDictionary()
 
 
@@ -39,6 +48,7 @@ def certify(
     declared: Declaration,
     position_rank: int,
     data_dependent: Container[Edge] | None = None,
+    num_levels: int = 2,
 ) -> None:
     """Raises a ValueError if a layer sees more than it declares.
 
@@ -47,36 +57,42 @@ def certify(
         declared: what it declares.
         position_rank: number of position axes.
         data_dependent: the tensors that depend on the data; None: all of them.
+        num_levels: number of values of integers.
     """
     layer = node.operation
     is_ours = type(layer).__module__.startswith("kerasar.")
-    if not declares(layer) or (is_ours and len(node.inputs) > 1):
+    if is_ours and len(node.inputs) > 1 or not (declares(layer) or holds_unknown_cell(layer)):
         return  # built-in layers have rules
     sources = [
         edge
         for edge in dict.fromkeys(node.inputs)
         if (data_dependent is None or edge in data_dependent) and len(edge.shape) > position_rank
     ]
-    key = layer_key(layer, _use(node, sources, position_rank))
+    key = layer_key(layer, _use(node, sources, position_rank, num_levels))
     certified = _CERTIFIED.setdefault(type(layer), set())
     if key in certified:
         return
     for source in sources:
         own = of_source(declared, node, source)
-        fault = _Trial(node, own, source, position_rank).fault()
+        fault = _Trial(node, own, source, position_rank, num_levels).fault()
         if fault is not None:
             raise ValueError(
-                f"Layer '{node.name}' ({type(layer).__name__}) {fault}. Correct its "
-                "declaration (see kerasar.layers.protocol), or remove @declares_what_it_sees: then "
-                "the network is probed instead."
+                f"Layer '{node.name}' ({type(layer).__name__}) {fault}. "
+                + (
+                    "Correct its declaration (see kerasar.layers.protocol), or remove "
+                    "@declares_what_it_sees: then the network is probed instead."
+                    if declares(layer)
+                    else "Correct its cell."
+                )
             )
     if key is not None:
         certified.add(key)
 
 
-def _use(node: Node, sources: list[Edge], position_rank: int) -> list[Any]:
+def _use(node: Node, sources: list[Edge], position_rank: int, num_levels: int) -> list[Any]:
     """How a certificate has a layer used."""
-    return [position_rank, repr([(e.shape, e.dtype, e in sources) for e in node.inputs])]
+    edges = [(edge.shape, edge.dtype, edge in sources) for edge in node.inputs]
+    return [position_rank, num_levels, repr(edges)]
 
 
 class _Trial:
@@ -87,49 +103,84 @@ class _Trial:
         declared: what it declares of that input.
         source: the input.
         position_rank: number of position axes.
+        num_levels: number of values of integers.
     """
 
-    def __init__(self, node: Node, declared: Declaration, source: Edge, position_rank: int) -> None:
+    def __init__(
+        self,
+        node: Node,
+        declared: Declaration,
+        source: Edge,
+        position_rank: int,
+        num_levels: int,
+    ) -> None:
         self.node, self.declared, self.source = node, declared, source
-        self.position_rank = position_rank
+        self.position_rank, self.num_levels = position_rank, num_levels
         self.weights = DrawnWeights([node.operation])
+        self.scale = 1.0
         self.rng = np.random.default_rng(0)
 
     def fault(self) -> str | None:
         """What is wrong with the declaration; None if nothing is found."""
-        own, small = self._sizes()
-        is_small = own is not None and int(np.prod(own)) <= _LONGEST
-        reason = None
-        for sizes in [own] if is_small else [small, own]:
-            if sizes is None:
-                continue
+        tried, others = self._sizes()
+        ran, reason = False, None
+        for sizes in [*tried, *others]:
+            if ran and sizes in others:
+                break
             try:
-                return self._fault(sizes)
+                fault = self._fault(sizes)
             except Exception as error:
                 reason = f"cannot be called alone ({type(error).__name__}: {error})"
-        return reason
+                continue
+            if fault is not None:
+                return fault
+            ran = True
+        return None if ran else reason
 
     def _fault(self, sizes: tuple[int, ...]) -> str | None:
-        base = {edge: self._random(edge, sizes) for edge in dict.fromkeys(self.node.inputs)}
-        return self._position_fault(base, sizes) or self._channel_fault(base, sizes)
+        for number, (draw, scale) in enumerate(_VARIANTS):
+            self.weights, self.scale = DrawnWeights([self.node.operation], draw), scale
+            base = {edge: self._random(edge, sizes) for edge in dict.fromkeys(self.node.inputs)}
+            try:
+                fault = self._position_fault(base, sizes) or self._channel_fault(base, sizes)
+            except tf.errors.InvalidArgumentError:
+                if number == 0:
+                    raise
+                continue  # it does not take such values
+            if fault is not None:
+                return fault
+        return None
 
-    def _sizes(self) -> tuple[tuple[int, ...] | None, tuple[int, ...]]:
-        """The network's own sizes, None if open; and sizes that just hold all that is declared."""
+    def _sizes(self) -> tuple[list[tuple[int, ...]], list[tuple[int, ...]]]:
+        """The network's own sizes, or such as hold all that is declared; and if those fail, others.
+
+        Some layers run at the sizes only for which they are built.
+        """
         rank, declared = self.position_rank, self.declared
         own = self.source.shape[1 : 1 + rank]
         reach = [0] * rank
         if isinstance(declared, Taps):
             reach = [max([0, *(abs(o[axis]) for o in declared.offsets)]) for axis in range(rank)]
-        small = tuple(
-            size if size is not None and size < least + _OPEN[rank] else least + _OPEN[rank]
-            for size, least in zip(own, reach, strict=True)
+        small, large = (
+            tuple(
+                size if size is not None and size < least + more else least + more
+                for size, least in zip(own, reach, strict=True)
+            )
+            for more in (_OPEN[rank], _OPEN_LARGE[rank])
         )
-        return (None if None in own else tuple(map(int, own))), small  # type: ignore[arg-type]
+        if None in own:
+            return [small, large], []
+        whole: tuple[int, ...] = tuple(map(int, own))  # type: ignore[arg-type]
+        if int(np.prod(whole)) <= _LONGEST:
+            return [whole], [small]
+        return [small, large], [whole]
 
     def _position_fault(self, base: dict[Edge, np.ndarray], sizes: tuple[int, ...]) -> str | None:
         x, count = base[self.source], int(np.prod(sizes))
         most = min(_CHANGED, max(2, _AT_ONCE // x.size))
-        moved = self.rng.permutation(count)[:most]
+        moved = self.rng.permutation(count)[: max(most, _AT_ONCE_MORE // x.size)]
+        if x.dtype.kind in "iu":
+            moved = np.resize(moved, max(len(moved), min(self._num_values(x), _KINDS)))
         batch = np.repeat(x, len(moved) + 1, 0)
         flat = batch.reshape(len(batch), count, -1)
         for row, position in enumerate(moved.tolist(), 1):
@@ -137,12 +188,16 @@ class _Trial:
         with self.weights.scope():
             outputs = self._call(base, batch)
             again = self._call(base, batch)
+            others = np.concatenate([batch[:1], self._changed(batch[1:])])
+            beside = self._call(base, others)
         same = (np.array_equal(*pair, equal_nan=True) for pair in zip(outputs, again, strict=True))
         if not all(same):
             return (
                 "gives another output when it is called again: it keeps a state between calls, or "
                 "draws noise in inference too"
             )
+        if any(_far(one[:1], two[:1]).any() for one, two in zip(outputs, beside, strict=True)):
+            return "mixes the examples of a batch: the output of one changes with the others"
         known_to_leak = uses_batch_statistics(self.node.operation)  # and refused by that name
         rows = batch[:0] if known_to_leak else batch[: 1 + _IN_TRAINING]
         trained = [self._call_training(base, row[None]) for row in rows]
@@ -162,8 +217,7 @@ class _Trial:
         """The offsets that respond and are not declared, in words."""
         own = out.shape[1 : 1 + self.position_rank]
         values = out.reshape(len(out), int(np.prod(own)), -1)
-        scale = np.abs(values).max(initial=0.0) + 1e-30
-        rows, at = np.nonzero((np.abs(values[1:] - values[:1]) > 1e-5 * scale).any(axis=-1))
+        rows, at = np.nonzero(_far(values[1:], values[:1]).any(axis=-1))
         here = np.stack(np.unravel_index(at, own), -1)
         there = np.stack(np.unravel_index(moved[rows], sizes), -1)
         found = {tuple(int(v) for v in offset) for offset in there - here}
@@ -207,8 +261,7 @@ class _Trial:
             return None
         everywhere: Any = (slice(None), *position)
         values = out[everywhere].reshape(channels + 1, -1)
-        scale = np.abs(values).max() + 1e-30
-        found = np.abs(values[1:] - values[:1]) > 1e-5 * scale
+        found = _far(values[1:], values[:1])
         wider = (
             stated
             if stated.shape[1] == found.shape[1]
@@ -244,19 +297,42 @@ class _Trial:
 
     def _random(self, edge: Edge, sizes: tuple[int, ...]) -> np.ndarray:
         """A value of an input, `(1, …)`; sizes of 1 stay, for they are broadcast."""
-        rank = self.position_rank
-        positions = edge.shape[1 : 1 + rank] if len(edge.shape) > rank else ()
-        head = [1 if own == 1 else size for own, size in zip(positions, sizes, strict=False)]
-        shape = (1, *head, *(int(size or 1) for size in edge.shape[1 + len(head) :]))
+        shape = (1, *(self._size(edge, axis, sizes) for axis in range(1, len(edge.shape))))
         if keras.backend.is_float_dtype(edge.dtype):
-            return self.rng.normal(size=shape).astype("float32").astype(edge.dtype)
-        return self.rng.integers(2, size=shape).astype(edge.dtype)
+            return (self.scale * self.rng.normal(size=shape)).astype("float32").astype(edge.dtype)
+        found = np.zeros(shape, edge.dtype)
+        return self.rng.integers(self._num_values(found), size=shape).astype(edge.dtype)
+
+    def _size(self, edge: Edge, axis: int, sizes: tuple[int, ...]) -> int:
+        """The size of an axis: a position axis of the source, or of what has the same axes."""
+        own, source = edge.shape[axis], self.source.shape
+        if axis > self.position_rank:
+            return int(own or 1)
+        if own is None or (len(edge.shape) == len(source) and own == source[axis] != 1):
+            return sizes[axis - 1]
+        return int(own)
+
+    def _num_values(self, array: np.ndarray) -> int:
+        """How many values an integer or a Boolean takes: two, or all."""
+        return 2 if array.dtype.kind == "b" or self.scale == 1.0 else max(2, self.num_levels)
 
     def _changed(self, value: Any) -> Any:
         array = np.asarray(value)
         if array.dtype.kind in "iub":
-            return 1 - array
-        return array + 1 + np.abs(self.rng.normal(size=array.shape)).astype(array.dtype)
+            highest = self._num_values(array)
+            other = self.rng.integers(1, highest, size=array.shape)
+            return ((array.astype(int) + other) % highest).astype(array.dtype)
+        step = self.scale * self.rng.choice((1.0, -1.0))
+        return (array + step * (1 + np.abs(self.rng.normal(size=array.shape)))).astype(array.dtype)
+
+
+def _far(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Where values differ by more than rounding; infinities and NaN are equal to themselves."""
+    with np.errstate(invalid="ignore"):
+        finite = np.abs(np.concatenate([one.ravel(), other.ravel()]))
+        scale = finite[np.isfinite(finite)].max(initial=0.0) + 1e-30
+        same = (one == other) | (np.isnan(one) & np.isnan(other))
+        return ~same & ~(np.abs(one - other) <= 1e-5 * scale)
 
 
 def _fits(stated: Any, found: tuple[int, ...], position_rank: int) -> bool:

@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasar.causality.graph import Graph
+from kerasar.keras_internals import call_with
 from kerasar.typing import Shape, Tensor
 
 #: The size that open axes are tried at, times one more than the index of the axis.
@@ -146,7 +147,8 @@ def _beside(graph: Graph, limits: Mapping[str, ConditionLimits]) -> dict[str, tu
         ]
         try:
             # Keras' own shapes would let a Concatenate pass; TensorFlow's do not.
-            tf.function(network, autograph=False).get_concrete_function(specs)
+            called = tf.function(lambda flat: call_with(network, flat), autograph=False)
+            called.get_concrete_function(specs)
         except ValueError:
             return False
         return True

@@ -12,7 +12,7 @@ from typing import Any
 import keras
 
 from kerasar.causality.graph import Edge, Graph, Node
-from kerasar.causality.rules.pointwise import ELEMENTWISE_CLASSES, is_array
+from kerasar.causality.rules.pointwise import ELEMENTWISE_CLASSES, MERGES, is_array
 from kerasar.keras_internals import automatic_names_kept, made_by
 
 
@@ -24,6 +24,9 @@ def lift_constants(graph: Graph) -> Graph:
     for node in graph.nodes:
         if of_all_examples.issuperset(node.inputs):
             of_all_examples.update(node.outputs)
+        elif type(node.operation) in MERGES:
+            node, lifted = _lifted(node, graph.position_rank)
+            constants.update(lifted)
         elif type(node.operation) in ELEMENTWISE_CLASSES:
             node, lifted = _lifted(node, graph.position_rank)
             constants.update(lifted)
@@ -39,7 +42,10 @@ def lift_constants(graph: Graph) -> Graph:
 def _lifted(node: Node, position_rank: int) -> tuple[Node, dict[Edge, Any]]:
     """The node with its position tables as edges, and what these stand for: weights stay live."""
     rank, slots, constants = len(node.outputs[0].shape), list(node.slots), {}
+    is_merge = type(node.operation) in MERGES
     for part in filter(is_array, keras.tree.flatten(node.constants)):
+        if is_merge and len(part.shape) != rank:
+            continue  # Keras inserts axes behind the first
         shape = (1,) * (rank - len(part.shape)) + tuple(part.shape)
         differs = any(size != 1 for size in shape[1 : position_rank + 1])
         if differs and len(shape) == rank and shape[0] == 1:

@@ -1,5 +1,6 @@
 """What two layers have in common that compute alike but for their weights."""
 
+import functools
 import json
 from typing import Any
 
@@ -27,8 +28,8 @@ def layer_key(operation: Any, use: Any) -> str | None:
             [type(layer).__module__, type(layer).__qualname__, _attributes(layer)]
             for layer in nested_layers(operation)
         ]
-        return json.dumps([use, parts], default=_token, skipkeys=True)
-    except ValueError:
+        return json.dumps([use, parts], default=_token)
+    except (TypeError, ValueError, RecursionError):
         return None
 
 
@@ -38,7 +39,7 @@ def _attributes(layer: Any) -> dict[str, Any]:
 
 
 def _token(value: Any) -> Any:
-    """Something that is equal for equal attributes."""
+    """Something that is equal for equal attributes only; a ValueError where there is none."""
     if isinstance(value, (np.ndarray, np.generic)):
         return [value.shape, value.dtype.str, value.tobytes().hex()]
     if isinstance(value, (keras.Variable, tf.Variable)):
@@ -55,6 +56,8 @@ def _token(value: Any) -> Any:
 
 def _object_token(value: Any) -> Any:
     kind = [type(value).__module__, type(value).__qualname__]
+    if isinstance(value, functools.partial):
+        return [kind, value.func, value.args, value.keywords]
     if hasattr(value, "get_config") and not isinstance(value, keras.random.SeedGenerator):
         return [kind, value.get_config()]
     if kind[0].split(".")[0] in ("keras", "tensorflow", "threading", "_thread"):

@@ -64,9 +64,10 @@ def prove(
             f"({type(node.operation).__name__}) mixes positions: {reason}."
         )
     _check_training(analysis, allow_training_leak)
+    levels = num_levels or graph.output.shape[-1] or 2
     for node, declared in analysis.declarations.items():
         if declared is not None:
-            certify(node, declared, graph.position_rank, analysis.data_dependent)
+            certify(node, declared, graph.position_rank, analysis.data_dependent, levels)
     of_lengths = analyses_of_lengths(analysis)
     if of_lengths:
         for part in of_lengths:

@@ -29,16 +29,17 @@ class DrawnWeights:
 
     Args:
         operations: layers; anything else is passed over.
-        seed: of the values.
+        draw: which of the draws. Each odd one mirrors the one before it, for a gate such as
+            `relu(weight)` is closed in one of the two.
         buffers: bool. Draws all weights, those too that are not made to be trained.
     """
 
-    def __init__(self, operations: Iterable[Any], seed: int = 0, *, buffers: bool = False) -> None:
-        rng = np.random.default_rng(seed)
+    def __init__(self, operations: Iterable[Any], draw: int = 0, *, buffers: bool = False) -> None:
+        rng, sign = np.random.default_rng(draw // 2), -1.0 if draw % 2 else 1.0
         layers = [part for part in operations if isinstance(part, keras.layers.Layer)]
         all_weights = {id(w): w for layer in layers for w in layer.weights}.values()
         self._mapping = [
-            (weight, keras.ops.convert_to_tensor(_drawn(weight, rng), weight.dtype))
+            (weight, keras.ops.convert_to_tensor(_drawn(weight, rng, sign), weight.dtype))
             for weight in (all_weights if buffers else trainable_by_design(layers))
             if keras.backend.is_float_dtype(weight.dtype)
         ]
@@ -48,11 +49,11 @@ class DrawnWeights:
         return keras.StatelessScope(state_mapping=self._mapping)
 
 
-def _drawn(weight: Any, rng: np.random.Generator) -> np.ndarray:
+def _drawn(weight: Any, rng: np.random.Generator, sign: float = 1.0) -> np.ndarray:
     shape = tuple(weight.shape)
     if "variance" in weight.name:
         return rng.uniform(0.5, 2.0, shape)
     if len(shape) >= 2:
-        return rng.normal(size=shape) * 1.4 / np.sqrt(np.prod(shape[:-1]))
+        return sign * rng.normal(size=shape) * 1.4 / np.sqrt(np.prod(shape[:-1]))
     center = 1.0 if weight.name in ("gamma", "scale") else 0.0
-    return center + 0.3 * rng.normal(size=shape)
+    return center + sign * 0.3 * rng.normal(size=shape)

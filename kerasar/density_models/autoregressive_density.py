@@ -13,7 +13,7 @@ from kerasar.causality.associative_scan import SCANS
 from kerasar.density_models.conditions import Conditions
 from kerasar.density_models.network_density import NetworkDensity
 from kerasar.distributions.likelihoods import Categorical, Likelihood
-from kerasar.keras_internals import nested_layers
+from kerasar.keras_internals import call_with, nested_layers
 from kerasar.layers import LinearRecurrence
 from kerasar.training.batches import Batch
 from kerasar.typing import Config, Shape, Tensor
@@ -91,8 +91,7 @@ class AutoregressiveDensity(NetworkDensity):
         self, x: Tensor, condition: Any = None, training: bool | None = None
     ) -> Tensor:
         """The network's output on tensors, with conditions by name (or the one condition)."""
-        flat = self.network_inputs(x, condition)
-        return self.network(flat if len(flat) > 1 else flat[0], training=training)
+        return call_with(self.network, self.network_inputs(x, condition), training)
 
     def network_inputs(self, x: Tensor, condition: Any = None) -> list[Tensor]:
         """Data and conditions as a list in the network's order."""

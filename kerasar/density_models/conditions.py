@@ -18,6 +18,11 @@ from kerasar.causality.graph import Graph
 from kerasar.checks import check_kind, check_numbers, check_shape, check_whole
 from kerasar.typing import Shape, Tensor
 
+#: What signatures call their other inputs.
+_SIGNATURE_WORDS = frozenset(
+    "x known prompt length height width num_samples seed temperature top_k top_p".split()
+)
+
 
 @dataclass(frozen=True)
 class Condition:
@@ -220,13 +225,16 @@ class Conditions:
     def random(
         self, generator: np.random.Generator, examples: int, sizes: tuple[int, ...]
     ) -> dict[str, Tensor] | None:
-        """Conditions to try a network on, for data of these sizes; integers are 0."""
+        """Conditions to try a network on, for data of these sizes."""
         found = {}
         for part in self:
             length = sizes[0] // (part.limits.hop or 1)
-            values = generator.normal(size=(examples, *(size or length for size in part.shape)))
-            # Class 0 is the one that every embedding has.
-            values = values if "float" in part.dtype else 0 * values
+            shape = (examples, *(size or length for size in part.shape))
+            values: np.ndarray = generator.normal(size=shape)
+            if "float" not in part.dtype:
+                # Class 0 is the one that every table has.
+                count = 2 if part.dtype == "bool" else part.limits.num_classes or 1
+                values = generator.integers(count, size=shape)
             found[part.name] = tf.constant(values.astype(part.dtype))
         return found or None
 
@@ -260,5 +268,8 @@ class Conditions:
 
 
 def _signature_name(name: str) -> str:
-    """TensorFlow takes no keyword of Python as the name of an input: `global` becomes `global_`."""
-    return f"{name}_" if keyword.iskeyword(name) else name
+    """What a signature calls a condition: `global` and `seed` become `global_` and `seed_`.
+
+    TensorFlow takes no keywords as the names of inputs, and each name once.
+    """
+    return f"{name}_" if keyword.iskeyword(name) or name in _SIGNATURE_WORDS else name

@@ -24,6 +24,7 @@ from kerasar.checks import check_kind
 from kerasar.density_models.conditions import Conditions
 from kerasar.density_models.network_density import NetworkDensity
 from kerasar.distributions.likelihoods import Categorical
+from kerasar.keras_internals import call_with
 from kerasar.training.batches import Batch
 from kerasar.typing import Config, Shape, Tensor
 
@@ -125,7 +126,7 @@ class MaskedInputDensity(NetworkDensity):
             float32, `(batch, levels)`.
         """
         flat = self._network_inputs(x, known, position, condition)
-        return tf.cast(self.network(flat, training=training), tf.float32)
+        return tf.cast(call_with(self.network, flat, training), tf.float32)
 
     def _network_inputs(
         self, x: Tensor, known: Tensor, position: Tensor, condition: Any

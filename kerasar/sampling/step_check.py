@@ -79,8 +79,15 @@ class _StepCheck:
         weights = DrawnWeights(node.operation for node in self.program.analysis.graph.nodes)
         with weights.scope():
             expected = self._expected(x, condition, stop, per_row)
-        with weights.scope():
-            found = graph(_known_batch(start, condition, event_rank))
+        try:
+            with weights.scope():
+                found = graph(_known_batch(start, condition, event_rank))
+        except Exception as error:
+            name = self.model.network.name
+            raise WrongSteps(
+                f"the step form of network '{name}' cannot be run ({type(error).__name__}: "
+                f"{error}): {self._first_difference()}"
+            ) from error
         self._compare(found, expected[:, : found.shape[1]])
 
     def _expected(self, x: np.ndarray, condition: Any, stop: int, per_row: int) -> Tensor:
@@ -128,10 +135,12 @@ class _StepCheck:
         same = (one == other) | (np.isnan(one) & np.isnan(other))
         with np.errstate(invalid="ignore"):
             gap = np.where(same, 0.0, np.abs(one - other))
-        finite = np.where(np.isfinite(other), other, 0.0)
-        axes = tuple(range(other.ndim - 1))
-        spread = finite.std(axis=axes, where=np.isfinite(other)) if other.size else 0.0
-        tolerance = (1e-3 if precise else 5e-2) * np.nan_to_num(spread)
+        axes, is_finite = tuple(range(other.ndim - 1)), np.isfinite(other)
+        finite = np.where(is_finite, other, 0.0)
+        count = np.maximum(is_finite.sum(axis=axes), 1)
+        center = finite.sum(axis=axes) / count
+        spread = np.sqrt((np.where(is_finite, other - center, 0.0) ** 2).sum(axis=axes) / count)
+        tolerance = (1e-3 if precise else 5e-2) * spread
         tolerance = tolerance + (1e-5 if precise else 1e-2) * np.abs(finite).max(axis=axes) + 1e-6
         if (gap <= tolerance).all():
             return

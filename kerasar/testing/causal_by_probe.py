@@ -6,12 +6,13 @@ missing one a blind spot.
 """
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import keras
 import numpy as np
 
+from kerasar.keras_internals import takes_training
 from kerasar.typing import Tensor
 
 #: How many examples a network or layer takes at once.
@@ -19,6 +20,9 @@ _AT_ONCE = 512
 
 #: An index on the position axes: `(step,)` or `(row, column)`.
 Position = tuple[int, ...]
+
+#: From how many positions on everything is changed.
+_STARTS = 12
 
 
 def check_causal_by_probe(
@@ -30,6 +34,10 @@ def check_causal_by_probe(
     tolerance: float = 1e-5,
 ) -> None:
     """Output i must respond to input j exactly where `sees` says so, for all positions i and j.
+
+    Every position is changed in turn, once and twice over, and everything from a position on, for
+    what may look at several of them. A layer or model is called in training too, where it must not
+    see more; equal calls must give equal outputs, and examples must not depend on each other.
 
     Randomize the weights first (`kerasar.testing.randomize`), and take several examples and
     channels enough: behind a ReLU, a few weights may well be deaf by chance.
@@ -56,62 +64,151 @@ def check_causal_by_probe(
     axes = position_axes or (2 if x.ndim == 4 else 1)
     sizes = x.shape[1 : 1 + axes]
     positions = [tuple(map(int, index)) for index in np.ndindex(*sizes)]
-    seen = _responses(model, x, change, positions, tolerance)
     stated = _stated(sees, positions)
+    probe = _Probe(model, x, change, positions, tolerance)
+    probe.check_calls()
+    _check(probe, probe.responses(), stated, "does not see what was stated")
 
-    extra = np.argwhere(seen & ~stated)
-    missing = np.argwhere(stated & ~seen)
+    far = probe.responses_from()
+    # What follows a position may be seen where any of it may.
+    _check(probe, far & ~_any_after(stated), None, "sees several positions together")
+    if isinstance(model, keras.layers.Layer) and takes_training(model):
+        trained = _Probe(_in_training(model), x, change, positions, tolerance, _name(model))
+        _check(trained, trained.responses() & ~stated, None, "sees more in training")
+
+
+def _check(probe: "_Probe", seen: np.ndarray, stated: np.ndarray | None, fault: str) -> None:
+    """Nothing but what is stated may be seen, and all of it; None: nothing may."""
+    missing = np.argwhere(stated & ~seen) if stated is not None else np.zeros((0, 2), int)
+    extra = np.argwhere(seen if stated is None else seen & ~stated)
     assert not len(extra) and not len(missing), "\n".join(
-        [f"{_name(model)} does not see what was stated, on positions of sizes {sizes}:"]
-        + _listed(extra, positions, "must not respond to input {j} but does (a leak)")
-        + _listed(missing, positions, "must respond to input {j} but does not (a blind spot)")
+        [f"{probe.name} {fault}, on positions of sizes {probe.sizes}:"]
+        + _listed(extra, probe.positions, "must not respond to input {j} but does (a leak)")
+        + _listed(missing, probe.positions, "must respond to input {j} but does not (a blind spot)")
     )
 
 
-def _responses(
-    model: Callable[[Tensor], Tensor],
-    x: np.ndarray,
-    change: Callable[[np.ndarray], np.ndarray],
-    positions: list[Position],
-    tolerance: float,
-) -> np.ndarray:
-    """Boolean `(outputs, inputs)`: which positions of the output respond to which of the input."""
-    sizes = tuple(int(n) + 1 for n in positions[-1])
-    before = _run(model, x, sizes)
-    scale = max(float(np.abs(before).max()), 1e-6)
-    seen = np.zeros((len(positions), len(positions)), bool)
-    # A function may know how many examples there are, of its conditions.
-    together = max(_AT_ONCE // len(x), 1) if isinstance(model, keras.Layer) else 1
-    for first in range(0, len(positions), together):
-        part = positions[first : first + together]
-        moved = np.concatenate([_moved(x, change, position) for position in part])
-        after = _run(model, moved, sizes).reshape(len(part), *before.shape)
-        difference = np.abs(after - before) > tolerance * scale
-        responds = difference.reshape(len(part), len(x), len(positions), -1).any(axis=(1, 3))
-        seen[:, first : first + together] = responds.T
-    return seen
+def _any_after(stated: np.ndarray) -> np.ndarray:
+    """Boolean `(outputs, inputs)`: whether an output may see the input or one after it."""
+    return np.logical_or.accumulate(stated[:, ::-1], axis=1)[:, ::-1]
 
 
-def _moved(
-    x: np.ndarray, change: Callable[[np.ndarray], np.ndarray], position: Position
-) -> np.ndarray:
-    """The data with other values at one position."""
-    index: Any = (slice(None), *position)
-    moved = x.copy()
-    moved[index] = change(x[index])
-    assert (moved[index] != x[index]).all(), f"`change` leaves values as they are at {position}"
-    return moved
+def _in_training(model: Any) -> Callable[[Tensor], Tensor]:
+    """The model in training, each time with the same noise and from the same state."""
+
+    def call(x: Tensor) -> Tensor:
+        with keras.StatelessScope():
+            return model(x, training=True)
+
+    return call
 
 
-def _run(model: Callable[[Tensor], Tensor], x: np.ndarray, sizes: tuple[int, ...]) -> np.ndarray:
-    # float64 exceeds every type that a network puts out, bfloat16 included.
-    output = np.asarray(model(x)).astype("float64")
-    assert output.shape[: 1 + len(sizes)] == (len(x), *sizes), (
-        f"{_name(model)} gives {output.shape} for {x.shape}: not one output for each position"
-    )
-    # NaN differs from nothing, not even from itself, and would hide every leak.
-    assert np.isfinite(output).all(), f"{_name(model)} gives NaN or infinity"
-    return output
+class _Probe:
+    """A model and the changes of its input.
+
+    Args:
+        model, x, change, tolerance: as for `check_causal_by_probe`.
+        positions: all of them, in order.
+        name: what messages call the model.
+    """
+
+    def __init__(
+        self,
+        model: Callable[[Tensor], Tensor],
+        x: np.ndarray,
+        change: Callable[[np.ndarray], np.ndarray],
+        positions: list[Position],
+        tolerance: float,
+        name: str | None = None,
+    ) -> None:
+        self.model, self.x, self.change, self.positions = model, x, change, positions
+        self.sizes = tuple(int(n) + 1 for n in positions[-1])
+        self.name = name or _name(model)
+        self.changed = self._all_changed()
+        self.before = self._run(x)
+        self.least = tolerance * max(float(np.abs(self.before).max()), 1e-6)
+
+    def _all_changed(self) -> np.ndarray:
+        """The input with every position changed."""
+        changed = self.x.copy()
+        for position in self.positions:
+            index: Any = (slice(None), *position)
+            changed[index] = self.change(self.x[index])
+            assert (changed[index] != self.x[index]).all(), (
+                f"`change` leaves values as they are at {position}"
+            )
+        return changed
+
+    def check_calls(self) -> None:
+        """Equal calls must give equal outputs, and an example its own whatever the others are."""
+        assert not self._moved(self.x).any(), (
+            f"{self.name} gives another output when it is called again with the same input: it "
+            "keeps a state between calls, or draws noise"
+        )
+        others = np.concatenate([self.x[:1], self.changed[1:]])
+        gap = np.abs(self._run(others) - self.before)[:1]
+        assert not (gap > self.least).any(), (
+            f"{self.name} mixes the examples of a batch: the output of the first changes with the "
+            "others"
+        )
+
+    def responses(self) -> np.ndarray:
+        """Boolean `(outputs, inputs)`: which outputs respond to which position of the input."""
+        count = len(self.positions)
+        seen = np.zeros((count, count), bool)
+        # A function may know how many examples there are, of its conditions.
+        together = max(_AT_ONCE // len(self.x), 1) if isinstance(self.model, keras.Layer) else 1
+        for first in range(0, count, together):
+            for moved in self._changes(self.positions[first : first + together]):
+                seen[:, first : first + together] |= self._moved_each(moved)
+        return seen
+
+    def _changes(self, positions: list[Position]) -> Iterator[list[np.ndarray]]:
+        """For each position an input that is changed there, and again if there are more values."""
+        once, again = [], []
+        for position in positions:
+            index: Any = (slice(None), *position)
+            once.append(self.x.copy())
+            once[-1][index] = self.changed[index]
+            again.append(once[-1].copy())
+            again[-1][index] = self.change(once[-1][index])
+        yield once
+        if any((moved != self.x).any() for moved in again):
+            yield again
+
+    def _moved_each(self, inputs: list[np.ndarray]) -> np.ndarray:
+        """Boolean `(outputs, inputs)`: which positions of the output differ for each input."""
+        outputs = self._run(np.concatenate(inputs)).reshape(len(inputs), *self.before.shape)
+        difference = np.abs(outputs - self.before) > self.least
+        shape = (len(inputs), len(self.x), len(self.positions), -1)
+        return difference.reshape(shape).any(axis=(1, 3)).T
+
+    def responses_from(self) -> np.ndarray:
+        """The same for everything from a position on."""
+        count = len(self.positions)
+        seen = np.zeros((count, count), bool)
+        for j in np.unique(np.linspace(0, count - 1, _STARTS).astype(int)).tolist():
+            moved = self.x.copy()
+            for position in self.positions[j:]:
+                index: Any = (slice(None), *position)
+                moved[index] = self.changed[index]
+            seen[:, j] = self._moved(moved)
+        return seen
+
+    def _moved(self, x: np.ndarray) -> np.ndarray:
+        """Which positions of the output differ from those for the unchanged input."""
+        difference = np.abs(self._run(x) - self.before) > self.least
+        return difference.reshape(len(x), len(self.positions), -1).any(axis=(0, 2))
+
+    def _run(self, x: np.ndarray) -> np.ndarray:
+        # float64 exceeds every type that a network puts out, bfloat16 included.
+        output = np.asarray(self.model(x)).astype("float64")
+        assert output.shape[: 1 + len(self.sizes)] == (len(x), *self.sizes), (
+            f"{self.name} gives {output.shape} for {x.shape}: not one output for each position"
+        )
+        # NaN differs from nothing, not even from itself, and would hide every leak.
+        assert np.isfinite(output).all(), f"{self.name} gives NaN or infinity"
+        return output
 
 
 def _stated(

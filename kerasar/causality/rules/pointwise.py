@@ -61,7 +61,11 @@ def _activation(use: Use) -> Declaration | None:
     return with_activation(POINTWISE, use.operation.activation, use)
 
 
-@rule(L.Add, L.Subtract, L.Multiply, L.Average, L.Maximum, L.Minimum)
+#: Layers that join their inputs element by element.
+MERGES = (L.Add, L.Subtract, L.Multiply, L.Average, L.Maximum, L.Minimum)
+
+
+@rule(*MERGES)
 def _merge(use: Use) -> Declaration:
     """Keras gives tensors of lower rank new axes of size 1 behind the batch."""
     rank = len(use.node.outputs[0].shape)
@@ -71,6 +75,15 @@ def _merge(use: Use) -> Declaration:
             return MixesPositions(
                 f"it joins tensors of ranks {len(edge.shape)} and {rank}, which misaligns "
                 "positions; give both the same rank with keras.ops.expand_dims"
+            )
+    lifted = {key for key, _ in use.node.slots}
+    for constant in filter(is_array, keras.tree.flatten(use.node.constants)):
+        shape = tuple(constant.shape)
+        shape = (*shape[:1], *(1,) * (rank - len(shape)), *shape[1:])
+        if id(constant) not in lifted and set(shape[: use.position_rank + 1]) - {1}:
+            return MixesPositions(
+                f"it joins a constant of shape {tuple(constant.shape)} whose first axis is the "
+                "batch; give it the rank of the others with keras.ops.expand_dims"
             )
     return POINTWISE
 

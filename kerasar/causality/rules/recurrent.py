@@ -5,12 +5,28 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from kerasar.causality.rules.activations import is_elementwise
 from kerasar.causality.rules.registry import Use, rule, tail_of
 from kerasar.keras_internals import operation_classes
 from kerasar.layers.protocol import POINTWISE, Declaration, MixesPositions, Recurrence
 from kerasar.typing import Tensor
 
 L = keras.layers
+_CELLS = (L.SimpleRNNCell, L.GRUCell, L.LSTMCell)
+
+
+def holds_unknown_cell(layer: Any) -> bool:
+    """Whether a recurrent layer runs a cell of which more than its place is unknown."""
+    return isinstance(layer, L.RNN) and not _is_known(layer.cell)
+
+
+def _is_known(cell: Any) -> bool:
+    if type(cell) is L.StackedRNNCells:
+        return all(map(_is_known, cell.cells))
+    functions = ("activation", "recurrent_activation")
+    return type(cell) in _CELLS and all(
+        is_elementwise(getattr(cell, name, None)) for name in functions
+    )
 
 
 @rule(L.GRU, L.LSTM, L.SimpleRNN, L.RNN, L.ConvLSTM1D, L.ConvLSTM2D)

@@ -11,7 +11,6 @@ from kerasar.convolutionalize.column_rules.columns import (
     each_column,
     function,
     lookup,
-    merge,
 )
 from kerasar.convolutionalize.column_rules.common import Entries, Rule
 from kerasar.convolutionalize.column_rules.common import Refused as Refused
@@ -21,6 +20,7 @@ from kerasar.convolutionalize.column_rules.vectors import dense
 from kerasar.convolutionalize.column_rules.whole_window import (
     along_axis,
     elementwise,
+    merge,
     normalization,
     rescaling,
 )

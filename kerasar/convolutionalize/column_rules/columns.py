@@ -43,13 +43,6 @@ def declared(node: Node, entries: Entries, streams: Streams) -> Entries:
     )
 
 
-def merge(node: Node, entries: Entries, streams: Streams) -> Entries:
-    """Keras gives vectors an axis of size 1 behind the batch, so each meets all columns."""
-    rank = max(part.ndim for part in entries)
-    aligned = [part.reshape((1,) * (rank - part.ndim) + part.shape) for part in entries]
-    return alike(node, aligned, streams)
-
-
 def alike(node: Node, entries: Entries, streams: Streams) -> Entries:
     """Element by element, so whole streams can be treated at once, wherever their elements are."""
     whole = np.broadcast_arrays(*entries) if one_rank(entries) else []

@@ -7,9 +7,11 @@ exact, and cost as much as window by window.
 import math
 from typing import Any
 
+import keras
 import numpy as np
 
 from kerasar.causality.graph import Node
+from kerasar.causality.rules.pointwise import is_array
 from kerasar.convolutionalize.column_rules.columns import alike, each_column
 from kerasar.convolutionalize.column_rules.common import (
     RANKS,
@@ -64,6 +66,20 @@ def rescaling(node: Node, entries: Entries, streams: Streams) -> Entries:
 
 def elementwise(node: Node, entries: Entries, streams: Streams) -> Entries:
     return with_arrays(node, entries, streams, arrays(node))
+
+
+def merge(node: Node, entries: Entries, streams: Streams) -> Entries:
+    """Keras gives vectors an axis of size 1 behind the batch, so each meets all columns."""
+    rank = max(part.ndim for part in entries)
+    aligned = [part.reshape((1,) * (rank - part.ndim) + part.shape) for part in entries]
+    inside = keras.tree.flatten([*node.constants])
+    settings = [part for part in inside if is_array(part) and np.ndim(part)]
+    if any(np.ndim(part) != rank for part in settings):
+        raise Refused(
+            "it joins a constant of another rank, whose first axis is the batch; give it the rank "
+            "of the others with keras.ops.expand_dims"
+        )
+    return with_arrays(node, aligned, streams, settings)
 
 
 def with_arrays(node: Node, entries: Entries, streams: Streams, settings: list[Any]) -> Entries:
