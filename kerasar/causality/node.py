@@ -1,6 +1,7 @@
 """The pieces of a graph: tensors, and the operations between them."""
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 from keras import tree
@@ -41,6 +42,16 @@ class Node:
         if takes_training(self.operation):
             kwargs["training"] = training and not self.inference_only
         return tuple(tree.flatten(self.operation(*args, **kwargs)))
+
+    def reading(self, others: Mapping[Edge, Edge]) -> "Node":
+        """The same node with other tensors in the place of some that it reads."""
+        if not any(edge in others for edge in self.inputs):
+            return self
+        return dataclasses.replace(
+            self,
+            inputs=tuple(others.get(edge, edge) for edge in self.inputs),
+            slots=tuple((key, others.get(edge, edge)) for key, edge in self.slots),
+        )
 
     @property
     def constants(self) -> tuple[list[Any], dict[str, Any]]:

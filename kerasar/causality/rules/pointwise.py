@@ -60,7 +60,11 @@ def _activation(use: Use) -> Declaration | None:
     return with_activation(POINTWISE, use.operation.activation, use)
 
 
-@rule(L.Add, L.Subtract, L.Multiply, L.Average, L.Maximum, L.Minimum)
+#: Layers that merge tensors element by element.
+MERGES = (L.Add, L.Subtract, L.Multiply, L.Average, L.Maximum, L.Minimum)
+
+
+@rule(*MERGES)
 def _merge(use: Use) -> Declaration:
     """Keras gives tensors of lower rank new axes of size 1 behind the batch."""
     rank = len(use.node.outputs[0].shape)
