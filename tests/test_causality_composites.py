@@ -434,3 +434,17 @@ def test_attention_is_opened_into_operations(attention):
     graph = read_graph(made)
     assert graph.opened and not any(node.why_closed for node in graph.nodes)
     np.testing.assert_allclose(run(made, data()), made(data()).numpy(), atol=1e-5)
+
+
+def test_window_models_take_pieces_but_no_weights_of_a_layer_itself():
+    made = network(lambda h: Subclassed()(h))
+    window = kerasar.to_window_model(made)
+    x = data(1)
+    reach = window.input_shape[1]
+    np.testing.assert_allclose(window(x[:, -reach - 1 : -1]), made(x)[:, -1], atol=1e-5)
+    with pytest.raises(ValueError, match="'gated.*weight that a layer around it uses itself"):
+        kerasar.to_window_model(network(Gated(depth=1, name="gated")))
+    inputs = keras.Input((4, C))
+    h = L.Flatten()(L.Conv1D(C, 2)(Gated(depth=1, name="gated")(inputs)))
+    with pytest.raises(ValueError, match="'gated'.*it uses weights of its own"):
+        kerasar.convolutionalize(keras.Model(inputs, L.Dense(K)(h)))
