@@ -235,6 +235,16 @@ class OfBatch(Same):
         return ops.reshape(ops.reshape(x * ones, (batch, T, 2, C // 2)), (batch, T, -1))
 
 
+class Table(L.Layer):
+    """Gives a table of positions to each example."""
+
+    def build(self, shape):
+        self.table = self.add_weight(shape=(2 * T, C), name="table")
+
+    def call(self, x):
+        return ops.broadcast_to(self.table[: ops.shape(x)[1]], ops.shape(x))
+
+
 def functional(h):
     inputs = keras.Input((T, C))
     return Functional(inputs, L.Conv1D(C, 2, padding="causal")(inputs))(h)
@@ -253,6 +263,8 @@ def pair(h):
         lambda h: Subclassed()(h),
         lambda h: Indexed()(h),
         lambda h: OfBatch()(h),
+        lambda h: h * Table()(h),
+        lambda h: L.Add()([h, Table()(h)]),
         L.Lambda(lambda h: 2.0 * h),
         lambda h: Holds(lambda x: x)(h),
     ],
@@ -341,6 +353,13 @@ def test_a_weight_hidden_in_a_closure_is_not_frozen():
     is_whole(network(lambda h: Closure()(h)), "compute something else")
 
 
+def test_a_table_for_each_example_stays_whole_where_it_is_needed():
+    made = network(lambda h: L.Concatenate()([h, Table(name="table")(h)]))
+    is_whole(made, "needs its output for each example")
+    graph = analyze(made).graph
+    assert "table" in [node.name for node in graph.nodes] and not graph.opened
+
+
 def test_a_leak_within_a_layer_is_named():
     class Ahead(Same):
         def build(self, shape):
@@ -415,3 +434,17 @@ def test_attention_is_opened_into_operations(attention):
     graph = read_graph(made)
     assert graph.opened and not any(node.why_closed for node in graph.nodes)
     np.testing.assert_allclose(run(made, data()), made(data()).numpy(), atol=1e-5)
+
+
+def test_window_models_take_pieces_but_no_weights_of_a_layer_itself():
+    made = network(lambda h: Subclassed()(h))
+    window = kerasar.to_window_model(made)
+    x = data(1)
+    reach = window.input_shape[1]
+    np.testing.assert_allclose(window(x[:, -reach - 1 : -1]), made(x)[:, -1], atol=1e-5)
+    with pytest.raises(ValueError, match="'gated.*weight that a layer around it uses itself"):
+        kerasar.to_window_model(network(Gated(depth=1, name="gated")))
+    inputs = keras.Input((4, C))
+    h = L.Flatten()(L.Conv1D(C, 2)(Gated(depth=1, name="gated")(inputs)))
+    with pytest.raises(ValueError, match="'gated'.*it uses weights of its own"):
+        kerasar.convolutionalize(keras.Model(inputs, L.Dense(K)(h)))

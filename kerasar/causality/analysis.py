@@ -24,6 +24,7 @@ from kerasar.causality.offsets import Offsets
 from kerasar.causality.pairs import PairReader
 from kerasar.causality.pairs.placed import Placed
 from kerasar.causality.rules import declaration
+from kerasar.causality.rules.pointwise import ELEMENTWISE_CLASSES, MERGES
 from kerasar.layers.protocol import (
     Aligned,
     Declaration,
@@ -165,14 +166,25 @@ def _to_close(graph: Graph, analysis: Analysis) -> dict[Node, str]:
     for node, declared in analysis.declarations.items():
         if stays_open(declared):
             continue
-        for layer, made in graph.opened.items():
-            if node.outputs[0] in made and layer not in found:
+        for layer, pieces in graph.opened.items():
+            if node.outputs[0] in pieces.made and layer not in found:
                 what = declared.reason if isinstance(declared, MixesPositions) else ""
                 found[layer] = (
                     f"its piece '{node.name}' ({type(node.operation).__name__}) "
                     f"{'mixes positions: ' + what if what else node.unknown_because}"
                 )
+    for layer, pieces in graph.opened.items():
+        once = pieces.stretched(layer)
+        for node in graph.nodes:
+            if once.intersection(node.inputs) and not _broadcasts(node):
+                found.setdefault(layer, f"'{node.name}' needs its output for each example")
     return found
+
+
+def _broadcasts(node: Node) -> bool:
+    """Whether what is the same for all examples may be given to a node once."""
+    by_element = type(node.operation) in ELEMENTWISE_CLASSES or type(node.operation) in MERGES
+    return by_element and any(edge.shape[:1] == (None,) for edge in node.inputs)
 
 
 def analyze_graph(graph: Graph) -> Analysis:

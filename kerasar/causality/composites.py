@@ -67,11 +67,13 @@ def trace_call(node: Any, shapes: list[Shape]) -> TracedCall:
         return _traced(layer, node, shapes)
     except CannotOpen as reason:
         raise CannotOpen(short_text(reason)) from reason
-    except Exception as error:
+    except Exception:
         try:
             # What asks for the number of examples is given a single one, which broadcasts.
             return _traced(layer, node, shapes, of_one=True)
-        except Exception:
+        except CannotOpen as reason:
+            raise CannotOpen(short_text(reason)) from reason
+        except Exception as error:
             raise CannotOpen(_reason(error)) from error
 
 
@@ -182,7 +184,7 @@ def _settle_sizes(nodes: list[Any], single: set[int]) -> None:
         for name in ("shape", "repeats"):
             sizes = settings.get(name)
             if isinstance(sizes, (tuple, list)) and None in sizes:
-                setattr(node.operation, name, tuple(1 if size is None else size for size in sizes))
+                raise ValueError(f"its {name} is {sizes}, with None where sizes are open")
 
 
 def _reason(error: Exception) -> str:

@@ -69,12 +69,7 @@ def _aligned(node: Node, of_all_examples: set[Edge]) -> tuple[Node, list[Node]]:
         return node, []
     added = [_with_axes(edge, rank - len(edge.shape)) for edge in lower]
     full = {edge: made.outputs[0] for edge, made in zip(lower, added, strict=True)}
-    aligned = dataclasses.replace(
-        node,
-        inputs=tuple(full.get(edge, edge) for edge in node.inputs),
-        slots=tuple((key, full.get(edge, edge)) for key, edge in node.slots),
-    )
-    return aligned, added
+    return node.reading(full), added
 
 
 def _with_axes(edge: Edge, count: int) -> Node:

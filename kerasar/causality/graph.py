@@ -3,7 +3,7 @@ use of a shared layer a node of its own."""
 
 import dataclasses
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
@@ -16,6 +16,24 @@ from kerasar.causality.opened_check import check_opened
 from kerasar.causality.rules import has_rule
 from kerasar.keras_internals import functional_graph, nodes_of, overrides_call, paired_inputs
 from kerasar.typing import Shape, Tensor
+
+
+class Opened(NamedTuple):
+    """The pieces of a layer.
+
+    Attributes:
+        made: the tensors that they make.
+        outputs: those among them that are the outputs of the layer. Where the layer gives each
+            example the same (`stretched`), they may hold it once, with a first axis of size 1.
+    """
+
+    made: frozenset[Edge]
+    outputs: tuple[Edge, ...]
+
+    def stretched(self, layer: Node) -> set[Edge]:
+        """The outputs that hold once what the layer, as one node, gives each example."""
+        pairs = zip(self.outputs, layer.outputs, strict=True)
+        return {made for made, own in pairs if own.shape[:1] == (None,) and made.shape[:1] == (1,)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,8 +51,8 @@ class Graph:
     constants: Mapping[Edge, Any] = dataclasses.field(default_factory=dict)
     """What is neither data nor condition, by the edges that stand for it: arrays, and the weights
     (`keras.Variable`) that opened layers use themselves, whose values are read as they run."""
-    opened: Mapping[Node, frozenset[Edge]] = dataclasses.field(default_factory=dict)
-    """Layers that were opened, as single nodes, and the tensors that their pieces make."""
+    opened: Mapping[Node, Opened] = dataclasses.field(default_factory=dict)
+    """Layers that were opened, as single nodes, and what their pieces make."""
 
     def run(
         self, values: dict[Edge, Tensor], training: bool = False
@@ -68,6 +86,20 @@ class Graph:
         """The constants as tensors, weights as they are now."""
         return {edge: keras.ops.convert_to_tensor(value) for edge, value in self.constants.items()}
 
+    def without_own_weights(self) -> "Graph":
+        """The same graph with those layers whole that use weights themselves, not by sub-layers.
+
+        For whoever builds another network from the nodes: no layer of it would hold them.
+        """
+        reason = "it uses weights of its own, for which the new network has no layer"
+        owner = {edge: layer for layer, pieces in self.opened.items() for edge in pieces.made}
+        reading = {
+            owner[node.outputs[0]]
+            for node in self.nodes
+            if node.outputs[0] in owner and any(edge in self.constants for edge in node.inputs)
+        }
+        return self.close(dict.fromkeys(reading, reason))
+
     def close(self, layers: Mapping[Node, str]) -> "Graph":
         """The same graph with some of the opened layers as single nodes.
 
@@ -75,18 +107,31 @@ class Graph:
             layers: keys of `opened`, and why each of them is not opened.
         """
         nodes, started = [], set()
-        owner = {edge: layer for layer in layers for edge in self.opened[layer]}
+        owner = {edge: layer for layer in layers for edge in self.opened[layer].made}
+        now = {
+            made: own
+            for layer in layers
+            for made, own in zip(self.opened[layer].outputs, layer.outputs, strict=True)
+        }
         for node in self.nodes:
             layer = owner.get(node.outputs[0])
             if layer is None:
-                nodes.append(node)
+                nodes.append(node.reading(now))
             elif layer not in started:
                 started.add(layer)
-                nodes.append(dataclasses.replace(layer, why_closed=layers[layer]))
+                nodes.append(dataclasses.replace(layer, why_closed=layers[layer]).reading(now))
         read = {edge for node in nodes for edge in node.inputs}
-        constants = {edge: value for edge, value in self.constants.items() if edge in read}
-        opened = {layer: made for layer, made in self.opened.items() if layer not in layers}
-        return dataclasses.replace(self, nodes=tuple(nodes), constants=constants, opened=opened)
+        return dataclasses.replace(
+            self,
+            nodes=tuple(nodes),
+            output=now.get(self.output, self.output),
+            constants={edge: value for edge, value in self.constants.items() if edge in read},
+            opened={
+                layer.reading(now): pieces
+                for layer, pieces in self.opened.items()
+                if layer not in layers
+            },
+        )
 
 
 def read_graph(
@@ -210,11 +255,12 @@ class _Reader:
         self.resize, self.within = resize, within
         self.nodes: list[Node] = []
         self.constants: dict[Edge, Any] = {}
-        self.opened: dict[Node, frozenset[Edge]] = {}
+        self.opened: dict[Node, Opened] = {}
 
     def read_functional(self, functional: Any, inputs: list[Edge]) -> list[Edge]:
         """The outputs of a functional model on these inputs."""
-        if self.resize:
+        own = [tuple(tensor.shape) for tensor in functional.inputs]
+        if self.resize or own != [edge.shape for edge in inputs]:
             fresh = [keras.KerasTensor(edge.shape, edge.dtype) for edge in inputs]
             return self.read(trace_network(functional, fresh), inputs)
         nodes = list(nodes_of(functional))
@@ -265,11 +311,11 @@ class _Reader:
         """The outputs of a layer's pieces, which are added; CannotOpen with nothing changed."""
         reader = _Reader(self.resize, whole.name + "/")
         made = reader.read(trace_call(node, [edge.shape for edge in whole.inputs]), [*whole.inputs])
-        inside = {edge for piece in reader.nodes for edge in piece.outputs}
         if not self.within:  # what is inside of a layer is checked with it
-            whole = dataclasses.replace(whole, outputs=tuple(made))
-            check_opened(whole, reader.nodes, reader.constants)
-            self.opened[whole] = frozenset(inside)
+            inside = frozenset(edge for piece in reader.nodes for edge in piece.outputs)
+            opened = Opened(inside, tuple(made))
+            check_opened(whole, reader.nodes, opened.outputs, reader.constants)
+            self.opened[whole] = opened
         self.nodes += reader.nodes
         self.constants |= reader.constants
         return made

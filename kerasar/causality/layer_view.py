@@ -44,7 +44,10 @@ class SubLayer(keras.Operation):
         self.layer = layer
 
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
-        outputs = describe_call(self.layer, args, kwargs)
+        try:
+            outputs = describe_call(self.layer, args, kwargs)
+        except TypeError:  # some layers describe fewer arguments than they take
+            return exact_outputs(self.layer, args, kwargs)
         given = [p for p in keras.tree.flatten((args, kwargs)) if isinstance(p, keras.KerasTensor)]
         is_single = isinstance(outputs, keras.KerasTensor) and not has_mask(outputs)
         if not is_single or not _leaves_open([outputs]) or _leaves_open(given):

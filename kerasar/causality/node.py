@@ -1,7 +1,7 @@
 """The pieces of a graph: tensors, and the operations between them."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from keras import tree
@@ -73,6 +73,16 @@ class Node:
     def only_shape(self) -> bool:
         """Whether the output follows from the shape of the input: zeros or ones of a known size."""
         return type(self.operation) in _FILLED and None not in self.outputs[0].shape[1:]
+
+    def reading(self, others: Mapping[Edge, Edge]) -> "Node":
+        """The same node with other tensors in the place of some that it reads."""
+        if not any(edge in others for edge in self.inputs):
+            return self
+        return dataclasses.replace(
+            self,
+            inputs=tuple(others.get(edge, edge) for edge in self.inputs),
+            slots=tuple((key, others.get(edge, edge)) for key, edge in self.slots),
+        )
 
     @property
     def constants(self) -> tuple[list[Any], dict[str, Any]]:

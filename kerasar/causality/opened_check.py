@@ -29,12 +29,18 @@ _INTEGERS = 1_000
 _CHECKED: weakref.WeakKeyDictionary[type, set[str]] = weakref.WeakKeyDictionary()
 
 
-def check_opened(whole: Node, pieces: Sequence[Node], constants: Mapping[Edge, Any]) -> None:
+def check_opened(
+    whole: Node,
+    pieces: Sequence[Node],
+    outputs: Sequence[Edge],
+    constants: Mapping[Edge, Any],
+) -> None:
     """Raises CannotOpen unless the pieces compute what the layer does.
 
     Args:
         whole: the layer as one node.
-        pieces: what it was opened into; they make the same outputs.
+        pieces: what it was opened into.
+        outputs: their outputs; what is the same for all examples may be there once.
         constants: of the pieces: arrays and weights by edge.
     """
     key = layer_key(whole.operation, _use(whole))
@@ -46,7 +52,7 @@ def check_opened(whole: Node, pieces: Sequence[Node], constants: Mapping[Edge, A
     for seed in range(_DRAWS):
         weights = DrawnWeights([whole.operation], seed, buffers=True)
         for values in _inputs(whole, rng):
-            is_compared |= _compare(whole, pieces, constants, weights, values)
+            is_compared |= _compare(whole, pieces, outputs, constants, weights, values)
     if not is_compared:
         raise CannotOpen("it could not be called alone to compare it with its pieces")
     if key is not None:
@@ -102,6 +108,7 @@ def _filled(shape: Shape, batch: int, size: int) -> tuple[int, ...]:
 def _compare(
     whole: Node,
     pieces: Sequence[Node],
+    outputs: Sequence[Edge],
     constants: Mapping[Edge, Any],
     weights: DrawnWeights,
     values: dict[Edge, Tensor],
@@ -125,13 +132,16 @@ def _compare(
             raise CannotOpen(
                 f"its pieces cannot be run ({type(error).__name__}: {text})"
             ) from error
-        for one, edge in zip(expected, whole.outputs, strict=True):
-            if not _equal(one, found[edge]):
+        for one, edge, own in zip(expected, outputs, whole.outputs, strict=True):
+            other = found[edge]
+            if own.shape[:1] == (None,) and edge.shape[:1] == (1,):
+                other = tf.repeat(other, tf.shape(one)[0], axis=0)
+            if not _equal(one, other):
                 raise CannotOpen(
                     f"its pieces compute something else{' in training' if training else ''}: it "
                     "keeps a value or a state, or depends on more than its inputs and weights"
                 )
-            masks = mask_of(one), mask_of(found[edge])
+            masks = mask_of(one), mask_of(other)
             if (masks[0] is None) != (masks[1] is None):
                 raise CannotOpen("it passes a mask along with its output")
     return True

@@ -78,7 +78,7 @@ def _graph(window_model: keras.Model) -> Graph:
             f"Window model '{window_model.name}' is not built, so the length of its window is "
             "unknown. Start it with keras.Input((window, features))."
         )
-    return read_graph(window_model)
+    return read_graph(window_model).without_own_weights()
 
 
 def _inputs(graph: Graph) -> tuple[Edge, ...]:

@@ -134,6 +134,11 @@ class _Window:
                 reason = "no rule says how it works on single columns"
             elif len(node.outputs) != 1:
                 reason = "it has several outputs"
+            elif not analysis.data_dependent.issuperset(node.inputs):
+                reason = (
+                    "it joins a constant, or a weight that a layer around it uses itself; a window "
+                    "model has no layer for these"
+                )
             if reason is not None:
                 raise ValueError(
                     f"Network '{self.name}' has no window model: layer '{node.name}' "

@@ -1,7 +1,8 @@
 """What Keras' own layers and `keras.ops` functions see: one rule for each kind of operation.
 
-An operation that has no rule and declares nothing itself is unknown. That is not an error: it is
-probed, and sampled from without a cache.
+A layer that has no rule and declares nothing itself is opened into the pieces of its `call` (see
+`kerasar.causality.composites`). What cannot be opened, or has pieces without a rule, is unknown.
+That is not an error: it is probed, and sampled from without a cache.
 """
 
 from kerasar.causality.rules import channel_functions as _channel_functions  # noqa: F401
