@@ -300,6 +300,47 @@ def test_series_of_vectors_drawn_value_by_value(size):
     np.testing.assert_array_equal(*drawn)
 
 
+def transposed_and_pooled():
+    """Convolutions transposed: "valid" and cropped, "same" and shifted; an average at the ends."""
+    x, h = hidden()
+    a = L.Cropping1D((0, 2))(L.Conv1DTranspose(3, 3)(h))
+    b = CausalShift()(L.Conv1DTranspose(3, 4, padding="same")(h))
+    c = CausalShift()(L.AveragePooling1D(3, strides=1, padding="same")(h))
+    return keras.Model(x, L.Dense(LEVELS)(L.Concatenate()([a, b, c])))
+
+
+def transposed_and_pooled_rows():
+    x = keras.Input((4, 4, 1), name="x")
+    a = CausalShift(axis=1, steps=2)(L.Conv2DTranspose(3, 3, padding="same")(x))
+    b = L.AveragePooling2D((3, 2), strides=1, padding="same")(x)
+    b = CausalShift(axis=1, steps=2)(b)
+    c = L.Cropping2D(((0, 0), (0, 1)))(L.Conv2DTranspose(3, (1, 2))(CausalShift(axis=2)(x)))
+    h = L.Concatenate()([a, b, c])
+    return keras.Model(x, kerasar.layers.SplitChannels(1)(L.Dense(LEVELS)(h)))
+
+
+def test_transposed_convolutions_and_averages_at_the_ends():
+    check_proven(transposed_and_pooled())
+
+
+def test_transposed_convolutions_and_averages_at_the_borders_of_images():
+    net = transposed_and_pooled_rows()
+    model = unwarned(net)
+    randomize(net)
+    above = {(-r, c) for r in (1, 2, 3) for c in (-1, 0, 1)}
+    assert kerasar.receptive_field(net).offsets == above | {(0, -1), (0, -2)}
+    check_alike(model, *kerasar.sampling.METHODS)
+
+
+def test_a_transposed_convolution_that_looks_ahead_is_named():
+    with pytest.raises(ValueError, match="'up' is the first to see the present"):
+        kerasar.check_causal(
+            network(lambda h: L.Conv1DTranspose(3, 4, padding="same", name="up")(h))
+        )
+    with pytest.raises(ValueError, match="strides"):
+        kerasar.check_causal(network(lambda h: L.Conv1DTranspose(3, 2, strides=2)(h)[:, :LENGTH]))
+
+
 def rows_by_lstm():
     """Each row by an LSTM of its own, beside the rows above."""
     x = keras.Input((3, 4, 1), name="x")

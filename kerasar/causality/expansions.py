@@ -69,9 +69,9 @@ def spell_out(graph: Graph) -> Graph:
         pieces = _pieces(node)
         nodes += pieces or [node]
         inside = {edge for piece in pieces for edge in piece.outputs}
-        for layer, made in graph.opened.items():
-            if node.outputs[0] in made:
-                opened[layer] = opened[layer] | inside
+        for layer, found in opened.items():
+            if node.outputs[0] in found.made:
+                opened[layer] = found._replace(made=found.made | inside)
     return dataclasses.replace(graph, nodes=tuple(nodes), opened=opened)
 
 

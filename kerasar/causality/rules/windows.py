@@ -1,6 +1,7 @@
 """Convolutions and poolings: a window at fixed offsets."""
 
 import functools
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -65,6 +66,27 @@ def _convolution(use: Use) -> Declaration | None:
     return with_activation(taps, operation.activation, use)
 
 
+@rule(L.Conv1DTranspose, L.Conv2DTranspose)
+def _transposed(use: Use) -> Declaration | None:
+    """Without strides it is a convolution too, by the kernel reversed; "valid" pads both ends."""
+    layer, position_rank = use.operation, use.position_rank
+    refused = _refused(layer, layer.kernel_size, position_rank, "convolves")
+    if refused is not None:
+        return refused
+    if any(rate != 1 for rate in layer.dilation_rate) or layer.output_padding is not None:
+        return None
+    offsets, _ = _window(layer.kernel_size, (1,) * position_rank, layer.padding)
+    reversed_ = tuple(tuple(-step for step in offset) for offset in offsets)
+    spans = tuple(size - 1 if layer.padding == "valid" else 0 for size in layer.kernel_size)
+
+    def kernel() -> Tensor:
+        return K.swapaxes(layer.kernel, -1, -2)
+
+    return with_activation(
+        linear_taps(layer, reversed_, spans, kernel=kernel), layer.activation, use
+    )
+
+
 @rule(L.DepthwiseConv1D, L.DepthwiseConv2D, L.SeparableConv1D, L.SeparableConv2D)
 def _depthwise(use: Use) -> Declaration | None:
     layer, node, position_rank = use.operation, use.node, use.position_rank
@@ -110,8 +132,14 @@ def _pooling(use: Use) -> Declaration | None:
             combine=lambda values, _: functools.reduce(K.maximum, values),
         )
     if layer.padding == "same":
-        # Real values only are averaged, so the divisor depends on the position: no step form.
-        return Taps(tuple(offsets), 0.0, length_change)
+        return Taps(tuple(offsets), math.nan, length_change, combine=_average_inside)
     return Taps(
         tuple(offsets), 0.0, length_change, combine=lambda values, _: sum(values) / len(offsets)
     )
+
+
+def _average_inside(values: Sequence[Tensor], position: tuple[Tensor, ...]) -> Tensor:
+    """The average of real values: NaN marks what is outside of the input."""
+    inside = [K.logical_not(K.isnan(value)) for value in values]
+    total = sum(K.where(own, value, 0.0) for own, value in zip(inside, values, strict=True))
+    return total / sum(K.cast(own, values[0].dtype) for own in inside)
