@@ -52,8 +52,15 @@ class FunctionCache:
         return made
 
     def traced(self, key: Hashable, function: Callable[..., Any]) -> Callable[..., Any]:
-        """A function as a graph for batches of any size, traced when first called."""
+        """A function as a graph, traced for the first size of a batch, then for all others."""
         return self.get(key, lambda: tf.function(function, reduce_retracing=True, autograph=False))
+
+    def traced_open(self, key: Hashable, function: Callable[..., Any]) -> Callable[..., Any]:
+        """A function as an `OpenBatchFunction`, traced once for batches of any size.
+
+        Sums of several terms may be rounded in another order than where TensorFlow knows the size.
+        """
+        return self.get(key, lambda: OpenBatchFunction(function))
 
     def refresh(self) -> None:
         """Forgets everything if a layer of the model has changed since the last use."""
@@ -63,6 +70,40 @@ class FunctionCache:
             self._made.clear()
             self._owner.network_changed()  # may refuse it, now and each time until it is mended
         self._state = state
+
+
+class OpenBatchFunction:
+    """A function as a graph, traced once for batches of any size.
+
+    TensorFlow traces a first batch at its own size, and again, with the size left open, when
+    another comes; here it is open at once. That is also safer: `keras.ops.add` takes its second
+    argument for a bias where its one known size above 1 is that of an axis of the first, which a
+    known batch size may well be.
+
+    Args:
+        function: takes a structure of tensors whose first axis is the batch, and further arguments.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = tf.function(function, reduce_retracing=True, autograph=False)
+        self._traced: set[Hashable] = set()
+
+    def __call__(self, batch: Any, *others: Any) -> Any:
+        specs = tf.nest.map_structure(_open_spec, batch), *others
+        kind = tuple(map(_kind, tf.nest.flatten(specs)))
+        if kind not in self._traced:
+            self._function.get_concrete_function(*specs)
+            self._traced.add(kind)
+        return self._function(batch, *others)
+
+
+def _open_spec(tensor: Any) -> tf.TensorSpec | None:
+    """What a tensor of a batch of any size is."""
+    return None if tensor is None else tf.TensorSpec((None, *tensor.shape[1:]), tensor.dtype)
+
+
+def _kind(argument: Any) -> Hashable:
+    return None if argument is None else (tuple(argument.shape), argument.dtype)
 
 
 def _differ(

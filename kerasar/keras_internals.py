@@ -89,6 +89,23 @@ def takes_training(operation: Any) -> bool:
     return "training" in getattr(operation, "_call_context_args", {})
 
 
+def is_of_keras(layer: Any) -> bool:
+    """Whether a layer is of one of Keras' own classes, and its methods are the class's."""
+    changed = overrides_call if isinstance(layer, keras.Model) else replaces_methods
+    return type(layer).__module__.startswith("keras.") and not changed(layer)
+
+
+def without_mask(tensor: Any) -> Any:
+    """A tensor, rid of the mask that Keras hangs on it.
+
+    Where a functional network hands a mask on, the mask is a tensor of its graph too.
+    """
+    from keras.src.backend.common.masking import set_keras_mask
+
+    set_keras_mask(tensor, None)
+    return tensor
+
+
 def nested_layers(layer: keras.layers.Layer, include_self: bool = True) -> list[Any]:
     """All layers inside a layer or model, at any depth."""
     return list(layer._flatten_layers(include_self=include_self))
@@ -151,17 +168,21 @@ def autocast(dtype: str | None) -> Any:
     return AutocastScope(dtype)
 
 
-def autocast_dtype(layer: keras.layers.Layer, is_nested: bool) -> str | None:
-    """The dtype to which a layer casts its weights while it is called; None: as they are.
+@contextlib.contextmanager
+def calling(layer: keras.layers.Layer, is_nested: bool) -> Iterator[None]:
+    """The scopes in which Keras runs the `call` of a layer: of names, and of autocasting.
 
     Args:
         layer: the layer.
         is_nested: whether it is called by another layer, which has such a scope itself.
     """
     dtype = layer.compute_dtype
-    if not is_nested:
-        return dtype if dtype != layer.variable_dtype else None
-    return dtype if layer.autocast and keras.backend.is_float_dtype(dtype) else None
+    if is_nested:
+        is_cast = layer.autocast and keras.backend.is_float_dtype(dtype)
+    else:
+        is_cast = dtype != layer.variable_dtype
+    with layer._open_name_scope(), autocast(dtype if is_cast else None):
+        yield
 
 
 def cast_inputs(layer: keras.layers.Layer, arguments: Any) -> Any:
@@ -207,20 +228,14 @@ def describe_call(layer: keras.layers.Layer, args: Any, kwargs: Any) -> Any:
     args, kwargs = keras.tree.map_structure(copy, (args, kwargs))
     outputs = layer(*args, **kwargs)
     layer._inbound_nodes.pop()
-    if _leaves_open(outputs) and not _leaves_open(list(copies.values())):
-        from keras.src import backend
-
-        # Some layers say less of their shape than there is to know (EinsumDense).
-        exact = backend.compute_output_spec(layer, *args, **kwargs)
-        masked = zip(keras.tree.flatten(outputs), keras.tree.flatten(exact), strict=True)
-        if not any(has_mask(tensor) for tensor, _ in masked):
-            return exact
     return outputs
 
 
-def _leaves_open(tensors: Any) -> bool:
-    """Whether a size behind the first axis is open."""
-    return any(None in tensor.shape[1:] for tensor in keras.tree.flatten(tensors))
+def exact_outputs(layer: keras.layers.Layer, args: Any, kwargs: Any) -> Any:
+    """The symbolic outputs of a layer as running it shows them, whatever it says of its shape."""
+    from keras.src import backend
+
+    return backend.compute_output_spec(layer, *args, **kwargs)
 
 
 def made_by(tensor: Any) -> Any:

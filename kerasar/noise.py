@@ -9,6 +9,9 @@ References:
     https://doi.org/10.1145/2063384.2063405
 """
 
+import functools
+from typing import Any
+
 import tensorflow as tf
 
 from kerasar.typing import Tensor
@@ -19,8 +22,19 @@ _PARITY = 0x1BD11BDA
 
 def threefry(key: tuple[Tensor, Tensor], counter: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
     """Two random words for each pair of a key and a counter; uint32 tensors that broadcast."""
-    keys = (*key, tf.bitwise.bitwise_xor(tf.bitwise.bitwise_xor(*key), _word(_PARITY)))
-    a, b = counter[0] + keys[0], counter[1] + keys[1]
+    words = _rounds(*key, *counter)
+    shapes = [part.shape for part in (*key, *counter)]
+    for word in words:
+        word.set_shape(functools.reduce(tf.broadcast_static_shape, shapes))
+    return words
+
+
+# Traced once for shapes of all kinds: the rounds are most of what a graph that draws would hold.
+@tf.function(input_signature=[tf.TensorSpec(None, tf.uint32)] * 4, autograph=False)
+def _rounds(key0: Tensor, key1: Tensor, counter0: Tensor, counter1: Tensor) -> Any:
+    parity = tf.bitwise.bitwise_xor(tf.bitwise.bitwise_xor(key0, key1), _word(_PARITY))
+    keys = (key0, key1, parity)
+    a, b = counter0 + key0, counter1 + key1
     for group in range(5):
         for rotation in _ROTATIONS[group % 2]:
             a = a + b

@@ -6,7 +6,10 @@ import keras
 import pytest
 
 import kerasar
+from kerasar.sampling.cached import CachedSampler
+from kerasar.sampling.flow_sampler import FlowSampler
 from kerasar.testing import randomize
+from kerasar.training import DensityModel
 
 # What the imports made stays: collecting it again and again takes a tenth of the time of tracing.
 gc.collect()
@@ -20,6 +23,30 @@ def pytest_xdist_make_scheduler(config, log):
     from xdist.scheduler import WorkStealingScheduling
 
     return WorkStealingScheduling(config, log)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def without_xla():
+    """XLA compiles only what a test asks for: it takes longer than tests of other things do."""
+    compile_as_usual = DensityModel.compile
+
+    def compile_without_xla(model, *arguments, **options):
+        compile_as_usual(model, *arguments, **{"jit_compile": False, **options})
+
+    patch = pytest.MonkeyPatch()
+    patch.setattr(DensityModel, "compile", compile_without_xla)
+    for sampler in (CachedSampler, FlowSampler):
+        nothing = property(lambda sampler: 0.0, lambda sampler, seconds: None)
+        patch.setattr(sampler, "spent", nothing, raising=False)
+    yield compile_as_usual
+    patch.undo()
+
+
+@pytest.fixture(autouse=True)
+def xla_where_marked(request, monkeypatch, without_xla):
+    """Tests marked `xla`, and long ones, train as `compile` chooses."""
+    if any(map(request.node.get_closest_marker, ("xla", "long"))):
+        monkeypatch.setattr(DensityModel, "compile", without_xla)
 
 
 @pytest.fixture

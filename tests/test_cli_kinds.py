@@ -9,7 +9,6 @@ from types import MappingProxyType
 import numpy as np
 import pytest
 from typer.testing import CliRunner
-from without_xla import without_xla
 
 import kerasar
 from kerasar.cli import app, registry
@@ -36,7 +35,7 @@ def refuse(*arguments):
 
 @pytest.fixture(scope="module")
 def small_models():
-    """Models of a few weights, and neither XLA nor exports, which take most of the time."""
+    """Models of a few weights, and no exports, which take most of the time."""
     with pytest.MonkeyPatch.context() as patch:
         settings = {
             "wavenet": {"audio": {**SMALL, "input_encoding": "embedding"}, "series": SMALL},
@@ -51,8 +50,7 @@ def small_models():
         patch.setattr(registry, "MODELS", MappingProxyType({**registry.MODELS, **small}))
         for kind in (kerasar.AutoregressiveModel, kerasar.FlowModel):
             patch.setattr(kind, "export", lambda model, path: Path(path).mkdir())
-        with without_xla():
-            yield
+        yield
 
 
 def recordings(folder):

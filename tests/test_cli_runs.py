@@ -309,6 +309,19 @@ def test_what_exists_is_never_overwritten(run, arguments):
         assert file.read() == "precious"
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["sample", "run", "--out", "a.npz", "--out", "./a.npz"],
+        ["inpaint", "run", "--out", "a.npz", "--out", "a.npz"],
+        ["score", "run", "digits", "--out", "a.npz", "--map", "run/../a.npz"],
+    ],
+    ids=" ".join,
+)
+def test_two_outputs_of_one_name_are_refused_early(run, arguments):
+    assert_refused(kerasar(*arguments), "name of its own", "'a.npz' and", "are one", left=[])
+
+
 COMMANDS = [["sample"], ["inpaint"], ["score", "digits"], ["export"]]
 
 

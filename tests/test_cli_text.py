@@ -53,6 +53,7 @@ def test_tables_and_errors_escape(capsys):
     assert "\x1b[31m" not in said and r"x\x1b[31m" in said and "y [b]" in said
     said = refuse("sample", "a\x1b[31m[/b]")
     assert r"a\x1b[31m[/b]" in said and "\x1b" not in said
+    assert r"'a\nError: b'" in refuse("sample", "a\nError: b")
 
 
 @pytest.mark.parametrize("sign", ["=", "+", "-", "@", "\t", "\r", "＝"])

@@ -1,5 +1,7 @@
 """Series from files: every value in its place, or a refusal that names the row."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -52,6 +54,22 @@ def test_tables_as_programs_write_them(tmp_path, text):
     series = load_series(write(tmp_path, text))
     np.testing.assert_array_equal(whole(series), [[1, 2], [3, 4], [5, 7]])
     assert series.columns == ("0", "1"), "a first row of numbers is no header"
+
+
+@pytest.mark.parametrize(
+    ("text", "arguments"),
+    [
+        ("time;value\n2024-01-01;3,25\n2024-01-02;4,5\n2024-01-03;5\n", {}),
+        ("value\tx,y\n3,25\ta\n4,5\tb,c\n5\td\n", {}),
+        ("value\n3,25\n4,5\n5\n", {"delimiter": ";"}),
+        ("0,1\nmo,3.25\ntu,4.5\nwe,5\n", {}),
+        (",0\n0,3.25\n1,4.5\n2,5\n", {"column": "0"}),
+        ("day;value\n1.x;3,250\n2.x;4,500\n3.x;5\n", {"decimal": ","}),
+    ],
+)
+def test_signs_are_found_from_all_rows(tmp_path, text, arguments):
+    series = load_series(write(tmp_path, text), **arguments)
+    np.testing.assert_array_equal(whole(series), np.float32([3.25, 4.5, 5]))
 
 
 def test_a_byte_order_mark_is_no_part_of_a_name(tmp_path):
@@ -139,7 +157,15 @@ def test_a_value_outside_the_range_is_refused_not_clipped():
         ("1\n2\n\n4\n", {}, "line 3 .* has 0.*blank line is a missing value"),
         ("a\n1\ninf\n", {}, "finite numbers.*'inf' in line 3"),
         ("a\n1\n1_000\n", {}, "'1_000' in line 3"),
-        ("a;b\n1,5;2\n2,5;2\n", {"column": "a"}, "'1,5' in line 2"),
+        ("a;b\n1,5;2\n2,5;2\n", {"column": "a", "decimal": "."}, "'1,5' in line 2"),
+        ("a;b\n1,5;2\n2.5;2\n", {}, "'1,5' in line 2, column 0 and '2.5' in line 3, column 0"),
+        ("a;b\n1.234;2\n2.500;2\n", {}, "'1.234' in line 2, column 0.*Pass decimal="),
+        ("1,5;2,5\n2,5;3,5\n4;3\n", {"delimiter": "|"}, "delimiter must be one of"),
+        ("a;b,c\n1;x,2\n3;y,4\n", {}, "may be separated by"),
+        ("a,b\n***,1\n2,3\n4,5\n", {}, r"'a' is '\*\*\*' in line 2"),
+        ("***,1\n2,3\n4,5\n", {}, r"'0' is '\*\*\*' in line 1"),
+        ("a,b\n-9,1\n2,3\n", {"missing": ["-9"]}, r"'a' is missing in line 2 \('-9'\)"),
+        ("a,b\nx,y\nz,w\n", {}, r"begins with \['a', 'b'\] and \['x', 'y'\]"),
         ("a,b\n1,2\n3\n", {}, "line 3 .* has 1"),
         (TABLE, {"column": "levle"}, "Did you mean 'level'"),
         (TABLE, {"column": 3}, r"must be in \[0, 3\).*but got 3"),
@@ -247,3 +273,25 @@ def test_mean_and_scale_of_everything_and_of_each_variable():
 def test_data_without_units_are_refused(x, match):
     with pytest.raises(ValueError, match=match):
         mean_and_scale(x, per_variable=True)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["1," * 3_000_000, "1," * 20_000 + "\n2\n", "1,2\n" + "1," * 20_000, '1,"a\nb"' * 300_000],
+    ids=["characters", "columns", "columns of the second row", "a row of many lines"],
+)
+def test_a_row_that_is_too_large_is_refused_as_it_is_read(tmp_path, text):
+    with pytest.raises(ValueError, match="at most 10,000 columns and 1,000,000 char.*at line 1|2"):
+        load_series(write(tmp_path, text))
+
+
+def test_a_table_is_read_row_by_row(tmp_path):
+    """Its text is never held as a whole: what is kept are 8 bytes a value."""
+    path = write(tmp_path, "a,b\n" + "1.5,2\n2.5,4\n" * 20_000)
+    tracemalloc.start()
+    try:
+        series = load_series(path)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert series.train.shape == (36_000, 2) and peak < 5 * 8 * 80_000

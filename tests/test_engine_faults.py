@@ -628,6 +628,7 @@ CHANGES = {
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.xla  # where training has a forward pass of its own
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_changed_layer_is_followed(change):
     dense = L.Dense(8, bias_initializer="ones")
@@ -638,6 +639,7 @@ def test_a_changed_layer_is_followed(change):
     before = model.log_prob(x)
     model.sample(16)
     model.fit(x, verbose=0)
+    model.evaluate(x, verbose=0)
     CHANGES[change](dense)
     fresh = kerasar.AutoregressiveModel(model.network)
     after = fresh.log_prob(x)
@@ -1020,6 +1022,7 @@ def replaced_dense():
         Scan,
     ],
 )
+@pytest.mark.xla  # where training has a forward pass of its own
 def test_fit_trains_what_call_computes(layer):
     model = kerasar.AutoregressiveModel(
         sequence(lambda h: layer()(L.Conv1D(8, 2, padding="causal")(h)))

@@ -70,8 +70,8 @@ def exported(model, tmp_path_factory):
 
 
 def test_log_prob_is_pythons(model, exported):
-    for signature in ("serving_default", "log_prob"):
-        found = run_in_fresh_process(exported, signature, x=IMAGES)
+    request = dict(x=IMAGES)
+    for found in serve(exported, [("serving_default", request), ("log_prob", request)]):
         assert set(found) == {"log_prob", "log_prob_map"}
         np.testing.assert_allclose(found["log_prob"], model.log_prob(IMAGES), rtol=1e-5)
         np.testing.assert_allclose(found["log_prob_map"], model.log_prob_map(IMAGES), atol=1e-5)

@@ -65,6 +65,7 @@ def test_arrays_dicts_and_datasets_train_alike(sequences):
             np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6, err_msg=name)
 
 
+@pytest.mark.xla
 def test_it_learns(sequences):
     model = sequences()
     model.compile(keras.optimizers.Adam(0.05))  # XLA and 20 steps an execution, as chosen for it
@@ -74,6 +75,7 @@ def test_it_learns(sequences):
     assert model.evaluate(x, return_dict=True, verbose=0)["bits_per_dim"] < 0.05
 
 
+@pytest.mark.xla
 def test_images_are_not_compiled_by_xla_unless_asked(pixels):
     pixels.compile()
     assert not pixels.jit_compile and pixels.steps_per_execution == 20
@@ -82,12 +84,14 @@ def test_images_are_not_compiled_by_xla_unless_asked(pixels):
 
 
 @pytest.mark.parametrize("cell", ["row_lstm", "diagonal_bilstm"])
+@pytest.mark.xla
 def test_lstms_over_images_are_compiled_by_xla(cell):
     model = kerasar.models.PixelRNN((2, 2, 1), 2, cell=cell, units=2, layers=1)
     model.compile()
     assert model.jit_compile
 
 
+@pytest.mark.xla
 def test_networks_with_dropout_are_not_compiled_by_xla_unless_asked():
     x = keras.Input((4,), dtype="int32", name="x")
     h = kerasar.layers.CausalShift()(keras.layers.Embedding(3, 6)(x))

@@ -59,6 +59,7 @@ def test_noise_of_integers_is_new_at_each_step():
     np.testing.assert_array_equal(*again)
 
 
+@pytest.mark.xla
 def test_it_learns_as_compile_chooses():
     model = kerasar.FlowModel([StandardizeBijection(), *couplings(4)], (2,))
     model.compile(keras.optimizers.Adam(0.02))
@@ -69,6 +70,7 @@ def test_it_learns_as_compile_chooses():
     assert model.log_prob(POINTS).mean() > start.log_prob(POINTS).mean() + 0.05
 
 
+@pytest.mark.xla
 def test_images_are_not_compiled_by_xla_unless_asked():
     model = pictures()
     model.compile()

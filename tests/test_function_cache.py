@@ -33,34 +33,6 @@ def test_nothing_is_forgotten_while_the_model_is_used(model):
     assert len(made) == 1
 
 
-def lora(layer):
-    layer.enable_lora(2)
-    layer.lora_kernel_b.assign(np.ones(layer.lora_kernel_b.shape))
-
-
-CHANGES = {
-    "LoRA": lora,
-    "int8": lambda layer: layer.quantize("int8"),
-    "activation": lambda layer: setattr(layer, "activation", keras.activations.tanh),
-}
-
-
-@pytest.mark.parametrize("change", CHANGES)
-def test_a_changed_layer_is_followed(model, change):
-    model.compile(keras.optimizers.SGD(0.0))
-    before = model.log_prob(X)
-    model.sample(8)
-    model.evaluate(X, verbose=0)
-    CHANGES[change](model.network.get_layer("hidden"))
-    fresh = kerasar.AutoregressiveModel(model.network)
-    expected = fresh.log_prob(X)
-    assert np.abs(expected - before).max() > 1e-4
-    np.testing.assert_allclose(model.log_prob(X), expected, rtol=1e-5)
-    np.testing.assert_array_equal(model.sample(8), fresh.sample(8))
-    loss = model.evaluate(X, verbose=0, return_dict=True)["loss"]
-    assert loss == pytest.approx(-expected.mean(), rel=1e-4)
-
-
 def test_a_change_that_leaks_is_refused_when_it_is_noticed(model):
     model.log_prob(X)
     model.network.get_layer("hidden").activation = lambda h: keras.ops.flip(h, axis=1)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from keras import layers as L
+from test_export import serve
 
 import kerasar
 from kerasar.distributions import (
@@ -18,7 +19,6 @@ from kerasar.distributions import (
 )
 from kerasar.layers import CausalShift
 from kerasar.testing import check_normalized, check_samples, randomize
-from kerasar.testing.saved_model import run_in_fresh_process
 
 RNG = np.random.default_rng(0)
 STEPS, KEYS, HIDDEN = 3, 3, 4
@@ -194,12 +194,12 @@ def test_files_and_servers_give_equal_numbers(model, tmp_path):
     np.testing.assert_array_equal(loaded.log_prob(X), model.log_prob(X))
     np.testing.assert_array_equal(loaded.sample(5, seed=3), model.sample(5, seed=3))
     loaded.export(tmp_path / "1")
-    found = run_in_fresh_process(tmp_path / "1", "log_prob", x=X)
-    np.testing.assert_allclose(found["log_prob"], model.log_prob(X), atol=1e-5)
     bent = {**OPTIONS, "temperature": 0.7, "top_p": 0.9}
-    found = run_in_fresh_process(tmp_path / "1", "sample", num_samples=9, **bent)
+    requests = [("log_prob", dict(x=X)), ("sample", dict(num_samples=9, **bent))]
+    scores, drawn = serve(tmp_path / "1", requests)
+    np.testing.assert_allclose(scores["log_prob"], model.log_prob(X), atol=1e-5)
     expected = model.sample(9, seed=3, temperature=0.7, top_p=0.9)
-    np.testing.assert_array_equal(found["samples"], expected)
+    np.testing.assert_array_equal(drawn["samples"], expected)
 
 
 def test_low_precision_networks_give_float32_numbers():

@@ -14,22 +14,49 @@ import kerasar
 MEMBERS = ("metadata.json", "config.json", "model.weights.h5")
 
 
+def members_of(model, path):
+    """The members of the file of a model."""
+    model.save(path)
+    with zipfile.ZipFile(path) as archive:
+        return {name: archive.read(name) for name in MEMBERS}
+
+
+def write_members(path, members, compression=zipfile.ZIP_STORED):
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        for name, content in members.items():
+            if content is not None:
+                archive.writestr(name, content)
+    return path
+
+
 @pytest.fixture
 def parts(sequences, tmp_path):
     """The members of a good file, and a function that writes a file with others."""
     path = tmp_path / "model.keras"
-    sequences().save(path)
-    with zipfile.ZipFile(path) as archive:
-        members = {name: archive.read(name) for name in MEMBERS}
+    members = members_of(sequences(), path)
 
     def write(compression=zipfile.ZIP_STORED, **changed):
-        with zipfile.ZipFile(path, "w", compression) as archive:
-            for name, content in {**members, **changed}.items():
-                if content is not None:
-                    archive.writestr(name, content)
-        return path
+        return write_members(path, {**members, **changed}, compression)
 
     return members, write
+
+
+def write_all(folder):
+    """All hostile files of this page: pairs of a name and a path."""
+    x = keras.Input((4,), dtype="int32", name="x")
+    h = kerasar.layers.CausalShift()(keras.layers.Embedding(3, 6)(x))
+    h = keras.layers.Conv1D(6, 3, padding="causal", activation="tanh")(h)
+    network = keras.Model(x, keras.layers.Dense(3)(h))
+    members = members_of(kerasar.AutoregressiveModel(network), folder / "good.keras")
+    changes = {name: changed for name, (changed, _) in ARCHIVES.items()}
+    for name, (change, _) in CONFIGS.items():
+        config = json.loads(members["config.json"])
+        change(config)
+        changes[name] = {"config.json": json.dumps(config)}
+    changes["a bomb of weights"] = {"model.weights.h5": bytes(1_000_000_000)}
+    for i, (name, changed) in enumerate(changes.items()):
+        path = folder / f"{i}.keras"
+        yield name, write_members(path, {**members, **changed}, zipfile.ZIP_DEFLATED)
 
 
 def find(node, name):
@@ -145,6 +172,12 @@ CONFIGS = {
     "many embeddings": (set_in("Embedding", output_dim=10**7), "asks for weights of more than"),
     "a large kernel": (set_in("Conv1D", kernel_size=[10**7]), "asks for weights of more than"),
     "a large input": (set_in("InputLayer", batch_shape=[None, 10**4, 10**4]), "batch_shape is"),
+    "an infinite setting": (set_in("Dense", units=float("inf")), "damaged, or not a saved model"),
+    "a NaN": (set_in("Conv1D", dilation_rate=[float("nan")]), "damaged, or not a saved model"),
+    "a name of control characters": (
+        replace("Conv1D", module="os\x1b[31m", class_name="a\nb"),
+        "which is neither",
+    ),
     "a deep configuration": (deep, "nested more than 100 levels"),
     "no name": (at_top(config=None), "damaged, or not a saved model"),
     "a wrong kind": (set_in("Dense", units="many"), "damaged, or not a saved model"),
@@ -177,6 +210,10 @@ def linked(file):
     file["x"] = h5py.ExternalLink("/etc/other.h5", "x")
 
 
+def soft(file):
+    file["x"] = h5py.SoftLink("/x")
+
+
 ARCHIVES = {
     "deep JSON": ({"config.json": "[" * 100_000}, "nested too deeply"),
     "much JSON": ({"config.json": "[" + "1," * 5_000_000 + "1]"}, "config.json has 10,000,003"),
@@ -192,6 +229,15 @@ ARCHIVES = {
         {"model.weights.h5": h5(lambda file: file.create_dataset("x", (10**10,), "f4"))},
         r"more than the .* of shape \(10000000000,\)",
     ),
+    "compressed weights": (
+        {
+            "model.weights.h5": h5(
+                lambda file: file.create_dataset("x", (10**8,), "u1", compression="gzip")
+            )
+        },
+        "more than the",
+    ),
+    "a link of weights": ({"model.weights.h5": h5(soft)}, "links to elsewhere"),
     "no weights": ({"model.weights.h5": b"no h5"}, "damaged"),
     "other weights": ({"model.weights.h5": h5(lambda file: None)}, "damaged"),
 }

@@ -35,6 +35,28 @@ def test_shapes_and_dtypes(pixels, sequences):
         np.testing.assert_allclose(terms.sum(axis=tuple(range(1, x.ndim))), found, rtol=1e-5)
 
 
+def test_an_example_has_its_own_condition_whatever_the_batch():
+    """Two rows and two examples: `ops.add` would take a condition of each for a bias of each."""
+    x = keras.Input((2, 4, 1), dtype="int32", name="x")
+    offset = keras.Input((1, 1, 1), name="offset")
+    h = kerasar.layers.CausalShift(1)(kerasar.layers.ScaleLevels(3)(x))
+    h = keras.layers.Add()([h, offset])
+    h = keras.layers.Dense(3)(keras.layers.Dense(5, activation="tanh")(h))
+    network = keras.Model([x, offset], kerasar.layers.SplitChannels(1)(h))
+    model = kerasar.AutoregressiveModel(network)
+    randomize(network)
+    images, offsets = RNG.integers(0, 3, (3, 2, 4, 1)), RNG.normal(size=(3, 1, 1, 1))
+    expected = np.concatenate(
+        [model.log_prob(images[i : i + 1], offsets[i : i + 1]) for i in range(3)]
+    )
+    drawn = model.sample(3, condition=offsets, method="cached")
+    for count in (2, 3):
+        found = model.log_prob(images[:count], offsets[:count])
+        np.testing.assert_allclose(found, expected[:count], rtol=1e-5)
+        some = model.sample(count, condition=offsets[:count], method="cached")
+        np.testing.assert_array_equal(some, drawn[:count])
+
+
 def test_it_stays_float32_in_low_precision():
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_bfloat16")

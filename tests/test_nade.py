@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from test_export import serve
 
 import kerasar
 from kerasar.layers import NADE
@@ -14,7 +15,6 @@ from kerasar.testing import (
     check_samples,
     randomize,
 )
-from kerasar.testing.saved_model import run_in_fresh_process
 
 RNG = np.random.default_rng(0)
 X = RNG.integers(0, 2, (20, 5))
@@ -161,15 +161,23 @@ def test_training_learns_that_bits_repeat():
 
 
 def served_as_in_python(model, path):
+    """And in-painted; from the model saved and loaded."""
     model.save(path / "model.keras")
     loaded = kerasar.load(path / "model.keras")
     assert type(loaded) is type(model)
     np.testing.assert_array_equal(loaded.log_prob(X), model.log_prob(X))
     loaded.export(path / "1")
-    found = run_in_fresh_process(path / "1", "log_prob", x=X)
-    np.testing.assert_allclose(found["log_prob_map"], model.log_prob_map(X), atol=1e-5)
-    found = run_in_fresh_process(path / "1", "sample", num_samples=9, **OPTIONS)
-    np.testing.assert_array_equal(found["samples"], model.sample(9, seed=3))
+    scores, drawn, filled = serve(
+        path / "1",
+        [
+            ("log_prob", dict(x=X)),
+            ("sample", dict(num_samples=9, **OPTIONS)),
+            ("inpaint", dict(x=X, known=X > 0, **OPTIONS)),
+        ],
+    )
+    np.testing.assert_allclose(scores["log_prob_map"], model.log_prob_map(X), atol=1e-5)
+    np.testing.assert_array_equal(drawn["samples"], model.sample(9, seed=3))
+    np.testing.assert_array_equal(filled["samples"], model.inpaint(X, X > 0, seed=3))
 
 
 def test_files_and_servers_give_equal_numbers(model, tmp_path):
@@ -181,9 +189,6 @@ def test_files_and_servers_give_equal_numbers(model, tmp_path):
 
 def test_files_and_servers_keep_the_order(ordered, tmp_path):
     served_as_in_python(ordered, tmp_path)
-    known = X > 0
-    found = run_in_fresh_process(tmp_path / "1", "inpaint", x=X, known=known, **OPTIONS)
-    np.testing.assert_array_equal(found["samples"], ordered.inpaint(X, known, seed=3))
     signatures = tf.saved_model.load(tmp_path / "1").signatures
     assert set(signatures) == {"serving_default", "log_prob", "sample", "inpaint"}
 

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from test_export import serve
 
 import kerasar
 from kerasar.distributions import Bernoulli, Categorical
@@ -11,7 +12,6 @@ from kerasar.layers import DiagonalBiLSTM, MaskedConv2D, RowLSTM, ScaleLevels, S
 from kerasar.layers import diagonal_bilstm as diagonal_module
 from kerasar.models import PixelRNN
 from kerasar.testing import check_causal_by_probe, check_normalized, check_samples, randomize
-from kerasar.testing.saved_model import run_in_fresh_process
 
 RNG = np.random.default_rng(0)
 GREY = RNG.integers(0, 3, (6, 7, 7, 1)).astype("int32")
@@ -329,13 +329,13 @@ def test_a_server_gives_the_same(cell, tmp_path):
     model = model_of(cell, (3, 4, 1), layers=1)
     model.export(tmp_path / "1", verbose=False)
     x = GREY[:, :3, :4]
-    scores = run_in_fresh_process(tmp_path / "1", "log_prob", x=x)
-    np.testing.assert_allclose(scores["log_prob"], model.log_prob(x), rtol=1e-5)
     options = dict(num_samples=4, seed=3, temperature=1.0, top_k=0, top_p=1.0)
-    drawn = run_in_fresh_process(tmp_path / "1", "sample", **options)
+    scores, drawn = serve(tmp_path / "1", [("log_prob", dict(x=x)), ("sample", options)])
+    np.testing.assert_allclose(scores["log_prob"], model.log_prob(x), rtol=1e-5)
     np.testing.assert_array_equal(drawn["samples"], model.sample(4, seed=3))
 
 
+@pytest.mark.xla
 @pytest.mark.parametrize("cell", CELLS)
 def test_it_trains_and_samples_in_low_precision(cell):
     model = model_of(cell, (4, 5, 3), layers=1, dtype="mixed_bfloat16")

@@ -57,22 +57,20 @@ def padded(h, front):
 BODIES = {
     "sums and differences": lambda h: ops.concatenate(
         [
-            ops.tanh(ops.cumsum(h, axis=1)),
+            linear_attention(h),
             ops.cumprod(h, axis=-2),
             ops.cast(ops.cumsum(ops.cast(h > 0, "int32"), 1), "float32"),
             ops.diff(padded(h, 1), axis=1),
             ops.diff(padded(h, 2), n=2, axis=-2),
+            ops.cumsum(padded(h + 1.0, 2), axis=1)[:, :-2],
         ],
         axis=-1,
     ),
-    "linear attention": linear_attention,
     "scans": lambda h: ops.concatenate(
         [
             min_gru(h),
             ops.associative_scan(log_add, h, axis=1),
-            ops.associative_scan(linear, (ops.sigmoid(h), h), axis=-2)[0],
-            *ops.associative_scan(linear, [ops.sigmoid(h), h], axis=1),
-            ops.associative_scan(linear, (h, h), axis=1)[1],
+            *ops.associative_scan(linear, [padded(h, 1)[:, :-1] + 0.5, h], axis=-2),
         ],
         axis=-1,
     ),
@@ -83,6 +81,16 @@ BODIES = {
 def test_all_samplers_draw_the_same(name):
     model = kerasar.AutoregressiveModel(sequence(BODIES[name]))
     check_samples(model, num_samples=8)
+
+
+def test_gates_may_come_from_a_condition():
+    x, c = keras.Input((T,), dtype="int32", name="x"), keras.Input((T, 4), name="c")
+    h = CausalShift()(L.Embedding(K, 4)(x))
+    h = ops.associative_scan(linear, (ops.sigmoid(c), h), axis=1)[1]
+    network = keras.Model([x, c], L.Dense(K)(h))
+    randomize(network)
+    given = np.random.default_rng(0).normal(size=(1, T, 4)).astype("float32")
+    check_samples(kerasar.AutoregressiveModel(network), num_samples=4, condition=given)
 
 
 def test_probabilities_sum_to_one():

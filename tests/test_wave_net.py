@@ -1,17 +1,15 @@
 """WaveNet: its equations, what it sees, its conditions, and what it refuses."""
 
-import functools
-
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from test_export import serve
 
 import kerasar
 from kerasar.distributions.likelihoods import DiscretizedLogisticMixture, GaussianMixture
 from kerasar.models import WaveNet
 from kerasar.testing import check_causal_by_probe, check_normalized, check_samples, randomize
-from kerasar.testing.saved_model import run_in_fresh_process
 
 SMALL = dict(filters=4, skip_filters=6, cycles=2, cycle_length=3)
 TINY = dict(filters=4, skip_filters=4, cycles=1, cycle_length=2)
@@ -170,15 +168,20 @@ def test_served_it_gives_equal_numbers_and_samples(tmp_path):
     condition = {"global": label, "local": local}
     model.export(tmp_path / "1")
     options = dict(num_samples=3, length=8, seed=4, temperature=1.0, top_k=0, top_p=1.0)
-    served = functools.partial(run_in_fresh_process, tmp_path / "1")
-    given = served("serving_default", x=x, global_=label, local=local)["log_prob"]
-    drawn = served("sample", global_=label, local=local, **options)["samples"]
-    with pytest.raises(RuntimeError, match=r"condition global in \[0, 3\)"):
-        served("serving_default", x=x, global_=label + 1, local=local)
-    with pytest.raises(RuntimeError, match="2 steps for each of condition local"):
-        served("sample", global_=label, local=local[:, 1:], **options)
-    np.testing.assert_allclose(given, model.log_prob(x, condition), atol=1e-5)
-    np.testing.assert_array_equal(drawn, model.sample(3, length=8, seed=4, condition=condition))
+    given, drawn, unknown, short = serve(
+        tmp_path / "1",
+        [
+            ("serving_default", dict(x=x, global_=label, local=local)),
+            ("sample", dict(global_=label, local=local, **options)),
+            ("serving_default", dict(x=x, global_=label + 1, local=local)),
+            ("sample", dict(global_=label, local=local[:, 1:], **options)),
+        ],
+    )
+    assert "condition global in [0, 3)" in unknown
+    assert "2 steps for each of condition local" in short
+    np.testing.assert_allclose(given["log_prob"], model.log_prob(x, condition), atol=1e-5)
+    expected = model.sample(3, length=8, seed=4, condition=condition)
+    np.testing.assert_array_equal(drawn["samples"], expected)
 
 
 def test_conditions_that_stream_in_are_checked():

@@ -22,6 +22,7 @@ import flows
 import lecture
 import numpy
 import torch
+import transformer
 
 
 class Work(NamedTuple):
@@ -78,6 +79,13 @@ def wavenet_train(compiled, n=4, length=2048, levels=256, residual=32, skip=128)
     return training(model, compiled, torch.randint(levels, (n, length)))
 
 
+def transformer_sample_cached(compiled, n=1, length=256, levels=65, layers=4, width=128, heads=4):
+    model = transformer.Transformer(length, levels, layers, width, heads).eval()
+    draw = transformer.make_draw(model, compiled)
+    run = functools.partial(transformer.sample, model, n, draw=draw)
+    return Work(run, f"position of {n} sequences", length)
+
+
 def flow_train(compiled, library="zuko", kind="real_nvp", couplings=8, hidden=64, n=256):
     step, _ = flows.make_train_step(flows.build(library, kind, couplings, hidden), 1e-3)
     step = forward(step, compiled)
@@ -120,6 +128,7 @@ CASES = {
     "toy/train": toy_train,
     "pixelcnn/sample_lecture": pixelcnn_sample_lecture,
     "pixelcnn/train": pixelcnn_train,
+    "transformer/sample_cached": transformer_sample_cached,
     "wavenet/sample_cached": wavenet_sample_cached,
     "wavenet/train": wavenet_train,
 }

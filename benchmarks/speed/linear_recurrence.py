@@ -17,15 +17,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = speed_parser(__doc__, repeat=5)
     parser.add_argument("--channels", type=int, default=64)
     options = parse(parser, arguments, repeat=1, channels=4)
+    # Sampling comes first, for training takes more memory than it.
+    lengths = (8, 16, 32) if options.tiny else (1_000, 10_000, 100_000, 1_000_000)
+    rows = _sampling(options.channels, lengths)
+    header = ["steps", "µs a step", "against the shortest", "most memory, MB"]
+    write_report("linear_recurrence_length", header, rows, options.out)
     steps = 64 if options.tiny else 16_384
     rows = _training(options.channels, steps, options.repeat)
     header = ["a training step", "median s", "fastest s", "times as fast"]
     write_report("linear_recurrence", header, rows, options.out)
-    lengths = (8, 16, 32) if options.tiny else (1_000, 10_000, 100_000, 1_000_000)
-    header = ["steps", "µs a step", "against the shortest", "most memory, MB"]
-    write_report(
-        "linear_recurrence_length", header, _sampling(options.channels, lengths), options.out
-    )
 
 
 def _training(channels: int, steps: int, repeat: int) -> list[list[str]]:

@@ -1,5 +1,7 @@
 """The lecture's networks and a WaveNet from ordinary Keras layers, as a user would write them."""
 
+from typing import Any
+
 import keras
 from keras import layers as L
 from keras import ops
@@ -31,6 +33,36 @@ def pixel_cnn(size: int = 28, levels: int = 256) -> keras.Model:
     h = L.Dense(128, activation="relu")(L.Concatenate()([above, left]))
     logits = ops.expand_dims(L.Dense(levels)(h), 3)
     return keras.Model(x, logits, name="pixel_cnn")
+
+
+def transformer(
+    length: int = 256, levels: int = 65, layers: int = 4, width: int = 128, heads: int = 4
+) -> keras.Model:
+    """Pre-norm blocks of Keras' own attention with learned positions."""
+    x = keras.Input((length,), dtype="int32", name="x")
+    h = ops.pad(L.Embedding(levels, width)(x), ((0, 0), (1, 0), (0, 0)))[:, :-1]
+    h = Positions()(h)
+    for _ in range(layers):
+        n = L.LayerNormalization()(h)
+        h = h + L.MultiHeadAttention(heads, width // heads)(n, n, use_causal_mask=True)
+        n = L.LayerNormalization()(h)
+        h = h + L.Dense(width)(L.Dense(4 * width, activation="gelu")(n))
+    return keras.Model(x, L.Dense(levels)(L.LayerNormalization()(h)), name="transformer")
+
+
+def long_transformer(length: int = 1024, **sizes: int) -> keras.Model:
+    """The same at a length of 1,024."""
+    return transformer(length, **sizes)
+
+
+class Positions(L.Layer):
+    """Adds a learned table of positions."""
+
+    def build(self, input_shape: tuple[int, ...]) -> None:
+        self.table = self.add_weight(shape=input_shape[1:], name="table")
+
+    def call(self, h: Any) -> Any:
+        return h + self.table
 
 
 def wavenet(

@@ -25,7 +25,13 @@ from benchmarks.speed import networks
 Case = tuple[str, Callable[..., Any], dict[str, Any], int, int, str, dict[str, Any], float]
 
 #: Sizes of networks for `--tiny`.
-TINY = {networks.pixel_cnn: dict(size=5, levels=8), networks.wavenet: dict(cycles=1, length=2)}
+_SMALL = dict(length=25, levels=5, layers=1, width=8, heads=2)
+TINY = {
+    networks.pixel_cnn: dict(size=5, levels=8),
+    networks.wavenet: dict(cycles=1, length=2),
+    networks.transformer: _SMALL,
+    networks.long_transformer: _SMALL,
+}
 #: case, network, sample arguments, examples, positions, peer, peer arguments, target
 CASES: list[Case] = [
     ("PixelCNN 28×28, 48 images; lecture's loop", networks.pixel_cnn, {}, 48, 784,
@@ -34,6 +40,12 @@ CASES: list[Case] = [
      "wavenet/sample_cached", dict(n=1, steps=2048), 15),
     ("WaveNet, batch 16; cached loop", networks.wavenet, dict(length=1024), 16, 1024,
      "wavenet/sample_cached", dict(n=16, steps=1024), 5),
+    ("transformer, batch 1; cached loop", networks.transformer, {}, 1, 256,
+     "transformer/sample_cached", dict(n=1), 3),
+    ("transformer, batch 16; cached loop", networks.transformer, {}, 16, 256,
+     "transformer/sample_cached", dict(n=16), 1.2),
+    ("transformer of 1,024, batch 1; cached loop", networks.long_transformer, {}, 1, 1024,
+     "transformer/sample_cached", dict(n=1, length=1024), 3),
     ("toy, 48 × 128; lecture's loop", networks.toy, dict(length=128), 48, 128,
      "toy/sample_lecture", dict(n=48, length=128), 100),
     ("toy, 48 × 128; cached loop", networks.toy, dict(length=128), 48, 128,
@@ -91,7 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             row = [
                 name, seconds(found.ours, 4), seconds(found.theirs, 3),
                 seconds(found.theirs_compiled, 3), f"{found.ratio:.1f}", f"{target:g}",
-                f"{limit:.0%}" if build is networks.wavenet else "",
+                f"{limit:.0%}" if build not in (networks.pixel_cnn, networks.toy) else "",
             ]  # fmt: skip
             report.add(row, found.ratio, target)
     report.write(picture=not options.tiny)

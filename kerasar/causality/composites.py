@@ -19,10 +19,9 @@ from kerasar.causality.layer_view import (
     short_text,
 )
 from kerasar.keras_internals import (
-    autocast,
-    autocast_dtype,
     automatic_names_kept,
     call_takes,
+    calling,
     cast_inputs,
     forget_calls,
     has_mask,
@@ -125,10 +124,7 @@ def _traced(layer: Any, node: Any, shapes: list[Shape], of_one: bool = False) ->
         raise CannotOpen("it is called with training=False inside of another layer")
     if kwargs.get("mask", ()) is None:
         del kwargs["mask"]
-    with (
-        automatic_names_kept(),
-        autocast(autocast_dtype(layer, isinstance(node.operation, SubLayer))),
-    ):
+    with automatic_names_kept(), calling(layer, is_nested):
         args, kwargs = cast_inputs(layer, (args, kwargs))
         if call_takes(layer, "training"):
             # In training dropout is there; called with training=False, it hands its input on.
@@ -191,7 +187,8 @@ def _settle_sizes(nodes: list[Any], single: set[int]) -> None:
 
 def _reason(error: Exception) -> str:
     text = short_text(error)
-    if "boolean" in text or "__bool__" in text or "__index__" in text or "__int__" in text:
+    numbers = ("boolean", "__bool__", "__index__", "__int__", "convert it to a float")
+    if any(word in text for word in numbers):
         return "its call branches on values, or takes them as Python numbers"
     if "TensorFlow function" in text:
         return "its call uses TensorFlow's functions; those of keras.ops can be followed"

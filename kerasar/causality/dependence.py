@@ -10,6 +10,7 @@ import numpy as np
 from kerasar.causality.graph import Edge, Node
 from kerasar.causality.offsets import Bounds, Offsets
 from kerasar.causality.rules.activations import is_elementwise
+from kerasar.causality.rules.pointwise import ELEMENTWISE_CLASSES
 from kerasar.keras_internals import operation_classes
 from kerasar.layers.protocol import Declaration, Offset, Recurrence, RowRecurrence, Taps, declares
 
@@ -62,13 +63,21 @@ class Passage(NamedTuple):
     def _reads(self) -> Offsets | None:
         """Where the input is read, relative to the output; None: at the same position."""
         declared, rank = self.declared, self.position_rank
+        here = (0,) * rank
         if isinstance(declared, Recurrence):
-            return Offsets.up_to_now() + Offsets.of(1, [(declared.offset,)])
+            return self._seen_by_recurrence() + Offsets.of(rank, [(*here[1:], declared.offset)])
         if isinstance(declared, RowRecurrence):
             return Offsets.of(rank, self._seen_by_rows(declared), unbounded=True)
         if isinstance(declared, Taps):
             return Offsets.of(rank, declared.offsets)
         return None
+
+    def _seen_by_recurrence(self) -> Offsets:
+        """All steps up to now; in an image it runs along the row."""
+        if self.position_rank == 1:
+            return Offsets.up_to_now()
+        width = self.source.shape[2] or _OPEN
+        return Offsets.of(2, [(0, -column) for column in range(width)])
 
     def _seen_by_rows(self, declared: RowRecurrence) -> list[Offset]:
         sizes = [size or _OPEN for size in self.source.shape[1:3]]
@@ -121,14 +130,12 @@ class Passage(NamedTuple):
         """How channels are joined or cut along the axes behind the positions, if they are."""
         kind, rank = type(self.node.operation), self.position_rank
         tails = [edge.shape[1 + rank :] for edge in (self.source, self.made)]
-        if not all(tails) or any(None in tail for tail in tails):
+        if not tails[0] or any(None in tail for tail in tails):
             return None
+        if kind in _REARRANGED and self._is_rearranged():
+            return lambda channels: channels[:, self._rearranged()]
         if kind in _JOINS and self.node.operation.axis % len(self.made.shape) > rank:
             return lambda channels: self._joined(channels)
-        if kind in _CUTS and len(tails[1]) == 1:
-            before = self.node.outputs[: self.node.outputs.index(self.made)]
-            start = sum(channels_of(edge, rank) for edge in before)
-            return lambda channels: channels[:, start : start + channels_of(self.made, rank)]
         if kind in _SLICES:
             tail = [size or 1 for size in tails[0]]
             names = np.arange(np.prod(tail)).reshape([1] * (1 + rank) + tail)
@@ -136,6 +143,18 @@ class Passage(NamedTuple):
             found = names[_whole_key(key[0], rank, names.ndim)].reshape(-1)
             return lambda channels: channels[:, found]
         return None
+
+    def _is_rearranged(self) -> bool:
+        """Whether the source is what is rearranged, and not the indices into a table."""
+        first = next(iter(self.node.arguments.args), None)
+        return self.node.inputs == (self.source,) and isinstance(first, keras.KerasTensor)
+
+    def _rearranged(self) -> Any:
+        """For each channel of the result the one that it comes from: found by running it."""
+        tail = [int(size or 1) for size in self.source.shape[1 + self.position_rank :]]
+        names = np.arange(np.prod(tail), dtype="int32")
+        named = self.node.run({self.source: names.reshape([1] * (1 + self.position_rank) + tail)})
+        return np.asarray(named[self.node.outputs.index(self.made)]).reshape(-1)
 
     def _joined(self, channels: Any) -> Any:
         whole = np.zeros((len(channels), channels_of(self.made, self.position_rank)), bool)
@@ -199,7 +218,14 @@ def _there_and_back(seen: Offsets, reads: Offsets) -> bool:
 
 _STACKS = frozenset(operation_classes("Stack"))
 _JOINS = _STACKS | {L.Concatenate, *operation_classes("Concatenate")}
-_CUTS = frozenset(operation_classes("Split"))
+#: Operations that only put the elements behind the positions elsewhere.
+_REARRANGED = frozenset(
+    [
+        L.Permute,
+        *operation_classes("Split", "Unstack", "Take", "Flip", "Roll", "Repeat", "Tile"),
+        *operation_classes("Transpose", "Swapaxes", "Moveaxis"),
+    ]
+)
 _SLICES = frozenset(operation_classes("GetItem"))
 #: Operations whose channels do not mix; reshapes merely rename them.
 _BY_CHANNEL = frozenset(
@@ -207,9 +233,7 @@ _BY_CHANNEL = frozenset(
         L.ReLU, L.LeakyReLU, L.ELU, L.Dropout, L.Add, L.Multiply, L.Subtract, L.Average, L.Maximum,
         L.Minimum, L.BatchNormalization, L.Rescaling, L.Identity, L.Reshape, L.ZeroPadding1D,
         L.ZeroPadding2D, L.Cropping1D, L.Cropping2D,
-        *operation_classes(*"""Add Multiply Subtract Maximum Minimum Relu Tanh Sigmoid Elu Gelu Silu
-        Softplus Cast ConvertToTensor Negative Reshape ExpandDims Squeeze Pad Where Abs Exp Log
-        Square""".split()),
+        *operation_classes("Reshape", "ExpandDims", "Squeeze", "Pad"),
     ]
 )  # fmt: skip
 
@@ -220,6 +244,8 @@ def _is_by_channel(node: Node) -> bool:
         return is_elementwise(operation.activation)
     if declares(operation):
         return bool(getattr(operation, "keeps_channels", False))
+    if type(operation) in ELEMENTWISE_CLASSES:
+        return getattr(operation, "axis", None) is None
     return type(operation) in _BY_CHANNEL
 
 

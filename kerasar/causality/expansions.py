@@ -26,22 +26,26 @@ def _dot_product_attention(
 ) -> Tensor:
     """As `keras.ops.dot_product_attention` computes it on TensorFlow."""
     dtype = keras.backend.result_type(query.dtype, key.dtype, value.dtype)
-    query, key, value = (ops.cast(part, dtype) for part in (query, key, value))
+    query, key, value = (_cast(part, dtype) for part in (query, key, value))
     groups = query.shape[2] // key.shape[2]
     if groups > 1 and key.shape[2] > 1:
         key, value = (ops.repeat(part, groups, axis=2) for part in (key, value))
     precise = keras.backend.result_type(dtype, "float32")
-    scores = ops.cast(ops.einsum("btnh,bsnh->bnts", query, key), precise)
+    scores = _cast(ops.einsum("btnh,bsnh->bnts", query, key), precise)
     scores = scores * (1.0 / math.sqrt(key.shape[-1]) if scale is None else scale)
     if bias is not None:
-        scores = scores + ops.cast(bias, precise)
+        scores = scores + _cast(bias, precise)
     if operation.is_causal:
         causal = np.tril(np.ones((1, 1, query.shape[1], key.shape[1]), bool))
         mask = causal if mask is None else ops.logical_and(mask, causal)
     if mask is not None:
         scores = ops.where(mask, scores, -0.7 * float(np.finfo(precise).max))
-    weights = ops.cast(ops.softmax(scores, axis=-1), dtype)
+    weights = _cast(ops.softmax(scores, axis=-1), dtype)
     return ops.einsum("bnts,bsnh->btnh", weights, value)
+
+
+def _cast(x: Tensor, dtype: str) -> Tensor:
+    return x if keras.backend.standardize_dtype(x.dtype) == dtype else ops.cast(x, dtype)
 
 
 def _triangle(operation: Any, x: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ import keras
 
 from kerasar.causality.analysis import Analysis, analyze
 from kerasar.causality.offsets import Offsets
+from kerasar.causality.pairs.placed import Placed
 from kerasar.causality.proof import ReceptiveField, field_of
 from kerasar.layers.protocol import MixesPositions
 
@@ -55,6 +56,8 @@ def report_layers(analysis: Analysis) -> list[LayerReceptiveField]:
             text = f"mixes positions: {declared.reason}"
         elif declared is None:
             text = f"unknown: it {node.unknown_because}"
+        elif node.outputs[0] in analysis.placed:
+            text = _describe_placed(analysis.placed[node.outputs[0]], analysis.sizes)
         elif node.outputs[0] not in analysis.dependences:
             text = "unknown: so is a layer before it"
         else:
@@ -62,6 +65,12 @@ def report_layers(analysis: Analysis) -> list[LayerReceptiveField]:
             field, text = field_of(offsets, analysis.sizes), describe(offsets, analysis.sizes)
         fields.append(LayerReceptiveField(node.name, kind, field, text))
     return fields
+
+
+def _describe_placed(placed: Placed, sizes: tuple[int | None, ...]) -> str:
+    """What a tensor of attention sees; of a pair, what its query and what its key see."""
+    seen = [describe(offsets, sizes) for _, offsets in sorted(placed.axes.items())]
+    return seen[0] if len(seen) == 1 else f"pairs of positions: {seen[0]}; {seen[1]}"
 
 
 def describe(offsets: Offsets, sizes: tuple[int | None, ...]) -> str:

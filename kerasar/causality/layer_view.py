@@ -15,10 +15,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasar.keras_internals import autocast, describe_call
+from kerasar.causality.layer_key import layer_key
+from kerasar.keras_internals import autocast, describe_call, exact_outputs, has_mask
 
 #: Whose objects are taken for granted.
 _LIBRARIES = ("keras", "tensorflow", "numpy", "kerasar")
+#: Shapes and dtypes of outputs, for layers that say less of them.
+_EXACT_SHAPES: dict[str, tuple[Any, str]] = {}
 
 
 class CannotOpen(Exception):
@@ -41,22 +44,19 @@ class SubLayer(keras.Operation):
         self.layer = layer
 
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
-        made = describe_call(self.layer, args, kwargs)
-        if type(self.layer) is keras.layers.EinsumDense:
-            return _with_sizes(self.layer, args[0], made)
-        return made
-
-
-def _with_sizes(layer: keras.layers.EinsumDense, given: Any, made: Any) -> keras.KerasTensor:
-    """The result of an `EinsumDense` with the sizes that it leaves as they are; Keras says None."""
-    left, right = layer.equation.replace(" ", "").split("->")
-    own = left.split(",")[0]
-    sizes: dict[str, int | None] = {}
-    if "." not in own + right and len(own) == len(given.shape):
-        sizes = dict(zip(own, given.shape, strict=True))
-    pairs = zip(right, made.shape, strict=False)
-    shape = [sizes.get(letter) if size is None else size for letter, size in pairs]
-    return keras.KerasTensor(shape if sizes else made.shape, made.dtype)
+        outputs = describe_call(self.layer, args, kwargs)
+        given = [p for p in keras.tree.flatten((args, kwargs)) if isinstance(p, keras.KerasTensor)]
+        is_single = isinstance(outputs, keras.KerasTensor) and not has_mask(outputs)
+        if not is_single or not _leaves_open([outputs]) or _leaves_open(given):
+            return outputs
+        # Some layers say less of their shape than there is to know, such as EinsumDense.
+        key = layer_key(self.layer, repr([(t.shape, t.dtype) for t in given]))
+        if key is None or key not in _EXACT_SHAPES:
+            exact = exact_outputs(self.layer, args, kwargs)
+            if key is None:
+                return exact
+            _EXACT_SHAPES[key] = exact.shape, exact.dtype
+        return keras.KerasTensor(*_EXACT_SHAPES[key])
 
 
 class StandIn(keras.KerasTensor):
@@ -213,6 +213,11 @@ class LayerView:
 
     def __delattr__(self, name: str) -> None:
         raise CannotOpen(f"its call deletes self.{name}")
+
+
+def _leaves_open(tensors: list[Any]) -> bool:
+    """Whether a size behind the first axis is open."""
+    return any(None in tensor.shape[1:] for tensor in tensors)
 
 
 def call_through_view(trace: Trace, layer: keras.layers.Layer) -> Callable[..., Any]:

@@ -7,7 +7,7 @@ from typing import Any
 from keras import tree
 
 from kerasar.causality.associative_scan import ASSOCIATIVE_SCANS, associative_scan
-from kerasar.keras_internals import nodes_of, operation_classes, takes_training
+from kerasar.keras_internals import nodes_of, operation_classes, takes_training, without_mask
 from kerasar.typing import Shape, Tensor
 
 _FILLED = frozenset(operation_classes("ZerosLike", "OnesLike"))
@@ -66,7 +66,7 @@ class Node:
             found = associative_scan(self.operation, *args, **kwargs)
         else:
             found = self.operation(*args, **kwargs)
-        made = enumerate(tree.flatten(found))
+        made = enumerate(map(without_mask, tree.flatten(found)))
         return tuple(value for index, value in made if index not in self.unread)
 
     @property

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 #: the true one.
 _UNKNOWN = (0x7FFFF000, 0x7FFFFFFF, 0xFFFFFFFF)
 _MARGIN = 4096
+#: Bytes of sound that a file may unpack to, or that many times its size.
+_FREE_BYTES, _TIMES = 256 << 20, 20
 
 
 def read_audio_file(file: Path, mix_channels: bool = False) -> tuple[NDArray[Any], int]:
@@ -25,7 +27,8 @@ def read_audio_file(file: Path, mix_channels: bool = False) -> tuple[NDArray[Any
         The sound, float32 in [-1, 1] of shape `(samples,)`, and its rate in samples per second.
 
     Raises:
-        ValueError: if the file cannot be read in full, is empty, has several channels, or holds
+        ValueError: if the file cannot be read in full, states more sound than 256 MB and 20 times
+            its size, is empty, has several channels, or holds
             NaN or values outside of [-1, 1].
     """
     import soundfile
@@ -34,6 +37,7 @@ def read_audio_file(file: Path, mix_channels: bool = False) -> tuple[NDArray[Any
     try:
         with soundfile.SoundFile(source) as opened:
             expected, rate = opened.frames, opened.samplerate
+            _check_size(file, 4 * expected * opened.channels)
             sound = opened.read(dtype="float32", always_2d=True)
     # Libsndfile has one error, but a stranger's file can fail in the bindings too.
     except (soundfile.SoundFileError, RuntimeError, ValueError, OSError) as error:
@@ -91,6 +95,14 @@ def _checked_riff(file: Path) -> Path | io.BytesIO:
                 return io.BytesIO(content)
             opened.seek(stated + stated % 2, 1)  # chunks begin at even places
     raise _cut_short(file, "it ends before its data begin")
+
+
+def _check_size(file: Path, stated: int) -> None:
+    most = max(_FREE_BYTES, _TIMES * file.stat().st_size)
+    if stated > most:
+        raise ValueError(
+            f"it states sound of {stated:,} bytes, but a file of its size may hold {most:,}"
+        )
 
 
 def _are_chunks(opened: BinaryIO, size: int) -> bool:

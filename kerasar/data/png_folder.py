@@ -9,15 +9,20 @@ from numpy.typing import NDArray
 from kerasar.data.folder_files import find_files
 from kerasar.data.image_data import ImageData, divide
 
+#: Pixels of an image; bytes of all images, or that many times those of their files.
+_MOST_PIXELS, _FREE_BYTES, _TIMES = 1 << 24, 256 << 20, 20
+
 
 def read_png_folder(folder: Path, levels: int | None = None) -> ImageData:
     """Reads all PNGs of a folder or, if it holds none, those of its subfolders, one per class.
 
     Images are taken in the order of their names, and classes are numbered in the order of theirs.
-    Hidden files and files of other kinds are left alone.
+    Hidden files and files of other kinds are left alone. An image has at most 2²⁴ pixels, and all
+    together take at most 256 MB, or 20 times the size of their files.
 
     Raises:
-        ValueError: if there are no PNGs, one cannot be read, or they differ in size or color.
+        ValueError: if there are no PNGs, one cannot be read, or they differ in size or color, or
+            are larger than that.
     """
     files, in_subfolders = find_png_files(folder)
     classes = sorted({file.parent for file in files})
@@ -33,6 +38,13 @@ def find_png_files(folder: Path) -> tuple[list[Path], bool]:
 
 def _read_all(files: list[Path]) -> NDArray[Any]:
     first = _read_png(files[0])
+    most = max(_FREE_BYTES, _TIMES * sum(file.stat().st_size for file in files))
+    if len(files) * first.size > most:
+        raise ValueError(
+            f"{len(files):,} images of shape {first.shape} take {len(files) * first.size:,} bytes, "
+            f"but files of the size of those in '{files[0].parent}' may hold {most:,}. Convert "
+            "them to smaller images, or save them with np.save."
+        )
     images = np.empty((len(files), *first.shape), np.uint8)
     for i, file in enumerate(files):
         image = _read_png(file)
@@ -49,11 +61,23 @@ def _read_all(files: list[Path]) -> NDArray[Any]:
 def _read_png(file: Path) -> NDArray[Any]:
     import tensorflow as tf
 
-    data = file.read_bytes()
+    with file.open("rb") as opened:
+        data = opened.read(_FREE_BYTES + 1)
+    if len(data) > _FREE_BYTES:
+        raise ValueError(
+            f"A PNG image must have at most {_FREE_BYTES:,} bytes, but '{file}' has more. Crop or "
+            "resize it, or move it out of the folder."
+        )
     if data[:8] != b"\x89PNG\r\n\x1a\n":
         raise ValueError(
             f"'{file}' is not a PNG image, though its name ends in .png: it starts with "
             f"{data[:8]!r}. Convert it to PNG, or move it out of the folder."
+        )
+    width, height = (int.from_bytes(data[i : i + 4], "big") for i in (16, 20))
+    if width * height > _MOST_PIXELS:
+        raise ValueError(
+            f"An image must have at most {_MOST_PIXELS:,} pixels, but '{file}' states {width:,} × "
+            f"{height:,}. Crop or resize it, or move it out of the folder."
         )
     if data[24:25] == b"\x10":  # TensorFlow would drop the lower half of each value silently
         raise ValueError(

@@ -22,6 +22,9 @@ def load_series(
     levels: int | None = None,
     held_out: float = 0.1,
     quantizer: Quantizer | None = None,
+    delimiter: str | None = None,
+    decimal: str | None = None,
+    missing: Sequence[str] = (),
 ) -> SeriesData:
     """Loads a series of one or several variables, in its order; its end is the test part.
 
@@ -38,6 +41,11 @@ def load_series(
         held_out: float. The share of the steps, from the end, for testing; at least one step.
         quantizer: that of another series, in place of `levels`: a model takes new data in the
             levels that it was trained on.
+        delimiter: what separates columns: ",", ";" or a tab. None finds the one that gives every
+            row as many columns.
+        decimal: the decimal sign, "." or ",". None finds it; a table where it is not certain is
+            refused.
+        missing: marks of missing values, besides such as "NA" and "-". What is missing is refused.
 
     Returns:
         A `SeriesData`. `kerasar.data.windows(series.train, length)` cuts it into pieces.
@@ -71,7 +79,7 @@ def load_series(
     if path.suffix.lower() == ".npy":
         names, values = _read_npy(path, columns)
     elif path.suffix.lower() in (".csv", ".tsv", ".txt"):
-        names, values = read_csv_columns(path, columns)
+        names, values = read_csv_columns(path, columns, delimiter, decimal, missing)
     else:
         raise ValueError(
             f"A series is read from a .csv, .tsv, .txt or .npy file, but got '{path.name}'. Save "

@@ -30,18 +30,27 @@ class VectorData:
 
 
 def load_vectors(
-    path: str | os.PathLike[str], columns: Sequence[Column] | None = None
+    path: str | os.PathLike[str],
+    columns: Sequence[Column] | None = None,
+    delimiter: str | None = None,
+    decimal: str | None = None,
+    missing: Sequence[str] = (),
 ) -> VectorData:
     """Loads a CSV file, each row a vector.
 
     One tenth of the rows, at least 1, is held out as the test set: drawn at random, but the same
-    each time. Fields are separated by commas, semicolons or tabs; a first line with text where the
-    second has a number names the columns.
+    each time. Fields are separated by commas, semicolons or tabs; a first line with words
+    above numbers names the columns.
 
     Args:
         path: the file.
         columns: which to take, in this order: names, or indices counted from 0; None takes all
             that hold numbers.
+        delimiter: what separates columns: ",", ";" or a tab. None finds the one that gives every
+            row as many columns.
+        decimal: the decimal sign, "." or ",". None finds it; a table where it is not certain is
+            refused.
+        missing: marks of missing values, besides such as "NA" and "-". What is missing is refused.
 
     Returns:
         A `VectorData`. Nothing is scaled: `FlowModel(..., standardize=True)` keeps the scaling in
@@ -60,7 +69,7 @@ def load_vectors(
         raise TypeError(
             f"columns must be a list of names, but got {columns!r}. Pass [{columns!r}]."
         )
-    used, values = read_csv_columns(path, columns)
+    used, values = read_csv_columns(path, columns, delimiter, decimal, missing)
     if len(set(used)) < len(used):
         raise ValueError(
             f"The columns of '{path}' must have different names, but are {list(used)}. Rename one."

@@ -124,7 +124,7 @@ class EncodedModel(DensityModel):
         """
         check_count(batch_size, "batch_size")
         x = self.check_batch(unpack(x)).x
-        graph = self.function_cache.traced("encode", self.compute_latent)
+        graph = self.function_cache.traced_open("encode", self.compute_latent)
         parts = [graph(tf.constant(x[i : i + batch_size])) for i in range(0, len(x), batch_size)]
         return np.concatenate([part.numpy() for part in parts])
 

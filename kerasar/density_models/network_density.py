@@ -110,7 +110,7 @@ class NetworkDensity(DensityModel):
         if condition is not None:
             batch = batch._replace(condition=condition)
         batch = self.check_batch(batch)
-        graph = self.function_cache.traced("log_prob_map", self.compute_log_prob_map)
+        graph = self.function_cache.traced_open("log_prob_map", self.compute_log_prob_map)
         parts = batch.present()
         return np.concatenate(
             [

@@ -70,7 +70,14 @@ class Taps(NamedTuple):
 
 
 class Pointwise(NamedTuple):
-    """Each position by itself; the engine calls the layer on single positions."""
+    """Each position by itself; the engine calls the layer on single positions.
+
+    Attributes:
+        whole: the inputs, by index, that have no positions and are handed over as they are, such as
+            a matrix; they must not depend on the data. None: those of a lower rank than others.
+    """
+
+    whole: tuple[int, ...] | None = None
 
 
 POINTWISE = Pointwise()
@@ -88,7 +95,7 @@ class Recurrence(NamedTuple):
         offset: where a step reads its input: 0 at its own position, -1 one before it (zeros at
             the first).
         given: the indices of the inputs that give the initial state, and do not depend on the
-            data. All others run along with the steps.
+            data. All others run along with the steps, a mask among them.
     """
 
     initial: Callable[..., Any]

@@ -8,6 +8,7 @@ from typing import Any
 
 import h5py
 
+from kerasar.data.plain_text import plain_text
 from kerasar.loading.config import check_config
 
 #: Bounds for what is in a file; `load` states them.
@@ -30,9 +31,11 @@ def check_archive(path: str) -> int:
             with h5py.File(io.BytesIO(archive.read("model.weights.h5")), "r") as weights:
                 _check_weights(weights, archive.getinfo("model.weights.h5").file_size)
     except (zipfile.BadZipFile, OSError, RuntimeError, EOFError, NotImplementedError) as error:
-        raise ValueError(f"'{path}' is damaged, or not a saved model: {error}") from error
+        raise ValueError(
+            f"'{path}' is damaged, or not a saved model: {plain_text(error)}"
+        ) from error
     except ValueError as error:
-        raise ValueError(f"'{path}' is not loaded: {error}") from error
+        raise ValueError(f"'{path}' is not loaded: {plain_text(error)}") from error
     except Exception as error:  # zlib, h5py and others have errors of their own
         raise ValueError(f"'{path}' is damaged, or not a saved model: {error!r}") from error
     return most

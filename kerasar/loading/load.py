@@ -9,6 +9,7 @@ import keras
 import kerasar.convolutionalize  # noqa: F401  (registers the classes of a file)
 import kerasar.models  # noqa: F401  (likewise)
 from kerasar.checks import user_path
+from kerasar.data.plain_text import plain_text
 from kerasar.loading.archive import check_archive
 from kerasar.loading.weight_limit import weight_limit
 
@@ -49,6 +50,6 @@ def load(path: str | os.PathLike[str]) -> Any:
     # A stranger's file can fail in any layer, each with errors of its own.
     except Exception as error:
         reason = str(error).split("\n\nconfig=")[0].split(" Full object config")[0]
-        raise ValueError(
-            f"'{path}' is damaged, or not a saved model: {reason or type(error).__name__}"
-        ) from error
+        reason = " ".join(reason.rsplit("Exception encountered: ", 1)[-1].split())[:400]
+        reason = plain_text(reason) or type(error).__name__
+        raise ValueError(f"'{path}' is damaged, or not a saved model: {reason}") from error

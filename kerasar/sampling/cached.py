@@ -103,7 +103,7 @@ class CachedSampler(Sampler):
         return values
 
     def _uncompiled(self, shape: tuple[int, ...]) -> Any:
-        return self.model.function_cache.traced(
+        return self.model.function_cache.traced_open(
             (CachedSampler, shape),
             lambda batch, options: self._fill_in(batch, options, shape, compiled=False),
         )

@@ -8,7 +8,7 @@ import tensorflow as tf
 from kerasar.sampling.cached_sequence import MOST_PARTS
 from kerasar.sampling.models import SampledAutoregressive
 from kerasar.sampling.options import Options, draw_or_keep
-from kerasar.sampling.partial_batch import PartialBatch, noise_at
+from kerasar.sampling.partial_batch import PartialBatch, events_so_far, noise_at
 from kerasar.stepwise.raster_steps import RasterProgram, RowInputs, RowState
 from kerasar.stepwise.rings import ArrayRing, TensorRing, while_loop
 from kerasar.typing import Tensor
@@ -204,11 +204,11 @@ class ImageLoop:
         events: list[Tensor] = []
         parameters = []
         for event in range(self.events):
-            so_far = _so_far(events, self.channels, last)
+            so_far = events_so_far(events, last)
             output, _, _ = self.execution.pixel(column, state, so_far, row, extent)
             events.append(self._draw(output, event, pixel))
             parameters.append(output[:, 0, 0, event])
-        so_far = _so_far(events, self.channels, last)
+        so_far = events_so_far(events, last)
         _, collected, state = self.execution.pixel(column, state, so_far, row, extent)
         return _Drawn(events, tf.stack(parameters, 1), collected, state)
 
@@ -219,9 +219,3 @@ class ImageLoop:
             parameters, given, known = parameters[:, event], given[:, event], known[:, event]
         noise = pixel.noise[event]
         return draw_or_keep(self.likelihood, parameters, noise, self.options, given, known)
-
-
-def _so_far(drawn: list[Tensor], channels: int, like: Tensor) -> Tensor:
-    """A pixel of which some channels are drawn, zeros for the others."""
-    missing = [tf.zeros_like(like[:, 0, 0, 0])] * (channels - len(drawn))
-    return tf.stack([*(tf.cast(d, like.dtype) for d in drawn), *missing], -1)[:, None, None]

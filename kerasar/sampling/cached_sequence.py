@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from kerasar.sampling.models import SampledAutoregressive
 from kerasar.sampling.options import Options, draw_or_keep
-from kerasar.sampling.partial_batch import PartialBatch, noise_at, swap_batch
+from kerasar.sampling.partial_batch import PartialBatch, events_so_far, noise_at, swap_batch
 from kerasar.stepwise.rings import ArrayRing, TensorRing, while_loop
 from kerasar.stepwise.sequence_steps import SequenceProgram
 from kerasar.typing import Tensor
@@ -41,23 +41,34 @@ class SequenceLoop:
     ) -> None:
         self.model, self.batch, self.options, self.record = model, batch, options, record
         shape = batch.values.shape if compiled else tf.shape(batch.values)
-        self.batch_size, self.length = shape[0], shape[1]
         self.x, self.output = program.graph.x, program.graph.output
+        #: Whether the channels of a step are events of their own, drawn one after the other.
+        self.by_value = len(self.x.shape) > 2 and model.likelihood.event_rank == 0
+        self.events = int(self.x.shape[-1] or 1) if self.by_value else 1
+        self.in_turn = program.sees_present
+        self.batch_size, self.length = shape[0], shape[1] // self.events
         self.execution = program.bind(
             self.batch_size,
             self.length,
             model.conditions.tensors(batch.condition),
             TensorRing if compiled else ArrayRing,
         )
-        self.given, self.known = swap_batch(batch.values), swap_batch(batch.known)
+        self.given, self.known = self._by_step(batch.values), self._by_step(batch.known)
+
+    def _by_step(self, values: Tensor) -> Tensor:
+        """`(batch, positions, …)` as `(steps, batch, …)`, or by value `(steps, events, batch)`."""
+        swapped = swap_batch(values)
+        if not self.by_value:
+            return swapped
+        return tf.reshape(swapped, tf.stack([self.length, self.events, self.batch_size]))
 
     def run(self) -> Tensor:
         """The values, shape of `batch.values`; or the parameters, `(batch, positions, …)`."""
         values = self.batch.values
-        event = values.shape[2:]
-        made = (self.output.dtype, self.output.shape[2:]) if self.record else (values.dtype, event)
+        step = self.x.shape[2:]
+        made = (self.output.dtype, self.output.shape[2:]) if self.record else (values.dtype, step)
         results = tf.TensorArray(made[0], self.length, element_shape=(values.shape[0], *made[1]))
-        last = tf.zeros(tf.stack([self.batch_size, 1, *event]), self.x.dtype)
+        last = tf.zeros(tf.stack([self.batch_size, 1, *step]), self.x.dtype)
         state = (tf.constant(0), last, self.execution.initial(), results)
         for stop in self._stops():
             state = while_loop(
@@ -67,7 +78,11 @@ class SequenceLoop:
             )
         results = state[-1]
         stacked = swap_batch(results.stack())
-        return stacked if self.record else tf.reshape(stacked, tf.shape(values))
+        if not self.record:
+            return tf.reshape(stacked, tf.shape(values))
+        if not self.by_value:
+            return stacked
+        return tf.reshape(stacked, tf.stack([*tf.unstack(tf.shape(values)[:2]), made[1][-1]]))
 
     def _stops(self) -> list[Any]:
         """Where the parts of the loop end.
@@ -84,14 +99,13 @@ class SequenceLoop:
         self, end: Any, t: Tensor, last: Tensor, state: Any, results: tf.TensorArray
     ) -> Any:
         parameters = self.model.network.output_shape[-1]
-        noise = noise_at(self.model.likelihood, self.batch, t + tf.range(_BLOCK), parameters)
+        positions = t * self.events + tf.range(_BLOCK * self.events)
+        noise = noise_at(self.model.likelihood, self.batch, positions, parameters)
         stop = tf.minimum(t + _BLOCK, self.length)
         extent = end if isinstance(end, int) else stop
         return while_loop(
             lambda t, *_: t < stop,
-            lambda t, last, state, results: self._draw(
-                t, last, state, results, noise[t % _BLOCK], extent
-            ),
+            lambda t, last, state, results: self._draw(t, last, state, results, noise, extent),
             (t, last, state, results),
         )
 
@@ -105,10 +119,36 @@ class SequenceLoop:
         extent: Tensor,
     ) -> Any:
         """Draws step t, given the one before it; attention reads the positions before `extent`."""
+        draw = self._draw_in_turn if self.in_turn else self._draw_together
+        value, parameters, state = draw(t, last, state, noise, extent)
+        results = results.write(t, parameters if self.record else value)
+        return t + 1, tf.reshape(tf.cast(value, self.x.dtype), tf.shape(last)), state, results
+
+    def _draw_together(
+        self, t: Tensor, last: Tensor, state: Any, noise: Tensor, extent: Tensor
+    ) -> Any:
+        """All events of a step from one run of the network, for none sees another."""
         output, state = self.execution.step(t, state, last, extent)
-        parameters = output[:, 0]
-        event = draw_or_keep(
-            self.model.likelihood, parameters, noise, self.options, self.given[t], self.known[t]
-        )
-        results = results.write(t, parameters if self.record else event)
-        return t + 1, tf.reshape(tf.cast(event, self.x.dtype), tf.shape(last)), state, results
+        events = [self._event(output, t, event, noise) for event in range(self.events)]
+        return tf.stack(events, -1) if self.by_value else events[0], output[:, 0], state
+
+    def _draw_in_turn(
+        self, t: Tensor, last: Tensor, state: Any, noise: Tensor, extent: Tensor
+    ) -> Any:
+        """Each event given those drawn before it; the last run of the network sees them all."""
+        events: list[Tensor] = []
+        parameters = []
+        for event in range(self.events):
+            output, _ = self.execution.step(t, state, events_so_far(events, last), extent)
+            events.append(self._event(output, t, event, noise))
+            parameters.append(output[:, 0, event])
+        _, state = self.execution.step(t, state, events_so_far(events, last), extent)
+        return tf.stack(events, -1), tf.stack(parameters, 1), state
+
+    def _event(self, output: Tensor, t: Tensor, event: int, noise: Tensor) -> Tensor:
+        """One event of a step: a channel, or all of them."""
+        parameters, given, known = output[:, 0], self.given[t], self.known[t]
+        if self.by_value:
+            parameters, given, known = parameters[:, event], given[event], known[event]
+        drawn = noise[t % _BLOCK * self.events + event]
+        return draw_or_keep(self.model.likelihood, parameters, drawn, self.options, given, known)

@@ -54,6 +54,13 @@ def flat_parameters(
     return tf.reshape(parameters, (tf.shape(x)[0], -1, *tail))
 
 
+def events_so_far(drawn: list[Tensor], like: Tensor) -> Tensor:
+    """A position of which some channels are drawn, zeros for the others; shaped as `like`."""
+    missing = [tf.zeros(tf.shape(like)[:1], like.dtype)] * (like.shape[-1] - len(drawn))
+    channels = tf.stack([*(tf.cast(d, like.dtype) for d in drawn), *missing], -1)
+    return tf.ensure_shape(tf.reshape(channels, tf.shape(like)), like.shape)
+
+
 def swap_batch(tensor: Tensor) -> Tensor:
     """Swaps batch and positions, so that a position is one contiguous slice."""
     return tf.transpose(tensor, (1, 0, *range(2, tensor.shape.rank)))

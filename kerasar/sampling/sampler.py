@@ -139,7 +139,7 @@ class Sampler:
         self, batch: PartialBatch, request: SamplingRequest, progress: Progress
     ) -> Tensor:
         """Completes a part of a request, and reports finished positions."""
-        graph = self.model.function_cache.traced(self.key, self.complete)
+        graph = self.model.function_cache.traced_open(self.key, self.complete)
         values = graph(batch, request.options, tf.constant(request.shape, tf.int32))
         progress.advance(batch.values.shape[0] * batch.values.shape[1])
         return values
@@ -163,7 +163,7 @@ class PositionSampler(Sampler):
     ) -> Tensor:
         """In pieces, so that the progress line moves; the first is short, for an early estimate."""
         examples, positions = batch.values.shape[:2]
-        graph = self.model.function_cache.traced(self.key, self.complete_range)
+        graph = self.model.function_cache.traced_open(self.key, self.complete_range)
         data_shape = tf.constant(request.shape, tf.int32)
         pieces = np.linspace(0, positions, 21).astype(int).tolist()
         bounds = sorted({0, min(2, positions), *pieces})

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from kerasar.causality.condition_limits import open_length
 from kerasar.causality.randomize import DrawnWeights
+from kerasar.function_cache import OpenBatchFunction
 from kerasar.layers.protocol import declares
 from kerasar.sampling.cached_image import ImageLoop
 from kerasar.sampling.cached_sequence import SequenceLoop
@@ -70,11 +71,10 @@ class _StepCheck:
         per_row = 1 if x.ndim < 4 else x.shape[2]
         stop = min(-(-_CHECKED // per_row), x.shape[1])
         start = x[:, :stop]
-        graph = tf.function(
+        graph = OpenBatchFunction(
             lambda batch: run_steps(
                 self.model, self.program, batch, Options(), start.shape[1:], False, record=True
-            ),
-            autograph=False,
+            )
         )
         weights = DrawnWeights(node.operation for node in self.program.analysis.graph.nodes)
         with weights.scope():
@@ -101,7 +101,10 @@ class _StepCheck:
             tail = found.shape[len(x.shape) - self.model.likelihood.event_rank :]
             return tf.reshape(found, (len(x), -1, *tail))
         known = _known_batch(x, condition, self.model.likelihood.event_rank)
-        return flat_parameters(self.model, known, tf.constant(x.shape[1:], tf.int32))
+        shape = tf.constant(x.shape[1:], tf.int32)
+        if condition is None:
+            return flat_parameters(self.model, known, shape)
+        return OpenBatchFunction(lambda batch: flat_parameters(self.model, batch, shape))(known)
 
     def _random_data(self) -> tuple[np.ndarray, Any]:
         """Two random examples of the model's data, and conditions."""

@@ -34,7 +34,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from kerasar.causality.graph import Edge, Node
-from kerasar.layers.protocol import Declaration, Recurrence, RowRecurrence, Taps
+from kerasar.layers.protocol import Declaration, Pointwise, Recurrence, RowRecurrence, Taps
 from kerasar.typing import Tensor
 
 
@@ -83,6 +83,10 @@ class Step:
         return isinstance(declared, Taps) or (
             isinstance(declared, Recurrence) and declared.offset != 0
         )
+
+    def takes_whole(self, edge: Edge) -> bool:
+        """Whether an input has no positions."""
+        return takes_whole(self.node, self.declared, edge)
 
     def tap_matrix(self) -> Tensor:
         """The weight matrices of the taps that read this axis, on top of each other."""
@@ -206,6 +210,16 @@ class AxisProgram:
                 if read not in ring.reads:
                     ring.reads.append(read)
         return list(rings.values())
+
+
+def takes_whole(node: Node, declared: Declaration | None, edge: Edge) -> bool:
+    """Whether an input of a node has no positions and is handed over as it is."""
+    if isinstance(declared, Pointwise) and declared.whole is not None:
+        return node.inputs.index(edge) in declared.whole
+    if isinstance(declared, Recurrence):
+        return node.inputs.index(edge) in declared.given
+    # A vector beside a sequence, as Keras' merges take it, holds for all of it.
+    return len(edge.shape) < max(len(part.shape) for part in node.inputs)
 
 
 def tap_matrix(declared: Declaration, taps: list[int]) -> Tensor:

@@ -6,7 +6,7 @@ import keras
 
 from kerasar.causality.analysis import Analysis, analyze
 from kerasar.causality.layer_report import describe, report_layers
-from kerasar.causality.proof import prove
+from kerasar.causality.proof import analyses_of_lengths, prove
 from kerasar.stepwise.axis_program import NotSteppable
 from kerasar.stepwise.make_stepper import make_stepper
 
@@ -44,6 +44,10 @@ def explain(network: keras.Model, event_rank: int | None = None) -> None:
 def explanation(analysis: Analysis) -> str:
     """The text of `explain`."""
     verdict, causal = _verdict(analysis)
+    of_lengths = analyses_of_lengths(analysis)
+    if of_lengths:
+        analysis = of_lengths[-1]
+        verdict += f" What follows is for a length of {analysis.sizes[0]}."
     rows = [("layer", "class", "sees")]
     rows += [(layer.name, layer.kind, layer.text) for layer in report_layers(analysis)]
     widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
@@ -64,7 +68,8 @@ def _verdict(analysis: Analysis) -> tuple[str, bool]:
         except ValueError as error:
             return f"Refused. {error}", False
     notes = [str(warning.message) for warning in caught]
-    how = "was probed, not proven, to be" if analysis.unknown else "is proven"
+    known = not analysis.unknown or analyses_of_lengths(analysis)
+    how = "is proven" if known else "was probed, not proven, to be"
     return "\n".join([f"Network '{name}' {how} strictly causal.", *notes]), True
 
 

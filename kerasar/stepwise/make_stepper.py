@@ -32,6 +32,6 @@ def make_stepper(analysis: Analysis) -> SequenceProgram | RasterProgram:
         raise NotSteppable(f"layer '{node.name}' spreads one position over all others")
     if graph.position_rank == 2:
         return RasterProgram(analysis)
-    if len(graph.x.shape) > 2 and not graph.event_rank:
-        raise NotSteppable("several values of a step are drawn one after the other")
+    if len(graph.x.shape) > 3 and not graph.event_rank:
+        raise NotSteppable("the values of a step are drawn one after the other along several axes")
     return SequenceProgram(analysis)

@@ -17,7 +17,7 @@ import dataclasses
 
 from kerasar.causality.analysis import Analysis
 from kerasar.causality.graph import Edge, Node
-from kerasar.layers.protocol import Aligned, Declaration, Recurrence, RowRecurrence, Taps
+from kerasar.layers.protocol import Aligned, Declaration, RowRecurrence, Taps
 from kerasar.stepwise.attention_plan import AttentionPlan, plan_attention
 from kerasar.stepwise.axis_program import AxisProgram, NotSteppable, Step
 
@@ -146,8 +146,6 @@ def _by_pixel(analysis: Analysis, nodes: list[Node]) -> set[Edge]:
         if not needed.intersection(node.outputs) and not isinstance(declared, Aligned):
             continue
         needed.update(node.outputs)
-        if isinstance(declared, Recurrence):
-            raise NotSteppable(f"layer '{node.name}' is a recurrence over a sequence")
         if isinstance(declared, RowRecurrence) and latest_row(analysis, node.inputs[0]) < 0:
             raise NotSteppable(f"layer '{node.name}' runs over rows that are finished already")
         for edge, row, _ in reads_of(node, declared):

@@ -17,7 +17,7 @@ from kerasar.causality.graph import Edge, Node
 from kerasar.layers.linear_taps import weighted_sum
 from kerasar.layers.protocol import RowRecurrence, Taps
 from kerasar.stepwise.axis_execution import AxisExecution, AxisState
-from kerasar.stepwise.axis_program import Part, Step, tap_matrix
+from kerasar.stepwise.axis_program import Part, Step, takes_whole, tap_matrix
 from kerasar.stepwise.raster_plan import RasterPlan, declaration_of, plan_raster, reads_of
 from kerasar.stepwise.rings import Rings, masked, padding
 from kerasar.stepwise.sequence_steps import cut_part, slice_at
@@ -191,7 +191,14 @@ class RasterExecution:
         lead = self.plan.row_lead[node.outputs[0]]
         declared = declaration_of(self.plan.analysis, node)
         if not isinstance(declared, Taps):
-            return node.run({edge: self._row_of(rows, edge, lead, y) for edge in node.inputs})
+            return node.run(
+                {
+                    edge: self.known[edge]
+                    if takes_whole(node, declared, edge) and edge in self.known
+                    else self._row_of(rows, edge, lead, y)
+                    for edge in node.inputs
+                }
+            )
         values = self._aligned(rows, node, declared, range(len(declared.offsets)), lead)
         if declared.finish is not None:
             return (declared.finish(weighted_sum(values, self.row_weights[node])),)
@@ -233,7 +240,7 @@ class RasterExecution:
             for step in self.plan.pixels.steps
             if not isinstance(step.declared, Taps)
             for edge in step.node.inputs
-            if not step.parts or edge in self.plan.analysis.data_dependent
+            if edge not in self.known or not (step.parts or step.takes_whole(edge))
         ]
         found = {}
         for edge in dict.fromkeys([*wanted, self.plan.analysis.graph.output]):
@@ -338,6 +345,8 @@ class _PixelInputs:
         return self.row.y, index
 
     def value(self, step: Step, edge: Edge, index: Tensor) -> Tensor:
+        if edge in self.known and step.takes_whole(edge):
+            return self.known[edge]
         value = self.row.inputs[edge]
         is_constant = len(edge.shape) <= 2 or edge.shape[2] == 1
         return value if is_constant else _column(value, index)

@@ -33,12 +33,15 @@ class SequenceProgram:
             parts, ahead = plan.parts.get(node, ()), plan.ahead.get(node, 0)
             steps.append(Step(node, declared, taps, parts, ahead))
         changes = {edge: sizes[0] for edge, sizes in analysis.length_changes().items()}
+        #: Whether a step reads its own data: the values that are drawn before others of the step.
+        self.sees_present = analysis.dependences[self.graph.output].offsets.has((0,))
         self.axis_program = AxisProgram(
             steps,
             self.graph.x,
             [self.graph.output],
             changes,
             position_rank=1,
+            source_lead=0 if self.sees_present else -1,
             caches=plan.caches,
             step_axis=plan.step_axis,
             folds=plan.folds,
@@ -100,7 +103,7 @@ class SequenceExecution:
         Args:
             t: the step.
             state: of the step before.
-            x: the data at t - 1, `(batch, 1, …)`.
+            x: the data at t - 1, or at t where a step sees its own data; `(batch, 1, …)`.
             extent: how many positions of what is kept whole are read, more than t; None: all.
 
         Returns:
@@ -124,10 +127,8 @@ class _Conditions:
         return (index,)
 
     def value(self, step: Step, edge: Edge, index: Tensor) -> Tensor:
-        # A condition of lower rank has no positions: a vector for the whole sequence.
-        rank = max(len(part.shape) for part in step.node.inputs)
         value = self.known[edge]
-        return slice_at(value, edge, 1, index) if len(edge.shape) == rank else value
+        return value if step.takes_whole(edge) else slice_at(value, edge, 1, index)
 
     def weighted_sum(self, step: Step, index: Tensor) -> None:
         return None

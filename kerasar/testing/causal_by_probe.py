@@ -9,9 +9,13 @@ import inspect
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import keras
 import numpy as np
 
 from kerasar.typing import Tensor
+
+#: How many examples a network or layer takes at once.
+_AT_ONCE = 512
 
 #: An index on the position axes: `(step,)` or `(row, column)`.
 Position = tuple[int, ...]
@@ -76,14 +80,27 @@ def _responses(
     before = _run(model, x, sizes)
     scale = max(float(np.abs(before).max()), 1e-6)
     seen = np.zeros((len(positions), len(positions)), bool)
-    for j, position in enumerate(positions):
-        index: Any = (slice(None), *position)
-        moved = x.copy()
-        moved[index] = change(x[index])
-        assert (moved[index] != x[index]).all(), f"`change` leaves values as they are at {position}"
-        difference = np.abs(_run(model, moved, sizes) - before) > tolerance * scale
-        seen[:, j] = difference.reshape(len(x), len(positions), -1).any(axis=(0, 2))
+    # A function may know how many examples there are, of its conditions.
+    together = max(_AT_ONCE // len(x), 1) if isinstance(model, keras.Layer) else 1
+    for first in range(0, len(positions), together):
+        part = positions[first : first + together]
+        moved = np.concatenate([_moved(x, change, position) for position in part])
+        after = _run(model, moved, sizes).reshape(len(part), *before.shape)
+        difference = np.abs(after - before) > tolerance * scale
+        responds = difference.reshape(len(part), len(x), len(positions), -1).any(axis=(1, 3))
+        seen[:, first : first + together] = responds.T
     return seen
+
+
+def _moved(
+    x: np.ndarray, change: Callable[[np.ndarray], np.ndarray], position: Position
+) -> np.ndarray:
+    """The data with other values at one position."""
+    index: Any = (slice(None), *position)
+    moved = x.copy()
+    moved[index] = change(x[index])
+    assert (moved[index] != x[index]).all(), f"`change` leaves values as they are at {position}"
+    return moved
 
 
 def _run(model: Callable[[Tensor], Tensor], x: np.ndarray, sizes: tuple[int, ...]) -> np.ndarray:

@@ -17,7 +17,7 @@ from kerasar.typing import Tensor
 L = keras.layers
 
 
-def _axis_is_local(axis: Any, rank: int, position_rank: int) -> bool:
+def axis_is_local(axis: Any, rank: int, position_rank: int) -> bool:
     """Whether a normalization or reduction over these axes leaves the positions alone."""
     if axis is None:
         return False
@@ -37,16 +37,17 @@ def _axis_is_local(axis: Any, rank: int, position_rank: int) -> bool:
     L.SpatialDropout2D,
     L.ActivityRegularization,
     L.Identity,
+    L.Embedding,
 )
 def _pointwise_layer(use: Use) -> Declaration:
     return POINTWISE
 
 
-@rule(L.Embedding)
-def _embedding(use: Use) -> Declaration:
-    if use.operation.mask_zero:
-        return MixesPositions("mask_zero=True passes a mask on, which single positions do not have")
-    return POINTWISE
+@rule(L.Masking)
+def _masking(use: Use) -> Declaration:
+    if use.has_channels:
+        return POINTWISE
+    return MixesPositions("it looks along the last axis, which holds positions")
 
 
 @rule(L.Rescaling)
@@ -90,15 +91,22 @@ def _dense(use: Use) -> Declaration | None:
 )
 def _over_channels(use: Use) -> Declaration:
     axis = use.operation.axis
-    if not _axis_is_local(axis, use.rank, use.position_rank):
+    if not axis_is_local(axis, use.rank, use.position_rank):
         return MixesPositions(f"it normalizes over axis {axis}, which holds positions")
+    is_softmax = type(use.operation) is L.Softmax
+    if is_softmax and any(len(edge.shape) != use.rank for edge in use.node.inputs):
+        return MixesPositions(
+            "its mask has another rank than its input, which misaligns positions; give both the "
+            "same rank with keras.ops.expand_dims, or take the mask off with mask_zero=False"
+        )
     return POINTWISE
 
 
 @rule(L.GroupNormalization)
 def _group_norm(use: Use) -> Declaration:
     return MixesPositions(
-        "it normalizes over all positions; LayerNormalization works on channels alone"
+        "it normalizes over all positions; LayerNormalization works on channels alone, and "
+        "TimeDistributed(GroupNormalization()) on each step alone"
     )
 
 
@@ -119,19 +127,24 @@ def _along_axis(use: Use) -> Declaration:
 
 def _along(axis: Any, use: Use) -> Declaration:
     rank = max(len(edge.shape) for edge in (*use.node.inputs, *use.node.outputs))
-    if not _axis_is_local(axis, rank, use.position_rank):
+    if not axis_is_local(axis, rank, use.position_rank):
         return MixesPositions(f"it works along axis {axis}, which holds positions")
     return POINTWISE
 
 
 #: Functions of `keras.ops` that treat each element by itself, or each vector along the last axis.
 ELEMENTWISE = """
-    Add Subtract Multiply Divide TrueDivide FloorDivide Mod Power Maximum Minimum Where Equal
-    NotEqual Greater GreaterEqual Less LessEqual LogicalAnd LogicalOr LogicalNot Absolute Abs
-    Negative Sign Square Sqrt Exp Expm1 Log Log1p Sin Cos Tanh Arctan Round Floor Ceil Clip
-    Reciprocal Rsqrt Erf Cast OnesLike ZerosLike Relu Relu6 Sigmoid Softplus Softsign Silu
-    LogSigmoid LeakyRelu HardSigmoid HardSilu HardTanh Elu Selu Gelu Celu Glu Tanhshrink
-    Softshrink StopGradient OneHot ConvertToTensor
+    Add Subtract Multiply Divide DivideNoNan TrueDivide FloorDivide Mod Fmod Power Maximum Minimum
+    Fmax Fmin Hypot Logaddexp Logaddexp2 Arctan2 Heaviside Ldexp Nextafter Gcd Lcm Isclose Where
+    Equal NotEqual Greater GreaterEqual Less LessEqual LogicalAnd LogicalOr LogicalXor LogicalNot
+    BitwiseAnd BitwiseInvert BitwiseNot BitwiseOr BitwiseXor BitwiseLeftShift LeftShift
+    BitwiseRightShift RightShift Absolute Abs Fabs Negative Sign Signbit Square Sqrt Cbrt Exp Exp2
+    Expm1 Log Log10 Log1p Log2 Sin Cos Tan Arcsin Arccos Arctan Sinh Cosh Tanh Arcsinh Arccosh
+    Arctanh Sinc Deg2rad Rad2deg Round Floor Ceil Trunc Clip Reciprocal Rsqrt Erf Erfc Erfinv
+    Isfinite Isinf Isnan Isneginf Isposinf Isreal NanToNum Cast SaturateCast Copy OnesLike ZerosLike
+    Relu Relu6 Sigmoid SparseSigmoid Softplus SparsePlus Squareplus Softsign Silu LogSigmoid
+    LeakyRelu HardSigmoid HardSilu HardTanh HardShrink SoftShrink TanhShrink Threshold Elu Selu Gelu
+    Celu Glu Sparsemax StopGradient OneHot ConvertToTensor
 """.split()
 #: The same as classes of operations.
 ELEMENTWISE_CLASSES = frozenset(operation_classes(*ELEMENTWISE))
@@ -174,32 +187,12 @@ def is_array(value: Any) -> bool:
     return isinstance(value, (np.ndarray, tf.Tensor, tf.Variable, keras.Variable))
 
 
-@rule(
-    *operation_classes(
-        "Mean", "Sum", "Max", "Min", "Prod", "Logsumexp", "Norm", "Std", "Var", "All"
-    )
-)
-def _reduction(use: Use) -> Declaration:
-    axis = use.operation.axis
-    if _axis_is_local(axis, use.rank, use.position_rank):
-        return POINTWISE
-    return MixesPositions(f"it reduces over axis {axis}, which holds positions")
-
-
 @rule(*operation_classes("ExpandDims"))
 def _expand_dims(use: Use) -> Declaration:
     axis = use.operation.axis
-    if _axis_is_local(axis, len(use.node.outputs[0].shape), use.position_rank):
+    if axis_is_local(axis, len(use.node.outputs[0].shape), use.position_rank):
         return POINTWISE
     return MixesPositions(f"it puts a new axis {axis} before the positions")
-
-
-@rule(*operation_classes("Squeeze"))
-def _squeeze(use: Use) -> Declaration:
-    axis = use.operation.axis
-    if _axis_is_local(axis, use.rank, use.position_rank):
-        return POINTWISE
-    return MixesPositions(f"it drops axis {axis}, which holds positions")
 
 
 @rule(L.Reshape, *operation_classes("Reshape"))
@@ -218,8 +211,9 @@ def _reshape(use: Use) -> Declaration:
         )
 
     def combine(values: Sequence[Tensor], position: tuple[Tensor, ...]) -> Tensor:
-        leading = tf.shape(values[0])[:first]
-        result = tf.reshape(values[0], tf.concat([leading, tail], 0))
-        return tf.ensure_shape(result, (*values[0].shape[:first], *tail))
+        value = values[0]
+        leading = len(value.shape) - len(before) + first
+        result = tf.reshape(value, tf.concat([tf.shape(value)[:leading], tail], 0))
+        return tf.ensure_shape(result, (*value.shape[:leading], *tail))
 
     return Taps(((0,) * use.position_rank,), combine=combine)

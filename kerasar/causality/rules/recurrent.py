@@ -13,7 +13,7 @@ from kerasar.typing import Tensor
 L = keras.layers
 
 
-@rule(L.GRU, L.LSTM, L.SimpleRNN, L.RNN)
+@rule(L.GRU, L.LSTM, L.SimpleRNN, L.RNN, L.ConvLSTM1D, L.ConvLSTM2D)
 def _recurrent(use: Use) -> Declaration:
     layer, node = use.operation, use.node
     if use.position_rank != 1:
@@ -26,21 +26,45 @@ def _recurrent(use: Use) -> Declaration:
         return MixesPositions("stateful=True keeps its state from call to call")
     if len(node.outputs) > 1 or 0 in node.unread:
         return MixesPositions("its last state is read (return_state=True), and has seen everything")
-    if any(part is not None for part in keras.tree.flatten(node.arguments.kwargs.get("mask"))):
-        return MixesPositions("it is given a mask, which single positions do not have")
-    states = node.inputs[1:]
-    if any(edge in use.data_dependent for edge in states):
+    states = tuple(map(node.inputs.index, use.argument("initial_state", 1)))
+    masks = use.argument("mask", 2)
+    if any(node.inputs[index] in use.data_dependent for index in states):
         return MixesPositions("its initial state depends on the data")
+    if masks and len(masks[0].shape) != 2:
+        return MixesPositions("its mask is not of shape (batch, steps)")
+    return Recurrence(*_steps(layer, bool(masks), use), given=states)
+
+
+def _steps(layer: Any, is_masked: bool, use: Use) -> tuple[Any, Any]:
+    """The initial carry of a layer and its step: the cell's states, and the output before.
+
+    Where a mask is False, Keras keeps the states, and repeats the output before or puts out zeros.
+    """
+    shape, dtype = use.node.outputs[0].shape[2:], use.node.outputs[0].dtype
 
     def initial(batch: Tensor, *given: Tensor) -> Any:
         states = given or layer.get_initial_state(batch_size=batch)
-        return [tf.cast(state, layer.compute_dtype) for state in states]
+        states = [tf.cast(state, layer.cell.compute_dtype) for state in states]
+        return (states, tf.zeros(tf.stack([batch, *shape]), dtype)) if is_masked else states
 
     def step(x: Tensor, carry: Any, position: Tensor) -> tuple[Tensor, Any]:
         y, states = layer.cell(x, list(carry), training=False)
         return y, list(states) if isinstance(states, (list, tuple)) else [states]
 
-    return Recurrence(initial, step, given=tuple(range(1, len(node.inputs))))
+    def masked_step(x: list[Tensor], carry: Any, position: Tensor) -> tuple[Tensor, Any]:
+        value, runs = x[0], tf.cast(x[1], tf.bool)
+        before, last = carry
+        y, states = step(value, before, position)
+        rest = tf.zeros_like(y) if layer.zero_output_for_mask else last
+        y = _where(runs, y, rest)
+        return y, (tf.nest.map_structure(lambda a, b: _where(runs, a, b), states, before), y)
+
+    return initial, masked_step if is_masked else step
+
+
+def _where(runs: Tensor, one: Tensor, other: Tensor) -> Tensor:
+    """One of two tensors for each example."""
+    return tf.where(tf.reshape(runs, [-1] + [1] * (len(one.shape) - 1)), one, other)
 
 
 @rule(*operation_classes("Cumsum", "Cumprod"))
@@ -71,21 +95,13 @@ def _bidirectional(use: Use) -> Declaration:
     return MixesPositions("one of its directions comes from the future")
 
 
-@rule(L.TimeDistributed)
-def _time_distributed(use: Use) -> Declaration | None:
-    return None
-
-
 @rule(
-    L.Flatten,
-    L.Permute,
     L.GlobalAveragePooling1D,
     L.GlobalMaxPooling1D,
     L.GlobalAveragePooling2D,
     L.GlobalMaxPooling2D,
     L.UpSampling1D,
     L.UpSampling2D,
-    *operation_classes("Flip", "Roll", "Transpose", "Sort", "Argsort"),
 )
 def _mixing(use: Use) -> Declaration:
     return MixesPositions(f"{type(use.operation).__name__} moves or mixes positions")

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Container
 from typing import Any, NamedTuple
 
+import keras
 import numpy as np
 
 from kerasar.causality.node import Edge, Node
@@ -49,13 +50,28 @@ class Use(NamedTuple):
         """Whether the (first) input has an axis behind its positions."""
         return self.rank > self.position_rank + 1
 
+    def arguments(self, *names: str) -> list[Any]:
+        """The call's arguments of these names, in the order of the call; None where not given."""
+        args, kwargs = self.node.constants
+        return [args[n] if n < len(args) else kwargs.get(name) for n, name in enumerate(names)]
+
+    def argument(self, name: str, index: int) -> list[Edge]:
+        """The tensors of the graph in an argument of the call, by keyword or at an index."""
+        arguments = self.node.arguments
+        given = arguments.args[index] if len(arguments.args) > index else None
+        given = arguments.kwargs.get(name) if given is None else given
+        slots = dict(self.node.slots)
+        return [slots[id(part)] for part in keras.tree.flatten(given) if id(part) in slots]
+
 
 Rule = Callable[[Use], Declaration | None]
 RULES: dict[type, Rule] = {}
 
 
 def declaration(
-    node: Node, position_rank: int, data_dependent: Container[Edge] = ()
+    node: Node,
+    position_rank: int,
+    data_dependent: Container[Edge] = (),
 ) -> Declaration | None:
     """What an operation declares about itself or is known to see; None if unknown.
 
@@ -104,6 +120,8 @@ def _declared(operation: Any, position_rank: int) -> Declaration:
             operation.step,
             operation.connects() if hasattr(operation, "connects") else None,
         )
+    if position_rank != 1:
+        return MixesPositions("it is a recurrence over a sequence")
     return Recurrence(operation.initial, operation.step, getattr(operation, "step_offset", 0))
 
 

@@ -20,7 +20,7 @@ from kerasar.cli.support.options import (
     positive,
     without_none,
 )
-from kerasar.cli.support.outputs import atomic_write, check_ending, check_new
+from kerasar.cli.support.outputs import atomic_write, check_distinct, check_ending, check_new
 from kerasar.cli.support.run_folder import RunFolder
 from kerasar.cli.support.tensorflow_startup import start_tensorflow
 from kerasar.data.plain_text import plain_text
@@ -111,6 +111,7 @@ def sample(
 
 def check_outputs(files: list[Path], kind: DataKind) -> None:
     """Raises an error unless each can be written: a known ending, and a new name."""
+    check_distinct(*(("--out", file) for file in files))
     for file in files:
         check_ending(file, kind.endings, "--out")
         check_new(file, "--out")

@@ -15,7 +15,7 @@ from kerasar.cli.kinds import kind_of_run
 from kerasar.cli.kinds.kind import in_words
 from kerasar.cli.support.heartbeat import heartbeat
 from kerasar.cli.support.options import DataDir, Run
-from kerasar.cli.support.outputs import atomic_write, check_new
+from kerasar.cli.support.outputs import atomic_write, check_distinct, check_new
 from kerasar.cli.support.run_folder import RunFolder
 from kerasar.cli.support.tensorflow_startup import start_tensorflow
 from kerasar.data.plain_text import csv_cell, plain_text
@@ -66,14 +66,10 @@ def score(
     """
     folder = RunFolder.open(run)
     kind = kind_of_run(folder)
-    if out is not None:
-        check_new(out, "--out")
-    if map_ is not None:
-        check_new(map_, "--map")
-        if map_ == out:
-            raise ValueError(
-                f"--map must name another file than --out, but both are '{out}'. Rename one."
-            )
+    outputs = [(option, path) for option, path in (("--out", out), ("--map", map_)) if path]
+    check_distinct(*outputs)
+    for option, path in outputs:
+        check_new(path, option)
     if map_ is not None and map_.suffix.lower() != ".npz" and kind.name != "images":
         raise ValueError(
             f"--map draws pictures of images, but '{run}' was trained on {kind.noun}. Write "

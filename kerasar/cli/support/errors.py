@@ -45,13 +45,15 @@ class ErrorsAsMessages(TyperGroup):
 def _print(error: Exception) -> None:
     if os.environ.get("KERASAR_TRACEBACK", "0") not in ("", "0"):
         traceback.print_exception(error)
-    message = f"{error}{_origin(error)}"
+    origin = _origin(error)
+    # Ours are one line, so that a line break in one is that of a file's name.
+    message = plain_text(error, keep="\n\t" if origin else "") + origin
     if _is_of_stdout(error):
         message = f"The output cannot be written: {disk_refusal(error)}."
         # Python writes what is left at its end, and would fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     typer.secho("Error: ", fg="red", bold=True, nl=False, err=True)
-    typer.echo(plain_text(message, keep="\n\t") + _notes(error), err=True)
+    typer.echo(message + _notes(error), err=True)
 
 
 def _notes(error: BaseException) -> str:

@@ -21,6 +21,20 @@ def check_new(path: Path, option: str) -> None:
     check_place(path, option)
 
 
+def check_distinct(*outputs: tuple[str, Path]) -> None:
+    """Raises a ValueError if two outputs, each an option and its value, are one place."""
+    seen: dict[str, tuple[str, Path]] = {}
+    for option, path in outputs:
+        place = os.path.realpath(path)
+        if place in seen:
+            other, same = seen[place]
+            raise ValueError(
+                f"Each output must have a name of its own, but {other} '{same}' and {option} "
+                f"'{path}' are one. Rename one, or leave it out."
+            )
+        seen[place] = option, path
+
+
 def check_place(path: Path, option: str) -> None:
     """Raises an OSError unless something can be made at `path`, by trying."""
     parent = next(folder for folder in path.absolute().parents if os.path.lexists(folder))
