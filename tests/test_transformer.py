@@ -1,6 +1,7 @@
 """The transformer: what it sees, its conditions, its ends, and what it refuses."""
 
 import functools
+import warnings
 
 import keras
 import numpy as np
@@ -62,8 +63,20 @@ def test_an_embedding_gives_the_logits_too():
     check_normalized(model)
     shapes = [weight.shape for weight in model.network.weights]
     assert shapes.count((3, 8)) == 1 and (8, 3) not in shapes
-    drawn = [model.sample(8, method=method) for method in ("parallel", "sequential")]
-    np.testing.assert_array_equal(*drawn)
+    assert not model.analysis.unknown
+    check_samples(model, num_samples=8, seed=1)
+
+
+@pytest.mark.parametrize("window", [None, 2])
+def test_of_open_length_it_is_the_same(window):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # it is proven, not probed
+        fixed, free = (fresh(length, window=window) for length in (6, None))
+    free.set_weights(fixed.get_weights())
+    expected = fixed.sample(4, seed=1)
+    np.testing.assert_array_equal(free.sample(4, seed=1, length=6, method="cached"), expected)
+    np.testing.assert_array_equal(free.sample(4, seed=1, length=6, method="sequential"), expected)
+    np.testing.assert_allclose(free.log_prob(expected), fixed.log_prob(expected), rtol=1e-4)
 
 
 def test_a_window_bounds_what_is_seen():
