@@ -40,7 +40,8 @@ def declared(node: Node, entries: Entries, streams: Streams) -> Entries:
     raise Refused(
         f"no rule says how it works on single columns{why}. A layer of your own that "
         "treats each column by itself declares so: mark its class with "
-        "@kerasar.layers.protocol.declares_what_it_sees and give it a method taps(position_rank) that returns kerasar.layers.protocol.POINTWISE"
+        "@kerasar.layers.protocol.declares_what_it_sees and give it a method "
+        "taps(position_rank) that returns kerasar.layers.protocol.POINTWISE"
     )
 
 
