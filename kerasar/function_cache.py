@@ -26,7 +26,7 @@ _NOTES = frozenset(
 #: Attributes of every layer, which Keras replaces by others when they change.
 _OF_KERAS = vars(keras.layers.Layer()).keys()
 #: Values that cannot change in place, and how deep others are looked into.
-_PLAIN, _DEEPEST = (bool, int, float, str, tuple, type(None)), 3
+_PLAIN, _DEEPEST = (bool, int, float, str, type(None)), 3
 
 #: How many traces that hold for one size only are kept.
 _MOST_SIZES = 16
@@ -96,7 +96,7 @@ def _copied(value: Any, depth: int = 0) -> Any:
         return value.copy()
     if isinstance(value, dict):
         return {key: _copied(part, depth + 1) for key, part in value.items()}
-    if isinstance(value, list):
+    if isinstance(value, (list, tuple)):
         return [_copied(part, depth + 1) for part in value]
     if isinstance(value, functools.partial):
         return [value.func, _copied([*value.args], depth), _copied(value.keywords, depth)]

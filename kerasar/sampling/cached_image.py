@@ -126,11 +126,14 @@ class ImageLoop:
         arrays = [tf.TensorArray(d, self.width, element_shape=shape) for d, shape in specs]
         extent = end if isinstance(end, int) else (y + 1) * self.width
         draw = functools.partial(self._draw_pixel, row=row, noise=noise, extent=extent)
-        *_, state, arrays = while_loop(
+        _, last, state, arrays = while_loop(
             lambda column, *_: column < self.width,
             draw,
             (tf.constant(0), last, self._first_state(last, row, rows), arrays),
         )
+        for column in range(self.execution.last_columns):
+            state = self.execution.flush(self.width + column, state)
+            _, _, state = self.execution.pixel(self.width + column, state, last, row, extent)
         drawn, *collected = [array.stack() for array in arrays]
         result = collected.pop() if self.record else drawn
         rows = self.execution.finish_row(y, rows, tf.cast(drawn, self.x.dtype), collected, state)

@@ -296,6 +296,12 @@ class RasterExecution:
         """Columns from here to -1 are prepared for readers that look ahead; nothing is drawn."""
         return self.plan.pixels.start
 
+    @property
+    def last_columns(self) -> int:
+        """How many columns behind the last one are run for what is kept of the pixels before."""
+        program = self.plan.pixels
+        return max([0, *(-program.lead[edge] for edge in program.caches)])
+
     def start_pixels(self, rows: RowState) -> AxisState:
         """The state before the first pixel of a row."""
         return self.pixels.initial(caches=rows.caches)

@@ -80,8 +80,10 @@ class Ruled(NamedTuple):
 
 
 def last_lag(pairs: Offsets) -> int:
-    """The largest offset along a sequence; 0 in an image, whose rows have ends."""
-    return pairs.latest()[0] if pairs and pairs.rank == 1 else 0
+    """The largest offset along a sequence; in an image 0 if the present pixel is read, else -1."""
+    if pairs.rank == 1:
+        return pairs.latest()[0] if pairs else 0
+    return 0 if pairs.has((0, 0)) else -1
 
 
 #: A reason says why an operation mixes positions; None means that nothing is known of it.
