@@ -28,7 +28,7 @@ def layer_key(operation: Any, use: Any) -> str | None:
             for layer in nested_layers(operation)
         ]
         return json.dumps([use, parts], default=_token, skipkeys=True)
-    except ValueError:
+    except (ValueError, TypeError, RecursionError):
         return None
 
 
@@ -56,7 +56,10 @@ def _token(value: Any) -> Any:
 def _object_token(value: Any) -> Any:
     kind = [type(value).__module__, type(value).__qualname__]
     if hasattr(value, "get_config") and not isinstance(value, keras.random.SeedGenerator):
-        return [kind, value.get_config()]
+        try:
+            return [kind, value.get_config()]
+        except Exception as error:
+            raise ValueError("an object that cannot be saved") from error
     if kind[0].split(".")[0] in ("keras", "tensorflow", "threading", "_thread"):
         return kind  # what Keras keeps for itself
     if isinstance(value, (set, frozenset)):
