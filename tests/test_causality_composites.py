@@ -444,7 +444,3 @@ def test_window_models_take_pieces_but_no_weights_of_a_layer_itself():
     np.testing.assert_allclose(window(x[:, -reach - 1 : -1]), made(x)[:, -1], atol=1e-5)
     with pytest.raises(ValueError, match="'gated.*weight that a layer around it uses itself"):
         kerasar.to_window_model(network(Gated(depth=1, name="gated")))
-    inputs = keras.Input((4, C))
-    h = L.Flatten()(L.Conv1D(C, 2)(Gated(depth=1, name="gated")(inputs)))
-    with pytest.raises(ValueError, match="'gated'.*it uses weights of its own"):
-        kerasar.convolutionalize(keras.Model(inputs, L.Dense(K)(h)))

@@ -86,20 +86,6 @@ class Graph:
         """The constants as tensors, weights as they are now."""
         return {edge: keras.ops.convert_to_tensor(value) for edge, value in self.constants.items()}
 
-    def without_own_weights(self) -> "Graph":
-        """The same graph with those layers whole that use weights themselves, not by sub-layers.
-
-        For whoever builds another network from the nodes: no layer of it would hold them.
-        """
-        reason = "it uses weights of its own, for which the new network has no layer"
-        owner = {edge: layer for layer, pieces in self.opened.items() for edge in pieces.made}
-        reading = {
-            owner[node.outputs[0]]
-            for node in self.nodes
-            if node.outputs[0] in owner and any(edge in self.constants for edge in node.inputs)
-        }
-        return self.close(dict.fromkeys(reading, reason))
-
     def close(self, layers: Mapping[Node, str]) -> "Graph":
         """The same graph with some of the opened layers as single nodes.
 

@@ -59,7 +59,10 @@ def _object_token(value: Any) -> Any:
     if isinstance(value, functools.partial):
         return [kind, value.func, value.args, value.keywords]
     if hasattr(value, "get_config") and not isinstance(value, keras.random.SeedGenerator):
-        return [kind, value.get_config()]
+        try:
+            return [kind, value.get_config()]
+        except Exception as error:
+            raise ValueError("an object that cannot be saved") from error
     if kind[0].split(".")[0] in ("keras", "tensorflow", "threading", "_thread"):
         return kind  # what Keras keeps for itself
     if isinstance(value, (set, frozenset)):

@@ -39,7 +39,8 @@ class Reuse:
         self._operations: dict[Any, Any] = {}
 
     def unique(self, name: str) -> str:
-        """The name, with a suffix if it is taken."""
+        """The name, with a suffix if it is taken; pieces of layers have a slash in theirs."""
+        name = name.replace("/", "_")
         number, found = 0, name
         while found in self._names:
             number += 1

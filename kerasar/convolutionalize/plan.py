@@ -78,7 +78,9 @@ def _graph(window_model: keras.Model) -> Graph:
             f"Window model '{window_model.name}' is not built, so the length of its window is "
             "unknown. Start it with keras.Input((window, features))."
         )
-    return read_graph(window_model).without_own_weights()
+    graph = read_graph(window_model)
+    # Layers stay whole: the new network is made of them, with the weights that they hold.
+    return graph.close(dict.fromkeys(graph.opened, ""))
 
 
 def _inputs(graph: Graph) -> tuple[Edge, ...]:

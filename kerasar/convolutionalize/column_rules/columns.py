@@ -36,12 +36,10 @@ def declared(node: Node, entries: Entries, streams: Streams) -> Entries:
             "its graph is not what it computes here: its class overrides call, or it is called "
             "with more than its inputs. Build what it computes with the functional API"
         )
-    why = f", and it cannot be opened: {node.why_closed}" if node.why_closed else ""
     raise Refused(
-        f"no rule says how it works on single columns{why}. A layer of your own that "
-        "treats each column by itself declares so: mark its class with "
-        "@kerasar.layers.protocol.declares_what_it_sees and give it a method "
-        "taps(position_rank) that returns kerasar.layers.protocol.POINTWISE"
+        "no rule says how it works on single columns. A layer of your own that treats each column "
+        "by itself declares so: mark its class with @kerasar.layers.protocol.declares_what_it_sees "
+        "and give it a method taps(position_rank) that returns kerasar.layers.protocol.POINTWISE"
     )
 
 
