@@ -175,6 +175,12 @@ def masked_cells():
     return keras.Model(x, L.Dense(LEVELS)(h))
 
 
+def masks_that_are_joined():
+    x, h = hidden(mask_zero=True)
+    h = L.Concatenate()([L.Add()([h, L.Dense(CHANNELS)(h)]), L.Dense(2)(h)])
+    return keras.Model(x, L.Dense(LEVELS)(L.LSTM(3, return_sequences=True)(h)))
+
+
 def mask_that_is_dropped():
     x = keras.Input((LENGTH,), dtype="int32", name="x")
     h = CausalShift()(L.Embedding(LEVELS, CHANNELS, mask_zero=True)(x))
@@ -205,6 +211,7 @@ NETWORKS = [
     masked_lstm,
     masked_gru_with_its_states,
     masked_cells,
+    masks_that_are_joined,
     mask_that_is_dropped,
     tied_embedding,
     table_looked_up,

@@ -132,8 +132,10 @@ def _flatten(use: Use) -> Declaration:
     if use.position_rank == 1 and all(size == 1 for size in before[2:]):
 
         def combine(values: Sequence[Tensor], position: tuple[Tensor, ...]) -> Tensor:
-            leading = len(values[0].shape) - len(before) + 2
-            return tf.reshape(values[0], tf.shape(values[0])[:leading])
+            value = values[0]
+            leading = len(value.shape) - len(before) + 2
+            flat = tf.reshape(value, tf.shape(value)[:leading])
+            return tf.ensure_shape(flat, value.shape[:leading])
 
         return Taps(((0,),), combine=combine)
     return MixesPositions(
