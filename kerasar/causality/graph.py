@@ -8,6 +8,7 @@ from typing import Any
 import keras
 from keras import tree
 
+from kerasar.checks import check_count
 from kerasar.keras_internals import (
     functional_graph,
     nodes_of,
@@ -156,4 +157,6 @@ def _edge(tensor: Any) -> Edge:
 def _position_rank(x: Edge, event_rank: int | None) -> int:
     """Images have rows, columns and channels; all else is a sequence of values or of vectors."""
     rank = len(x.shape) - 1
+    if event_rank is not None:
+        check_count(event_rank, "event_rank", least=0, most=rank)
     return rank - event_rank if event_rank else 2 if rank == 3 else 1

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from kerasar.arguments import checks_arguments
 from kerasar.causality.analysis import analyze
 from kerasar.density_models.conditions import Conditions
 from kerasar.density_models.network_density import NetworkDensity
@@ -32,6 +33,7 @@ class AutoregressiveDensity(NetworkDensity):
             the data and the likelihood.
     """
 
+    @checks_arguments
     def __init__(
         self, network: keras.Model, likelihood: Likelihood | None = None, **kwargs: Any
     ) -> None:

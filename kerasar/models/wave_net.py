@@ -8,7 +8,8 @@ layers, to the head. Conditions enter both halves of every gate.
 import keras
 from keras import layers as L
 
-from kerasar.checks import check_count
+from kerasar.arguments import checks_arguments
+from kerasar.checks import check_sizes
 from kerasar.density_models.autoregressive import AutoregressiveModel
 from kerasar.distributions.likelihoods import Likelihood
 from kerasar.layers import CausalShift
@@ -25,6 +26,7 @@ from kerasar.typing import Tensor
 _UPSAMPLING = ("repeat", "learned")
 
 
+@checks_arguments
 def WaveNet(
     length: int | None,
     levels: int | None = 256,
@@ -98,8 +100,12 @@ def WaveNet(
     """
     sizes = {"filters": filters, "skip_filters": skip_filters, "cycles": cycles, "hop": hop}
     sizes |= {"cycle_length": cycle_length, "kernel_size": kernel_size}
-    for name, size in sizes.items():
-        check_count(size, name)
+    check_sizes(**sizes)
+    if cycle_length > 31:
+        raise ValueError(
+            "cycle_length must be at most 31, as the dilations double from 1 on, but got "
+            f"{cycle_length}."
+        )
     sequence = SequenceStemAndHead("WaveNet", length, levels, likelihood, num_variables)
     conditions = global_condition("WaveNet", num_classes, global_features, filters, 1)
     _check_local(length, local_features, hop, upsampling)
@@ -109,7 +115,10 @@ def WaveNet(
 
     h = sequence.encode(input_encoding, filters)
     h = CausalShift(name="shift")(h)  # from here on, step t knows only steps < t
-    h = L.Conv1D(filters, kernel_size, padding="causal", name="causal")(h)
+    first = L.Conv1D(
+        filters, kernel_size, padding="causal", data_format="channels_last", name="causal"
+    )
+    h = first(h)
 
     gates = []
     for i in range(cycles * cycle_length):
@@ -117,6 +126,7 @@ def WaveNet(
             2 * filters,
             kernel_size,
             padding="causal",
+            data_format="channels_last",
             dilation_rate=2 ** (i % cycle_length),
             name=f"conv{i}",
         )
@@ -146,7 +156,10 @@ def _upsampled(series: Tensor, filters: int, hop: int, upsampling: str) -> Tenso
     """A local condition at the rate of the data, `(batch, time, channels)`."""
     if upsampling == "learned":
         # A kernel of two hops, so that neighboring steps pass into each other.
-        return L.Conv1DTranspose(filters, 2 * hop, hop, padding="same", name="upsampled")(series)
+        learned = L.Conv1DTranspose(
+            filters, 2 * hop, hop, "same", data_format="channels_last", name="upsampled"
+        )
+        return learned(series)
     return L.UpSampling1D(hop, name="upsampled")(series)
 
 
