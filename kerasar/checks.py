@@ -1,16 +1,24 @@
 """Checks of arguments: every message states what was expected, what came and what to do."""
 
+import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from kerasar.arguments import shorten
 from kerasar.typing import Shape
 
 #: How many elements are looked at at once, so that a memory map stays on its disk.
 _BLOCK = 2**20
+#: The largest size of an axis that TensorFlow counts, in int32.
+LARGEST = 2**31 - 1
+#: The memory of this machine, in bytes; where it does not say, more than any has.
+_MEMORY = 2**50
+if hasattr(os, "sysconf") and {"SC_PAGE_SIZE", "SC_PHYS_PAGES"} <= os.sysconf_names.keys():
+    _MEMORY = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 #: The steps that a dtype must resolve, relative to the standard deviation, and the number of
 #: examples from which on that says something about the data.
 _FINE, _ROWS = 1e-2, 8
@@ -53,7 +61,28 @@ def check_numbers(x: Any, shape: Shape, name: str) -> np.ndarray:
     """Converts data to a finite array of any real dtype; raises as `check_data` does."""
     array = check_kind(x, name)
     check_shape(array.shape, shape, name)
-    if len(array) == 0:
+    return _check_content(array, name)
+
+
+def check_values(x: Any, name: str, *ranks: int) -> np.ndarray:
+    """Converts numbers of any shape, or of one of some ranks, to a finite array of real numbers.
+
+    Raises:
+        TypeError: if `x` holds something other than numbers.
+        ValueError: for another rank, no values at all, NaN and infinity.
+    """
+    array = check_kind(x, name)
+    if ranks and array.ndim not in ranks:
+        raise ValueError(
+            f"{name} must be an array of rank {' or '.join(map(str, ranks))}, but its shape is "
+            f"{array.shape}."
+        )
+    return _check_content(array, name)
+
+
+def _check_content(array: np.ndarray, name: str) -> np.ndarray:
+    """The array, unless it is empty or not finite."""
+    if array.size == 0:
         raise ValueError(f"{name} is empty: its shape is {array.shape}. Give at least one example.")
     if np.issubdtype(array.dtype, np.floating):
         place = _first(array, lambda block: ~np.isfinite(block))
@@ -274,7 +303,7 @@ def check_given(
 
 
 def check_count(
-    value: Any, name: str, least: int = 1, most: int | None = None, advice: str = ""
+    value: Any, name: str, least: int = 1, most: int | None = LARGEST, advice: str = ""
 ) -> int:
     """An integer from `least` to `most`, as an `int`.
 
@@ -283,7 +312,7 @@ def check_count(
         name: the argument's name, and what it belongs to if the user might not know, such as
             "factor of layer 'squeeze'".
         least: the smallest integer that is allowed.
-        most: the largest one; None for no limit.
+        most: the largest one; None for no limit, where nothing is made of that size.
         advice: a sentence on what to do, for the end of the message.
 
     Raises:
@@ -292,16 +321,66 @@ def check_count(
     """
     hint = f" {advice}" if advice else ""
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-        raise TypeError(f"{name} must be an integer, but got {value!r}.{hint}")
+        raise TypeError(f"{name} must be an integer, but got {shorten(value)}.{hint}")
     if value < least or (most is not None and value > most):
-        bounds = f"at least {least}" if most is None else f"from {least} to {most:,}"
+        limit = f"at most {most:,}" if most == LARGEST and value > most else f"at least {least}"
+        bounds = limit if most in (None, LARGEST) else f"from {least} to {most:,}"
         raise ValueError(f"{name} must be {bounds}, but got {value}.{hint}")
     return int(value)
 
 
+def check_sizes(**sizes: Any) -> None:
+    """Raises an error unless all sizes, by the names of their arguments, are integers above 0.
+
+    Args:
+        **sizes: an integer, or a sequence of integers, which must not be empty; None passes.
+
+    Raises:
+        TypeError: if one is not an integer.
+        ValueError: if one is below 1, or larger than any axis can be.
+    """
+    for name, size in sizes.items():
+        if isinstance(size, (list, tuple, range, np.ndarray)):
+            if len(size) == 0:
+                raise ValueError(f"{name} must hold at least one integer, but got {size!r}.")
+            for part in size:
+                check_count(part, f"each of {name}")
+        elif size is not None:
+            check_count(size, name)
+
+
+def check_choice(value: Any, name: str, choices: Sequence[Any]) -> Any:
+    """One of a few values.
+
+    Raises:
+        ValueError: for any other.
+    """
+    if isinstance(value, (str, int, np.bool_, type(None))) and value in choices:
+        return value
+    words = [repr(choice) for choice in choices]
+    listed = " or ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else words[0]
+    raise ValueError(f"{name} must be {listed}, but got {shorten(value)}.")
+
+
+def check_memory(name: str, value: Any, shape: Sequence[int]) -> None:
+    """Raises a ValueError if an array of 4 bytes a value would not fit into the memory.
+
+    Args:
+        name: the argument that makes it large.
+        value: what the user passed for it.
+        shape: of the array.
+    """
+    needed = 4 * math.prod(int(size) for size in shape)
+    if needed > _MEMORY:
+        raise ValueError(
+            f"{name}={value} asks for an array of shape {tuple(shape)}, {needed / 2**30:,.0f} GiB, "
+            f"and this machine has {_MEMORY / 2**30:,.0f} GiB of memory. Take less at a time."
+        )
+
+
 def check_seed(seed: Any) -> int:
     """A seed: an integer from 0 to 2³¹ - 1, as the noise generator and the signatures take it."""
-    check_count(seed, "seed", least=0)
+    check_count(seed, "seed", least=0, most=None)
     if seed >= 2**31:
         raise ValueError(f"seed must be below 2**31, but got {seed}.")
     return int(seed)

@@ -10,8 +10,9 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from kerasar.arguments import checks_arguments
 from kerasar.causality import receptive_field
-from kerasar.checks import check_count, check_kind, user_path
+from kerasar.checks import check_count, check_kind, check_memory, user_path
 from kerasar.data import SeriesData
 from kerasar.data.plain_text import csv_cell
 from kerasar.distributions.likelihoods import Likelihood
@@ -44,6 +45,7 @@ class Forecast:
     paths: NDArray[Any]
     columns: tuple[str, ...]
 
+    @checks_arguments
     def quantiles(self, probabilities: Sequence[float]) -> NDArray[np.float64]:
         """The value below which the series stays with each probability, at each step.
 
@@ -66,6 +68,7 @@ class Forecast:
         )
         _write(path, ["path", "step", *self.columns], rows)
 
+    @checks_arguments
     def write_quantiles(
         self,
         path: str | os.PathLike[str],
@@ -82,6 +85,7 @@ class Forecast:
         _write(path, ["step", *names], rows)
 
 
+@checks_arguments
 def forecast(
     model: SequenceModel,
     past: Any,
@@ -123,6 +127,7 @@ def forecast(
     """
     check_count(steps, "steps")
     check_count(num_paths, "num_paths")
+    check_memory("num_paths", num_paths, (num_paths, steps))
     if len(model.data_shape) == 3:
         raise ValueError("A forecast goes on with a sequence, but this model draws images.")
     given = check_kind(past, "past")
@@ -153,7 +158,7 @@ def _context(model: SequenceModel, context: int | None, steps: int, time: int) -
             )
         return int(length) - steps
     if context is not None:
-        return check_count(context, "context")
+        return check_count(context, "context", most=None)
     try:
         reach = receptive_field(model.network, model.likelihood.event_rank).reach
     except ValueError:  # a layer that does not declare what it sees

@@ -174,7 +174,7 @@ def test_scales_are_bounded_unless_told_otherwise(make):
 @pytest.mark.parametrize("bound", [0, -1.0, float("inf")])
 def test_a_bound_that_is_none(bound):
     for make in (AffineCoupling, MaskedAutoregressive):
-        with pytest.raises(ValueError, match="'step' needs a positive scale_bound.*Pass None"):
+        with pytest.raises(ValueError, match="'step'.* scale_bound.* None"):
             make(scale_bound=bound, name="step")
 
 
@@ -287,7 +287,7 @@ def test_a_layer_that_is_built_keeps_its_gain():
 @pytest.mark.parametrize("gain", [0, -1.0, float("inf")])
 def test_a_gain_that_is_none(gain):
     for make in (AffineCoupling, MaskedAutoregressive):
-        with pytest.raises(ValueError, match="'step' needs a positive gain.*Pass None"):
+        with pytest.raises(ValueError, match="'step'.* gain.* None"):
             make(gain=gain, name="step")
 
 
@@ -354,21 +354,21 @@ def test_outside_of_the_box_a_number_stays_as_it_is(value):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (dict(bins=1), "must be from 2 to 999, but got 1"),
-        (dict(bins=1000), "must be from 2 to 999, but got 1000"),
-        (dict(bins=2.5), "must be an integer, but got 2.5"),
-        (dict(bound=0), "needs a positive bound"),
-        (dict(bound=float("inf")), "needs a positive bound"),
+        (dict(bins=1), " must be from 2 to 999, but got 1"),
+        (dict(bins=1000), " must be from 2 to 999, but got 1000"),
+        (dict(bins=2.5), ": bins must be an integer, but got 2.5"),
+        (dict(bound=0), " needs a positive bound"),
+        (dict(bound=float("inf")), ": bound must be a finite number"),
     ],
 )
 def test_a_spline_out_of_range(arguments, message):
     error = TypeError if "integer" in message else ValueError
-    with pytest.raises(error, match=f"'step' {message}"):
+    with pytest.raises(error, match=f"'step'{message}"):
         RationalQuadraticSplineCoupling(name="step", **arguments)
 
 
 def test_bins_are_counted():
-    with pytest.raises(TypeError, match="bins of layer 'step' must be an integer, but got 2.5"):
+    with pytest.raises(TypeError, match="'step': bins must be an integer, but got 2.5"):
         RationalQuadraticSplineCoupling(name="step", bins=2.5)
 
 
@@ -442,7 +442,7 @@ def test_an_autoregressive_step_takes_vectors(shape):
     ("units", "error"), [((0,), ValueError), ((8, -1), ValueError), ((2.5,), TypeError)]
 )
 def test_hidden_layers_of_no_size(units, error):
-    message = "each of hidden_units of layer 'step' must be (an integer|at least 1), but got"
+    message = "hidden_units of layer 'step' must be at least 1|'step': hidden_units must be a seq"
     with pytest.raises(error, match=message):
         MaskedAutoregressive(units, name="step")
     with pytest.raises(error, match=message):

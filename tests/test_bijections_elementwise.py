@@ -67,12 +67,12 @@ def test_a_new_map_is_the_identity_everywhere():
     [
         (dict(pieces=0), "must be at least 1, but got 0"),
         (dict(xmin=1.0, xmax=1.0), "needs an interval, xmin < xmax, but got xmin=1.0, xmax=1.0"),
-        (dict(xmax=float("inf")), "needs an interval"),
-        (dict(xmin=float("nan")), "needs an interval"),
+        (dict(xmax=float("inf")), "xmax must be a finite number, but got inf"),
+        (dict(xmin=float("nan")), "xmin must be a finite number, but got nan"),
     ],
 )
 def test_a_piecewise_map_out_of_range(arguments, message):
-    with pytest.raises(ValueError, match=f"'step' {message}"):
+    with pytest.raises(ValueError, match=f"'step'.*{message}"):
         PiecewiseLinear(name="step", **arguments)
 
 
@@ -117,13 +117,13 @@ def test_a_logit_says_its_domain():
     ("arguments", "message"),
     [
         (dict(low=1.0), "needs an interval, low < high, but got low=1.0, high=1.0"),
-        (dict(high=float("inf")), "needs an interval"),
+        (dict(high=float("inf")), "high must be a finite number, but got inf"),
         (dict(alpha=0.0), "needs an alpha between 0 and ½.*infinite latents, but got 0.0"),
         (dict(alpha=0.5), "needs an alpha between 0 and ½"),
     ],
 )
 def test_a_logit_out_of_range(arguments, message):
-    with pytest.raises(ValueError, match=f"'step' {message}"):
+    with pytest.raises(ValueError, match=f"'step'.*{message}"):
         Logit(name="step", **arguments)
 
 
@@ -257,7 +257,7 @@ def test_gradients_run_through_the_statistics_of_the_batch():
     ],
 )
 def test_a_batch_norm_out_of_range(arguments, message):
-    with pytest.raises(ValueError, match=f"'step' {message}"):
+    with pytest.raises(ValueError, match=f"'step'.*{message}"):
         BatchNormBijection(name="step", **arguments)
 
 

@@ -148,8 +148,8 @@ def test_it_learns_what_repeats():
     [
         (dict(skip="sum"), "skip None or 'add' or 'concatenate'.*skip='sum'"),
         (dict(first_layer="mask"), "first_layer 'shift' or 'first_conv'.*'mask'"),
-        (dict(dilations=()), r"for each of its dilations.*dilations=\(\)"),
-        (dict(dilations=(1, 0)), r"at least 1.*dilations=\(1, 0\)"),
+        (dict(dilations=()), r"dilations must hold at least one integer"),
+        (dict(dilations=(1, 0)), r"each of dilations must be at least 1, but got 0"),
         (dict(filters=(3, 4)), r"4 convolutions.*filters=\(3, 4\)"),
         (
             dict(input_encoding="bits"),

@@ -624,7 +624,7 @@ def test_a_model_of_another_form_is_refused(name):
 
 
 def test_what_is_no_model_is_refused():
-    with pytest.raises(TypeError, match=r"keras\.Model, but got Dense"):
+    with pytest.raises(TypeError, match=r"keras\.Model, but got <Dense"):
         kerasar.convolutionalize(L.Dense(1))
 
 

@@ -116,7 +116,7 @@ def test_two_levels_read_0_and_255_as_0_and_1(tmp_path):
         (200, ValueError, r"below 200, but '.*faces.npy' holds the value 255. Pass levels=256"),
         (2, ValueError, r"below 2, but .* holds the value 255"),
         (1, ValueError, r"levels, .* must be at least 2, but got 1"),
-        (2.5, TypeError, r"levels, .* must be an integer, but got 2.5"),
+        (2.5, TypeError, r"levels must be an integer or None, but got 2.5"),
     ],
 )
 def test_levels_that_do_not_fit_are_refused(tmp_path, levels, error, match):

@@ -214,7 +214,7 @@ def test_folders_and_labels_that_do_not_fit_are_refused(folder):
         ("a.mp3", np.zeros(8, int), ValueError, "must end in .wav"),
         ("a.wav", np.zeros((2, 8), int), ValueError, r"one recording.*\(2, 8\)"),
         ("no/a.wav", np.zeros(8, int), FileNotFoundError, "no folder"),
-        ("a.wav", np.full(8, 256), ValueError, r"codes in \[0, 256\)"),
+        ("a.wav", np.full(8, 256), ValueError, r"codes must be in \[0, 256\)"),
     ],
 )
 def test_what_cannot_be_written_is_refused(tmp_path, name, codes, kind, message):

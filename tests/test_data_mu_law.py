@@ -41,7 +41,7 @@ def test_eight_bits_are_bytes_and_more_are_not():
 @pytest.mark.parametrize(
     ("call", "kind", "message"),
     [
-        (lambda: mu_law_encode(np.array([3, 4])), TypeError, "dtype int64. Divide"),
+        (lambda: mu_law_encode(np.array([3, 4])), TypeError, "dtype is int64. Divide"),
         (lambda: mu_law_encode(np.array([0.0, 1.5])), ValueError, "got 1.5. Divide"),
         (lambda: mu_law_encode(np.array([np.nan])), ValueError, "got nan"),
         (

@@ -142,7 +142,7 @@ def test_bins_have_one_width():
 def test_a_value_outside_the_range_is_refused_not_clipped():
     with pytest.raises(ValueError, match=r"between 0.0 and 10.0.*but got 11.0.*np.clip"):
         Quantizer(0.0, 10.0, 4).encode([5.0, 11.0])
-    with pytest.raises(ValueError, match="but got nan"):
+    with pytest.raises(ValueError, match=r"values\[0\] is nan"):
         Quantizer(0.0, 10.0, 4).encode([np.nan])
     with pytest.raises(ValueError, match=r"2 variables in their last axis.*\(5, 3\)"):
         Quantizer([0.0, 1.0], [2.0, 3.0], 4).encode(np.ones((5, 3)))
@@ -202,7 +202,10 @@ def test_a_file_in_another_encoding_is_refused(tmp_path):
 def test_a_column_that_is_no_name_is_refused(tmp_path, column):
     np.save(tmp_path / "a.npy", np.arange(12.0).reshape(4, 3))
     for path in (write(tmp_path, TABLE), tmp_path / "a.npy"):
-        with pytest.raises(TypeError, match="column must be a name, or an index counted from 0"):
+        with pytest.raises(
+            TypeError,
+            match="column must be a string, an integer, a seq",
+        ):
             load_series(path, column)
 
 

@@ -213,14 +213,14 @@ def test_nice_scales_at_its_end_only_and_takes_integers():
         (lambda: MultiscaleRealNVP((28, 28, 1), filters=[8, 8]), "3 in all, but got"),
         (lambda: MultiscaleRealNVP((28, 28, 1), filters=[8, 0, 8]), "each of filters must be"),
         (lambda: MultiscaleRealNVP((28, 28)), r"\(height, width, channels\), but got"),
-        (lambda: Glow(28), r"\(height, width, channels\), but got 28"),
+        (lambda: Glow((28,)), r"\(height, width, channels\), but got \(28,\)"),
         (
             lambda: MultiscaleRealNVP((28, 28, 1), blocks=-1),
             "blocks must be at least 0, but got -1",
         ),
         (
             lambda: MAF(4, hidden_units=(8, 0)),
-            "of hidden_units of layer .* at least 1, but got 0",
+            "each of hidden_units must be at least 1, but got 0",
         ),
         (lambda: Glow((28, 28, 1), alpha=0.7), "alpha between 0 and"),
     ],
@@ -232,7 +232,7 @@ def test_bad_arguments_are_refused(build, message):
 
 @pytest.mark.parametrize("builder", [NICE, MAF, NeuralSplineFlow])
 def test_one_width_is_no_list_of_hidden_layers(builder):
-    with pytest.raises(TypeError, match=r"a width for each hidden layer, as \(64, 64\).*got 64"):
+    with pytest.raises(TypeError, match="hidden_units must be a sequence of integers, but got 64"):
         builder(4, hidden_units=64)
 
 

@@ -354,7 +354,7 @@ ERRORS = {
         lambda: PixelRNN((4, 4, 1), cell="diagonal"),
         "cell.*'diagonal'.*Did you mean 'diagonal_bilstm'",
     ),
-    "no cell": (lambda: PixelRNN((4, 4, 1), cell=None), "cell must be one of.*None"),
+    "no cell": (lambda: PixelRNN((4, 4, 1), cell=""), "cell must be one of"),
     "units for colours": (
         lambda: PixelRNN((4, 4, 3), units=32),
         "3 colors.*units=32.*multiple of 3, for example 33",

@@ -128,5 +128,5 @@ def test_conditions_are_refused():
 
 
 def test_what_is_no_model_is_refused():
-    with pytest.raises(TypeError, match=r"keras\.Model, but got list"):
+    with pytest.raises(TypeError, match=r"keras\.Model, but got \[\]"):
         kerasar.to_window_model([])

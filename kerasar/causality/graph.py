@@ -14,6 +14,7 @@ from kerasar.causality.node import Edge as Edge
 from kerasar.causality.node import Node as Node
 from kerasar.causality.opened_check import check_opened
 from kerasar.causality.rules import has_rule
+from kerasar.checks import check_count
 from kerasar.keras_internals import functional_graph, nodes_of, overrides_call, paired_inputs
 from kerasar.typing import Shape, Tensor
 
@@ -310,4 +311,6 @@ class _Reader:
 def _position_rank(x: Edge, event_rank: int | None) -> int:
     """Images have rows, columns and channels; all else is a sequence of values or of vectors."""
     rank = len(x.shape) - 1
+    if event_rank is not None:
+        check_count(event_rank, "event_rank", least=0, most=rank)
     return rank - event_rank if event_rank else 2 if rank == 3 else 1

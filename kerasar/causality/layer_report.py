@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import keras
 
+from kerasar.arguments import checks_arguments
 from kerasar.causality.analysis import Analysis, analyze
 from kerasar.causality.offsets import Offsets
 from kerasar.causality.pairs.placed import Placed
@@ -27,6 +28,7 @@ class LayerReceptiveField(NamedTuple):
     text: str
 
 
+@checks_arguments
 def layer_receptive_fields(
     network: keras.Model, event_rank: int | None = None
 ) -> list[LayerReceptiveField]:

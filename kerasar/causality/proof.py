@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from kerasar.arguments import checks_arguments
 from kerasar.causality.analysis import Analysis, analyze
 from kerasar.causality.certificate import certify, uses_batch_statistics
 from kerasar.causality.dependence import Dependence
@@ -21,6 +22,7 @@ L = keras.layers
 TRIED_LENGTHS = (24, 40)
 
 
+@checks_arguments
 def check_causal(
     network: keras.Model, event_rank: int | None = None, *, allow_training_leak: bool = False
 ) -> None:
@@ -169,6 +171,7 @@ class ReceptiveField:
     blind_spot: frozenset[Offset]
 
 
+@checks_arguments
 def receptive_field(network: keras.Model, event_rank: int | None = None) -> ReceptiveField:
     """The exact receptive field of a network's output.
 

@@ -6,16 +6,19 @@ from typing import Any
 import keras
 import numpy as np
 
+from kerasar.arguments import checks_arguments
+from kerasar.checks import check_count
 from kerasar.keras_internals import trainable_by_design
 
 
+@checks_arguments
 def randomize(layer: keras.layers.Layer, seed: int = 0) -> None:
     """Gives every weight of a layer or model a random value that keeps signals at their size.
 
     Kernels are normal with deviation 1.4 / sqrt(fan-in), vectors normal with deviation 0.3
     (around 1 where they scale), variances uniform in [0.5, 2]; integer states stay.
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(check_count(seed, "seed", least=0, most=None))
     for weight in layer.weights:
         if keras.backend.is_float_dtype(weight.dtype):
             weight.assign(_drawn(weight, rng))

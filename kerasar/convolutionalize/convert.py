@@ -2,11 +2,13 @@
 
 import keras
 
+from kerasar.arguments import checks_arguments
 from kerasar.convolutionalize.network import NetworkBuilder
 from kerasar.convolutionalize.plain import PlainNetworkBuilder
 from kerasar.convolutionalize.plan import plan
 
 
+@checks_arguments
 def convolutionalize(
     window_model: keras.Model,
     padding: str = "causal",

@@ -75,14 +75,20 @@ class PlainNetworkBuilder(NetworkBuilder):
         kind = type(layer)
         if isinstance(layer, L.Dense) and changes:
             kind = L.Conv1D
-            config = {key: config[key] for key in _SHARED} | {"filters": layer.units, "name": name}
+            config = {key: config[key] for key in _SHARED} | {
+                "filters": layer.units,
+                "name": name,
+                "data_format": "channels_last",
+            }
         copy = kind.from_config({**config, **changes})
         self.layers[layer, form] = copy
         return copy
 
     def _padded(self, inputs: Tensor, run: TapRange) -> Tensor:
         span = run.step * (run.taps - 1)
-        return L.ZeroPadding1D((span, 0), name=self.reuse.unique("front"))(inputs)
+        return L.ZeroPadding1D(
+            (span, 0), data_format="channels_last", name=self.reuse.unique("front")
+        )(inputs)
 
     def _pool(self, stream: Stream, op: Pool) -> Tensor:
         from kerasar.layers.dilated_pooling1d import DilatedPooling1D

@@ -5,6 +5,7 @@ import dataclasses
 import keras
 import numpy as np
 
+from kerasar.arguments import checks_arguments
 from kerasar.causality.graph import Node
 from kerasar.convolutionalize.column_rules import is_move
 from kerasar.convolutionalize.plan import Plan, plan
@@ -91,6 +92,7 @@ class ConvolutionReport:
         return "\n".join([f"{self.name}, window of {self.window}", *lines])
 
 
+@checks_arguments
 def convolution_report(window_model: keras.Model) -> ConvolutionReport:
     """Says what `convolutionalize` makes of each layer, and the arithmetic that it saves.
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import keras
 
+from kerasar.arguments import checks_arguments
 from kerasar.causality.analysis import Analysis, analyze
 from kerasar.causality.graph import Edge, Node
 from kerasar.convolutionalize.layer_reuse import Reuse, call
@@ -53,6 +54,7 @@ class Grid:
         return range(self.first, self.first + self.step * self.count, self.step)
 
 
+@checks_arguments
 def to_window_model(network: keras.Model) -> keras.Model:
     """Turns a causal network into the model of one window, to predict one step at a time.
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kerasar.arguments import checks_arguments
 from kerasar.checks import check_count, user_path
 from kerasar.data.audio_data import AudioData
 from kerasar.data.audio_file import read_audio_file
@@ -18,6 +19,7 @@ _HIGHEST_RATE = 1_000_000
 _LABELS = ("auto", "folder", "name", None)
 
 
+@checks_arguments
 def load_audio(
     folder: str | os.PathLike[str],
     sample_rate: int | None = None,
@@ -105,6 +107,7 @@ def load_audio(
     )
 
 
+@checks_arguments
 def write_wav(
     path: str | os.PathLike[str], codes: Any, sample_rate: int, levels: int = 256
 ) -> None:

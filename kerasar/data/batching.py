@@ -37,9 +37,10 @@ def array_batches(
     import tensorflow as tf
 
     # Only indices are shuffled: a buffer of whole examples would double the memory.
-    indices = tf.data.Dataset.range(len(tf.nest.flatten(examples)[0]))
+    count = len(tf.nest.flatten(examples)[0])
+    indices = tf.data.Dataset.range(count)
     if shuffle:
-        indices = indices.shuffle(len(indices), seed=seed, reshuffle_each_iteration=True)
+        indices = indices.shuffle(count, seed=seed, reshuffle_each_iteration=True)
     with tf.device("CPU:0"):  # the whole set need not fit on a GPU
         whole = tf.nest.map_structure(
             lambda part: part if is_mapped(part) else tf.constant(part), examples
@@ -59,4 +60,4 @@ def array_batches(
     # pass: until that wakes by itself, up to a minute later.
     options = tf.data.Options()
     options.autotune.enabled = False
-    return indices.batch(batch_size).map(gather).prefetch(2).with_options(options)
+    return indices.batch(min(batch_size, count)).map(gather).prefetch(2).with_options(options)

@@ -3,6 +3,7 @@
 import difflib
 import os
 
+from kerasar.arguments import checks_arguments
 from kerasar.checks import check_count, user_path
 from kerasar.data.array_files import read_array_file
 from kerasar.data.digits import load_digits
@@ -13,6 +14,7 @@ from kerasar.data.tfds import load_tfds, tfds_names
 TFDS_SHORT_NAMES = ("mnist", "binarized_mnist")
 
 
+@checks_arguments
 def load_images(
     spec: str | os.PathLike[str],
     data_dir: str | os.PathLike[str] | None = None,

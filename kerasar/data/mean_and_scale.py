@@ -4,9 +4,11 @@ from typing import Any
 
 import numpy as np
 
-from kerasar.checks import as_array
+from kerasar.arguments import checks_arguments
+from kerasar.checks import check_kind
 
 
+@checks_arguments
 def mean_and_scale(x: Any, per_variable: bool = False) -> tuple[Any, Any]:
     """Computes mean and standard deviation of real data, for the config of a model.
 
@@ -20,7 +22,7 @@ def mean_and_scale(x: Any, per_variable: bool = False) -> tuple[Any, Any]:
     Raises:
         ValueError: if `x` is empty or not finite, or all its values (of one variable) are the same.
     """
-    array = as_array(x, "x", "float64")
+    array = check_kind(x, "x").astype("float64")
     if array.size == 0 or not np.isfinite(array).all():
         raise ValueError(
             "Mean and scale need finite values, and at least one, but x is "

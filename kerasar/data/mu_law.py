@@ -5,11 +5,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kerasar.checks import as_array, check_count
+from kerasar.arguments import checks_arguments
+from kerasar.checks import check_count, check_kind
 
 _MOST_LEVELS = 2**16
 
 
+@checks_arguments
 def mu_law_encode(audio: Any, levels: int = 256) -> NDArray[Any]:
     """Quantizes audio in [-1, 1] to `levels` codes.
 
@@ -33,16 +35,16 @@ def mu_law_encode(audio: Any, levels: int = 256) -> NDArray[Any]:
         Van den Oord et al. WaveNet. 2016, section 2.2. https://arxiv.org/abs/1609.03499
     """
     mu = check_count(levels, "levels", 2, _MOST_LEVELS) - 1
-    audio = as_array(audio, "audio")
+    audio = check_kind(audio, "audio")
     if audio.dtype.kind != "f":
         raise TypeError(
-            f"mu_law_encode takes real values in [-1, 1], but got dtype {audio.dtype}. Divide "
+            f"audio must hold real values in [-1, 1], but its dtype is {audio.dtype}. Divide "
             "16-bit samples by 32768."
         )
     outside = ~(np.abs(audio) <= 1)  # also true of NaN
     if outside.any():
         raise ValueError(
-            f"mu_law_encode takes real values in [-1, 1], but got {audio[outside][0]}. Divide the "
+            f"audio must hold real values in [-1, 1], but got {audio[outside][0]}. Divide the "
             "audio by its largest absolute value, and fix NaN first."
         )
     exact = audio.astype("float64")
@@ -51,6 +53,7 @@ def mu_law_encode(audio: Any, levels: int = 256) -> NDArray[Any]:
     return codes.astype(np.uint8 if levels <= 256 else np.int32)
 
 
+@checks_arguments
 def mu_law_decode(codes: Any, levels: int = 256) -> NDArray[Any]:
     """Converts codes to audio; `mu_law_encode` gives exactly the same codes again.
 
@@ -66,12 +69,12 @@ def mu_law_decode(codes: Any, levels: int = 256) -> NDArray[Any]:
         ValueError: for codes outside of `[0, levels)`, and other `levels`.
     """
     mu = check_count(levels, "levels", 2, _MOST_LEVELS) - 1
-    codes = as_array(codes, "codes")
+    codes = check_kind(codes, "codes")
     if codes.dtype.kind not in "iu":
-        raise TypeError(f"mu_law_decode takes integers, but got dtype {codes.dtype}.")
+        raise TypeError(f"codes must hold integers, but their dtype is {codes.dtype}.")
     if codes.size and not (0 <= codes.min() and codes.max() < levels):
         raise ValueError(
-            f"mu_law_decode takes codes in [0, {levels}), but got {codes.min()} … {codes.max()}. "
+            f"codes must be in [0, {levels}), but got {codes.min()} … {codes.max()}. "
             "Pass the number of levels that the codes were made with."
         )
     compressed = codes.astype("float64") * 2 / mu - 1

@@ -6,11 +6,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from kerasar.arguments import checks_arguments
 from kerasar.checks import as_array, check_count
 from kerasar.data.batching import array_batches
 from kerasar.typing import Tensor
 
 
+@checks_arguments
 def pipeline(
     x: ArrayLike | Mapping[str, Any],
     batch_size: int,
@@ -48,7 +50,7 @@ def pipeline(
     >>> [batch.tolist() for batch in batches.as_numpy_iterator()]
     [[10, 11], [12]]
     """
-    batch_size = check_count(batch_size, "batch_size")
+    batch_size = check_count(batch_size, "batch_size", most=None)
     if not isinstance(x, Mapping):
         x = {"x": x} if condition is None else {"x": x, "condition": condition}
     elif condition is not None or "x" not in x:

@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kerasar.checks import as_array, check_count
+from kerasar.arguments import checks_arguments
+from kerasar.checks import check_count, check_values, check_whole
 
 
 class Quantizer:
@@ -28,14 +29,16 @@ class Quantizer:
         array([1., 9.], dtype=float32)
     """
 
+    @checks_arguments
     def __init__(self, low: Any, high: Any, levels: int) -> None:
-        self.low, self.high = np.asarray(low, "float64"), np.asarray(high, "float64")
+        self.low = check_values(low, "low", 0, 1).astype("float64")
+        self.high = check_values(high, "high", 0, 1).astype("float64")
         advice = "With fewer, values cannot be distinguished."
         self.levels = check_count(levels, "levels", least=2, advice=advice)
-        if not (self.high > self.low).all():
+        if self.low.shape != self.high.shape or not (self.high > self.low).all():
             raise ValueError(
-                f"A range to be quantized must not be empty, but goes from {low} to {high}. There "
-                "is nothing to learn from a series that never changes: leave it out."
+                f"A range to be quantized must not be empty, but is from low={low} to high={high}. "
+                "There is nothing to learn from a series that never changes: leave it out."
             )
 
     @property
@@ -50,7 +53,7 @@ class Quantizer:
             ValueError: for values that are not finite, are outside the range, or have another
                 number of variables.
         """
-        array = as_array(values, "values", "float64")
+        array = check_values(values, "values").astype("float64")
         if self.low.ndim and array.shape[-1:] != self.low.shape:
             raise ValueError(
                 f"Values to be quantized must hold {len(self.low)} variables in their last axis, "
@@ -68,5 +71,15 @@ class Quantizer:
         return np.minimum(codes, self.levels - 1).astype("int32")
 
     def decode(self, codes: Any) -> NDArray[np.float32]:
-        """The center of each level's bin, float32; `encode` is the inverse."""
-        return np.asarray(self.low + (np.asarray(codes) + 0.5) * self.step, "float32")
+        """The center of each level's bin, float32; `encode` is the inverse.
+
+        Raises:
+            TypeError, ValueError: for codes that are not integers in `[0, levels)`.
+        """
+        codes = check_values(codes, "codes")
+        check_whole(codes, "codes")
+        if codes.min() < 0 or codes.max() >= self.levels:
+            raise ValueError(
+                f"codes must be in [0, {self.levels}), but are {codes.min()} … {codes.max()}."
+            )
+        return np.asarray(self.low + (codes + 0.5) * self.step, "float32")

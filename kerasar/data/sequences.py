@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kerasar.arguments import checks_arguments
 from kerasar.checks import user_path
 from kerasar.data.array_files import decode, load_arrays
 from kerasar.data.split import hold_out
@@ -49,6 +50,7 @@ class SequenceData:
     levels: int | None
 
 
+@checks_arguments
 def load_sequences(path: str | os.PathLike[str], levels: int | None = None) -> SequenceData:
     """Loads sequences of unequal length from an `.npz` file.
 

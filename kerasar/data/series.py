@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kerasar.arguments import checks_arguments
 from kerasar.checks import Spread, user_path
 from kerasar.data.array_files import load_arrays
 from kerasar.data.csv_table import Column, check_column, read_csv_columns
@@ -16,6 +17,7 @@ from kerasar.data.quantizer import Quantizer
 from kerasar.data.series_data import SeriesData
 
 
+@checks_arguments
 def load_series(
     path: str | os.PathLike[str],
     column: Column | Sequence[Column] | None = None,

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kerasar.checks import check_count
+from kerasar.arguments import checks_arguments
+from kerasar.checks import check_count, check_memory, check_values
 
 Points = NDArray[np.float32]
 
@@ -89,6 +90,7 @@ TOY_DENSITIES: Mapping[str, int] = MappingProxyType(
 )
 
 
+@checks_arguments
 def toy_density(name: str, n: int, noise: float | None = None, seed: int = 0) -> Points:
     """Draws points from a toy density.
 
@@ -114,7 +116,8 @@ def toy_density(name: str, n: int, noise: float | None = None, seed: int = 0) ->
             f"A toy density is one of {', '.join(_SHAPES)}, but got name={name!r}.{hint}"
         )
     check_count(n, "n, the number of points,")
-    check_count(seed, "seed", least=0)
+    check_memory("n", n, (n, 2))
+    check_count(seed, "seed", least=0, most=None)
     draw, own_noise = _SHAPES[name]
     noise = own_noise if noise is None else noise
     if not 0 <= noise < np.inf:
@@ -124,7 +127,7 @@ def toy_density(name: str, n: int, noise: float | None = None, seed: int = 0) ->
 
 def mixture_log_prob(x: Any) -> NDArray[np.float64]:
     """The log density, in nats, of points `(n, 1)` under the toy density "mixture"; `(n,)`."""
-    x = np.asarray(x, "float64")
+    x = check_values(x, "x").astype("float64")
     if x.ndim != 2 or x.shape[1] != 1:
         raise ValueError(f"x must have shape (n, 1), but its shape is {x.shape}.")
     scaled = (x - np.array(_MEANS)) / _DEVIATION

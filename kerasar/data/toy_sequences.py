@@ -14,12 +14,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kerasar.checks import check_count
+from kerasar.arguments import checks_arguments
+from kerasar.checks import check_count, check_memory
 
 #: Sequences scored at once, which bounds the memory: 50,000 × 32 doubles are 13 MB.
 _CHUNK = 50_000
 
 
+@checks_arguments
 def toy_sequences(n: int, length: int = 32, seed: int = 0) -> NDArray[np.int32]:
     """Draws toy sequences: two straight runs from the value `length`, the second from a cut on.
 
@@ -48,7 +50,8 @@ def toy_sequences(n: int, length: int = 32, seed: int = 0) -> NDArray[np.int32]:
     """
     check_count(n, "n")
     check_count(length, "length")
-    check_count(seed, "seed", least=0)
+    check_memory("n", n, (n, length))
+    check_count(seed, "seed", least=0, most=None)
     rng = np.random.default_rng(seed)
     cut = rng.integers(1, length, size=(n, 1), endpoint=True)
     first, second = rng.uniform(-1, 1, size=(2, n, 1))
@@ -78,6 +81,7 @@ def toy_log_prob(x: Any) -> NDArray[np.float64]:
     return np.concatenate(parts)
 
 
+@checks_arguments
 def toy_entropy(length: int = 32) -> float:
     """The exact entropy of toy sequences, summed over all of them; 12.5378 nats for 32.
 

@@ -5,9 +5,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kerasar.arguments import checks_arguments
 from kerasar.checks import as_array, check_count
 
 
+@checks_arguments
 def windows(series: Any, length: int, stride: int = 1) -> NDArray[Any]:
     """Windows of `length` steps that begin every `stride` steps, in their order.
 

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from kerasar.arguments import checks_arguments
 from kerasar.checks import check_count
 from kerasar.density_models.encoded import EncodedModel
 from kerasar.training.batches import Batch, unpack
@@ -44,11 +45,13 @@ class AutoencoderModel(EncodedModel):
         """What the signature `log_prob` gives."""
         return self.decoded_log_prob(x, self.compute_latent(x))
 
+    @checks_arguments
     def log_prob_map(self, x: Any, batch_size: int = 128) -> np.ndarray:
         """log p(event | events before it, encode(x)), which sums to `log_prob`; see there."""
         x = self.check_batch(unpack(x)).x
         return self.decoder.log_prob_map(x, self.encode(x, batch_size), batch_size)
 
+    @checks_arguments
     def log_prob(self, x: Any, batch_size: int = 128) -> np.ndarray:
         """log p(x | encode(x)) in nats, float32 `(batch,)`; not a density of x.
 
@@ -62,6 +65,7 @@ class AutoencoderModel(EncodedModel):
         x = self.check_batch(unpack(x)).x
         return self.decoder.log_prob(x, self.encode(x, batch_size), batch_size)
 
+    @checks_arguments
     def sample(
         self, num_samples: int = 1, seed: int = 0, condition: Any = None, **options: Any
     ) -> np.ndarray:

@@ -5,8 +5,16 @@ from typing import Any
 import keras
 import numpy as np
 
+from kerasar.arguments import checks_arguments
 from kerasar.causality.proof import prove
-from kerasar.checks import as_array, check_count, check_data, check_export_options, check_given
+from kerasar.checks import (
+    as_array,
+    check_count,
+    check_data,
+    check_export_options,
+    check_given,
+    check_memory,
+)
 from kerasar.density_models.autoregressive_density import AutoregressiveDensity
 from kerasar.distributions.likelihoods import Likelihood
 from kerasar.sampling.methods import find_sampler
@@ -47,6 +55,7 @@ class AutoregressiveModel(AutoregressiveDensity):
         (3, 8)
     """
 
+    @checks_arguments
     def __init__(
         self,
         network: keras.Model,
@@ -75,6 +84,7 @@ class AutoregressiveModel(AutoregressiveDensity):
             return super().compute_parameters(x, condition, training)
         return self._whole(self.network_inputs(x, condition), training=bool(training))
 
+    @checks_arguments
     def sample(
         self,
         num_samples: int = 1,
@@ -89,7 +99,7 @@ class AutoregressiveModel(AutoregressiveDensity):
         prompt: Any = None,
         chunk_size: int = 256,
         jit_compile: bool | None = None,
-        verbose: bool | str = "auto",
+        verbose: bool | int | str = "auto",
     ) -> np.ndarray:
         """Draws examples from the model.
 
@@ -120,10 +130,9 @@ class AutoregressiveModel(AutoregressiveDensity):
             ValueError, TypeError: for arguments out of range, before any work is done.
         """
         check_count(num_samples, "num_samples")
-        values = np.zeros(
-            (num_samples, *self._sampled_shape(length, image_shape)),
-            "int32" if self.discrete else "float32",
-        )
+        shape = (num_samples, *self._sampled_shape(length, image_shape))
+        check_memory("num_samples", num_samples, shape)
+        values = np.zeros(shape, "int32" if self.discrete else "float32")
         known = np.zeros(values.shape, bool)
         if prompt is not None:
             prompt = self._check_prompt(prompt, values.shape)
@@ -144,6 +153,7 @@ class AutoregressiveModel(AutoregressiveDensity):
         )
         return self.sampler(method).run(request)[:, 0]
 
+    @checks_arguments
     def inpaint(
         self,
         x: Any,
@@ -157,7 +167,7 @@ class AutoregressiveModel(AutoregressiveDensity):
         method: str | None = None,
         chunk_size: int = 256,
         jit_compile: bool | None = None,
-        verbose: bool | str = "auto",
+        verbose: bool | int | str = "auto",
     ) -> np.ndarray:
         """Fills in what is not known, one position after the other.
 

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from kerasar.arguments import checks_arguments
 from kerasar.causality.analysis import analyze
 from kerasar.causality.associative_scan import SCANS
 from kerasar.density_models.conditions import Conditions
@@ -34,6 +35,7 @@ class AutoregressiveDensity(NetworkDensity):
             the data and the likelihood.
     """
 
+    @checks_arguments
     def __init__(
         self, network: keras.Model, likelihood: Likelihood | None = None, **kwargs: Any
     ) -> None:

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from kerasar.arguments import checks_arguments
 from kerasar.checks import check_count, check_data, check_export_options, check_numbers, check_shape
 from kerasar.density_models.autoregressive import AutoregressiveModel
 from kerasar.keras_internals import functional_graph
@@ -35,6 +36,7 @@ class EncodedModel(DensityModel):
     #: How many elements of the encoder's output describe one element of a latent.
     params_per_element = 1
 
+    @checks_arguments
     def __init__(self, encoder: keras.Model, decoder: AutoregressiveModel, **kwargs: Any) -> None:
         if not isinstance(decoder, AutoregressiveModel):
             raise TypeError(
@@ -109,6 +111,7 @@ class EncodedModel(DensityModel):
 
     # What a user calls.
 
+    @checks_arguments
     def encode(self, x: Any, batch_size: int = 128) -> np.ndarray:
         """The latents of data.
 
@@ -122,12 +125,13 @@ class EncodedModel(DensityModel):
         Raises:
             ValueError, TypeError: if the data do not fit the model.
         """
-        check_count(batch_size, "batch_size")
+        check_count(batch_size, "batch_size", most=None)
         x = self.check_batch(unpack(x)).x
         graph = self.function_cache.traced_open("encode", self.compute_latent)
         parts = [graph(tf.constant(x[i : i + batch_size])) for i in range(0, len(x), batch_size)]
         return np.concatenate([part.numpy() for part in parts])
 
+    @checks_arguments
     def decode(self, latent: Any, seed: int = 0, **options: Any) -> np.ndarray:
         """Draws one example given each latent.
 
@@ -146,6 +150,7 @@ class EncodedModel(DensityModel):
         latent = check_numbers(latent, self.latent_shape, "latent")
         return self.decoder.sample(len(latent), seed=seed, condition=latent, **options)
 
+    @checks_arguments
     def reconstruct(self, x: Any, seed: int = 0, **options: Any) -> np.ndarray:
         """Draws an example given the latent of each; arguments as for `decode`."""
         return self.decode(self.encode(x), seed, **options)

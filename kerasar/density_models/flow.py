@@ -9,7 +9,16 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasar.checks import as_array, check_count, check_export_options, check_numbers, check_seed
+from kerasar.arguments import checks_arguments
+from kerasar.checks import (
+    as_array,
+    check_choice,
+    check_count,
+    check_export_options,
+    check_memory,
+    check_numbers,
+    check_seed,
+)
 from kerasar.density_models.flow_density import FlowDensity
 from kerasar.distributions.base_distributions import BaseDistribution
 from kerasar.distributions.dequantization import Dequantization
@@ -17,6 +26,7 @@ from kerasar.layers import Bijection
 from kerasar.noise import uniforms
 from kerasar.sampling.flow_sampler import FlowSampler, compute_data
 from kerasar.sampling.options import check_temperature
+from kerasar.sampling.progress import VERBOSE
 from kerasar.serving.export_flow import export_flow
 from kerasar.statistics import log_mean_exp
 from kerasar.training.batches import Batch, unpack
@@ -79,6 +89,7 @@ class FlowModel(FlowDensity):
     def uniforms(self, seed: Any, examples: Tensor, draw: Any, size: int) -> Tensor:
         return uniforms(tf.convert_to_tensor(seed), examples, tf.convert_to_tensor(draw), size)
 
+    @checks_arguments
     def log_prob(
         self,
         x: Any,
@@ -104,6 +115,7 @@ class FlowModel(FlowDensity):
             ValueError, TypeError: if the data do not fit the model, or a log-probability is NaN.
         """
         check_count(num_samples, "num_samples")
+        check_memory("num_samples", num_samples, (num_samples, self.dim))
         seed = check_seed(seed)
         if self.exact and num_samples > 1:
             raise ValueError(
@@ -132,6 +144,7 @@ class FlowModel(FlowDensity):
             "log_prob."
         )
 
+    @checks_arguments
     def sample(
         self,
         num_samples: int = 1,
@@ -140,7 +153,7 @@ class FlowModel(FlowDensity):
         condition: Any = None,
         chunk_size: int | None = None,
         jit_compile: bool | None = None,
-        verbose: bool | str = "auto",
+        verbose: bool | int | str = "auto",
     ) -> np.ndarray:
         """Draws examples from the model.
 
@@ -162,11 +175,13 @@ class FlowModel(FlowDensity):
             ValueError, TypeError: for arguments out of range, before any work is done.
         """
         check_count(num_samples, "num_samples")
+        check_memory("num_samples", num_samples, (num_samples, self.dim))
+        check_choice(verbose, "verbose", VERBOSE)
         seed = check_seed(seed)
         check_temperature(temperature)
         self.base.check_temperature(temperature)
         if chunk_size is not None:
-            check_count(chunk_size, "chunk_size")
+            check_count(chunk_size, "chunk_size", most=None)
         condition = self.check_condition(condition, num_samples)
         sampler = self.function_cache.get(FlowSampler, lambda: FlowSampler(self))
         drawn = sampler.run(
@@ -180,6 +195,7 @@ class FlowModel(FlowDensity):
         )
         return self._data(drawn, f"sample {{k}} of model '{self.name}'")
 
+    @checks_arguments
     def latent(
         self,
         x: Any,
@@ -203,6 +219,7 @@ class FlowModel(FlowDensity):
         self._refuse_nan(z, "latent", batch)
         return np.split(z, np.cumsum(self.scales)[:-1], axis=1) if per_scale else z
 
+    @checks_arguments
     def from_latent(
         self, z: Any, condition: Any = None, batch_size: int | None = None
     ) -> np.ndarray:
@@ -228,6 +245,7 @@ class FlowModel(FlowDensity):
         )
         return self._data(data, f"the latent z[{{k}}] of model '{self.name}'")
 
+    @checks_arguments
     def interpolate(
         self, x1: Any, x2: Any, steps: int = 8, path: str = "circle", condition: Any = None
     ) -> np.ndarray:
@@ -336,7 +354,7 @@ class FlowModel(FlowDensity):
     def _slices(self, count: int, batch_size: int | None) -> list[slice]:
         if batch_size is None:
             batch_size = max(_BATCH_ELEMENTS // self.dim, 1)
-        check_count(batch_size, "batch_size")
+        check_count(batch_size, "batch_size", most=None)
         return [slice(start, start + batch_size) for start in range(0, count, batch_size)]
 
     def _log_prob_of_draw(

@@ -387,6 +387,6 @@ def _first(bijection: Bijection) -> Any:
 
 
 def _sizes(shape: Any, name: str) -> tuple[int, ...]:
-    if isinstance(shape, (int, np.integer)) or shape is None or len(shape) == 0:
+    if not isinstance(shape, (list, tuple, range, np.ndarray)) or len(shape) == 0:
         raise ValueError(f"{name} must be a shape such as (2,) or (28, 28, 1), but got {shape!r}.")
     return tuple(check_count(size, f"each size in {name}") for size in shape)

@@ -7,7 +7,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasar.checks import check_count, check_export_options, check_given
+from kerasar.arguments import checks_arguments
+from kerasar.checks import check_count, check_export_options, check_given, check_memory
 from kerasar.density_models.masked_input_density import MaskedInputDensity, check_order
 from kerasar.sampling.order_samplers import FixedOrder, LowestEntropyFirst
 from kerasar.sampling.sampler import Sampler, SamplingRequest
@@ -60,6 +61,7 @@ class MaskedInputModel(MaskedInputDensity):
         (3, 6)
     """
 
+    @checks_arguments
     def sample(
         self,
         num_samples: int = 1,
@@ -70,7 +72,7 @@ class MaskedInputModel(MaskedInputDensity):
         condition: Any = None,
         order: str | Sequence[int] | None = None,
         chunk_size: int = 256,
-        verbose: bool | str = "auto",
+        verbose: bool | int | str = "auto",
     ) -> np.ndarray:
         """Draws examples from the model, in T passes for each chunk.
 
@@ -95,6 +97,7 @@ class MaskedInputModel(MaskedInputDensity):
             ValueError, TypeError: for arguments out of range, before any work is done.
         """
         check_count(num_samples, "num_samples")
+        check_memory("num_samples", num_samples, (num_samples, *self.data_shape))
         values = np.zeros((num_samples, *self.data_shape), "int32")
         request = SamplingRequest.checked(
             self,
@@ -110,6 +113,7 @@ class MaskedInputModel(MaskedInputDensity):
         )
         return self.sampler(order).run(request)[:, 0]
 
+    @checks_arguments
     def inpaint(
         self,
         x: Any,
@@ -122,7 +126,7 @@ class MaskedInputModel(MaskedInputDensity):
         condition: Any = None,
         order: str | Sequence[int] | None = None,
         chunk_size: int = 256,
-        verbose: bool | str = "auto",
+        verbose: bool | int | str = "auto",
     ) -> np.ndarray:
         """Fills in what is not known.
 

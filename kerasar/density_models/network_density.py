@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from kerasar.arguments import checks_arguments
 from kerasar.causality.graph import Graph
 from kerasar.checks import as_array, check_count, check_data, check_shape
 from kerasar.density_models.conditions import Conditions
@@ -42,6 +43,7 @@ class NetworkDensity(DensityModel):
     #: The network as a graph of its operations.
     graph: Graph
 
+    @checks_arguments
     def __init__(self, network: keras.Model, likelihood: Likelihood, **kwargs: Any) -> None:
         self.discrete = likelihood.discrete
         super().__init__(**kwargs)
@@ -91,6 +93,7 @@ class NetworkDensity(DensityModel):
             return tf.fill(shape[:1], tf.reduce_prod(shape[1:]))
         return tf.cast(batch.length, tf.int32) * tf.reduce_prod(shape[2:])
 
+    @checks_arguments
     def log_prob_map(self, x: Any, condition: Any = None, batch_size: int = 128) -> np.ndarray:
         """Natural-log probability of each event given those before it; sums to `log_prob`.
 
@@ -105,7 +108,7 @@ class NetworkDensity(DensityModel):
         Raises:
             ValueError, TypeError: if the data do not fit the model.
         """
-        check_count(batch_size, "batch_size")
+        check_count(batch_size, "batch_size", most=None)
         batch = unpack(x)
         if condition is not None:
             batch = batch._replace(condition=condition)
@@ -119,6 +122,7 @@ class NetworkDensity(DensityModel):
             ]
         )
 
+    @checks_arguments
     def log_prob(self, x: Any, condition: Any = None, batch_size: int = 128) -> np.ndarray:
         """Natural-log probability of each example, float32 `(batch,)`; as for `log_prob_map`."""
         terms = self.log_prob_map(x, condition, batch_size)

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from kerasar.arguments import checks_arguments
 from kerasar.checks import check_count, check_seed
 from kerasar.density_models.autoregressive import AutoregressiveModel
 from kerasar.density_models.encoded import EncodedModel
@@ -55,6 +56,7 @@ class VAEModel(EncodedModel):
 
     params_per_element = 2
 
+    @checks_arguments
     def __init__(
         self,
         encoder: keras.Model,
@@ -62,7 +64,7 @@ class VAEModel(EncodedModel):
         warm_up: int = 1000,
         **kwargs: Any,
     ) -> None:
-        check_count(warm_up, "warm_up", least=0)
+        check_count(warm_up, "warm_up", least=0, most=None)
         super().__init__(encoder, decoder, **kwargs)
         self.warm_up = warm_up
         self.training_noise = keras.random.SeedGenerator()
@@ -149,6 +151,7 @@ class VAEModel(EncodedModel):
 
     # What a user calls.
 
+    @checks_arguments
     def elbo(self, x: Any, seed: int = 0, batch_size: int = 128) -> np.ndarray:
         """The evidence lower bound of log p(x), with one latent drawn for each example.
 
@@ -165,6 +168,7 @@ class VAEModel(EncodedModel):
         """
         return self._bound("elbo", self.compute_elbo, x, 1, seed, batch_size)
 
+    @checks_arguments
     def log_prob(
         self, x: Any, num_samples: int = 64, seed: int = 0, batch_size: int = 128
     ) -> np.ndarray:
@@ -193,6 +197,7 @@ class VAEModel(EncodedModel):
             "over its events. Use log_prob or elbo."
         )
 
+    @checks_arguments
     def sample(self, num_samples: int = 1, seed: int = 0, **options: Any) -> np.ndarray:
         """Draws latents from N(0, I), and an example given each.
 
@@ -216,7 +221,7 @@ class VAEModel(EncodedModel):
         self, name: str, function: Any, x: Any, draws: int, seed: int, batch_size: int
     ) -> np.ndarray:
         seed = check_seed(seed)
-        check_count(batch_size, "batch_size")
+        check_count(batch_size, "batch_size", most=None)
         x = self.check_batch(unpack(x)).x
 
         def drawn(x: Tensor, posterior: Any, seed: Tensor, examples: Any, k: Tensor) -> Tensor:

@@ -22,6 +22,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from kerasar.arguments import checks_arguments
 from kerasar.checks import check_count
 from kerasar.typing import Config, Tensor
 
@@ -47,6 +48,7 @@ class Dequantization(keras.layers.Layer):
         density-estimator. NeurIPS 2013. https://arxiv.org/abs/1306.0186
     """
 
+    @checks_arguments
     def __init__(self, levels: int, **kwargs: Any) -> None:
         super().__init__(autocast=False, **kwargs)
         self.levels = check_count(levels, "levels", least=2)

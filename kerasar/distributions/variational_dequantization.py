@@ -6,6 +6,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from kerasar.arguments import checks_arguments
 from kerasar.distributions.dequantization import Dequantization
 from kerasar.distributions.standard_noise import logistic, logistic_log_density
 from kerasar.layers.bijections.base import Bijection, sum_event
@@ -38,6 +39,7 @@ class VariationalDequantization(Dequantization):
         https://arxiv.org/abs/1902.00275
     """
 
+    @checks_arguments
     def __init__(self, levels: int, bijections: Sequence[Bijection], **kwargs: Any) -> None:
         super().__init__(levels, **kwargs)
         self.flow = Chain(bijections, name="noise_flow", dtype=self.dtype_policy)

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from kerasar.checks import check_sizes
 from kerasar.layers.linear_taps import linear_taps
 from kerasar.layers.protocol import Taps, declares_what_it_sees
 from kerasar.typing import Config, Shape, Tensor
@@ -30,6 +31,7 @@ class CausalConv2D(keras.layers.Conv2D):
         **kwargs: object,
     ) -> None:
         refuse_fixed(type(self).__name__, "Conv2D", kwargs)
+        check_sizes(filters=filters, kernel_size=kernel_size, dilation_rate=dilation_rate)
         super().__init__(
             filters,
             kernel_size,

@@ -7,6 +7,7 @@ into one that sees "before now" (Fleuret, Deep Learning course, lectures 10.1 an
 import keras
 from keras import ops
 
+from kerasar.arguments import checks_arguments
 from kerasar.checks import check_count
 from kerasar.layers.output_dtype import same_dtype_spec
 from kerasar.layers.protocol import Taps, declares_what_it_sees
@@ -40,6 +41,7 @@ class CausalShift(keras.layers.Layer):
     #: Channels do not mix: the engine asks where colors are drawn in turn.
     keeps_channels = True
 
+    @checks_arguments
     def __init__(self, axis: int = 1, steps: int = 1, **kwargs: object) -> None:
         super().__init__(**kwargs)
         if axis < 1:

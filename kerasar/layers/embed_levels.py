@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from kerasar.arguments import checks_arguments
 from kerasar.checks import check_count
 from kerasar.layers.protocol import Taps, declares_what_it_sees
 from kerasar.layers.scale_levels import ScaleLevels
@@ -40,6 +41,7 @@ class EmbedLevels(keras.layers.Layer):
             channels is open.
     """
 
+    @checks_arguments
     def __init__(self, levels: int, features: int, **kwargs: object) -> None:
         super().__init__(autocast=False, **kwargs)  # see ElementwiseLayer
         self.levels = levels

@@ -5,6 +5,7 @@ The lecture's `conv1v` and `conv2v`, with kernel (1, 3).
 
 import keras
 
+from kerasar.arguments import checks_arguments
 from kerasar.layers.causal_conv2d import CausalConv2D
 from kerasar.layers.protocol import declares_what_it_sees
 from kerasar.typing import Config
@@ -37,6 +38,7 @@ class HorizontalConv2D(CausalConv2D):
         https://arxiv.org/abs/1606.05328
     """
 
+    @checks_arguments
     def __init__(
         self, filters: int, kernel_size: int = 3, dilation_rate: int = 1, **kwargs: object
     ) -> None:

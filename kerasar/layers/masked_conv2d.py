@@ -9,6 +9,8 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
+from kerasar.arguments import checks_arguments
+from kerasar.checks import check_sizes
 from kerasar.layers.causal_conv2d import CausalConv2D
 from kerasar.layers.linear_taps import linear_taps
 from kerasar.layers.protocol import Taps, declares_what_it_sees
@@ -54,6 +56,7 @@ class MaskedConv2D(CausalConv2D):
         section 3.4 and figure 2. https://arxiv.org/abs/1601.06759
     """
 
+    @checks_arguments
     def __init__(
         self,
         filters: int,
@@ -64,6 +67,13 @@ class MaskedConv2D(CausalConv2D):
         dilation_rate: int | tuple[int, int] = 1,
         **kwargs: object,
     ) -> None:
+        check_sizes(
+            filters=filters,
+            kernel_size=kernel_size,
+            color_groups=color_groups,
+            output_splits=output_splits,
+            dilation_rate=dilation_rate,
+        )
         rows, columns = (kernel_size,) * 2 if isinstance(kernel_size, int) else tuple(kernel_size)
         if rows % 2 == 0 or columns % 2 == 0:
             raise ValueError(

@@ -8,6 +8,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from kerasar.arguments import checks_arguments
 from kerasar.checks import check_count
 from kerasar.layers.nade_logits import nade_logits
 from kerasar.layers.protocol import declares_what_it_sees
@@ -46,6 +47,7 @@ class NADE(keras.layers.Layer):
     #: A step takes the variable before its own (`kerasar.layers.protocol`).
     step_offset = -1
 
+    @checks_arguments
     def __init__(self, hidden_units: int, **kwargs: object) -> None:
         # Otherwise inputs and weights are rounded to the compute dtype before they are summed.
         super().__init__(autocast=False, **kwargs)

@@ -4,6 +4,8 @@ from typing import Any
 
 import keras
 
+from kerasar.arguments import checks_arguments
+from kerasar.checks import check_count, check_sizes
 from kerasar.typing import Config, Shape, Tensor
 
 
@@ -40,12 +42,15 @@ class ResidualConvNet(keras.layers.Layer):
         https://arxiv.org/abs/1910.07467
     """
 
+    @checks_arguments
     def __init__(
         self, outputs: int, filters: int = 32, blocks: int = 2, stride: int = 1, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
+        check_sizes(outputs=outputs, filters=filters)
+        check_count(blocks, "blocks", least=0)
         if stride not in (1, 2):
-            raise ValueError(f"Layer '{self.name}' needs a stride of 1 or 2, but got {stride!r}.")
+            raise ValueError(f"stride of layer '{self.name}' must be 1 or 2, but got {stride!r}.")
         self.outputs, self.filters = outputs, filters
         self.blocks, self.stride = blocks, stride
 
@@ -61,7 +66,7 @@ class ResidualConvNet(keras.layers.Layer):
                 f"shape {tuple(input_shape)}. Take stride 1."
             )
         both: Config = {"dtype": self.dtype_policy}
-        conv: Config = {"padding": "same", **both}
+        conv: Config = {"padding": "same", "data_format": "channels_last", **both}
         self.first = keras.layers.Conv2D(
             self.filters, 2 + self.stride, strides=self.stride, name="first", **conv
         )

@@ -9,6 +9,8 @@ from collections.abc import Iterable
 import keras
 import tensorflow as tf
 
+from kerasar.arguments import checks_arguments
+from kerasar.checks import check_sizes
 from kerasar.layers.image_lstm import ImageLSTM
 from kerasar.layers.lstm_scan import lstm_scan, lstm_update, neighbors, products, wide
 from kerasar.layers.protocol import Offset, declares_what_it_sees
@@ -52,8 +54,10 @@ class RowLSTM(ImageLSTM):
         section 3.1 and equation 3. https://arxiv.org/abs/1601.06759
     """
 
+    @checks_arguments
     def __init__(self, units: int, kernel_size: int = 3, **kwargs: object) -> None:
         super().__init__(units, **kwargs)
+        check_sizes(kernel_size=kernel_size)
         if kernel_size < 1 or kernel_size % 2 == 0:
             raise ValueError(
                 "RowLSTM's kernel is centered on the pixel above, so its size must be odd, but "

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from kerasar.arguments import checks_arguments
 from kerasar.checks import check_count
 from kerasar.layers.output_dtype import ElementwiseLayer
 from kerasar.layers.protocol import declares_what_it_sees
@@ -34,6 +35,7 @@ class ScaleLevels(ElementwiseLayer):
     #: Channels do not mix: the engine asks where colors are drawn in turn.
     keeps_channels = True
 
+    @checks_arguments
     def __init__(self, levels: int, **kwargs: object) -> None:
         super().__init__(**kwargs)
         self.levels = check_count(levels, f"levels of layer '{self.name}'", least=2)

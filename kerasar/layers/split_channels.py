@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from kerasar.arguments import checks_arguments
 from kerasar.checks import check_count
 from kerasar.layers.output_dtype import same_dtype_spec
 from kerasar.layers.protocol import POINTWISE, Pointwise, declares_what_it_sees
@@ -32,6 +33,7 @@ class SplitChannels(keras.layers.Layer):
     #: Channels do not mix: the engine asks where colors are drawn in turn.
     keeps_channels = True
 
+    @checks_arguments
     def __init__(self, channels: int = 1, **kwargs: object) -> None:
         super().__init__(**kwargs)
         self.channels = check_count(channels, f"channels of layer '{self.name}'")

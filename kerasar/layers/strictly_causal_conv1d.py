@@ -8,6 +8,8 @@ convolution is the first layer of a network, and only that.
 import keras
 from keras import ops
 
+from kerasar.arguments import checks_arguments
+from kerasar.checks import check_sizes
 from kerasar.layers.causal_conv2d import refuse_fixed, without_fixed
 from kerasar.layers.linear_taps import linear_taps
 from kerasar.layers.protocol import Taps, declares_what_it_sees
@@ -49,10 +51,16 @@ class StrictlyCausalConv1D(keras.layers.Conv1D):
         section 3.4 (mask A, which is this for images). https://arxiv.org/abs/1601.06759
     """
 
+    @checks_arguments
     def __init__(
-        self, filters: int, kernel_size: int, dilation_rate: int = 1, **kwargs: object
+        self,
+        filters: int,
+        kernel_size: int | tuple[int],
+        dilation_rate: int | tuple[int] = 1,
+        **kwargs: object,
     ) -> None:
         refuse_fixed("StrictlyCausalConv1D", "Conv1D", kwargs)
+        check_sizes(filters=filters, kernel_size=kernel_size, dilation_rate=dilation_rate)
         super().__init__(
             filters,
             kernel_size,

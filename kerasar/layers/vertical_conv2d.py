@@ -6,6 +6,7 @@ so a stack of them has no blind spot (van den Oord et al. 2016b, section 2.2).
 
 import keras
 
+from kerasar.arguments import checks_arguments
 from kerasar.layers.causal_conv2d import CausalConv2D
 from kerasar.layers.protocol import declares_what_it_sees
 
@@ -38,6 +39,7 @@ class VerticalConv2D(CausalConv2D):
         https://arxiv.org/abs/1606.05328
     """
 
+    @checks_arguments
     def __init__(
         self,
         filters: int,

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 import keras
 from keras import layers as L
 
+from kerasar.arguments import checks_arguments
+from kerasar.checks import check_sizes
 from kerasar.density_models.autoregressive import AutoregressiveModel
 from kerasar.distributions.likelihoods import Likelihood
 from kerasar.layers import CausalShift, StrictlyCausalConv1D
@@ -21,6 +23,7 @@ _SKIPS = (None, "add", "concatenate")
 _FIRST_LAYERS = ("shift", "first_conv")
 
 
+@checks_arguments
 def CausalConvNet(
     length: int | None,
     levels: int | None,
@@ -82,6 +85,7 @@ def CausalConvNet(
     """
     _check_choice("skip", skip, _SKIPS)
     _check_choice("first_layer", first_layer, _FIRST_LAYERS)
+    check_sizes(filters=filters, kernel_size=kernel_size, dilations=dilations)
     widths = _widths(filters, dilations)
     sequence = SequenceStemAndHead("CausalConvNet", length, levels, likelihood, num_variables)
     h = sequence.encode(input_encoding, widths[0])
@@ -97,6 +101,7 @@ def CausalConvNet(
             width,
             kernel_size,
             padding="causal",
+            data_format="channels_last",
             dilation_rate=rate,
             activation="relu",
             name=f"conv{i}",

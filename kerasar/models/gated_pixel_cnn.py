@@ -10,7 +10,8 @@ from collections.abc import Sequence
 import keras
 from keras import layers as L
 
-from kerasar.checks import check_count
+from kerasar.arguments import checks_arguments
+from kerasar.checks import check_count, check_sizes
 from kerasar.density_models.autoregressive import AutoregressiveModel
 from kerasar.distributions.likelihoods import Likelihood
 from kerasar.layers import CausalShift, MaskedConv2D, VerticalConv2D
@@ -25,6 +26,7 @@ from kerasar.models.parts.image_stem_and_head import ImageShape, ImageStemAndHea
 from kerasar.typing import Tensor
 
 
+@checks_arguments
 def GatedPixelCNN(
     image_shape: ImageShape,
     levels: int = 256,
@@ -90,6 +92,7 @@ def GatedPixelCNN(
     """
     image = ImageStemAndHead("GatedPixelCNN", image_shape, levels, likelihood)
     image.check_widths(filters=filters, skip_filters=skip_filters, head_filters=head_filters)
+    check_sizes(kernel_size=kernel_size, first_kernel_size=first_kernel_size)
     check_count(blocks, "blocks")
     _check_dilations(dilations)
     conditions = global_condition("GatedPixelCNN", num_classes, global_features, filters, 2)

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from kerasar.checks import check_count
+from kerasar.arguments import checks_arguments
+from kerasar.checks import check_count, check_seed, check_sizes
 from kerasar.density_models.flow import FlowModel
 from kerasar.distributions import BaseDistribution
 from kerasar.layers import (
@@ -17,6 +18,7 @@ from kerasar.models.parts.checks import check_image_shape
 from kerasar.models.parts.flows import image_flow
 
 
+@checks_arguments
 def Glow(
     image_shape: Sequence[int],
     levels: int | None = 256,
@@ -59,8 +61,10 @@ def Glow(
         Kingma & Dhariwal. Glow: Generative Flow with Invertible 1x1 Convolutions. NeurIPS 2018.
         https://arxiv.org/abs/1807.03039
     """
+    check_sizes(filters=filters)
     check_count(stages, "stages")
     check_count(depth, "depth")
+    check_seed(seed)
     shape = check_image_shape(image_shape, stages)
     rest: list[Bijection] = []
     for stage in reversed(range(stages)):

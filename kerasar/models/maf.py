@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 
-from kerasar.checks import check_count
+from kerasar.arguments import checks_arguments
+from kerasar.checks import check_count, check_sizes
 from kerasar.density_models.flow import FlowModel
 from kerasar.distributions import BaseDistribution
 from kerasar.layers import BatchNormBijection, Bijection, MaskedAutoregressive, Permute
 from kerasar.models.parts.flows import vector_flow
 
 
+@checks_arguments
 def MAF(
     dim: int,
     *,
@@ -43,6 +45,7 @@ def MAF(
         2017. https://arxiv.org/abs/1705.07057
     """
     check_count(dim, "dim")
+    check_sizes(hidden_units=hidden_units)
     check_count(depth, "depth")
     flow: list[Bijection] = []
     for i in range(depth):

@@ -8,12 +8,14 @@ from collections.abc import Sequence
 
 import keras
 
-from kerasar.checks import check_count
+from kerasar.arguments import checks_arguments
+from kerasar.checks import check_count, check_sizes
 from kerasar.density_models.masked_input import MaskedInputModel
 from kerasar.layers import mask_and_values
 from kerasar.models.parts.masked_inputs import masked_input_model, masked_inputs
 
 
+@checks_arguments
 def MaskedInputConvNet(
     length: int,
     levels: int,
@@ -50,7 +52,9 @@ def MaskedInputConvNet(
         Fleuret. Deep Learning course (EPFL / UNIGE), lecture 10.1, Auto-regression.
         https://fleuret.org/dlc/
     """
-    left = ((check_count(length, "length") - kernel_size + 1) // 2 - kernel_size + 1) // 2
+    check_sizes(length=length, filters=filters, kernel_size=kernel_size, hidden_units=hidden_units)
+    check_count(levels, "levels", least=2)
+    left = ((length - kernel_size + 1) // 2 - kernel_size + 1) // 2
     if left < 1:
         raise ValueError(
             f"Two convolutions of kernel {kernel_size} and two poolings leave nothing of a "
@@ -59,9 +63,13 @@ def MaskedInputConvNet(
         )
     inputs = masked_inputs((length,), order)
     h = mask_and_values(**inputs, levels=levels)
-    h = keras.layers.Conv1D(filters[0], kernel_size, activation="relu", name="conv1")(h)
-    h = keras.layers.MaxPooling1D(2, name="pool1")(h)
-    h = keras.layers.Conv1D(filters[1], kernel_size, activation="relu", name="conv2")(h)
+    h = keras.layers.Conv1D(
+        filters[0], kernel_size, activation="relu", data_format="channels_last", name="conv1"
+    )(h)
+    h = keras.layers.MaxPooling1D(2, data_format="channels_last", name="pool1")(h)
+    h = keras.layers.Conv1D(
+        filters[1], kernel_size, activation="relu", data_format="channels_last", name="conv2"
+    )(h)
     # The lecture has a second ReLU here, which changes nothing.
-    h = keras.layers.MaxPooling1D(2, name="pool2")(h)
+    h = keras.layers.MaxPooling1D(2, data_format="channels_last", name="pool2")(h)
     return masked_input_model(inputs, h, hidden_units, levels, order, "masked_input_conv_net")

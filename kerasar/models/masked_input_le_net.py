@@ -4,12 +4,14 @@ from collections.abc import Sequence
 
 import keras
 
-from kerasar.checks import check_count
+from kerasar.arguments import checks_arguments
+from kerasar.checks import check_count, check_sizes
 from kerasar.density_models.masked_input import MaskedInputModel
 from kerasar.layers import mask_and_values
 from kerasar.models.parts.masked_inputs import masked_input_model, masked_inputs
 
 
+@checks_arguments
 def MaskedInputLeNet(
     image_shape: tuple[int, int, int] = (28, 28, 1),
     levels: int = 256,
@@ -47,8 +49,15 @@ def MaskedInputLeNet(
         Fleuret. Deep Learning course (EPFL / UNIGE), lecture 10.1, Auto-regression.
         https://fleuret.org/dlc/
     """
+    check_sizes(
+        image_shape=image_shape,
+        filters=filters,
+        kernel_sizes=kernel_sizes,
+        hidden_units=hidden_units,
+    )
+    check_count(levels, "levels", least=2)
     for size in image_shape[:2]:
-        left = (check_count(size, "image_shape") - kernel_sizes[0] + 1) // 2 - kernel_sizes[1] + 1
+        left = (size - kernel_sizes[0] + 1) // 2 - kernel_sizes[1] + 1
         if left < 1:
             raise ValueError(
                 f"Convolutions of kernels {kernel_sizes} and a pooling leave nothing of an image "
@@ -57,8 +66,12 @@ def MaskedInputLeNet(
             )
     inputs = masked_inputs(image_shape, order)
     h = mask_and_values(**inputs, levels=levels)
-    h = keras.layers.Conv2D(filters[0], kernel_sizes[0], name="conv1")(h)
-    h = keras.layers.MaxPooling2D(2, name="pool")(h)
+    h = keras.layers.Conv2D(filters[0], kernel_sizes[0], data_format="channels_last", name="conv1")(
+        h
+    )
+    h = keras.layers.MaxPooling2D(2, data_format="channels_last", name="pool")(h)
     h = keras.layers.ReLU(name="relu1")(h)
-    h = keras.layers.Conv2D(filters[1], kernel_sizes[1], activation="relu", name="conv2")(h)
+    h = keras.layers.Conv2D(
+        filters[1], kernel_sizes[1], activation="relu", data_format="channels_last", name="conv2"
+    )(h)
     return masked_input_model(inputs, h, hidden_units, levels, order, "masked_input_le_net")

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from kerasar.arguments import checks_arguments
 from kerasar.checks import check_count
 from kerasar.density_models.flow import FlowModel
 from kerasar.distributions import BaseDistribution
@@ -17,6 +18,7 @@ from kerasar.models.parts.checks import check_image_shape
 from kerasar.models.parts.flows import image_flow
 
 
+@checks_arguments
 def MultiscaleRealNVP(
     image_shape: Sequence[int],
     levels: int | None = 256,

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from kerasar.checks import check_count
+from kerasar.arguments import checks_arguments
+from kerasar.checks import check_count, check_seed, check_sizes
 from kerasar.density_models.flow import FlowModel
 from kerasar.distributions import BaseDistribution
 from kerasar.layers import Bijection, Invertible1x1Conv, RationalQuadraticSplineCoupling
@@ -10,6 +11,7 @@ from kerasar.models.parts.checks import check_dim
 from kerasar.models.parts.flows import vector_flow
 
 
+@checks_arguments
 def NeuralSplineFlow(
     dim: int,
     *,
@@ -54,7 +56,9 @@ def NeuralSplineFlow(
         https://arxiv.org/abs/1906.04032
     """
     check_dim(dim)
+    check_sizes(hidden_units=hidden_units)
     check_count(depth, "depth")
+    check_seed(seed)
     flow: list[Bijection] = []
     for i in range(depth):
         if linear:

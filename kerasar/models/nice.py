@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from kerasar.checks import check_count
+from kerasar.arguments import checks_arguments
+from kerasar.checks import check_count, check_sizes
 from kerasar.density_models.flow import FlowModel
 from kerasar.distributions import BaseDistribution, Logistic
 from kerasar.layers import ActNorm, AdditiveCoupling, Bijection, Permute
@@ -10,6 +11,7 @@ from kerasar.models.parts.checks import check_dim
 from kerasar.models.parts.flows import vector_flow
 
 
+@checks_arguments
 def NICE(
     dim: int,
     levels: int | None = None,
@@ -48,6 +50,7 @@ def NICE(
         https://arxiv.org/abs/1410.8516
     """
     check_dim(dim)
+    check_sizes(hidden_units=hidden_units)
     check_count(depth, "depth")
     # Even indices first: then halves are slices.
     flow: list[Bijection] = [

@@ -8,13 +8,15 @@ none.
 import keras
 from keras import layers as L
 
-from kerasar.checks import check_count
+from kerasar.arguments import checks_arguments
+from kerasar.checks import check_count, check_sizes
 from kerasar.density_models.autoregressive import AutoregressiveModel
 from kerasar.distributions.likelihoods import Likelihood
 from kerasar.layers import MaskedConv2D
 from kerasar.models.parts.image_stem_and_head import ImageShape, ImageStemAndHead
 
 
+@checks_arguments
 def PixelCNN(
     image_shape: ImageShape,
     levels: int = 256,
@@ -60,6 +62,7 @@ def PixelCNN(
     """
     image = ImageStemAndHead("PixelCNN", image_shape, levels, likelihood)
     image.check_widths(filters=filters, head_filters=head_filters)
+    check_sizes(kernel_size=kernel_size, first_kernel_size=first_kernel_size)
     check_count(blocks, "blocks")
     groups = image.color_groups
 

@@ -1,10 +1,13 @@
 """PixelCNN as the decoder of an autoencoder."""
 
+from kerasar.arguments import checks_arguments
+from kerasar.checks import check_sizes
 from kerasar.density_models.autoencoder import AutoencoderModel
 from kerasar.distributions.likelihoods import Likelihood
 from kerasar.models.parts.latent_encoder_decoder import LatentCoder
 
 
+@checks_arguments
 def PixelCNNAutoencoder(
     image_shape: tuple[int, int, int],
     levels: int = 256,
@@ -44,6 +47,12 @@ def PixelCNNAutoencoder(
         Van den Oord, Kalchbrenner, Vinyals, Espeholt, Graves & Kavukcuoglu. Conditional Image
         Generation with PixelCNN Decoders. NIPS 2016, section 2.4. https://arxiv.org/abs/1606.05328
     """
+    check_sizes(
+        filters=filters,
+        blocks=blocks,
+        kernel_size=kernel_size,
+        first_kernel_size=first_kernel_size,
+    )
     coder = LatentCoder("PixelCNNAutoencoder", image_shape, levels, latent_shape, encoder_filters)
     decoder = coder.decoder(
         likelihood=likelihood,

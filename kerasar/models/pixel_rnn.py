@@ -11,7 +11,8 @@ import difflib
 import keras
 from keras import layers as L
 
-from kerasar.checks import check_count
+from kerasar.arguments import checks_arguments
+from kerasar.checks import check_count, check_sizes
 from kerasar.density_models.autoregressive import AutoregressiveModel
 from kerasar.distributions.likelihoods import Likelihood
 from kerasar.layers import DiagonalBiLSTM, MaskedConv2D, RowLSTM
@@ -25,6 +26,7 @@ _CELLS: dict[str, tuple[type[ImageLSTM], int]] = {
 }
 
 
+@checks_arguments
 def PixelRNN(
     image_shape: ImageShape,
     levels: int = 256,
@@ -71,6 +73,7 @@ def PixelRNN(
         sections 3.1 to 3.4 and table 1. https://arxiv.org/abs/1601.06759
     """
     lstm, width = _cell(cell)
+    check_sizes(first_kernel_size=first_kernel_size)
     check_count(layers, "layers")
     image = ImageStemAndHead("PixelRNN", image_shape, levels, likelihood)
     image.check_widths(units=units, head_filters=head_filters)

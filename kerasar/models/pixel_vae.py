@@ -1,10 +1,13 @@
 """PixelVAE: a variational autoencoder with PixelCNN as its decoder."""
 
+from kerasar.arguments import checks_arguments
+from kerasar.checks import check_sizes
 from kerasar.density_models.vae import VAEModel
 from kerasar.distributions.likelihoods import Likelihood
 from kerasar.models.parts.latent_encoder_decoder import LatentCoder
 
 
+@checks_arguments
 def PixelVAE(
     image_shape: tuple[int, int, int],
     levels: int = 256,
@@ -45,6 +48,12 @@ def PixelVAE(
         Gulrajani, Kumar, Ahmed, Taiga, Visin, Vazquez & Courville. PixelVAE: A Latent Variable
         Model for Natural Images. ICLR 2017, section 3. https://arxiv.org/abs/1611.05013
     """
+    check_sizes(
+        filters=filters,
+        blocks=blocks,
+        kernel_size=kernel_size,
+        first_kernel_size=first_kernel_size,
+    )
     coder = LatentCoder("PixelVAE", image_shape, levels, latent_shape, encoder_filters)
     decoder = coder.decoder(
         likelihood=likelihood,

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from kerasar.checks import check_count
+from kerasar.arguments import checks_arguments
+from kerasar.checks import check_count, check_seed, check_sizes
 from kerasar.density_models.flow import FlowModel
 from kerasar.distributions import BaseDistribution
 from kerasar.layers import AffineCoupling, Bijection, Permute
@@ -11,6 +12,7 @@ from kerasar.models.parts.checks import check_dim
 from kerasar.models.parts.flows import vector_flow
 
 
+@checks_arguments
 def RealNVP(
     dim: int,
     *,
@@ -59,7 +61,9 @@ def RealNVP(
         Fleuret. Deep Learning course, lecture on normalizing flows. https://fleuret.org/dlc/
     """
     check_dim(dim)
+    check_sizes(hidden_units=hidden_units)
     check_count(depth, "depth")
+    check_seed(seed)
     flow: list[Bijection] = []
     for i in range(depth):
         if i % 2 == 0:

@@ -6,6 +6,8 @@ all pixels before the present one within their reach, and there is no blind spot
 
 import keras
 
+from kerasar.arguments import checks_arguments
+from kerasar.checks import check_count, check_sizes
 from kerasar.density_models.autoregressive import AutoregressiveModel
 from kerasar.layers import (
     CausalShift,
@@ -17,6 +19,7 @@ from kerasar.layers import (
 )
 
 
+@checks_arguments
 def ShiftedPixelCNN(
     image_shape: tuple[int | None, int | None, int],
     levels: int = 256,
@@ -57,6 +60,13 @@ def ShiftedPixelCNN(
             f"{tuple(image_shape)}: it has no order among color channels. Take PixelCNN or "
             "GatedPixelCNN, which draw the channels in turn, or convert the images to gray."
         )
+    check_sizes(
+        image_shape=[size for size in image_shape if size is not None],
+        kernel_size=kernel_size,
+        filters=filters,
+        head_filters=head_filters,
+    )
+    check_count(levels, "levels", least=2)
     x = keras.Input(image_shape, dtype="int32", name="x")
     h = ScaleLevels(levels, name="scale")(x)
     if positional_encoding:

@@ -8,7 +8,8 @@ layers, to the head. Conditions enter both halves of every gate.
 import keras
 from keras import layers as L
 
-from kerasar.checks import check_count
+from kerasar.arguments import checks_arguments
+from kerasar.checks import check_sizes
 from kerasar.density_models.autoregressive import AutoregressiveModel
 from kerasar.distributions.likelihoods import Likelihood
 from kerasar.layers import CausalShift
@@ -23,6 +24,7 @@ from kerasar.models.parts.sequence_stem_and_head import SequenceStemAndHead
 from kerasar.typing import Tensor
 
 
+@checks_arguments
 def WaveNet(
     length: int | None,
     levels: int | None = 256,
@@ -96,15 +98,22 @@ def WaveNet(
     """
     sizes = {"filters": filters, "skip_filters": skip_filters, "cycles": cycles, "hop": hop}
     sizes |= {"cycle_length": cycle_length, "kernel_size": kernel_size}
-    for name, size in sizes.items():
-        check_count(size, name)
+    check_sizes(**sizes)
+    if cycle_length > 31:
+        raise ValueError(
+            "cycle_length must be at most 31, as the dilations double from 1 on, but got "
+            f"{cycle_length}."
+        )
     sequence = SequenceStemAndHead("WaveNet", length, levels, likelihood, num_variables)
     conditions = global_condition("WaveNet", num_classes, global_features, filters, 1)
     conditions |= series_condition("WaveNet", length, local_features, filters, hop, upsampling)
 
     h = sequence.encode(input_encoding, filters)
     h = CausalShift(name="shift")(h)  # from here on, step t knows only steps < t
-    h = L.Conv1D(filters, kernel_size, padding="causal", name="causal")(h)
+    first = L.Conv1D(
+        filters, kernel_size, padding="causal", data_format="channels_last", name="causal"
+    )
+    h = first(h)
 
     gates = []
     for i in range(cycles * cycle_length):
@@ -112,6 +121,7 @@ def WaveNet(
             2 * filters,
             kernel_size,
             padding="causal",
+            data_format="channels_last",
             dilation_rate=2 ** (i % cycle_length),
             name=f"conv{i}",
         )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
+
+from kerasar.arguments import checks_arguments
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -16,7 +18,23 @@ _Spot = tuple[int, int]
 _STEPS = 64
 
 
-def convolution_figure(report: Any, heading: str | None = None) -> Figure:
+class DrawnReport(Protocol):
+    """A `kerasar.convolutionalize.ConvolutionReport`."""
+
+    @property
+    def window(self) -> int: ...
+    @property
+    def layers(self) -> Any: ...
+    @property
+    def reads(self) -> Any: ...
+    @property
+    def columns(self) -> Any: ...
+    @property
+    def streams(self) -> Any: ...
+
+
+@checks_arguments
+def convolution_figure(report: DrawnReport, heading: str | None = None) -> Figure:
     """Draws what `kerasar.convolutionalize` does: boxes for values, arrows from their inputs.
 
     On the left is the window model, with a row for each layer: all columns that one prediction

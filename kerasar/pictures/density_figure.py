@@ -6,14 +6,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kerasar.arguments import checks_arguments
+from kerasar.checks import check_count, check_numbers
+from kerasar.pictures.drawn_flow import DrawnFlow
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from kerasar.pictures.drawn_flow import DrawnFlow
-
 _POINT = "#1f4e79"
+#: Of a grid: more points than a screen has.
+_FINEST = 10_000
 
 
+@checks_arguments
 def density_figure(
     model: DrawnFlow,
     data: Any = None,
@@ -54,11 +59,12 @@ def density_figure(
     def repeated(count: int) -> Any:
         return None if condition is None else np.repeat(np.asarray(condition), count, axis=0)
 
+    check_count(resolution, "resolution", least=2, most=_FINEST)
     if samples is None:
         samples = model.sample(num_samples, seed=seed, condition=repeated(num_samples))
-    panels = [("samples", np.asarray(samples))]
+    panels = [("samples", check_numbers(samples, (2,), "samples"))]
     if data is not None:
-        panels.append(("data", np.asarray(data)))
+        panels.append(("data", check_numbers(data, (2,), "data")))
     low, high = _extent(panels[-1][1])
     x, y = (np.linspace(low[i], high[i], resolution) for i in range(2))
     grid = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kerasar.arguments import checks_arguments
+from kerasar.checks import check_kind, check_values
 from kerasar.statistics import quantiles
 
 if TYPE_CHECKING:
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 _INK, _FAN, _TRUTH = "#202020", "#4c78a8", "#e45756"
 
 
+@checks_arguments
 def fan_chart(
     past: Any,
     paths: Any,
@@ -42,12 +45,15 @@ def fan_chart(
     """
     from matplotlib.figure import Figure
 
-    past, paths = np.asarray(past, "float64"), np.asarray(paths, "float64")
-    if paths.ndim not in (2, 3) or past.shape[1:] != paths.shape[2:] or 0 in paths.shape:
+    past = check_kind(past, "past").astype("float64")
+    paths = check_values(paths, "paths").astype("float64")
+    if paths.ndim not in (2, 3) or past.ndim == 0 or past.shape[1:] != paths.shape[2:]:
         raise ValueError(
             "A fan chart takes a past (steps, …) and paths (num_paths, steps, …) of the same "
             f"variables, but their shapes are {past.shape} and {paths.shape}."
         )
+    if actual is not None:
+        actual = check_values(actual, "actual")
     if actual is not None and np.shape(actual) != paths.shape[1:]:
         raise ValueError(
             f"actual must be one path, of shape {paths.shape[1:]}, but its shape is "

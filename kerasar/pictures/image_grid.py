@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from kerasar.arguments import checks_arguments
 from kerasar.checks import check_count
 from kerasar.pictures.pixels import to_rgb
 from kerasar.pictures.sheet import draw_sheet
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+@checks_arguments
 def image_grid(
     images: Any,
     levels: int,

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kerasar.arguments import checks_arguments
+from kerasar.checks import check_kind, check_numbers
 from kerasar.pictures.pixels import to_rgb
 from kerasar.pictures.sheet import draw_sheet
 
@@ -18,6 +20,7 @@ HIDDEN = (86, 120, 176)
 _SHOWN = (232, 232, 232)
 
 
+@checks_arguments
 def inpainting_figure(
     known: Any,
     given: Any,
@@ -46,15 +49,18 @@ def inpainting_figure(
         TypeError: if `known` is not Boolean.
         ValueError: if the shapes do not agree, or values are outside of `[0, levels)`.
     """
-    known, given, completed = np.asarray(known), np.asarray(given), np.asarray(completed)
+    known, given, completed = (
+        check_kind(part, name)
+        for part, name in ((known, "known"), (given, "given"), (completed, "completed"))
+    )
     if known.dtype != bool:
         raise TypeError(
             "known must be Boolean, True where the value was given, but its dtype is "
             f"{known.dtype}. Write known = mask > 0, for example."
         )
-    if completed.ndim == given.ndim:
+    if completed.ndim == given.ndim > 0:
         completed = completed[:, np.newaxis]
-    shapes = [known.shape, given.shape, completed[:, 0].shape]
+    shapes = [known.shape, given.shape, completed.shape[:1] + completed.shape[2:]]
     if given.ndim != 4 or len(set(shapes)) > 1:
         raise ValueError(
             "known, given and completed must be images of one shape, (n, height, width, channels), "
@@ -64,15 +70,15 @@ def inpainting_figure(
     seen = known.all(axis=-1, keepdims=True)
     columns = [
         np.where(seen, _SHOWN, HIDDEN).astype(np.uint8),
-        np.where(seen, to_rgb(np.where(known, given, 0), levels), HIDDEN).astype(np.uint8),
+        np.where(seen, to_rgb(np.where(known, given, 0), levels, "given"), HIDDEN).astype(np.uint8),
     ]
     labels = ["mask", "given"]
     count = completed.shape[1]
     for i in range(count):
-        columns.append(to_rgb(completed[:, i], levels))
+        columns.append(to_rgb(completed[:, i], levels, "completed"))
         labels.append("completed" if count == 1 else f"completed {i + 1}")
     if original is not None:
-        columns.append(to_rgb(original, levels))
+        columns.append(to_rgb(check_numbers(original, given.shape[1:], "original"), levels))
         labels.append("original")
 
     cells = np.stack(columns, axis=1)

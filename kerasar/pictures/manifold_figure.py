@@ -6,16 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kerasar.arguments import checks_arguments
 from kerasar.checks import check_count
+from kerasar.pictures.drawn_flow import DrawnFlow
 from kerasar.pictures.pixels import to_rgb
 from kerasar.pictures.sheet import draw_sheet
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from kerasar.pictures.drawn_flow import DrawnFlow
 
-
+@checks_arguments
 def manifold_figure(
     model: DrawnFlow, corners: Any, steps: int = 8, heading: str | None = None
 ) -> Figure:

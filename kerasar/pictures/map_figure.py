@@ -7,14 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kerasar.arguments import checks_arguments
+from kerasar.checks import check_values
+from kerasar.pictures.drawn_flow import DrawnFlow
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-    from kerasar.pictures.drawn_flow import DrawnFlow
 
 _MODEL, _TARGET = "#1f4e79", "#e45756"
 
 
+@checks_arguments
 def map_figure(
     model: DrawnFlow,
     low: float = -4.0,
@@ -70,7 +73,13 @@ def map_figure(
         counts = dict(range=(low, high), density=True, label="samples")
         below.hist(np.ravel(samples), 40, histtype="step", color=_MODEL, **counts)
     if target is not None:
-        below.plot(x[:, 0], np.exp(target(x)), color=_TARGET, linewidth=1, label="true")
+        below.plot(
+            x[:, 0],
+            np.exp(check_values(target(x), "target(x)", 1)),
+            color=_TARGET,
+            linewidth=1,
+            label="true",
+        )
     if samples is not None or target is not None:
         corner.legend(*below.get_legend_handles_labels(), loc="center", frameon=False, fontsize=9)
     corner.axis("off")

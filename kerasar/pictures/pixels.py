@@ -5,18 +5,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kerasar.checks import check_count
+from kerasar.checks import check_count, check_kind
 
 Colors = NDArray[np.uint8]
 
 
-def to_rgb(images: Any, levels: int) -> Colors:
+def to_rgb(images: Any, levels: int, name: str = "images") -> Colors:
     """Images as bytes of red, green and blue: level 0 is black, the highest is white.
 
     Args:
         images: integers in `[0, levels)`, `(n, height, width)` or `(n, height, width, channels)`
             with 1 or 3 channels.
         levels: int, at least 2. Number of values of a channel.
+        name: of the argument that holds the images, for messages.
 
     Returns:
         uint8, `(n, height, width, 3)`.
@@ -24,19 +25,19 @@ def to_rgb(images: Any, levels: int) -> Colors:
     Raises:
         ValueError: if the images have another shape, or values outside `[0, levels)`.
     """
-    array = np.asarray(images)
+    array = check_kind(images, name)
     if array.ndim == 3:
         array = array[..., np.newaxis]
     if array.ndim != 4 or array.shape[-1] not in (1, 3) or 0 in array.shape:
         raise ValueError(
             "A picture shows gray or RGB images, (n, height, width) or (n, height, width, 1 or 3), "
-            f"but images has shape {np.shape(images)}. For one image, pass images[None]."
+            f"but {name} has shape {np.shape(images)}. For one image, pass {name}[None]."
         )
     check_count(levels, "levels", least=2, advice="Pass that of the data.")
     low, high = array.min(), array.max()
     if not 0 <= low <= high <= levels - 1:  # NaN fails too
         raise ValueError(
-            f"With levels={levels} the images must be in [0, {levels}), but they hold values from "
+            f"With levels={levels} {name} must be in [0, {levels}), but holds values from "
             f"{low} to {high}. Pass the levels of the data."
         )
     scaled = np.round(array.astype("float64") * (255 / (levels - 1))).astype(np.uint8)

@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kerasar.arguments import checks_arguments
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _KNOWN, _HIDDEN, _BARS = "#4c78a8", "#c8c8c8", "#e45756"
 
 
+@checks_arguments
 def posterior_figure(
     x: Any, known: Any, positions: Any, logits: Any, heading: str | None = None
 ) -> Figure:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
+
+from kerasar.arguments import checks_arguments
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -10,7 +12,17 @@ if TYPE_CHECKING:
 _SEEN, _BLIND, _SELF, _LATER = "#4c78a8", "#e45756", "#111111", "#eeeeee"
 
 
-def receptive_field_figure(field: Any, heading: str | None = None) -> Figure:
+class DrawnField(Protocol):
+    """A `kerasar.causality.ReceptiveField`."""
+
+    @property
+    def offsets(self) -> Any: ...
+    @property
+    def blind_spot(self) -> Any: ...
+
+
+@checks_arguments
+def receptive_field_figure(field: DrawnField, heading: str | None = None) -> Figure:
     """Draws a receptive field, with the predicted position in black and blind spots in red.
 
     Args:

@@ -7,12 +7,14 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kerasar.arguments import checks_arguments, shorten
 from kerasar.checks import user_path
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+@checks_arguments
 def save(figure: Figure, path: str | os.PathLike[str]) -> None:
     """Writes `figure` in the format of the path's suffix, such as .png or .pdf.
 
@@ -23,12 +25,16 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> None:
         FileNotFoundError: if the folder does not exist.
         ValueError: if matplotlib does not know the format.
     """
+    if not hasattr(figure, "savefig"):
+        raise TypeError(f"figure must be a matplotlib Figure, but got {shorten(figure)}.")
     path = user_path(path)
     if not path.parent.is_dir():
         raise FileNotFoundError(
             f"A picture goes into a folder that exists, but there is no '{path.parent}' for "
             f"'{path}'. Create it first."
         )
+    if path.is_dir():
+        raise IsADirectoryError(f"A picture is written to a file, but '{path}' is a folder.")
     kind = path.suffix.lstrip(".").lower() or "png"
     known = figure.canvas.get_supported_filetypes()
     if kind not in known:

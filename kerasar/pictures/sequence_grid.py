@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kerasar.arguments import checks_arguments
+from kerasar.checks import check_values
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _DRAWN, _REAL = "#4c78a8", "#606060"
 
 
+@checks_arguments
 def sequence_grid(sequences: Any, real: Any = None, heading: str | None = None) -> Figure:
     """Draws each sequence in its own axes, all on one scale.
 
@@ -58,10 +62,8 @@ def sequence_grid(sequences: Any, real: Any = None, heading: str | None = None) 
 
 
 def _checked(sequences: Any, name: str, rank: int | None = None) -> np.ndarray[Any, Any]:
-    array = np.asarray(sequences)
-    if array.ndim not in (2, 3) or (rank is not None and array.ndim != rank) or array.size == 0:
+    array = check_values(sequences, name)
+    if array.ndim not in (2, 3) or (rank is not None and array.ndim != rank):
         wanted = "(n, time) or (n, time, variables)" if rank is None else f"of rank {rank}"
-        raise ValueError(
-            f"{name} must be sequences, {wanted}, and not empty, but the shape is {array.shape}."
-        )
+        raise ValueError(f"{name} must be sequences, {wanted}, but the shape is {array.shape}.")
     return array

@@ -8,13 +8,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kerasar.arguments import checks_arguments, shorten
+from kerasar.checks import check_count, check_values
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 #: The range of power shown, in decibels below the loudest of all pictures.
 RANGE = 70.0
+#: What a WAV file can state, in samples per second, is far below.
+_HIGHEST_RATE = 2**24
 
 
+@checks_arguments
 def spectrogram(sound: Any, sample_rate: int) -> NDArray[Any]:
     """The power of each frequency over time, by windows of 32 ms every 4 ms.
 
@@ -29,12 +35,13 @@ def spectrogram(sound: Any, sample_rate: int) -> NDArray[Any]:
     Raises:
         ValueError: if `sound` is not a single recording.
     """
-    sound = np.asarray(sound, "float64")
-    if sound.ndim != 1 or sound.size == 0:
+    sound = check_values(sound, "sound").astype("float64")
+    if sound.ndim != 1:
         raise ValueError(
-            f"A recording must have shape (samples,), but got {sound.shape}. Pass one at a time, "
-            "without padding."
+            f"A recording must have shape (samples,), but sound has shape {sound.shape}. Pass one "
+            "at a time, without padding."
         )
+    check_count(sample_rate, "sample_rate", most=_HIGHEST_RATE)
     size = max(2 * round(0.016 * sample_rate), 2)
     hop = max(round(0.004 * sample_rate), 1)
     # Half a window of silence at each end: the picture begins and ends with the sound.
@@ -45,6 +52,7 @@ def spectrogram(sound: Any, sample_rate: int) -> NDArray[Any]:
     return 10 * np.log10(power.T + 1e-12)
 
 
+@checks_arguments
 def spectrogram_figure(
     sounds: Sequence[Any],
     sample_rate: int,
@@ -69,9 +77,16 @@ def spectrogram_figure(
     """
     from matplotlib.figure import Figure
 
-    if len(sounds) == 0:
-        raise ValueError("There must be recordings to draw, but sounds is empty.")
-    parts = [np.asarray(sound, "float64") for sound in sounds]
+    if not isinstance(sounds, (list, tuple, np.ndarray)) or np.shape(sounds[:1])[:1] != (1,):
+        raise ValueError(
+            f"sounds must be recordings to draw, at least one, but got {shorten(sounds)}."
+        )
+    check_count(columns, "columns")
+    names = [f"recording sounds[{i}]" for i in range(len(sounds))]
+    parts = [
+        check_values(sound, name, 1).astype("float64")
+        for sound, name in zip(sounds, names, strict=True)
+    ]
     pictures = [spectrogram(part, sample_rate) for part in parts]
     top = max(picture.max() for picture in pictures)
     loudest = max(np.abs(part).max() for part in parts) or 1.0

@@ -49,7 +49,7 @@ class FlowSampler:
         condition: np.ndarray | None,
         chunk_size: int | None,
         jit_compile: bool | None,
-        verbose: bool | str,
+        verbose: bool | int | str,
     ) -> np.ndarray:
         """Samples, `(num_samples, *event)`; checked arguments only."""
         if chunk_size is None:

@@ -5,6 +5,9 @@ import time
 from types import TracebackType
 from typing import Any
 
+#: The values of `verbose`.
+VERBOSE = ("auto", True, False)
+
 
 class Progress:
     """A progress line on stderr that appears only once the work turns out to be long.
@@ -18,7 +21,7 @@ class Progress:
     """
 
     def __init__(
-        self, what: str, total: int, verbose: bool | str = "auto", patience: float = 5.0
+        self, what: str, total: int, verbose: bool | int | str = "auto", patience: float = 5.0
     ) -> None:
         self.what, self.total, self.patience = what, total, patience
         self.enabled = sys.stderr.isatty() if verbose == "auto" else bool(verbose)

@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from kerasar.checks import check_count, check_seed
+from kerasar.checks import check_choice, check_count, check_memory, check_seed
 from kerasar.noise import fold_in
 from kerasar.sampling.models import SampledModel
 from kerasar.sampling.options import Options, check_options
 from kerasar.sampling.partial_batch import PartialBatch
-from kerasar.sampling.progress import Progress
+from kerasar.sampling.progress import VERBOSE, Progress
 from kerasar.typing import Tensor
 
 
@@ -39,7 +39,7 @@ class SamplingRequest:
     num_completions: int
     chunk_size: int
     jit_compile: bool | None
-    verbose: bool | str
+    verbose: bool | int | str
 
     @classmethod
     def checked(
@@ -54,7 +54,7 @@ class SamplingRequest:
         top_p: float | None,
         condition: Any,
         chunk_size: int,
-        verbose: bool | str,
+        verbose: bool | int | str,
         num_completions: int = 1,
         jit_compile: bool | None = None,
     ) -> "SamplingRequest":
@@ -64,7 +64,10 @@ class SamplingRequest:
             ValueError, TypeError: for arguments out of range, or a condition that does not fit.
         """
         check_count(num_completions, "num_completions")
-        check_count(chunk_size, "chunk_size")
+        shape = (num_completions, *values.shape)
+        check_memory("num_completions", num_completions, shape)
+        check_count(chunk_size, "chunk_size", most=None)
+        check_choice(verbose, "verbose", VERBOSE)
         return cls(
             values,
             known,

@@ -4,6 +4,7 @@ import warnings
 
 import keras
 
+from kerasar.arguments import checks_arguments
 from kerasar.causality.analysis import Analysis, analyze
 from kerasar.causality.layer_report import describe, report_layers
 from kerasar.causality.proof import analyses_of_lengths, prove
@@ -11,6 +12,7 @@ from kerasar.stepwise.axis_program import NotSteppable
 from kerasar.stepwise.make_stepper import make_stepper
 
 
+@checks_arguments
 def explain(network: keras.Model, event_rank: int | None = None) -> None:
     """Prints what each layer sees, whether the network is causal and why, and its samplers.
 

@@ -8,8 +8,10 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from kerasar.arguments import checks_arguments
 from kerasar.causality.randomize import randomize
 from kerasar.layers import Bijection
+from kerasar.testing.layer import check_examples
 from kerasar.typing import Tensor
 
 #: Largest error, relative to 1 + |value|. Float64 leaves 7 digits for badly conditioned maps;
@@ -17,6 +19,7 @@ from kerasar.typing import Tensor
 _TOLERANCES = {"float64": 1e-8, "float32": 1e-4}
 
 
+@checks_arguments
 def check_bijection(
     bijection: Bijection | Callable[[], Bijection],
     x: NDArray[Any],
@@ -47,7 +50,7 @@ def check_bijection(
             on the way comes through.
     """
     layer = bijection if isinstance(bijection, keras.layers.Layer) else bijection()
-    assert len(x) > 1, "pass at least 2 examples, to see the batch axis"
+    x = check_examples(x)
     if not layer.built:
         layer.build(x.shape, None if condition is None else condition.shape)
         randomize(layer)

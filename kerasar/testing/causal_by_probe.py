@@ -12,6 +12,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from kerasar.arguments import checks_arguments, shorten
+from kerasar.checks import check_count, check_values
 from kerasar.keras_internals import takes_training
 from kerasar.typing import Tensor
 
@@ -25,6 +27,7 @@ Position = tuple[int, ...]
 _STARTS = 12
 
 
+@checks_arguments
 def check_causal_by_probe(
     model: Callable[[Tensor], Tensor],
     x: np.ndarray,
@@ -61,7 +64,13 @@ def check_causal_by_probe(
         AssertionError: if an output responds to what it must not see, or does not respond to what
             it must; up to five of each are listed.
     """
+    x = check_values(x, "x")
+    if position_axes is not None:
+        check_count(position_axes, "position_axes", most=max(x.ndim - 1, 1))
     axes = position_axes or (2 if x.ndim == 4 else 1)
+    if x.ndim <= axes:
+        raise ValueError(f"x must be (batch, *positions, …), but its shape is {x.shape}.")
+    _check_tolerance(tolerance)
     sizes = x.shape[1 : 1 + axes]
     positions = [tuple(map(int, index)) for index in np.ndindex(*sizes)]
     stated = _stated(sees, positions)
@@ -86,6 +95,11 @@ def _check(probe: "_Probe", seen: np.ndarray, stated: np.ndarray | None, fault: 
         + _listed(extra, probe.positions, "must not respond to input {j} but does (a leak)")
         + _listed(missing, probe.positions, "must respond to input {j} but does not (a blind spot)")
     )
+
+
+def _check_tolerance(tolerance: float) -> None:
+    if not 0 < tolerance < 1:
+        raise ValueError(f"tolerance must be above 0 and below 1, but got {tolerance}.")
 
 
 def _any_after(stated: np.ndarray) -> np.ndarray:
@@ -214,13 +228,20 @@ class _Probe:
 def _stated(
     sees: Iterable[Any] | Callable[[Any, Any], bool], positions: list[Position]
 ) -> np.ndarray:
+    if not callable(sees) and not isinstance(sees, (set, frozenset, list, tuple)):
+        raise TypeError(f"sees must be a set of offsets or a function, but got {shorten(sees)}.")
     if callable(sees):
         names = [index[0] if len(index) == 1 else index for index in positions]
         return np.array([[bool(sees(i, j)) for j in names] for i in names])
     offsets = {offset if isinstance(offset, tuple) else (offset,) for offset in sees}
-    assert all(len(offset) == len(positions[0]) for offset in offsets), (
-        f"offsets must have {len(positions[0])} number(s) each, one for each position axis"
-    )
+    rank = len(positions[0])
+    for offset in offsets:
+        whole = all(isinstance(part, (int, np.integer)) for part in offset)
+        if len(offset) != rank or not whole:
+            raise ValueError(
+                f"sees must hold offsets of {rank} integer(s) each, one for each position axis, "
+                f"but one of them is {offset}."
+            )
     differences = np.array(positions)[None] - np.array(positions)[:, None]  # input - output
     return np.array([[tuple(map(int, d)) in offsets for d in row] for row in differences])
 

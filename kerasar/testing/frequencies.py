@@ -4,10 +4,13 @@ from typing import Any
 
 import numpy as np
 
+from kerasar.arguments import checks_arguments
+from kerasar.checks import check_count
 from kerasar.testing.models import ScoredModel
 from kerasar.testing.normalized import every_example, repeated
 
 
+@checks_arguments
 def check_frequencies(
     model: ScoredModel,
     num_samples: int = 6000,
@@ -35,6 +38,9 @@ def check_frequencies(
         Wilson & Hilferty. The Distribution of Chi-Square. PNAS 17, 1931: its cube root is normal.
         https://doi.org/10.1073/pnas.17.12.684
     """
+    check_count(num_samples, "num_samples")
+    if not sigmas > 0:
+        raise ValueError(f"sigmas must be above 0, but got {sigmas}.")
     examples = every_example(model)
     nats = model.log_prob(examples, condition=repeated(condition, len(examples)))
     expected = num_samples * np.exp(np.asarray(nats, "float64"))

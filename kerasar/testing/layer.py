@@ -10,7 +10,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from kerasar.arguments import checks_arguments
 from kerasar.causality.randomize import randomize
+from kerasar.checks import check_values
 from kerasar.typing import Tensor
 
 #: How far outputs may differ from float32's, relative to the largest: bfloat16 has 8 bits of
@@ -18,6 +20,7 @@ from kerasar.typing import Tensor
 _POLICIES = {"float32": 1e-6, "mixed_bfloat16": 5e-2, "float64": 1e-4}
 
 
+@checks_arguments
 def check_layer(
     layer: keras.layers.Layer | Callable[[], keras.layers.Layer],
     x: np.ndarray,
@@ -37,10 +40,12 @@ def check_layer(
         AssertionError: if the layer breaks one of the promises, named in the message. What the
             layer itself raises on the way comes through.
     """
+    x = check_examples(x)
     if not isinstance(layer, keras.layers.Layer):
         layer = layer()
+    if not isinstance(layer, keras.layers.Layer):
+        raise TypeError(f"layer must be a Keras layer, or make one, but made {layer!r}.")
     assert not layer.weights, "pass a layer that is not built yet, or a function that makes one"
-    assert len(x) > 1, "pass at least 2 examples, to see the batch axis"
     open_axes = tuple(range(1, x.ndim - 1)) if open_axes is None else open_axes
 
     _check_build(layer, x)
@@ -53,6 +58,17 @@ def check_layer(
     _check_policies(layer, x, expected)
     _check_saving(layer, x, expected, tmp_path)
     _check_gradients(layer, x)
+
+
+def check_examples(x: Any) -> np.ndarray:
+    """The examples to check on, which must be at least two, to see the batch axis."""
+    x = check_values(x, "x")
+    if x.ndim < 2 or len(x) < 2:
+        raise ValueError(
+            "x must hold at least 2 examples, (batch, …), to see the batch axis, but its shape is "
+            f"{x.shape}."
+        )
+    return x
 
 
 def _check_build(layer: keras.layers.Layer, x: np.ndarray) -> None:

@@ -6,12 +6,15 @@ from typing import Any
 import keras
 import numpy as np
 
+from kerasar.arguments import checks_arguments
+from kerasar.checks import check_values
 from kerasar.testing.models import ScoredModel
 
 #: Above this many examples, enumerating takes longer than a test should.
 MAX_DOMAIN = 2**17
 
 
+@checks_arguments
 def check_normalized(model: ScoredModel, condition: Any = None, tolerance: float = 1e-5) -> None:
     """The probabilities of all possible inputs must sum to one.
 
@@ -25,6 +28,8 @@ def check_normalized(model: ScoredModel, condition: Any = None, tolerance: float
         AssertionError: if the sum is another, or a probability is above 1 or NaN.
         ValueError: if the domain is open, not discrete, or too large to be enumerated.
     """
+    if not 0 < tolerance < 1:
+        raise ValueError(f"tolerance must be above 0 and below 1, but got {tolerance}.")
     examples = every_example(model)
     nats = np.asarray(model.log_prob(examples, condition=repeated(condition, len(examples))))
     assert nats.shape == (len(examples),), (
@@ -56,10 +61,17 @@ def every_example(model: ScoredModel) -> np.ndarray:
     return digits.reshape(-1, *shape).astype("int32")
 
 
+def _one_row(part: Any) -> np.ndarray:
+    rows = check_values(part, "condition")
+    if rows.ndim == 0:
+        raise ValueError("condition must be one row, (1, …), but it has no axis.")
+    return rows[:1]
+
+
 def repeated(condition: Any, count: int) -> Any:
     """One row of each condition, `count` times; None stays None."""
     if condition is None:
         return None
     return keras.tree.map_structure(
-        lambda part: np.repeat(np.asarray(part)[:1], count, axis=0), condition
+        lambda part: np.repeat(_one_row(part), count, axis=0), condition
     )

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from kerasar.arguments import checks_arguments
 from kerasar.sampling import METHODS
 from kerasar.testing.frequencies import check_frequencies
 from kerasar.testing.models import CausalModel
@@ -16,6 +17,7 @@ from kerasar.testing.the_sample import NEAR_TIE, check_the_sample, report_near_t
 _COUNTABLE = 1000
 
 
+@checks_arguments
 def check_samples(
     model: CausalModel,
     num_samples: int = 64,

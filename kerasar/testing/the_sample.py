@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from kerasar.arguments import checks_arguments
 from kerasar.noise import uniforms
 from kerasar.testing.models import CausalModel
 from kerasar.typing import Tensor
@@ -25,6 +26,7 @@ from kerasar.typing import Tensor
 NEAR_TIE = 1e-4
 
 
+@checks_arguments
 def check_the_sample(
     model: CausalModel,
     samples: np.ndarray,

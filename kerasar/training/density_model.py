@@ -31,6 +31,7 @@ from kerasar.training.dataset_checks import (
 )
 from kerasar.training.executions import callback_list, count_batches, steps_that_divide
 from kerasar.training.finite_guard import FiniteGuard, RefuseEmptyEpochs, StopWhenNotFinite
+from kerasar.training.keras_arguments import check_loop_arguments, check_optimizer
 from kerasar.training.metrics import BitsPerDim, Perplexity
 from kerasar.typing import Config, Shape, Tensor
 
@@ -150,7 +151,8 @@ class DensityModel(keras.Model):
                     f"{type(self).__name__} is trained by its own likelihood, so compile() takes "
                     f"no '{name}'. Leave it out."
                 )
-        given = _without_none(kwargs)
+        check_optimizer(optimizer)
+        given = check_loop_arguments(_without_none(kwargs), "compile")
         self._default_steps = "steps_per_execution" not in given
         settings = {**self.default_compilation(), **given}
         if settings.get("run_eagerly"):
@@ -176,7 +178,7 @@ class DensityModel(keras.Model):
         path = user_path(filepath, "filepath")
         if path.suffix != ".keras":
             raise ValueError(
-                f"A model is saved as a .keras file, but got '{path}'. Call it "
+                f"filepath must be the name of a .keras file, but got '{path}'. Call it "
                 f"'{path.with_suffix('.keras').name}'; save_weights('name.weights.h5') writes the "
                 "weights alone."
             )
@@ -222,6 +224,7 @@ class DensityModel(keras.Model):
         self._follow_changes()
         _refuse_labels(y, kwargs)
         _refuse_unknown(kwargs, "fit")
+        kwargs = check_loop_arguments(kwargs, "fit")
         batch_size = kwargs.get("batch_size")
         x, example, size = self._prepare(x, batch_size, "x")
         held_out = kwargs.pop("validation_data", None)
@@ -262,6 +265,7 @@ class DensityModel(keras.Model):
         self._follow_changes()
         _refuse_labels(y, kwargs)
         _refuse_unknown(kwargs, "evaluate")
+        kwargs = check_loop_arguments(kwargs, "evaluate")
         x, _, _ = self._prepare(x, kwargs.get("batch_size"), "x")
         _refuse_endless(x, "steps", kwargs.get("steps"), "x")
         x = self._batches(x, kwargs.get("batch_size"), shuffle=False)

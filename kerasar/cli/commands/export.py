@@ -26,8 +26,9 @@ def export(
 ) -> None:
     """Write a trained model as a SavedModel for TensorFlow Serving.
 
-    Its signatures log_prob, sample and inpaint hold everything: a server needs neither Keras nor
-    kerasar. Servers pick the folder with the highest number; docs/serving.md says more.
+    Its signatures hold everything, so a server needs neither Keras nor kerasar: log_prob; sample,
+    inpaint and continuation of autoregressive models; sample and latent of flows. Servers pick
+    the folder with the highest number; docs/serving.md says more.
 
         kerasar export runs/shifted-pixelcnn-digits
         kerasar export runs/shifted-pixelcnn-digits --out /srv/models/digits/1

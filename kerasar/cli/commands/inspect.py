@@ -39,7 +39,8 @@ def inspect(
         kerasar inspect runs/shifted-pixelcnn-digits
         kerasar inspect shifted-pixelcnn --out field.png
 
-    Positions are relative to the one predicted. The proof of causality follows from the same
+    For autoregressive models: others have no causality to prove. Positions are relative to the
+    one predicted. The proof of causality follows from the same
     table: the output must see earlier positions only. Pixels that should be seen and are not (a
     blind spot) are drawn in red.
     """

@@ -8,6 +8,7 @@ all events and belong to the likelihood.
 import keras
 import tensorflow as tf
 
+from kerasar.arguments import checks_arguments
 from kerasar.checks import check_count
 from kerasar.distributions.likelihoods.base import Likelihood
 from kerasar.distributions.likelihoods.bernoulli import Bernoulli
@@ -48,6 +49,7 @@ class BernoulliNADE(keras.layers.Layer, Likelihood):
     event_rank = 1
     event_size: int
 
+    @checks_arguments
     def __init__(self, num_variables: int, hidden_units: int, **kwargs: object) -> None:
         # Sums over variables are in float32; the network's output is cast to it.
         super().__init__(**{**kwargs, "dtype": "float32"})

@@ -9,6 +9,7 @@ import math
 import keras
 import tensorflow as tf
 
+from kerasar.arguments import checks_arguments
 from kerasar.checks import check_count
 from kerasar.distributions.likelihoods.mixture import Mixture
 from kerasar.distributions.standard_noise import logistic
@@ -58,6 +59,7 @@ class DiscretizedLogisticMixture(Mixture):
 
     levels: int
 
+    @checks_arguments
     def __init__(
         self, levels: int, num_components: int = 10, num_variables: int | None = None
     ) -> None:

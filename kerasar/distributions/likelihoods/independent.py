@@ -5,6 +5,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from kerasar.arguments import checks_arguments
 from kerasar.checks import check_count
 from kerasar.distributions.likelihoods.base import Likelihood
 from kerasar.typing import Config, Tensor
@@ -35,6 +36,7 @@ class Independent(Likelihood):
     event_rank = 1
     event_size: int
 
+    @checks_arguments
     def __init__(self, num_variables: int, likelihood: Likelihood) -> None:
         self.event_size = check_count(num_variables, "num_variables of Independent")
         if likelihood.event_rank != 0:

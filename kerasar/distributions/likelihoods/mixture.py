@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from kerasar.arguments import checks_arguments
 from kerasar.checks import check_count
 from kerasar.distributions.likelihoods.base import Likelihood
 from kerasar.distributions.likelihoods.bounds import bounded, unbounded
@@ -54,6 +55,7 @@ class Mixture(Likelihood):
     #: The power of the temperature that scales are multiplied by.
     temperature_power = 1.0
 
+    @checks_arguments
     def __init__(self, num_components: int, num_variables: int | None = None) -> None:
         self.num_components = check_count(num_components, "num_components")
         self.num_variables = (

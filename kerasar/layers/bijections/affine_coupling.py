@@ -6,6 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from kerasar.arguments import checks_arguments
 from kerasar.layers.bijections.bounds import bounded, check_bound
 from kerasar.layers.bijections.coupling import Coupling
 from kerasar.typing import Config, Shape, Tensor
@@ -48,6 +49,7 @@ class AffineCoupling(Coupling):
         https://fleuret.org/dlc/
     """
 
+    @checks_arguments
     def __init__(
         self,
         mask: Any = "half",

@@ -13,7 +13,8 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from kerasar.checks import check_count
+from kerasar.arguments import shorten
+from kerasar.checks import check_count, check_seed
 from kerasar.typing import Shape, Tensor
 
 
@@ -220,7 +221,22 @@ def batch_statistics(x: Tensor) -> tuple[Tensor, Tensor]:
 
 def seed_or_drawn(seed: int | None) -> int:
     """The seed, or one drawn from Python's generator (`keras.utils.set_random_seed` sets it)."""
-    return random.randrange(2**31) if seed is None else int(seed)
+    return random.randrange(2**31) if seed is None else check_seed(seed)
+
+
+def check_activation(name: str, activation: Any) -> Any:
+    """The activation function of a layer, from whatever Keras takes for one.
+
+    Raises:
+        ValueError: if it is none, with the layer's name in the message.
+    """
+    try:
+        return keras.activations.get(activation)
+    except (TypeError, ValueError, AttributeError) as error:
+        raise ValueError(
+            f"activation of layer '{name}' must be a function or the name of one, such as 'relu', "
+            f"but got {shorten(activation)}."
+        ) from error
 
 
 def check_hidden_units(name: str, hidden_units: Any) -> tuple[int, ...]:

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from kerasar.arguments import checks_arguments
 from kerasar.layers.bijections.base import Bijection, batch_statistics
 from kerasar.typing import Config, Shape, Tensor
 
@@ -38,6 +39,7 @@ class BatchNormBijection(Bijection):
         https://arxiv.org/abs/1605.08803
     """
 
+    @checks_arguments
     def __init__(self, momentum: float = 0.99, epsilon: float = 1e-4, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if not 0 <= momentum < 1:

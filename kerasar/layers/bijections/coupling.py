@@ -10,7 +10,14 @@ from typing import Any
 import keras
 from keras import ops
 
-from kerasar.layers.bijections.base import Bijection, check_hidden_units, seed_or_drawn, sum_event
+from kerasar.arguments import checks_arguments
+from kerasar.layers.bijections.base import (
+    Bijection,
+    check_activation,
+    check_hidden_units,
+    seed_or_drawn,
+    sum_event,
+)
 from kerasar.layers.bijections.bounds import check_gain, gain_for
 from kerasar.layers.bijections.condition import join, joined_shape
 from kerasar.layers.bijections.coupling_network import CouplingNetwork
@@ -55,6 +62,7 @@ class Coupling(Bijection):
     #: Number of outputs of the network for each transformed element.
     params_per_element = 1
 
+    @checks_arguments
     def __init__(
         self,
         mask: Any = "half",
@@ -73,8 +81,9 @@ class Coupling(Bijection):
         self.network = self._check_network(network)
         self.makes_network = network is None
         self.hidden_units = check_hidden_units(self.name, hidden_units)
-        self.activation = keras.activations.get(activation)
-        self.seed = seed_or_drawn(seed) if self.mask == "random" else seed
+        self.activation = check_activation(self.name, activation)
+        is_drawn = seed is not None or self.mask == "random"
+        self.seed = seed_or_drawn(seed) if is_drawn else None
 
     def build(self, x_shape: Shape, condition_shape: Shape | None = None) -> None:
         super().build(x_shape, condition_shape)

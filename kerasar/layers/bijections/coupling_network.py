@@ -87,7 +87,9 @@ class CouplingNetwork(keras.layers.Layer):
         if len(input_shape) == 2:
             return keras.layers.Dense(units, **kwargs)
         size = 3 if i in (0, len(self.hidden_units)) else 1
-        return keras.layers.Conv2D(units, size, padding="same", **kwargs)
+        return keras.layers.Conv2D(
+            units, size, padding="same", data_format="channels_last", **kwargs
+        )
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (*input_shape[:-1], self.outputs)

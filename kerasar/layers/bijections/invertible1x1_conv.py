@@ -8,6 +8,7 @@ import tensorflow as tf
 from keras import ops
 from numpy.typing import NDArray
 
+from kerasar.arguments import checks_arguments
 from kerasar.layers.bijections.base import Bijection, seed_or_drawn
 from kerasar.typing import Config, Shape, Tensor
 
@@ -39,6 +40,7 @@ class Invertible1x1Conv(Bijection):
         section 3.2. https://arxiv.org/abs/1807.03039
     """
 
+    @checks_arguments
     def __init__(self, seed: int | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.seed = seed_or_drawn(seed)

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from kerasar.arguments import checks_arguments
 from kerasar.layers.bijections.base import Bijection, sum_event
 from kerasar.typing import Config, Tensor
 
@@ -39,6 +40,7 @@ class Logit(Bijection):
         (who have alpha at the lower end only). https://arxiv.org/abs/1605.08803
     """
 
+    @checks_arguments
     def __init__(
         self, low: float = 0.0, high: float = 1.0, alpha: float = 0.05, **kwargs: Any
     ) -> None:

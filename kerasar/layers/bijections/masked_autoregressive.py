@@ -9,7 +9,13 @@ import tensorflow as tf
 from keras import ops
 from numpy.typing import NDArray
 
-from kerasar.layers.bijections.base import Bijection, check_hidden_units, sum_event
+from kerasar.arguments import checks_arguments
+from kerasar.layers.bijections.base import (
+    Bijection,
+    check_activation,
+    check_hidden_units,
+    sum_event,
+)
 from kerasar.layers.bijections.bounds import bounded, check_bound, check_gain, gain_for
 from kerasar.layers.bijections.condition import join, joined_shape
 from kerasar.layers.bijections.coupling_network import dense_initializers
@@ -53,6 +59,7 @@ class MaskedAutoregressive(Bijection):
         ICML 2015. https://arxiv.org/abs/1502.03509
     """
 
+    @checks_arguments
     def __init__(
         self,
         hidden_units: Sequence[int] = (64, 64),
@@ -63,7 +70,7 @@ class MaskedAutoregressive(Bijection):
     ) -> None:
         super().__init__(**kwargs)
         self.hidden_units = check_hidden_units(self.name, hidden_units)
-        self.activation = keras.activations.get(activation)
+        self.activation = check_activation(self.name, activation)
         self.scale_bound = check_bound(self.name, scale_bound)
         self.gain = check_gain(self.name, gain)
 

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from kerasar.arguments import checks_arguments
 from kerasar.layers.bijections.base import Bijection, seed_or_drawn
 from kerasar.typing import Config, Shape, Tensor
 
@@ -31,6 +32,7 @@ class Permute(Bijection):
         ValueError: if `order` is not a permutation, or (when built) is one of another size.
     """
 
+    @checks_arguments
     def __init__(
         self, order: str | Sequence[int] = "reverse", seed: int | None = None, **kwargs: Any
     ) -> None:
@@ -48,7 +50,7 @@ class Permute(Bijection):
                 f"order='{order}'. Take one of them, or give a permutation."
             )
         self.order = order
-        self.seed = seed_or_drawn(seed) if order == "random" else seed
+        self.seed = seed_or_drawn(seed) if order == "random" or seed is not None else None
 
     def build(self, x_shape: Shape, condition_shape: Shape | None = None) -> None:
         super().build(x_shape, condition_shape)

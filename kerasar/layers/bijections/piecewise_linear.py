@@ -7,6 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from kerasar.arguments import checks_arguments
 from kerasar.checks import check_count
 from kerasar.layers.bijections.base import Bijection, sum_event
 from kerasar.layers.bijections.bins import bin_of, pick
@@ -42,6 +43,7 @@ class PiecewiseLinear(Bijection):
         Fleuret. Deep Learning course, lecture on normalizing flows. https://fleuret.org/dlc/
     """
 
+    @checks_arguments
     def __init__(
         self, pieces: int = 32, xmin: float = -4.0, xmax: float = 4.0, **kwargs: Any
     ) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from kerasar.arguments import checks_arguments
 from kerasar.checks import check_count
 from kerasar.layers.bijections.bins import bin_of, pick
 from kerasar.layers.bijections.coupling import Coupling
@@ -46,6 +47,7 @@ class RationalQuadraticSplineCoupling(Coupling):
         https://arxiv.org/abs/1906.04032
     """
 
+    @checks_arguments
     def __init__(
         self,
         mask: Any = "half",

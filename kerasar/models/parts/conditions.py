@@ -105,7 +105,7 @@ def series_condition(
         upsampled = keras.layers.UpSampling1D(hop, name="upsampled")(x)
     else:  # a kernel of two hops, so that neighboring steps pass into each other
         upsampled = keras.layers.Conv1DTranspose(
-            width, 2 * hop, hop, padding="same", name="upsampled"
+            width, 2 * hop, hop, "same", data_format="channels_last", name="upsampled"
         )(x)
     return {"local": GateCondition(x, upsampled)}
 

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import layers as L
 
-from kerasar.checks import check_count
+from kerasar.checks import check_count, check_sizes
 from kerasar.density_models.autoregressive import AutoregressiveModel
 from kerasar.distributions.likelihoods import Likelihood
 from kerasar.layers import ScaleLevels
@@ -51,8 +51,7 @@ class LatentCoder:
                 f"latent_shape of {builder} must be a shape such as (32,) or (7, 7, 4), but got "
                 f"{latent_shape!r}."
             )
-        for size in (*image_shape, *latent_shape):
-            check_count(size, "a size in image_shape or latent_shape")
+        check_sizes(image_shape=image_shape, latent_shape=latent_shape)
         check_count(levels, "levels", least=2)
         check_count(filters, "encoder_filters")
         self.image_shape, self.latent_shape = image_shape, tuple(latent_shape)
@@ -84,7 +83,7 @@ class LatentCoder:
         for i, _ in enumerate(self._sizes[1:], 1):
             h = self._conv(h, f"encode{i}", strides=2)
         if len(self.latent_shape) == 1:
-            h = L.Flatten(name="flatten")(h)
+            h = L.Flatten("channels_last", name="flatten")(h)
             h = L.Dense(8 * self._filters, activation="relu", name="hidden")(h)
         code = L.Dense(params_per_element * self.latent_shape[-1], name="code")(h)
         return keras.Model(x, code, name="encoder")
@@ -126,10 +125,21 @@ class LatentCoder:
                 2 * small - large
                 for small, large in zip(self._sizes[i + 1], self._sizes[i], strict=True)
             )
-            h = L.UpSampling2D(name=f"double{i}")(h)
-            h = L.Cropping2D(((0, below), (0, right)), name=f"crop{i}")(h)
+            h = L.UpSampling2D(data_format="channels_last", name=f"double{i}")(h)
+            h = L.Cropping2D(
+                ((0, below), (0, right)), data_format="channels_last", name=f"crop{i}"
+            )(h)
             h = self._conv(h, f"refine{i}")
         return self._conv(h, "map")
 
     def _conv(self, h: Tensor, name: str, strides: int = 1) -> Tensor:
-        return L.Conv2D(self._filters, 3, strides, padding="same", activation="relu", name=name)(h)
+        conv = L.Conv2D(
+            self._filters,
+            3,
+            strides,
+            "same",
+            data_format="channels_last",
+            activation="relu",
+            name=name,
+        )
+        return conv(h)

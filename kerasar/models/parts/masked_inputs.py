@@ -28,7 +28,7 @@ def masked_input_model(
     name: str,
 ) -> MaskedInputModel:
     """Two dense layers from the features to the logits of the value, and the model of it all."""
-    h = keras.layers.Flatten(name="flatten")(features)
+    h = keras.layers.Flatten("channels_last", name="flatten")(features)
     h = keras.layers.Dense(hidden_units, activation="relu", name="hidden")(h)
     logits = keras.layers.Dense(levels, name="logits")(h)
     network = keras.Model(list(inputs.values()), logits, name=name)
