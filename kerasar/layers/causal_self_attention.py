@@ -7,6 +7,7 @@ and the cached sampler keeps its keys and values.
 import keras
 from keras import ops
 
+from kerasar.arguments import checks_arguments
 from kerasar.checks import check_count
 from kerasar.typing import Config, Shape, Tensor
 
@@ -65,6 +66,7 @@ class CausalSelfAttention(keras.layers.Layer):
         https://arxiv.org/abs/2004.05150
     """
 
+    @checks_arguments
     def __init__(
         self,
         num_heads: int,

@@ -8,6 +8,7 @@ parallel over time, and a step of sampling takes the same time whatever lies beh
 import keras
 from keras import layers as L
 
+from kerasar.arguments import checks_arguments
 from kerasar.checks import check_count
 from kerasar.density_models.autoregressive import AutoregressiveModel
 from kerasar.distributions.likelihoods import Likelihood
@@ -22,6 +23,7 @@ from kerasar.models.parts.sequence_stem_and_head import SequenceStemAndHead
 from kerasar.typing import Tensor
 
 
+@checks_arguments
 def LinearRecurrent(
     length: int | None,
     levels: int | None,
@@ -114,7 +116,7 @@ def LinearRecurrent(
         gate = L.Dense(width, activation="gelu", name=f"gate{i}")(u)
         u = L.Dense(width, name=f"in{i}")(u)
         u = L.ZeroPadding1D((kernel_size - 1, 0), name=f"pad{i}")(u)
-        u = L.DepthwiseConv1D(kernel_size, name=f"conv{i}")(u)
+        u = L.DepthwiseConv1D(kernel_size, data_format="channels_last", name=f"conv{i}")(u)
         u = LinearRecurrence(name=f"recurrence{i}")(u)
         h = L.Add(name=f"steps{i}")([h, L.Dense(filters, name=f"out{i}")(gate * u)])
 

@@ -10,6 +10,7 @@ import numpy as np
 from keras import layers as L
 from keras import ops
 
+from kerasar.arguments import checks_arguments
 from kerasar.checks import check_count
 from kerasar.density_models.autoregressive import AutoregressiveModel
 from kerasar.distributions.likelihoods import Categorical, DiscretizedLogisticMixture, Likelihood
@@ -22,6 +23,7 @@ from kerasar.typing import Tensor
 _CAP = 20.0
 
 
+@checks_arguments
 def PixelSNAIL(
     image_shape: ImageShape,
     levels: int = 256,

@@ -8,6 +8,7 @@ residual path from the data to the parameters stays free (Radford et al. 2019).
 import keras
 from keras import layers as L
 
+from kerasar.arguments import checks_arguments
 from kerasar.checks import check_count
 from kerasar.density_models.autoregressive import AutoregressiveModel
 from kerasar.distributions.likelihoods import Likelihood
@@ -24,6 +25,7 @@ from kerasar.typing import Tensor
 _NORMALIZATIONS = {"layer": L.LayerNormalization, "rms": L.RMSNormalization}
 
 
+@checks_arguments
 def Transformer(
     length: int | None,
     levels: int | None,
