@@ -22,6 +22,9 @@ _NOTES = frozenset(
     _allow_non_tensor_positional_args _input_spec input_spec _jit_compile""".split()
 )
 
+#: Attributes that every layer has; in their lists Keras notes uses of the layer.
+_OF_EVERY_LAYER = vars(keras.layers.Layer()).keys()
+
 #: How many traces that hold for one size only are kept.
 _MOST_SIZES = 16
 
@@ -58,11 +61,21 @@ class FunctionCache:
     def refresh(self) -> None:
         """Forgets everything if a layer of the model has changed since the last use."""
         layers = nested_layers(self._owner, include_self=False)
-        state = [(layer, dict(vars(layer))) for layer in layers]
+        state = [(layer, _attributes(layer)) for layer in layers]
         if self._state is not None and _differ(self._state, state):
             self._made.clear()
             self._owner.network_changed()  # may refuse it, now and each time until it is mended
         self._state = state
+
+
+def _attributes(layer: keras.layers.Layer) -> dict[str, Any]:
+    """What a layer holds, with the contents of its own lists and dicts as they are now."""
+    held = dict(vars(layer))
+    for name, value in held.items():
+        if isinstance(value, (list, dict)) and name not in _OF_EVERY_LAYER:
+            parts = value.items() if isinstance(value, dict) else value
+            held[name] = (type(value), *parts)
+    return held
 
 
 def _differ(
@@ -86,5 +99,10 @@ def _changed(old: dict[str, Any], new: dict[str, Any]) -> bool:
 
 
 def _same(one: Any, other: Any) -> bool:
-    plain = (bool, int, float, str, tuple, type(None))
-    return one is other or (type(one) is type(other) and isinstance(one, plain) and one == other)
+    if one is other:
+        return True
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, tuple):
+        return len(one) == len(other) and all(map(_same, one, other))
+    return isinstance(one, (bool, int, float, str)) and one == other
