@@ -29,7 +29,7 @@ from kerasar.layers.protocol import Declaration, Taps, declares
 _OPEN, _OPEN_LARGE, _LONGEST = {1: 12, 2: 6}, {1: 300, 2: 20}, 4_096
 #: How many positions are changed at least, and how many in training; how many elements go through
 #: the layer at once, and how many where more positions than the least are changed.
-_CHANGED, _IN_TRAINING, _AT_ONCE, _AT_ONCE_MORE = 24, 3, 16_000_000, 500_000
+_CHANGED, _IN_TRAINING, _AT_ONCE, _AT_ONCE_MORE = 24, 3, 16_000_000, 50_000
 #: Draws of the weights, and the size of the inputs with each.
 _VARIANTS = ((0, 1.0), (1, 1.0), (0, 5.0), (1, 30.0))
 #: How many values of an integer input are tried.
