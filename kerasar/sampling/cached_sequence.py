@@ -24,6 +24,7 @@ class SequenceLoop:
         batch: the batch to be completed.
         options: temperature, top-k and top-p.
         compiled: whether the loop is going to be compiled by XLA; shapes are then static.
+        length: how many positions are drawn, where `batch` has room for more; None: all.
         record: returns the parameters instead of the values that were drawn from them.
     """
 
@@ -34,11 +35,13 @@ class SequenceLoop:
         batch: PartialBatch,
         options: Options,
         compiled: bool,
+        length: Tensor | None = None,
         record: bool = False,
     ) -> None:
         self.model, self.batch, self.options, self.record = model, batch, options, record
         shape = batch.values.shape if compiled else tf.shape(batch.values)
-        self.batch_size, self.length = shape[0], shape[1]
+        self.batch_size, self.room = shape[0], shape[1]
+        self.length = self.room if length is None else length
         self.x, self.output = program.graph.x, program.graph.output
         self.execution = program.bind(
             self.batch_size,
@@ -53,7 +56,7 @@ class SequenceLoop:
         values = self.batch.values
         event = values.shape[2:]
         made = (self.output.dtype, self.output.shape[2:]) if self.record else (values.dtype, event)
-        results = tf.TensorArray(made[0], self.length, element_shape=(values.shape[0], *made[1]))
+        results = tf.TensorArray(made[0], self.room, element_shape=(values.shape[0], *made[1]))
         last = tf.zeros(tf.stack([self.batch_size, 1, *event]), self.x.dtype)
         *_, results = while_loop(
             lambda t, *_: t < self.length,
