@@ -32,3 +32,10 @@ def test_speech_is_learned_judged_and_sampled(tmp_path):
     result = json.loads((tmp_path / "result.json").read_text())
     assert 7.9 < result["test_bits_per_sample"] < 8.1, "noise takes 8 bits"
     assert (tmp_path / "sample_1.wav").exists() and (tmp_path / "spectrograms.png").exists()
+
+
+@pytest.mark.long  # each starts several processes
+@pytest.mark.parametrize("name", ["memory", "kills"])
+def test_long_use_and_ends_of_runs(tmp_path, name):
+    run_benchmark(f"quality.{name}", "--tiny", "--out", tmp_path)
+    assert len((tmp_path / f"{name}.csv").read_text().splitlines()) > 3

@@ -75,6 +75,28 @@ def test_it_learns(sequences):
     assert model.evaluate(x, return_dict=True, verbose=0)["bits_per_dim"] < 0.05
 
 
+def test_batches_of_many_shapes_are_compiled_by_xla_only_where_asked(sequences):
+    """It frees no shape. What is learned is the same."""
+    models = {jit: sequences(None) for jit in (None, True)}
+    models[None].network.set_weights(models[True].network.get_weights())
+    for jit, model in models.items():
+        model.compile(keras.optimizers.SGD(0.1), jit_compile=jit)
+        for length in range(2, 12):
+            assert model.jit_compile == (jit or length <= 10)
+            model.fit(np.ones((2, length), int), verbose=0)
+    expected, found = (model.network.get_weights() for model in models.values())
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+    assert models[None].get_compile_config()["jit_compile"] is None
+    models[None].compile()
+    lengths = tf.data.Dataset.from_generator(
+        lambda: (np.ones((2, length), int) for length in (3, 5)),
+        output_signature=tf.TensorSpec((2, None), tf.int32),
+    )
+    models[None].fit(lengths, verbose=0)
+    assert not models[None].jit_compile
+
+
 @pytest.mark.xla
 def test_images_are_not_compiled_by_xla_unless_asked(pixels):
     pixels.compile()

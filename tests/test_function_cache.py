@@ -46,3 +46,16 @@ def test_only_the_sizes_used_last_are_kept(model):
         model.function_cache.get(("a", size), lambda: object())
     kept = [size for size in range(40) if ("a", size) in model.function_cache]
     assert kept == list(range(24, 40))
+
+
+def test_lengths_share_loops_and_draw_the_same(sequences):
+    """One graph, and compiled loops for powers of two; a sample does not depend on the length."""
+    model = sequences(None)
+    whole = model.sample(3, length=13, seed=1)
+    for jit_compile in (False, True):
+        for length in (9, 12, 13, 16):
+            found = model.sample(3, length=length, seed=1, jit_compile=jit_compile)
+            np.testing.assert_array_equal(found[:, :13], whole[:, :length])
+    graph = model.function_cache.traced("cached loop", None)
+    assert graph.experimental_get_tracing_count() <= 2
+    assert len(model.sampler("cached")._compiled) == 1

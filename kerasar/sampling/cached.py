@@ -14,6 +14,7 @@ from kerasar.sampling.progress import Progress
 from kerasar.sampling.sampler import Sampler, SamplingRequest
 from kerasar.sampling.step_check import Program, check_steps, run_steps
 from kerasar.stepwise import NotSteppable, make_stepper
+from kerasar.stepwise.sequence_steps import SequenceProgram
 from kerasar.typing import Tensor
 
 #: For how many lengths steps are kept, where they differ by length.
@@ -23,9 +24,11 @@ _MOST_LENGTHS = 8
 class CachedSampler(Sampler):
     """Samples from a model by its network's step form.
 
-    The loop runs uncompiled at first, which starts in about a second. Once as much time has been
-    spent on that as compiling by XLA is expected to cost, it is compiled, for good; where that
-    fails, it stays as it is.
+    The loop runs uncompiled at first, in one graph for all sizes, which starts in about a second.
+    Sizes for which as much time has been spent on that, or will have been after this request, as
+    compiling by XLA is expected to cost are compiled; where that fails, they stay as they are.
+    A compiled loop is never freed by TensorFlow, so few are made: open lengths and numbers of
+    examples are rounded up.
 
     Args:
         model: an `AutoregressiveDensity`.
@@ -43,10 +46,19 @@ class CachedSampler(Sampler):
         self.is_for_any_length = not model.analysis.lacks_length
         self._of_length: dict[int, Program] = {}
         self.program = self._steps(None if self.is_for_any_length else TRIED_LENGTHS[-1])
-        #: Seconds that compiling is expected to cost, and that uncompiled loops have taken.
+        #: Seconds that compiling is expected to cost, that uncompiled loops have taken by size,
+        #: and that they take for a position; None before that is known.
         self.patience = 2.0 + 0.15 * len(self.program.graph.nodes)
-        self.spent = 0.0
+        self.spent: dict[Any, float] = {}
+        self.pace: float | None = None
         self.compiles = True
+        #: Whether a loop for long sequences draws shorter ones: no condition has their length.
+        self._shares_lengths = (
+            self.is_for_any_length
+            and isinstance(self.program, SequenceProgram)
+            and model.data_shape[0] is None
+            and not any(None in shape for shape in model.conditions.shapes.values())
+        )
         self._compiled: set[Any] = set()
 
     def complete(self, batch: PartialBatch, options: Options, data_shape: Tensor) -> Tensor:
@@ -60,9 +72,11 @@ class CachedSampler(Sampler):
         options: Options,
         shape: Any,
         compiled: bool,
+        length: Tensor | None = None,
     ) -> Tensor:
-        """The loop over all positions; all as graph operations."""
-        return run_steps(self.model, self._program(shape), batch, options, shape, compiled)
+        """The loop over all positions, or the first `length` steps; all as graph operations."""
+        program = self._program(shape)
+        return run_steps(self.model, program, batch, options, shape, compiled, length)
 
     def _steps(self, length: int | None) -> Program:
         """The checked steps of the network, for one length if that is given."""
@@ -90,45 +104,85 @@ class CachedSampler(Sampler):
     def run_chunk(
         self, batch: PartialBatch, request: SamplingRequest, progress: Progress
     ) -> Tensor:
-        """`request.jit_compile` None decides by the time spent so far."""
+        """`request.jit_compile` None decides by the time spent so far, and to be spent."""
         compiled = request.jit_compile
         if compiled is None:
-            compiled = self.compiles and self.spent > self.patience
+            compiled = self.compiles and self._pays(batch, request)
         values = self._run_compiled(batch, request) if compiled else None
         if values is None:
-            started = time.monotonic()
-            values = self._uncompiled(request.shape)(batch, request.options)
-            self.spent += time.monotonic() - started
+            values = self._run_uncompiled(batch, request)
         progress.advance(batch.values.shape[0] * batch.values.shape[1])
         return values
 
+    def _pays(self, batch: PartialBatch, request: SamplingRequest) -> bool:
+        """Whether a compiled loop is there, or uncompiled ones have cost as much as one would."""
+        kind, size = self._kind(request), batch.values.shape[0]
+        if self._compiled_size(kind, size) is not None:
+            return True
+        expected = (self.pace or 0.0) * batch.values.shape[1]
+        return self.spent.get((kind, _round_up(size)), 0.0) + expected > self.patience
+
+    def _run_uncompiled(self, batch: PartialBatch, request: SamplingRequest) -> Tensor:
+        graph: Any = self._uncompiled(request.shape)
+        traced, started = graph.experimental_get_tracing_count(), time.monotonic()
+        values = graph(batch, request.options, tf.constant(request.shape, tf.int32))
+        seconds = time.monotonic() - started
+        # The first call for a while is tracing, which says little about the next.
+        if graph.experimental_get_tracing_count() == traced or seconds > self.patience:
+            self.pace = seconds / batch.values.shape[1]
+        bucket = self._kind(request), _round_up(batch.values.shape[0])
+        self.spent[bucket] = self.spent.get(bucket, 0.0) + seconds
+        return values
+
     def _uncompiled(self, shape: tuple[int, ...]) -> Any:
-        return self.model.function_cache.traced_open(
+        """The uncompiled loop: one graph for all sizes, where the steps are for any length."""
+        if self.is_for_any_length:
+            return self.model.function_cache.traced("cached loop", self.complete)
+        return self.model.function_cache.traced(
             (CachedSampler, shape),
-            lambda batch, options: self._fill_in(batch, options, shape, compiled=False),
+            lambda batch, options, _: self._fill_in(batch, options, shape, compiled=False),
         )
 
-    def _run_compiled(self, batch: PartialBatch, request: SamplingRequest) -> Tensor | None:
-        """Pads the batch to a size that is compiled already, or that serves others too.
+    def _kind(self, request: SamplingRequest) -> Any:
+        """What a compiled loop is for, besides the number of examples."""
+        shape = request.shape
+        if self._shares_lengths:
+            shape = (1 << (shape[0] - 1).bit_length(), *shape[1:])
+        return shape, tuple(option is None for option in request.options)
 
-        None where XLA cannot compile the loop, unless the user insists on it.
-        """
-        count = int(batch.values.shape[0])
-        kind = (request.shape, tuple(option is None for option in request.options))
+    def _compiled_size(self, kind: Any, count: int) -> int | None:
+        """The least number of examples that a loop is compiled for and that serves `count`."""
         sizes = [
             size
             for k, size in self._compiled
             if k == kind and count <= size <= 2 * count
             if (CachedSampler, k, size) in self.model.function_cache
         ]
-        size = min(sizes, default=_round_up(count))
+        return min(sizes, default=None)
+
+    def _run_compiled(self, batch: PartialBatch, request: SamplingRequest) -> Tensor | None:
+        """Pads the batch to a size that is compiled already, or that serves others too.
+
+        None where XLA cannot compile the loop, unless the user insists on it.
+        """
+        count, positions = batch.values.shape[:2]
+        kind = self._kind(request)
+        size = self._compiled_size(kind, count) or _round_up(count)
         loop = self.model.function_cache.get(
-            (CachedSampler, kind, size), lambda: self._compile(request.shape, size)
+            (CachedSampler, kind, size), lambda: self._compile(kind[0], size)
         )
         self._compiled.add((kind, size))
         padded = tf.nest.map_structure(lambda part: _pad(part, size - count), batch)
+        length = None
+        if self._shares_lengths:
+            steps = request.shape[0]
+            length, missing = tf.constant(steps), (kind[0][0] - steps) * (positions // steps)
+            padded = padded._replace(
+                values=_pad(padded.values, missing, axis=1),
+                known=_pad(padded.known, missing, axis=1),
+            )
         try:
-            return loop(padded, request.options)[:count]
+            return loop(padded, request.options, length)[:count, :positions]
         except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError):
             if request.jit_compile:
                 raise
@@ -140,11 +194,11 @@ class CachedSampler(Sampler):
         parts = _parts(size, self.model.network.count_params())
 
         @tf.function(jit_compile=True, autograph=False)
-        def loop(batch: PartialBatch, options: Options) -> Tensor:
-            return self._fill_in(batch, options, shape, compiled=True)
+        def loop(batch: PartialBatch, options: Options, length: Tensor | None) -> Tensor:
+            return self._fill_in(batch, options, shape, compiled=True, length=length)
 
         @tf.function(autograph=False)
-        def loops(batch: PartialBatch, options: Options) -> Tensor:
+        def loops(batch: PartialBatch, options: Options, length: Tensor | None) -> Tensor:
             share = size // parts
             done = []
             for start in range(0, size, share):
@@ -154,7 +208,7 @@ class CachedSampler(Sampler):
                     ),
                     batch,
                 )
-                done.append(loop(part, options))
+                done.append(loop(part, options, length))
             return tf.concat(done, axis=0)
 
         return loop if parts == 1 else loops
@@ -172,8 +226,9 @@ def _parts(size: int, weights: int) -> int:
     return max(parts for parts in range(1, max(most, 1) + 1) if size % parts == 0)
 
 
-def _pad(part: Tensor, missing: int) -> Tensor:
-    """Repeats the last example."""
+def _pad(part: Tensor, missing: int, axis: int = 0) -> Tensor:
+    """Repeats the last example, or the last along another axis."""
     if part is None or not missing:
         return part
-    return tf.concat([part, tf.repeat(part[-1:], missing, axis=0)], axis=0)
+    last = tf.gather(part, [part.shape[axis] - 1], axis=axis)
+    return tf.concat([part, tf.repeat(last, missing, axis=axis)], axis=axis)

@@ -27,6 +27,7 @@ class SequenceLoop:
         batch: the batch to be completed.
         options: temperature, top-k and top-p.
         compiled: whether the loop is going to be compiled by XLA; shapes are then static.
+        length: how many steps are drawn, where `batch` has room for more; None: all.
         record: returns the parameters instead of the values that were drawn from them.
     """
 
@@ -37,6 +38,7 @@ class SequenceLoop:
         batch: PartialBatch,
         options: Options,
         compiled: bool,
+        length: Tensor | None = None,
         record: bool = False,
     ) -> None:
         self.model, self.batch, self.options, self.record = model, batch, options, record
@@ -46,7 +48,8 @@ class SequenceLoop:
         self.by_value = len(self.x.shape) > 2 and model.likelihood.event_rank == 0
         self.events = int(self.x.shape[-1] or 1) if self.by_value else 1
         self.in_turn = program.sees_present
-        self.batch_size, self.length = shape[0], shape[1] // self.events
+        self.batch_size, self.room = shape[0], shape[1] // self.events
+        self.length = self.room if length is None else length
         self.execution = program.bind(
             self.batch_size,
             self.length,
@@ -67,7 +70,7 @@ class SequenceLoop:
         values = self.batch.values
         step = self.x.shape[2:]
         made = (self.output.dtype, self.output.shape[2:]) if self.record else (values.dtype, step)
-        results = tf.TensorArray(made[0], self.length, element_shape=(values.shape[0], *made[1]))
+        results = tf.TensorArray(made[0], self.room, element_shape=(values.shape[0], *made[1]))
         last = tf.zeros(tf.stack([self.batch_size, 1, *step]), self.x.dtype)
         state = (tf.constant(0), last, self.execution.initial(), results)
         for stop in self._stops():

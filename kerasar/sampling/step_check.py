@@ -36,13 +36,14 @@ def run_steps(
     options: Options,
     shape: Any,
     compiled: bool,
+    length: Tensor | None = None,
     record: bool = False,
 ) -> Tensor:
-    """The loop over all positions; all as graph operations."""
+    """The loop over all positions, or the first `length` steps; all as graph operations."""
     if isinstance(program, RasterProgram):
         size = (shape[0], shape[1])
         return ImageLoop(model, program, batch, options, size, compiled, record).run()
-    return SequenceLoop(model, program, batch, options, compiled, record).run()
+    return SequenceLoop(model, program, batch, options, compiled, length, record).run()
 
 
 def check_steps(model: SampledAutoregressive, program: Program, length: int | None = None) -> None:

@@ -29,7 +29,13 @@ from kerasar.training.dataset_checks import (
     shape_assertions,
     value_assertions,
 )
-from kerasar.training.executions import callback_list, count_batches, steps_that_divide
+from kerasar.training.executions import (
+    MOST_COMPILED_SHAPES,
+    batch_shapes,
+    callback_list,
+    count_batches,
+    steps_that_divide,
+)
 from kerasar.training.finite_guard import FiniteGuard, RefuseEmptyEpochs, StopWhenNotFinite
 from kerasar.training.keras_arguments import check_loop_arguments, check_optimizer
 from kerasar.training.metrics import BitsPerDim, Perplexity
@@ -50,6 +56,8 @@ class DensityModel(keras.Model):
     exact = True
     #: How many steps run in one execution; `fit` and `evaluate` lower it where they must.
     steps_per_execution: int
+    #: Whether XLA compiles training steps.
+    jit_compile: bool
     #: Shape of one example; None where a size is open.
     data_shape: Shape
     #: Number of values that discrete data can take; None for real values.
@@ -68,7 +76,8 @@ class DensityModel(keras.Model):
         self.finite_guard = FiniteGuard()
         self.function_cache = FunctionCache(self)
         self._is_stale = False
-        self._default_steps = False
+        self._default_steps = self._default_jit = False
+        self._shapes: set[Shape] = set()
         self._traced_steps: dict[str, int] = {}
 
     def network_changed(self) -> None:
@@ -139,7 +148,8 @@ class DensityModel(keras.Model):
             optimizer: as for `keras.Model.compile`.
             loss: None; there is no other.
             **kwargs: `jit_compile`, `steps_per_execution`, `run_eagerly`, `auto_scale_loss`; the
-                first two are chosen for the model where they are not given.
+                first two are chosen for the model where they are not given. XLA is then left again
+                after 8 shapes of batches, or for a dataset that leaves an example's shape open.
 
         Raises:
             TypeError: for `loss`, `metrics` and the like.
@@ -154,6 +164,8 @@ class DensityModel(keras.Model):
         check_optimizer(optimizer)
         given = check_loop_arguments(_without_none(kwargs), "compile")
         self._default_steps = "steps_per_execution" not in given
+        self._default_jit = "jit_compile" not in given
+        self._shapes.clear()
         settings = {**self.default_compilation(), **given}
         if settings.get("run_eagerly"):
             settings["jit_compile"] = False
@@ -198,7 +210,7 @@ class DensityModel(keras.Model):
         steps = None if self._default_steps else self.steps_per_execution
         return {
             "optimizer": keras.saving.serialize_keras_object(self.optimizer),
-            "jit_compile": self.jit_compile,
+            "jit_compile": None if self._default_jit else self.jit_compile,
             "steps_per_execution": steps,
         }
 
@@ -240,10 +252,12 @@ class DensityModel(keras.Model):
                 )
             x, held_out = _split(x, kwargs.pop("validation_split"))
         _refuse_endless(x, "steps_per_epoch", kwargs.get("steps_per_epoch"), "x")
+        self._bound_compilation(x, batch_size)
         with assertions_as_value_errors():
             self.adapt_to_data(x)
         if held_out is not None:
             held_out_size = kwargs.get("validation_batch_size") or batch_size
+            self._bound_compilation(held_out, held_out_size)
             kwargs["validation_data"] = self._batches(held_out, held_out_size, shuffle=False)
         x = self._batches(x, batch_size, kwargs.pop("shuffle", True))
         kwargs["shuffle"] = False  # that is done
@@ -268,6 +282,7 @@ class DensityModel(keras.Model):
         kwargs = check_loop_arguments(kwargs, "evaluate")
         x, _, _ = self._prepare(x, kwargs.get("batch_size"), "x")
         _refuse_endless(x, "steps", kwargs.get("steps"), "x")
+        self._bound_compilation(x, kwargs.get("batch_size"))
         x = self._batches(x, kwargs.get("batch_size"), shuffle=False)
         callbacks = callback_list(kwargs.get("callbacks"))
         with self._exact_steps(kwargs.get("steps"), callbacks=callbacks):
@@ -282,6 +297,16 @@ class DensityModel(keras.Model):
                 "once only and was read before. Give one that starts anew each time."
             )
         return found
+
+    def _bound_compilation(self, x: Any, batch_size: int | None) -> None:
+        """Leaves XLA, where nobody asked for it, if batches come in many shapes."""
+        if not (self._default_jit and self.jit_compile):
+            return
+        self._shapes |= batch_shapes(x, batch_size or 32)
+        is_open = any(None in shape[1:] for shape in self._shapes)
+        if is_open or len(self._shapes) > MOST_COMPILED_SHAPES:
+            self.jit_compile = False
+            self.train_function = self.test_function = self.predict_function = None
 
     @contextlib.contextmanager
     def _exact_steps(self, *asked: int | None, callbacks: Sequence[Any]) -> Iterator[None]:
@@ -402,7 +427,14 @@ class DensityModel(keras.Model):
         """Arrays as batches; a dataset as it is."""
         if isinstance(x, tf.data.Dataset):
             return x
-        return array_batches(x, batch_size or 32, shuffle, dtype=self.data_dtype)
+        batches = array_batches(x, batch_size or 32, shuffle, dtype=self.data_dtype)
+        return batches.map(self._with_open_sizes) if None in self.data_shape else batches
+
+    def _with_open_sizes(self, data: Any) -> Any:
+        """The same batch, of whose data nothing is known but the model's shape: traced once."""
+        x = data["x"] if isinstance(data, dict) else data
+        x = tf.compat.v1.placeholder_with_default(x, (None, *self.data_shape))
+        return {**data, "x": x} if isinstance(data, dict) else x
 
     def _check_in_pipeline(self, *data: Any) -> Any:
         batch = bool_to_int(unpack(data))

@@ -1,8 +1,13 @@
-"""How many training steps run in one execution: what is asked for stays exact."""
+"""How many training steps run in one execution, and whether XLA compiles them.
+
+What is asked for stays exact. XLA takes seconds and megabytes for each shape of a batch, and frees
+none of them.
+"""
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import tensorflow as tf
 from keras.callbacks import (
     BackupAndRestore,
     Callback,
@@ -11,6 +16,9 @@ from keras.callbacks import (
     ProgbarLogger,
     TensorBoard,
 )
+
+#: For how many shapes of batches training is compiled, unless the user asks for it.
+MOST_COMPILED_SHAPES = 8
 
 _HOOKS = [f"on_{kind}batch_{end}" for kind in ("", "train_", "test_") for end in ("begin", "end")]
 
@@ -64,3 +72,18 @@ def _counts(callback: Any) -> bool:
         if owner not in _WITHOUT_EFFECT or not _WITHOUT_EFFECT[owner](callback):
             return True
     return False
+
+
+def batch_shapes(x: Any, batch_size: int) -> set[tuple[int | None, ...]]:
+    """The shapes of the batches of arrays, or of a dataset, where None is any number.
+
+    Args:
+        x: an array, a dict of such with the key "x", or a `tf.data.Dataset`.
+        batch_size: of arrays.
+    """
+    if isinstance(x, tf.data.Dataset):
+        spec = x.element_spec
+        return {tuple((spec["x"] if isinstance(spec, dict) else spec).shape)}
+    x = x["x"] if isinstance(x, dict) else x
+    sizes = {min(batch_size, len(x)), len(x) % batch_size or batch_size}
+    return {(size, *x.shape[1:]) for size in sizes if size <= len(x)}

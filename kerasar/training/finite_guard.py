@@ -46,8 +46,11 @@ class FiniteGuard:
             room = [tf.TensorShape((size, *part.shape[1:])) for part in parts]
         else:
             room = [tf.TensorShape([None] * len(part.shape)) for part in parts]
-        if structure == self._structure and room == [kept.shape for kept in self._kept]:
-            return False
+        before = [kept.shape for kept in self._kept]
+        if structure == self._structure and _of_ranks(before) == _of_ranks(room):
+            room = [_enlarged(*shapes) for shapes in zip(before, room, strict=True)]
+            if room == before:
+                return False
         self._structure = structure
         self._kept = [
             tf.Variable(tf.zeros([n or 0 for n in shape], part.dtype), shape=shape, trainable=False)
@@ -181,3 +184,15 @@ def first_non_finite(names: list[str], values: list[Tensor]) -> str | None:
         if array is not None and not np.isfinite(array).all():
             return name
     return None
+
+
+def _of_ranks(shapes: list[tf.TensorShape]) -> list[tuple[int, bool]]:
+    return [(shape.rank, shape.is_fully_defined()) for shape in shapes]
+
+
+def _enlarged(before: tf.TensorShape, wanted: tf.TensorShape) -> tf.TensorShape:
+    """A shape that holds what is wanted, at least twice as large where the one before does not."""
+    return tf.TensorShape(
+        old if old is None or new <= old else max(new, 2 * old)
+        for old, new in zip(before, wanted, strict=True)
+    )
