@@ -95,6 +95,10 @@ def texts(value: Any) -> Argument:
     return Argument(value, lambda v: isinstance(v, (list, tuple)) and all(map(_is_text, v)))
 
 
+def _is_empty(value: Any) -> bool:
+    return isinstance(value, (list, tuple)) and not value
+
+
 def _is_text(value: Any) -> bool:
     return isinstance(value, str)
 
@@ -462,7 +466,7 @@ def _layers() -> Iterator[Entry]:
                 ),
             ),
             "layers.EmbedLevels": (
-                built(n.EmbedLevels, IMAGES),
+                built(n.EmbedLevels, IMAGES % 2),
                 dict(levels=count(3, 2), features=count(2)),
             ),
             "layers.HorizontalConv2D": (
@@ -543,7 +547,7 @@ def _layers() -> Iterator[Entry]:
             ),
             "layers.FactorOut": (
                 lambda bijections: n.FactorOut(bijections)(FEATURES),
-                dict(bijections=Argument([n.Permute()], lambda v: v in ([], ()))),
+                dict(bijections=Argument([n.Permute()], _is_empty)),
             ),
             "layers.Inverse": (
                 lambda bijection: n.Inverse(bijection)(FEATURES),
@@ -678,12 +682,14 @@ def _methods() -> Iterator[Entry]:
         epochs=Argument(1, lambda v: _is_whole(v, 1, math.inf)),
         batch_size=or_none(often(4)),
         verbose=Argument(0, lambda v: _is_whole(v, 0, 2) or isinstance(v, (bool, np.bool_))),
-        validation_split=or_none(either(shares, only(0))),
+        validation_split=or_none(
+            either(shares, Argument(0, lambda v: v is False or _is_whole(v, 0, 0)))
+        ),
         shuffle=flag(True),
         initial_epoch=often(0, 0),
         steps_per_epoch=or_none(often(1)),
         validation_freq=either(often(1), counts([1])),
-        callbacks=Argument([], lambda v: v in (None, [], ())),
+        callbacks=Argument([], lambda v: v is None or _is_empty(v)),
     )
     for name, data in DATA.items():
         model = all_models[name]
@@ -898,7 +904,7 @@ def _engine() -> Iterator[Entry]:
                 t.check_causal_by_probe,
                 dict(
                     model=only(kerasar.layers.CausalShift()),
-                    x=array(STEPS),
+                    x=array(STEPS, *range(2, 7)),
                     change=only(lambda v: v + 1),
                     sees=only({-1}),
                     position_axes=or_none(count(1)),
@@ -1054,7 +1060,7 @@ def _pictures() -> Iterator[Entry]:
                 p.fan_chart,
                 dict(
                     **heading,
-                    past=array(POINTS[:, 0]),
+                    past=either(array(POINTS[:, 0]), Argument((), _is_empty)),
                     paths=array(paths),
                     actual=or_none(array(paths[0])),
                     bands=Argument((0.5,), lambda v: False),

@@ -167,9 +167,9 @@ def _mean(values: Sequence[Tensor], position: tuple[Tensor, ...]) -> Tensor:
 
 def _choice(value: object, name: str, known: tuple[str, ...]) -> str:
     lower = value.lower() if isinstance(value, str) else value
-    if lower not in known:
+    if not isinstance(lower, str) or lower not in known:
         raise ValueError(
             f"DilatedPooling1D takes {name} {' or '.join(map(repr, known))}, in any case, but got "
             f"{name}={value!r}."
         )
-    return str(lower)
+    return lower

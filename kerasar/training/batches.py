@@ -31,7 +31,7 @@ def unpack(data: Any) -> Batch:
         TypeError: for feeds that are neither arrays nor datasets, before they are read.
     """
     _refuse_feed(data)
-    if isinstance(data, tuple):
+    if isinstance(data, tuple) and data:
         if len(data) != 1 and any(part is not None for part in data[1:]):
             raise ValueError(
                 "A density model learns from x alone, but the data are a tuple of "

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 
 from kerasar.arguments import check_kind_of, shorten
-from kerasar.checks import LARGEST, check_choice, check_count
+from kerasar.checks import LARGEST, check_choice, check_count, check_sizes
 from kerasar.training.executions import callback_list
 from kerasar.typing import Config
 
@@ -47,8 +47,7 @@ def check_loop_arguments(given: Config, method: str) -> Config:
         if isinstance(value, int) and not isinstance(value, bool):
             check_count(value, name, least, most=None if "batch_size" in name else LARGEST)
         elif isinstance(value, Sequence) and not isinstance(value, str):
-            for part in value:
-                check_count(part, f"each of {name}", least)
+            check_sizes(**{name: value})
             value = list(value)  # Keras takes no tuple
         checked[name] = value
     if "verbose" in given:
