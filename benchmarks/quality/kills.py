@@ -1,10 +1,11 @@
 """Ends `kerasar train` at random moments, and on full disks, and looks at what is left.
 
-Twenty trainings are ended by SIGTERM, SIGINT or SIGKILL at random moments; four run on disks that
-are too small (where none can be mounted, with files that may not grow beyond that). After each, the
-next command must explain what is there, without a traceback; the same `--out` must be free again
-(for a killed training that had kept a model, by `--restart`); no file may be half-written and no
-temporary file left, those of a SIGKILL by the next command.
+Twenty trainings are ended by SIGTERM, SIGINT or SIGKILL at random moments, every other one counted
+from when its folder is there; four run on disks that are too small (where none can be mounted, with
+files that may not grow beyond that). After each, the next command must explain what is there,
+without a traceback; the same `--out` must be free again (for a killed training that had kept a
+model, by `--restart`); no file may be half-written and no temporary file left, those of a SIGKILL
+by the next command.
 
     python -m benchmarks.quality.kills
     python -m benchmarks.quality.kills --tiny  # two kills and one disk
@@ -28,7 +29,7 @@ from benchmarks.common.report import machine, write_report
 
 _KINDS = (signal.SIGTERM, signal.SIGINT, signal.SIGKILL)
 #: Kilobytes of the disks: too few for the model, what goes with it, pictures, and the export.
-_DISKS = (40, 400, 1_200, 2_000)
+_DISKS = (40, 400, 900, 1_200)
 _TRAIN = "train shifted-pixelcnn --data digits --epochs 2 --out run".split()
 
 
@@ -43,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     rows = []
     for i in range(options.kills):
         kind, wait = _KINDS[i % len(_KINDS)], draw.uniform(0.0, options.seconds)
-        rows.append(_killed(kind, wait))
+        rows.append(_killed(kind, wait, begun=i % 2 == 1))
         print(*rows[-1], sep=" | ", flush=True)
     for kilobytes in _DISKS[: options.disks]:
         rows.append(_on_full_disk(kilobytes))
@@ -57,16 +58,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise SystemExit("something was wrong: see the last column")
 
 
-def _killed(kind: signal.Signals, wait: float) -> list[str]:
+def _killed(kind: signal.Signals, wait: float, begun: bool) -> list[str]:
     with tempfile.TemporaryDirectory(prefix="kills-") as folder:
         # Python's own answer to Ctrl-C, which a shell's background jobs ignore.
         process = _start(_TRAIN, folder, lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+        while begun and process.poll() is None and not Path(folder, "run").exists():
+            time.sleep(0.05)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(wait)
         if process.poll() is None:
             process.send_signal(kind)
         said = process.communicate()[0]
-        what = f"{kind.name} after {wait:.1f} s"
+        what = f"{kind.name} after {wait:.1f} s" + " of training" * begun
         return [what, str(process.returncode), *_aftermath(Path(folder), said, kind)]
 
 
@@ -93,7 +96,7 @@ def _aftermath(folder: Path, said: str, kind: signal.Signals | None) -> list[str
     """What the next command said, and what was wrong."""
     wrong = []
     if "Traceback" in said:
-        wrong.append("traceback of the training")
+        wrong.append("a traceback: " + " ".join(said.split("Traceback")[-1].split())[-200:])
     if kind is not signal.SIGKILL:
         wrong += _left_behind(folder)
     next_one = _run(["sample", "run", "--num", "1", "--out", "samples.npz"], folder)
