@@ -96,7 +96,7 @@ def _aftermath(folder: Path, said: str, kind: signal.Signals | None) -> list[str
     """What the next command said, and what was wrong."""
     wrong = []
     if "Traceback" in said:
-        wrong.append("traceback of the training")
+        wrong.append("a traceback: " + " ".join(said.split("Traceback")[-1].split())[-200:])
     if kind is not signal.SIGKILL:
         wrong += _left_behind(folder)
     next_one = _run(["sample", "run", "--num", "1", "--out", "samples.npz"], folder)
