@@ -11,11 +11,14 @@ from kerasar.layers.protocol import Taps, declares_what_it_sees
 
 
 class Undeclared(keras.layers.Layer):
-    """Causal, but says nothing about it: a running mean over all steps so far."""
+    """Causal, but says nothing about it: a running mean over all steps so far.
+
+    It is made of TensorFlow's functions, which cannot be followed.
+    """
 
     def call(self, x):
-        steps = keras.ops.cast(keras.ops.arange(1, x.shape[1] + 1), x.dtype)
-        return keras.ops.cumsum(x, axis=1) / steps[None, :, None]
+        steps = tf.cast(tf.range(1, x.shape[1] + 1), x.dtype)
+        return tf.cumsum(x, axis=1) / steps[None, :, None]
 
     def compute_output_shape(self, shape):
         return shape

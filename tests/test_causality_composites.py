@@ -333,7 +333,6 @@ def updates(self, x):
         (updates, "assign_add"),
         (lambda x: ops.flip(x, 1), "mixes positions: Flip"),
         (lambda x: x - ops.mean(x, axis=1, keepdims=True), "mixes positions: it reduces"),
-        (lambda x: ops.cumsum(x, axis=1), "Cumsum"),
     ],
 )
 def test_what_cannot_be_opened_stays_whole_and_says_why(function, reason):

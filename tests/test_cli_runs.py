@@ -263,7 +263,7 @@ def assert_refused(done, *parts, left=()):
         (["inpaint", "--images", -1], ["--images must be at least 1, but got -1"]),
         (["inpaint", "--data", "digits"], ["5 levels", "'digits'"]),
         (["inpaint", "--out", "run/model.keras"], ["--out", "model.keras"]),
-        (["score", "digits", "--out", "a", "--map", "a"], ["--map", "both are 'a'"]),
+        (["score", "digits", "--out", "a", "--map", "a"], ["--map", "are one"]),
         (["export", "--out", "run"], ["--out", "'run' exists"]),
     ],
     ids=lambda value: " ".join(map(str, value)) if isinstance(value, list) else "",

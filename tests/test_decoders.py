@@ -283,7 +283,7 @@ def test_what_does_not_fit_is_refused():
         kerasar.AutoencoderModel(model.encoder, plain)
     with pytest.raises(TypeError, match="encoder must be a keras.Model, but got 'encoder'"):
         kerasar.AutoencoderModel("encoder", model.decoder)
-    with pytest.raises(TypeError, match=r"kerasar\.AutoregressiveModel"):
+    with pytest.raises(TypeError, match="decoder must be an AutoregressiveModel"):
         kerasar.AutoencoderModel(model.encoder, model.encoder)
     with pytest.raises(
         ValueError, match=r"lead from data.*\('batch', 4\).*latents of shape \(2,\)"

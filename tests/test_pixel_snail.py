@@ -94,7 +94,7 @@ def test_it_is_saved_and_trained(tmp_path):
     ("shape", "options", "message"),
     [
         ((None, 3, 1), {}, r"image_shape must be known, but got \(None, 3, 1\)"),
-        ((2, 3), {}, r"needs image_shape=\(height, width, channels\)"),
+        ((2, 3), {}, "image_shape must be a tuple"),
         (
             (2, 3, 3),
             dict(likelihood=Categorical()),

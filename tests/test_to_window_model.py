@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import layers as L
 from keras import ops
 from window_models import EXAMPLES, model_of, relative_error, series, windows_of
@@ -105,7 +106,7 @@ REFUSED = {
     "recurrent": (lambda h: L.GRU(2, return_sequences=True, name="bad")(h), "'bad'.*keeps a state"),
     "ahead": (lambda h: L.Conv1D(2, 3, padding="same")(h), "causal network.*1 steps ahead"),
     "mixing": (lambda h: L.Conv1D(2, 2, strides=2, name="bad")(h), "'bad'.*strides"),
-    "unknown": (lambda h: L.TimeDistributed(L.Dense(1), name="bad")(h), "'bad'.*does not declare"),
+    "unknown": (lambda h: L.Lambda(tf.math.sinh, name="bad")(h), "'bad'.*does not declare"),
     "same average": (
         lambda h: CausalShift(steps=2)(L.AveragePooling1D(2, 1, "same", name="bad")(h)),
         "'bad'.*no rule",

@@ -84,10 +84,10 @@ class _StepCheck:
             with weights.scope():
                 found = graph(_known_batch(start, condition, event_rank))
         except Exception as error:
-            name = self.model.network.name
+            name, text = self.model.network.name, " ".join(str(error).split())[:300]
             raise WrongSteps(
                 f"the step form of network '{name}' cannot be run ({type(error).__name__}: "
-                f"{error}): {self._first_difference()}"
+                f"{text}): {self._first_difference()}"
             ) from error
         self._compare(found, expected[:, : found.shape[1]])
 

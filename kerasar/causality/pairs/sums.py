@@ -165,7 +165,7 @@ class _Contraction:
             return "it sums over two axes that hold positions"
         known = self._pairs_with(gone.pop()) if gone else None
         if isinstance(known, str):
-            return known
+            return known or None
         ahead = None
         if known is not None:
             query, key, ignored = known
@@ -207,7 +207,10 @@ class _Contraction:
         return seen
 
     def _pairs_with(self, key: str) -> tuple[str, str, np.ndarray] | str:
-        """The letter of the queries, and the pairs that are zero, for the letter of the keys."""
+        """The letter of the queries, and the pairs that are zero, for the letter of the keys.
+
+        A reason why not; an empty one if that is unknown.
+        """
         count = int(np.prod(self.use.sizes))
         queries = set()
         for own, edge in zip(self.given, self.edges, strict=True):
@@ -222,8 +225,12 @@ class _Contraction:
         query = queries.pop()
         ignored = np.zeros((1, 1), bool)
         for own, edge in zip(self.given, self.edges, strict=True):
-            if key in own:
-                ignored = ignored | (self._known(own, edge, query, key) == 0)
+            if key not in own:
+                continue
+            known = self._known(own, edge, query, key)
+            if edge not in self.use.placed and query in own and not is_exact(known).any():
+                return ""  # weights, or a condition, over pairs: nobody knows what they leave out
+            ignored = ignored | (known == 0)
         return query, key, ignored
 
     def _known(self, own: str, edge: Edge, query: str, key: str) -> np.ndarray:
