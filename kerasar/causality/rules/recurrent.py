@@ -59,8 +59,8 @@ def _steps(layer: Any, is_masked: bool, use: Use) -> tuple[Any, Any]:
     shape, dtype = use.node.outputs[0].shape[2:], use.node.outputs[0].dtype
 
     def initial(batch: Tensor, *given: Tensor) -> Any:
-        states = given or layer.get_initial_state(batch_size=batch)
-        states = [tf.cast(state, layer.cell.compute_dtype) for state in states]
+        states = [tf.cast(state, layer.cell.compute_dtype) for state in given]
+        states = states or list(layer.get_initial_state(batch_size=batch))
         return (states, tf.zeros(tf.stack([batch, *shape]), dtype)) if is_masked else states
 
     def step(x: Tensor, carry: Any, position: Tensor) -> tuple[Tensor, Any]:
