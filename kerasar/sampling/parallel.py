@@ -36,6 +36,7 @@ class ParallelSampler(Sampler):
         def redraw(count: Tensor, values: Tensor, _: Tensor) -> tuple[Tensor, Tensor, Tensor]:
             parameters = flat_parameters(model, batch._replace(values=values), data_shape)
             events = draw_or_keep(likelihood, parameters, noise, options, values, batch.known)
+            events = tf.ensure_shape(events, batch.values.shape)
             return count + 1, events, tf.reduce_any(tf.not_equal(events, values))
 
         _, values, _ = tf.while_loop(
