@@ -17,7 +17,7 @@ class Undeclared(keras.layers.Layer):
     """
 
     def call(self, x):
-        steps = tf.cast(tf.range(1, x.shape[1] + 1), x.dtype)
+        steps = tf.cast(tf.range(1, tf.shape(x)[1] + 1), x.dtype)
         return tf.cumsum(x, axis=1) / steps[None, :, None]
 
     def compute_output_shape(self, shape):
