@@ -9,18 +9,17 @@ import keras
 from keras import layers as L
 
 from kerasar.arguments import checks_arguments
-from kerasar.checks import check_count
+from kerasar.checks import check_count, check_sizes
 from kerasar.density_models.autoregressive import AutoregressiveModel
 from kerasar.distributions.likelihoods import Likelihood
 from kerasar.layers import CausalShift, LinearRecurrence
 from kerasar.models.parts.conditions import (
-    GateCondition,
+    add_conditions,
     global_condition,
     network_inputs,
     series_condition,
 )
 from kerasar.models.parts.sequence_stem_and_head import SequenceStemAndHead
-from kerasar.typing import Tensor
 
 
 @checks_arguments
@@ -100,8 +99,7 @@ def LinearRecurrent(
     width = -(-4 * filters // 3) if recurrent_filters is None else recurrent_filters
     sizes = {"recurrent_filters": width, "blocks": blocks, "hop": hop}
     sizes |= {"kernel_size": kernel_size, "expansion": expansion}
-    for name, size in sizes.items():
-        check_count(size, name)
+    check_sizes(**sizes)
     builder = "LinearRecurrent"
     sequence = SequenceStemAndHead(builder, length, levels, likelihood, num_variables)
     conditions = global_condition(builder, num_classes, global_features, filters, 1)
@@ -112,7 +110,7 @@ def LinearRecurrent(
     h = L.Dense(filters, name="first")(h)
     for i in range(blocks):
         u = L.RMSNormalization(name=f"norm{i}")(h)
-        u = _with_conditions(u, conditions, i)
+        u = add_conditions(u, conditions, i)
         gate = L.Dense(width, activation="gelu", name=f"gate{i}")(u)
         u = L.Dense(width, name=f"in{i}")(u)
         u = L.ZeroPadding1D((kernel_size - 1, 0), name=f"pad{i}")(u)
@@ -129,11 +127,3 @@ def LinearRecurrent(
     inputs = network_inputs(sequence.x, conditions)
     network = keras.Model(inputs, sequence.head(h), name="linear_recurrent")
     return AutoregressiveModel(network, sequence.likelihood, name="linear_recurrent")
-
-
-def _with_conditions(h: Tensor, conditions: dict[str, GateCondition], i: int) -> Tensor:
-    """Adds a linear map of each condition."""
-    for name, condition in conditions.items():
-        projected = L.Dense(h.shape[-1], use_bias=False, name=f"{name}{i}")(condition.features)
-        h = L.Add(name=f"with_{name}{i}")([h, projected])
-    return h

@@ -14,14 +14,13 @@ from kerasar.density_models.autoregressive import AutoregressiveModel
 from kerasar.distributions.likelihoods import Likelihood
 from kerasar.layers import CausalShift
 from kerasar.models.parts.conditions import (
-    GateCondition,
+    add_conditions,
     gated,
     global_condition,
     network_inputs,
     series_condition,
 )
 from kerasar.models.parts.sequence_stem_and_head import SequenceStemAndHead
-from kerasar.typing import Tensor
 
 
 @checks_arguments
@@ -125,7 +124,8 @@ def WaveNet(
             dilation_rate=2 ** (i % cycle_length),
             name=f"conv{i}",
         )
-        gates.append(gated(_with_conditions(conv(h), conditions, i)))
+        # The paper's V·h for each condition h, for filter and gate at once.
+        gates.append(gated(add_conditions(conv(h), conditions, i)))
         if i < cycles * cycle_length - 1:  # the last residual has no reader
             residual = L.Dense(filters, name=f"residual{i}")(gates[-1])
             h = L.Add(name=f"out{i}")([h, residual])
@@ -137,11 +137,3 @@ def WaveNet(
     inputs = network_inputs(sequence.x, conditions)
     network = keras.Model(inputs, sequence.head(h), name="wave_net")
     return AutoregressiveModel(network, sequence.likelihood, name="wave_net")
-
-
-def _with_conditions(h: Tensor, conditions: dict[str, GateCondition], i: int) -> Tensor:
-    """Adds the paper's V·h for each condition h, for filter and gate at once."""
-    for name, condition in conditions.items():
-        projected = L.Dense(h.shape[-1], use_bias=False, name=f"{name}{i}")(condition.features)
-        h = L.Add(name=f"with_{name}{i}")([h, projected])
-    return h

@@ -6,7 +6,7 @@ import numpy as np
 from kerasar.causality.offsets import Offsets
 from kerasar.causality.pairs.moves import MOVES, moved
 from kerasar.causality.pairs.placed import Placed
-from kerasar.causality.pairs.use import PairUse, Ruled, pair_rule
+from kerasar.causality.pairs.use import PairUse, Ruled, pair_rule, unite
 from kerasar.causality.pairs.values import UNKNOWN, combine, flat, is_low, operands
 from kerasar.causality.rules.activations import is_elementwise
 from kerasar.causality.rules.pointwise import ELEMENTWISE_CLASSES
@@ -46,18 +46,14 @@ def elementwise(use: PairUse) -> Ruled | str | None:
     reason = _misaligned(use)
     if reason is not None:
         return reason
-    axes = joined_axes(use, [len(edge.shape) for edge in use.node.inputs])
+    axes = _joined_axes(use)
     if isinstance(axes, str):
         return axes
     values = combine(operation, [use.values(part) for part in operands(use.node)])
     values = values.reshape((1,) * (rank - values.ndim) + values.shape)
     axes.update(_mask_axis(use, axes, values))
     fold = max(placed.fold for placed in use.placed.values())
-    maps = tuple(
-        {axis: axis + rank - len(edge.shape) for axis in range(len(edge.shape))}
-        for edge in use.node.inputs
-    )
-    return Ruled(Aligned(maps), (Placed(axes, values, fold),))
+    return Ruled(Aligned(use.aligned_axes()), (Placed(axes, values, fold),))
 
 
 def _mask_axis(use: PairUse, axes: dict[int, Offsets], values: np.ndarray) -> dict[int, Offsets]:
@@ -93,14 +89,12 @@ def _misaligned(use: PairUse) -> str | None:
     return None
 
 
-def joined_axes(use: PairUse, ranks: list[int]) -> dict[int, Offsets] | str:
+def _joined_axes(use: PairUse) -> dict[int, Offsets] | str:
     """The position axes of all inputs together, of tensors aligned from the right."""
     axes: dict[int, Offsets] = {}
-    rank = max(ranks)
-    for edge, own in zip(use.node.inputs, ranks, strict=True):
+    for edge in use.node.inputs:
         for axis, offsets in use.placed[edge].axes.items() if edge in use.placed else ():
-            place = axis + rank - own
-            axes[place] = axes[place] | offsets if place in axes else offsets
+            unite(axes, axis + use.rank - len(edge.shape), offsets)
     if len(axes) > 2:
         return "it joins positions on three axes"
     if any(placed.grid for placed in use.placed.values()):
@@ -145,8 +139,7 @@ def _joins(use: PairUse) -> Ruled | str | None:
         if placed.grid or placed.fold != 1:
             return "it joins tensors whose axes hold different things"
         for own, offsets in placed.axes.items():
-            place = shift[own]
-            axes[place] = axes[place] | offsets if place in axes else offsets
+            unite(axes, shift[own], offsets)
     if axis in axes or axis == 0 or len(axes) > 2:
         return f"it works along axis {node.operation.axis}, which holds positions"
     maps = tuple(dict[int, int | str](shift) for _ in node.inputs)

@@ -9,7 +9,7 @@ from kerasar.causality.graph import Edge
 from kerasar.causality.offsets import Offsets
 from kerasar.causality.pairs.local import elementwise
 from kerasar.causality.pairs.placed import Placed, as_matrix, reduce_values
-from kerasar.causality.pairs.use import PairUse, Ruled, last_lag, pair_rule
+from kerasar.causality.pairs.use import PairUse, Ruled, last_lag, pair_rule, unite
 from kerasar.causality.pairs.values import ORDINARY, UNKNOWN, flat, is_exact, is_high, is_low
 from kerasar.causality.rules.activations import is_elementwise, is_over_channels
 from kerasar.keras_internals import operation_classes
@@ -37,7 +37,7 @@ def _softmax_along(use: PairUse, given: Any) -> Ruled | str | None:
     axis = _one_axis(given, rank)
     if edge not in use.placed or axis is None:
         return None
-    placed, maps = use.placed[edge], _aligned(use)
+    placed, maps = use.placed[edge], use.aligned_axes()
     axes: dict[int, Offsets] = dict(placed.axes)
     scores, masked = placed.values, np.zeros([1] * rank, bool)
     for mask in node.inputs[1:]:
@@ -47,8 +47,7 @@ def _softmax_along(use: PairUse, given: Any) -> Ruled | str | None:
         masked = masked | off
         scores = np.where(on, scores, np.where(off, -1e9, UNKNOWN))
         for own, offsets in use.placed[mask].axes.items() if mask in use.placed else ():
-            place = own + rank - len(mask.shape)
-            axes[place] = axes[place] | offsets if place in axes else offsets
+            unite(axes, own + rank - len(mask.shape), offsets)
     if axis == 0 or len(axes) > 2 or placed.grid:
         return f"it normalizes over axis {given}, which holds positions"
     high = is_high(scores)
@@ -63,13 +62,6 @@ def _softmax_along(use: PairUse, given: Any) -> Ruled | str | None:
     pairs = use.offsets(as_matrix(weights, query, axis) != 0)
     seen = {query: axes[query] | (pairs + axes[axis]), axis: use.none()}
     return Ruled(Aligned(maps, last_lag(pairs)), (Placed(seen, weights, placed.fold),))
-
-
-def _aligned(use: PairUse) -> tuple[dict[int, int | str], ...]:
-    return tuple(
-        {axis: axis + use.rank - len(edge.shape) for axis in range(len(edge.shape))}
-        for edge in use.node.inputs
-    )
 
 
 @pair_rule(*operation_classes("Mean", "Sum", "Max", "Min", "Logsumexp", "Norm", "Std", "Var", "Any",
@@ -171,7 +163,7 @@ class _Contraction:
             query, key, ignored = known
             pairs = use.offsets(~ignored)
             apart, ahead = pairs + seen.pop(key), last_lag(pairs)
-            seen[query] = seen[query] | apart if query in seen else apart
+            unite(seen, query, apart)
         if len(seen) > 2:
             return "it joins positions on three axes"
         axes = {made.index(letter): offsets for letter, offsets in seen.items()}
@@ -202,8 +194,7 @@ class _Contraction:
             for axis, offsets in (
                 self.use.placed[edge].axes.items() if edge in self.use.placed else ()
             ):
-                letter = own[axis]
-                seen[letter] = seen[letter] | offsets if letter in seen else offsets
+                unite(seen, own[axis], offsets)
         return seen
 
     def _pairs_with(self, key: str) -> tuple[str, str, np.ndarray] | str:

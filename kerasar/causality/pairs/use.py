@@ -63,6 +63,14 @@ class PairUse(NamedTuple):
             ordered.append(found[1])
         return tuple(ordered)
 
+    def aligned_axes(self) -> tuple[dict[int, int | str], ...]:
+        """Which axis of the output each axis of the inputs is, where these are broadcast."""
+        shifts = [self.rank - len(edge.shape) for edge in self.node.inputs]
+        return tuple(
+            {axis: axis + shift for axis in range(len(edge.shape))}
+            for edge, shift in zip(self.node.inputs, shifts, strict=True)
+        )
+
     def none(self) -> Offsets:
         """No offsets: of an axis that is a mere index."""
         return Offsets.of(len(self.sizes), [])
@@ -77,6 +85,11 @@ class Ruled(NamedTuple):
 
     declared: Aligned
     outputs: tuple[Placed, ...]
+
+
+def unite(axes: dict[Any, Offsets], place: Any, offsets: Offsets) -> None:
+    """Adds offsets to those that are seen through an axis."""
+    axes[place] = axes[place] | offsets if place in axes else offsets
 
 
 def last_lag(pairs: Offsets) -> int:

@@ -129,3 +129,11 @@ def _check_series(
             f"must be a multiple of {hop}, but {builder} got length={length}. Take "
             f"length={length // hop * hop or hop}."
         )
+
+
+def add_conditions(h: Tensor, conditions: dict[str, GateCondition], i: int) -> Tensor:
+    """Adds a linear map of each condition to the features of layer `i`."""
+    for name, condition in conditions.items():
+        project = keras.layers.Dense(h.shape[-1], use_bias=False, name=f"{name}{i}")
+        h = keras.layers.Add(name=f"with_{name}{i}")([h, project(condition.features)])
+    return h
