@@ -90,17 +90,19 @@ class ImageLoop:
         """The values, shape of `batch.values`; or the parameters, `(batch, positions, …)`."""
         dtype, shape = self.result_spec
         results = tf.TensorArray(dtype, self.height, element_shape=(self.given.shape[1], *shape))
-        rows = self.execution.initial()
+        stops = self._stops()
+        rows = self.execution.initial(self.execution.extent(stops[0]) if len(stops) > 1 else None)
         for y in range(self.execution.first_row, 0):
             _, rows = self.execution.start_row(tf.constant(y), rows)
-        state = (tf.constant(0), rows, results)
-        for stop in self._stops():
-            state = while_loop(
+        y = tf.constant(0)
+        for stop in stops:
+            if len(stops) > 1:
+                rows = self.execution.grown(rows, self.execution.extent(stop))
+            y, rows, results = while_loop(
                 lambda y, *_, stop=stop: y < stop,
-                functools.partial(self._draw_row, stop * self.width),
-                state,
+                functools.partial(self._draw_row, stop),
+                (y, rows, results),
             )
-        results = state[-1]
         stacked = results.stack()
         stacked = tf.transpose(stacked, (2, 0, 1, *range(3, stacked.shape.rank)))
         if not self.record:
@@ -124,12 +126,12 @@ class ImageLoop:
         specs = [self.pixel_spec, *self.execution.collected_shapes(rows)]
         specs += [self.result_spec] if self.record else []
         arrays = [tf.TensorArray(d, self.width, element_shape=shape) for d, shape in specs]
-        extent = end if isinstance(end, int) else (y + 1) * self.width
+        extent = self.execution.extent(end if isinstance(end, int) else y + 1)
         draw = functools.partial(self._draw_pixel, row=row, noise=noise, extent=extent)
         _, last, state, arrays = while_loop(
             lambda column, *_: column < self.width,
             draw,
-            (tf.constant(0), last, self._first_state(last, row, rows), arrays),
+            (tf.constant(0), last, self._first_state(last, row, rows, extent), arrays),
         )
         for column in range(self.execution.last_columns):
             state = self.execution.flush(self.width + column, state)
@@ -150,12 +152,12 @@ class ImageLoop:
             tf.reshape(noise, shape), (None, self.events, self.batch.values.shape[0], draws)
         )
 
-    def _first_state(self, last: Tensor, row: RowInputs, rows: RowState) -> Any:
+    def _first_state(self, last: Tensor, row: RowInputs, rows: RowState, extent: Tensor) -> Any:
         """The state before column 0, after the columns that readers ahead need."""
         state = self.execution.start_pixels(rows)
         for column in range(self.execution.first_column, 0):
             state = self.execution.flush(tf.constant(column), state)
-            _, _, state = self.execution.pixel(tf.constant(column), state, last, row)
+            _, _, state = self.execution.pixel(tf.constant(column), state, last, row, extent)
         return state
 
     # Pixels.

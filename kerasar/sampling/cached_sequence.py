@@ -72,14 +72,17 @@ class SequenceLoop:
         made = (self.output.dtype, self.output.shape[2:]) if self.record else (values.dtype, step)
         results = tf.TensorArray(made[0], self.room, element_shape=(values.shape[0], *made[1]))
         last = tf.zeros(tf.stack([self.batch_size, 1, *step]), self.x.dtype)
-        state = (tf.constant(0), last, self.execution.initial(), results)
-        for stop in self._stops():
-            state = while_loop(
+        stops = self._stops()
+        room = self.execution.extent(stops[0]) if len(stops) > 1 else None
+        t, state = tf.constant(0), self.execution.initial(room)
+        for stop in stops:
+            if len(stops) > 1:
+                state = self.execution.grown(state, self.execution.extent(stop))
+            t, last, state, results = while_loop(
                 lambda t, *_, stop=stop: t < stop,
                 functools.partial(self._draw_block, stop),
-                state,
+                (t, last, state, results),
             )
-        results = state[-1]
         stacked = swap_batch(results.stack())
         if not self.record:
             return tf.reshape(stacked, tf.shape(values))
@@ -90,8 +93,8 @@ class SequenceLoop:
     def _stops(self) -> list[Any]:
         """Where the parts of the loop end.
 
-        A compiled loop reads caches of attention in one size; in parts of growing length it reads
-        half of what it would read at once.
+        A compiled loop keeps and reads caches of attention in one size; in parts of growing length
+        it reads half of what it would read at once.
         """
         if not self.execution.has_caches or not isinstance(self.length, int):
             return [self.length]
@@ -105,7 +108,7 @@ class SequenceLoop:
         positions = t * self.events + tf.range(_BLOCK * self.events)
         noise = noise_at(self.model.likelihood, self.batch, positions, parameters)
         stop = tf.minimum(t + _BLOCK, self.length)
-        extent = end if isinstance(end, int) else stop
+        extent = self.execution.extent(end if isinstance(end, int) else stop)
         return while_loop(
             lambda t, *_: t < stop,
             lambda t, last, state, results: self._draw(t, last, state, results, noise, extent),

@@ -18,6 +18,7 @@ from kerasar.causality.analysis import Analysis
 from kerasar.causality.graph import Edge, Node
 from kerasar.layers.protocol import Aligned
 from kerasar.stepwise.axis_program import NotSteppable, Part
+from kerasar.stepwise.caches import CachePlan, multiplied_groups
 
 
 @dataclasses.dataclass
@@ -26,14 +27,14 @@ class AttentionPlan:
 
     Attributes:
         parts: of each operation, one for each input.
-        caches: the tensors that are kept for all positions, with the axis of these.
+        caches: how tensors are kept for all positions.
         step_axis: of each tensor whose positions are not on the first axes, the one of size 1.
         ahead: how far beyond its own position an operation reads what is kept.
         folds: how many rows of the first axis belong to one example, if not 1.
     """
 
     parts: dict[Node, tuple[Part, ...]] = dataclasses.field(default_factory=dict)
-    caches: dict[Edge, int] = dataclasses.field(default_factory=dict)
+    caches: dict[Edge, CachePlan] = dataclasses.field(default_factory=dict)
     step_axis: dict[Edge, int] = dataclasses.field(default_factory=dict)
     ahead: dict[Node, int] = dataclasses.field(default_factory=dict)
     folds: dict[Edge, int] = dataclasses.field(default_factory=dict)
@@ -76,7 +77,9 @@ def _plan(
         if axes[axis] != step
     }
     parts = []
-    for edge, axes, own in zip(node.inputs, declared.axes, held, strict=True):
+    for index, (edge, axes, own) in enumerate(
+        zip(node.inputs, declared.axes, held, strict=True)
+    ):
         if not own:
             sizes = {axis: edge.shape[axis] for axis in axes if edge.shape[axis] != 1}
             cut = next((axis for axis in sizes if axes[axis] == step), None)
@@ -85,7 +88,9 @@ def _plan(
         stepped = [axis for axis in own if axes[axis] == step]
         others = tuple(axis for axis in own if axis not in stepped)
         if not stepped and len(own) == 1:
-            plan.caches[edge] = own[0]
+            groups = multiplied_groups(declared, index, len(edge.shape), own[0])
+            fold = plan.folds.get(edge, 1)
+            plan.caches.setdefault(edge, CachePlan(edge, own[0], fold, groups))
             parts.append(Part(edge, kept=own[0], whole=own))
             plan.step_axis.setdefault(edge, own[0])
             continue

@@ -14,7 +14,8 @@ from kerasar.causality.pairs.moves import BROADCASTS, RESHAPES
 from kerasar.layers.linear_taps import weighted_sum
 from kerasar.layers.protocol import Aligned, Recurrence, RowRecurrence, Taps
 from kerasar.stepwise.axis_program import AxisProgram, Part, Read, Step
-from kerasar.stepwise.rings import Rings, first_slots, masked, padding
+from kerasar.stepwise.caches import Cache
+from kerasar.stepwise.rings import Rings, masked, padding
 from kerasar.typing import Tensor
 
 
@@ -81,6 +82,9 @@ class AxisExecution:
     ) -> None:
         self.program, self.batch, self.length, self.rings = program, batch, length, rings
         self.slots = length if slots is None else slots
+        self.caches = {
+            edge: Cache(plan, batch, rings) for edge, plan in program.caches.items()
+        }
         self.weights = {
             step: step.tap_matrix()
             for step in program.steps
@@ -88,13 +92,17 @@ class AxisExecution:
         }
 
     def initial(
-        self, known: Mapping[Edge, Tensor] | None = None, caches: list[Tensor] | None = None
+        self,
+        known: Mapping[Edge, Tensor] | None = None,
+        caches: list[Tensor] | None = None,
+        extent: Tensor | None = None,
     ) -> AxisState:
         """The state before the first step: rings full of padding, initial carries.
 
         Args:
             known: the tensors that do not depend on the data, among them given initial states.
             caches: of the positions before, if there are any.
+            extent: for how many positions other caches have room; None: for all.
         """
         slots = []
         for ring in self.program.rings:
@@ -110,17 +118,24 @@ class AxisExecution:
             for ring, slot in zip(self.program.rings, slots, strict=True)
         ]
         carries = [self._carry(step, known or {}) for step in self.program.recurrences]
-        return AxisState(full, slots, carries, self.no_caches() if caches is None else caches)
+        return AxisState(full, slots, carries, self.no_caches(extent) if caches is None else caches)
 
-    def no_caches(self) -> list[Tensor]:
-        """Caches in which nothing is kept yet."""
-        return [self._empty(edge, axis) for edge, axis in self.program.caches.items()]
+    def extent(self, stop: Tensor) -> Tensor:
+        """How many positions are kept and read by the steps before `stop`."""
+        reached = stop + self.program.reach
+        if isinstance(reached, int) and isinstance(self.slots, int):
+            return min(reached, self.slots)
+        return tf.minimum(reached, self.slots) if self.program.reach else reached
 
-    def _empty(self, edge: Edge, axis: int) -> Tensor:
-        """A cache of zeros for every position."""
-        sizes = [self.batch * self.program.folds.get(edge, 1), *edge.shape[1:]]
-        sizes[axis] = self.slots
-        return tf.zeros(tf.stack(sizes), edge.dtype)
+    def no_caches(self, extent: Tensor | None = None) -> list[Tensor]:
+        """Caches in which nothing is kept yet, with room for some positions; None: for all."""
+        slots = self.slots if extent is None else extent
+        return [cache.empty(slots) for cache in self.caches.values()]
+
+    def grown(self, caches: list[Tensor], extent: int) -> list[Tensor]:
+        """The same caches with room for more positions."""
+        pairs = zip(self.caches.values(), caches, strict=True)
+        return [cache.grown(kept, extent) for cache, kept in pairs]
 
     def _carry(self, step: Step, known: Mapping[Edge, Tensor]) -> Any:
         """The state of a recurrence before its first step."""
@@ -170,10 +185,8 @@ class _RunningStep:
         external: ExternalInputs,
         extent: Tensor,
     ) -> None:
-        self.extent, self.caches = (
-            extent,
-            dict(zip(execution.program.caches, state.caches, strict=True)),
-        )
+        self.extent = extent
+        self.caches = dict(zip(execution.caches, state.caches, strict=True))
         self.execution, self.program = execution, execution.program
         self.t, self.state, self.external = t, state, external
         self.carries = list(state.carries)
@@ -299,15 +312,11 @@ class _RunningStep:
         """Writes a position into the cache of its tensor."""
         if edge not in self.caches or edge not in self.values:
             return
-        axis, lead = self.program.caches[edge], self.program.lead[edge]
+        lead = self.program.lead[edge]
         slot = self.external.slot(self.t + lead)
-        self.caches[edge] = self.execution.rings.keep(
-            self.caches[edge],
-            axis,
-            slot,
-            self.values[edge],
-            is_inside=lead == self.program.start == 0,
-        )
+        is_inside = lead == self.program.start == 0
+        cache = self.execution.caches[edge]
+        self.caches[edge] = cache.written(self.caches[edge], slot, self.values[edge], is_inside)
 
     def _attend(
         self, step: Step, declared: Aligned, found: list[Tensor], index: Tensor
@@ -317,7 +326,8 @@ class _RunningStep:
         values = []
         for part in step.parts:
             if part.kept is not None:
-                values.append(first_slots(self.caches[part.edge], part.kept, self.extent))
+                cache = self.execution.caches[part.edge]
+                values.append(cache.read(self.caches[part.edge], self.extent))
             elif part.edge in self.program.made:
                 values.append(next(own))
             else:

@@ -35,6 +35,7 @@ import tensorflow as tf
 
 from kerasar.causality.graph import Edge, Node
 from kerasar.layers.protocol import Declaration, Pointwise, Recurrence, RowRecurrence, Taps
+from kerasar.stepwise.caches import CachePlan
 from kerasar.typing import Tensor
 
 
@@ -122,7 +123,7 @@ class AxisProgram:
         position_rank: number of position axes of the tensors, which have size 1 here.
         source_lead: -1 if a step begins with the data one index before it, 0 if at it.
         made: the tensors on the axis, if not all that the steps make and the source.
-        caches: the tensors that are kept for all positions, with the axis of these.
+        caches: how tensors are kept for all positions.
         step_axis: the axis of size 1 in a step, of tensors whose positions are on other axes.
         folds: how many rows of the first axis belong to one example, where it is not one.
         placed: the tensors whose positions are not on the first axes.
@@ -137,7 +138,7 @@ class AxisProgram:
         position_rank: int,
         source_lead: int = -1,
         made: set[Edge] | None = None,
-        caches: Mapping[Edge, int] | None = None,
+        caches: Mapping[Edge, CachePlan] | None = None,
         step_axis: Mapping[Edge, int] | None = None,
         folds: Mapping[Edge, int] | None = None,
         placed: Container[Edge] = (),
@@ -153,8 +154,10 @@ class AxisProgram:
         self.recurrences = [
             step for step in self.steps if isinstance(step.declared, (Recurrence, RowRecurrence))
         ]
-        #: The tensors that are kept for all positions, with the axis of these.
-        self.caches = {e: axis for e, axis in (caches or {}).items() if e in self.lead}
+        #: How tensors are kept for all positions.
+        self.caches = {e: plan for e, plan in (caches or {}).items() if e in self.lead}
+        #: How many positions beyond the present one are written into caches, and read.
+        self.reach = max([0, *(self.lead[edge] for edge in self.caches)])
         #: The first step: earlier indices are computed for readers that look ahead.
         self.start = -max([0, *self.lead.values()])
         self.rings = self._rings()

@@ -124,8 +124,20 @@ class RasterExecution:
         """Rows from here to -1 are prepared for readers that look ahead; nothing is drawn."""
         return -max([0, *self.plan.row_lead.values()])
 
-    def initial(self) -> RowState:
-        """The state above the first row: padding, initial states."""
+    def extent(self, stop: Tensor) -> Tensor:
+        """How many positions of what is kept whole are read by the rows before `stop`."""
+        return self.pixels.extent(stop * self.width)
+
+    def grown(self, rows: RowState, extent: int) -> RowState:
+        """The state with room in its caches for more positions."""
+        return rows._replace(caches=self.pixels.grown(rows.caches, extent))
+
+    def initial(self, extent: Tensor | None = None) -> RowState:
+        """The state above the first row: padding, initial states.
+
+        Args:
+            extent: for how many positions caches have room; None: for all.
+        """
         rows: _Rows = {}
         for (edge, pad), depth in self.plan.depth.items():
             width = self.width + self.plan.length_changes[edge][1]
@@ -135,7 +147,7 @@ class RasterExecution:
             rows[edge, pad] = [row] * depth
         starts = [r.initial_rows(self.batch, self.width) for _, r in self.recurrences]
         kept, carries = [kept for kept, _ in starts], [carry for _, carry in starts]
-        return RowState(self._flat(rows), kept, carries, self.pixels.no_caches())
+        return RowState(self._flat(rows), kept, carries, self.pixels.no_caches(extent))
 
     def start_row(self, y: Tensor, above: RowState) -> tuple[RowInputs, RowState]:
         """Computes what depends on finished rows only, for row `y`."""

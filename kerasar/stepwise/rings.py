@@ -42,6 +42,8 @@ def masked(
 class TensorRing:
     """A ring as one tensor `(depth, *slot)`, for compiled loops."""
 
+    is_compiled = True
+
     @staticmethod
     def full(depth: int, slot: Tensor) -> Tensor:
         """A ring of `depth` copies of a slot."""
@@ -82,6 +84,8 @@ class TensorRing:
 
 class ArrayRing:
     """A ring as a `TensorArray`, for TensorFlow's executor and for SavedModels."""
+
+    is_compiled = False
 
     @staticmethod
     def full(depth: int, slot: Tensor) -> Any:

@@ -8,7 +8,7 @@ from kerasar.causality.analysis import Analysis
 from kerasar.causality.graph import Edge
 from kerasar.layers.protocol import Taps
 from kerasar.stepwise.attention_plan import plan_attention
-from kerasar.stepwise.axis_execution import AxisExecution, StepResult
+from kerasar.stepwise.axis_execution import AxisExecution, AxisState, StepResult
 from kerasar.stepwise.axis_program import AxisProgram, Part, Step
 from kerasar.stepwise.rings import Rings, first_slots, while_loop
 from kerasar.typing import Tensor
@@ -81,16 +81,28 @@ class SequenceExecution:
         """Whether tensors are kept for all positions."""
         return bool(self.execution.program.caches)
 
-    def initial(self) -> Any:
-        """The state at step 0, after the steps that readers ahead need."""
-        state = self.execution.initial(self.external.known)
+    def extent(self, stop: Tensor) -> Tensor:
+        """How many positions of what is kept whole are read by the steps before `stop`."""
+        return self.execution.extent(stop)
+
+    def grown(self, state: AxisState, extent: int) -> AxisState:
+        """The state with room in its caches for more positions."""
+        return state._replace(caches=self.execution.grown(state.caches, extent))
+
+    def initial(self, extent: Tensor | None = None) -> AxisState:
+        """The state at step 0, after the steps that readers ahead need.
+
+        Args:
+            extent: for how many positions caches have room; None: for all.
+        """
+        state = self.execution.initial(self.external.known, extent=extent)
         start = self.execution.program.start
         if start == 0:
             return state
         nothing = tf.zeros(tf.stack([self.execution.batch, 1, *self.x.shape[2:]]), self.x.dtype)
         _, state = while_loop(
             lambda t, _: t < 0,
-            lambda t, state: (t + 1, self._run(t, state, nothing).state),
+            lambda t, state: (t + 1, self._run(t, state, nothing, extent).state),
             (tf.constant(start), state),
         )
         return state
@@ -104,7 +116,7 @@ class SequenceExecution:
             t: the step.
             state: of the step before.
             x: the data at t - 1, or at t where a step sees its own data; `(batch, 1, …)`.
-            extent: how many positions of what is kept whole are read, more than t; None: all.
+            extent: how many positions of what is kept whole are read; None: all.
 
         Returns:
             The network's output at `t`, `(batch, 1, …)`, and the state.

@@ -11,10 +11,14 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
+from keras import ops
 
 from kerasar.causality.rules.registry import Use, rule, with_activation
 from kerasar.keras_internals import operation_classes
+from kerasar.layers.linear_taps import linear_taps
 from kerasar.layers.protocol import POINTWISE, Declaration, MixesPositions, Pointwise, Taps
+from kerasar.typing import Tensor
 
 L = keras.layers
 
@@ -28,7 +32,31 @@ def _einsum_dense(use: Use) -> Declaration | None:
     positions = set(result[1 : 1 + use.position_rank])
     if isinstance(declared, Pointwise) and positions & set(layer.bias_axes or ""):
         declared = _differs(use)
+    elif isinstance(declared, Pointwise) and _is_matrix(data, kernel, result):
+        declared = _matrix(use, layer)
     return declared and with_activation(declared, layer.activation, use)
+
+
+def _is_matrix(data: str, kernel: str, result: str) -> bool:
+    """Whether the kernel, its last axes as one, is a matrix that channels are multiplied by."""
+    return data[-1] == kernel[0] and result == data[:-1] + kernel[1:]
+
+
+def _matrix(use: Use, layer: Any) -> Declaration:
+    """Channels times a matrix, whose columns the result then has on several axes."""
+    if getattr(layer, "quantization_mode", None):
+        return POINTWISE
+    channels, *made = layer.kernel.shape
+
+    def finish(total: Tensor) -> Tensor:
+        total = tf.reshape(total, tf.concat([tf.shape(total)[:-1], made], 0))
+        if layer.bias is not None:
+            total = total + ops.cast(layer.bias, total.dtype)
+        return total if layer.activation is None else layer.activation(total)
+
+    offsets = ((0,) * use.position_rank,)
+    taps = linear_taps(layer, offsets, kernel=lambda: ops.reshape(layer.kernel, (channels, -1)))
+    return taps._replace(finish=finish, linear=taps.linear and len(made) == 1)
 
 
 @rule(*operation_classes("Einsum"))
