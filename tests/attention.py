@@ -135,6 +135,23 @@ def query_of_a_later_step():
     return network(x, attend(CausalShift()(h), CAUSAL, memory=CausalShift()(h)))
 
 
+def key_of_a_later_step():
+    """Keys and values are two steps behind, and a query sees one of the step after its own."""
+    x, h = start()
+    late = ops.pad(h, ((0, 0), (2, 0), (0, 0)))[:, :-2]
+    return network(x, L.Concatenate()([h, attend(h, LAGS >= -1, memory=late)]))
+
+
+def many_kinds():
+    """Every way to lay out heads, keys and values, one after the other."""
+    x, h = start()
+    for attention in (heads_by_einsum, folded_heads, keys_first, additive):
+        h = h + attention(L.LayerNormalization()(h), CAUSAL)
+    h = h + L.MultiHeadAttention(2, 3)(h, h, use_causal_mask=True)
+    late = ops.pad(h, ((0, 0), (2, 0), (0, 0)))[:, :-2]
+    return network(x, L.Concatenate()([h, attend(h, LAGS >= -1, memory=late)]))
+
+
 def strict_with_a_sink():
     """A strict mask whose first row would be empty, but for the Softmax layer that leaves it 0."""
     x, h = start(shift=False)
@@ -209,6 +226,7 @@ STRICT = np.tril(CAUSAL, -1)
 PER_HEAD = np.stack([CAUSAL, WINDOW])[None]
 
 CAUSAL_NETWORKS = {
+    "key of a later step": key_of_a_later_step,
     **{way: lambda way=way: one_head(way)
        for way in ("where", "add", "layer", "infinite", "capped", "linear", "by hand")},
     "window": lambda: one_head("where", WINDOW),

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from attention import CAUSAL_NETWORKS, LEAKING_NETWORKS, K, T, random_network
+from attention import CAUSAL_NETWORKS, LEAKING_NETWORKS, K, T, many_kinds, random_network
 
 import kerasar
 from kerasar.causality.analysis import analyze
@@ -57,6 +57,17 @@ def test_keys_and_values_are_kept_once():
     """A tensor that several operations read whole has one cache."""
     program = make_stepper(analyze(drawn(CAUSAL_NETWORKS["where"]))).axis_program
     assert len(program.caches) == 2
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_loops_in_parts_draw_the_same(compiled, monkeypatch):
+    """Compiled, caches have other axes and grow from part to part; else they are read in blocks."""
+    monkeypatch.setattr("kerasar.sampling.cached_sequence._BLOCK", 2)
+    model = kerasar.AutoregressiveModel(drawn(many_kinds))
+    found = model.sample(3, seed=1, method="cached", jit_compile=compiled)
+    assert (found == model.sample(3, seed=1, method="sequential")).all()
+    alone = model.sample(1, seed=1, method="cached", jit_compile=compiled)
+    assert (alone == found[:1]).all()
 
 
 def test_weights_beside_the_graph_are_read_live():
