@@ -10,7 +10,9 @@ _LONG = ("training", "convolutionalize", "linear_recurrence", "proof")
 LONG = [pytest.param(name, marks=pytest.mark.long) for name in _LONG]
 
 
-@pytest.mark.parametrize("name", ["sampling", "construction", "flows", "image_sampling", *LONG])
+@pytest.mark.parametrize(
+    "name", ["sampling", "construction", "flows", "image_sampling", "attention", *LONG]
+)
 def test_it_runs_and_writes_its_table(tmp_path, name):
     run_benchmark(f"speed.{name}", "--tiny", "--repeat", 1, "--out", tmp_path)
     lines = (tmp_path / f"{name}.csv").read_text().splitlines()

@@ -77,9 +77,7 @@ def _plan(
         if axes[axis] != step
     }
     parts = []
-    for index, (edge, axes, own) in enumerate(
-        zip(node.inputs, declared.axes, held, strict=True)
-    ):
+    for index, (edge, axes, own) in enumerate(zip(node.inputs, declared.axes, held, strict=True)):
         if not own:
             sizes = {axis: edge.shape[axis] for axis in axes if edge.shape[axis] != 1}
             cut = next((axis for axis in sizes if axes[axis] == step), None)

@@ -82,9 +82,7 @@ class AxisExecution:
     ) -> None:
         self.program, self.batch, self.length, self.rings = program, batch, length, rings
         self.slots = length if slots is None else slots
-        self.caches = {
-            edge: Cache(plan, batch, rings) for edge, plan in program.caches.items()
-        }
+        self.caches = {edge: Cache(plan, batch, rings) for edge, plan in program.caches.items()}
         self.weights = {
             step: step.tap_matrix()
             for step in program.steps
