@@ -6,6 +6,7 @@ import resource
 import signal
 import subprocess
 import sys
+import textwrap
 import time
 from pathlib import Path
 
@@ -72,6 +73,101 @@ def test_a_signal_waits_for_what_is_made_whole():
         _interrupt()
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+DROPS = {
+    "while an object is deleted": """
+class Deleted:
+    def __del__(self):
+        signal.raise_signal(signal.SIGTERM)
+Deleted()
+time.sleep(60)
+""",
+    "in a bare except": """
+for i in range(3):  # dropped more than once
+    try:
+        signal.raise_signal(signal.SIGTERM)
+    except:
+        pass
+time.sleep(60)
+""",
+    "in the midst of C": """
+class Element:
+    def __eq__(self, other):
+        signal.raise_signal(signal.SIGTERM)
+        time.sleep(0.2)
+ctypes.CFUNCTYPE(None)(lambda: Element() == 1)()
+time.sleep(60)
+""",
+    "as another error": """
+try:
+    signal.raise_signal(signal.SIGTERM)
+except BaseException as error:
+    raise ValueError("another") from None
+""",
+    "while it is on its way for long": """
+try:
+    signal.raise_signal(signal.SIGTERM)
+finally:
+    try:
+        time.sleep(1)
+        open("cleaned", "w")
+    except KeyboardInterrupt:
+        print("asked twice")
+""",
+    "and held back": """
+try:
+    with uninterrupted():
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGTERM)
+except BaseException:
+    pass
+time.sleep(60)
+""",
+}
+
+
+@pytest.mark.parametrize("drop", DROPS.values(), ids=DROPS)
+def test_no_request_to_end_is_lost(tmp_path, drop):
+    code = (
+        "import ctypes, signal, time\n"
+        "from kerasar.cli.support.signals import *\n"
+        "end_as_ctrl_c()\n"
+        f"def work():\n{textwrap.indent(drop, '    ')}\n"
+        "try:\n"
+        "    with requests_arrive():\n"
+        "        work()\n"
+        "except KeyboardInterrupt:\n"
+        "    answered()\n"
+        "    time.sleep(0.8)\n"  # an answered request is not made again
+        "    print('ended')\n"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=50, cwd=tmp_path)
+    assert (done.stdout, done.stderr) == ("ended\n", "")
+    assert "cleaned" not in drop or (tmp_path / "cleaned").exists()
+
+
+def test_a_request_that_a_training_step_drops_ends_the_command(tmp_path):
+    np.savez(tmp_path / "x.npz", x_train=np.arange(40 * 16).reshape(40, 4, 4) % 3)
+    code = (
+        "import signal, sys, time\n"
+        "from kerasar.cli.app import main\n"
+        "from kerasar.cli.support.callbacks import TrainingProgress\n"
+        "def drops(*arguments, **options):\n"
+        "    try:\n"
+        "        signal.raise_signal(signal.SIGTERM)\n"
+        "    except BaseException:\n"
+        "        time.sleep(0.1)\n"  # nothing is asked again while this one is handled
+        "    time.sleep(60)\n"
+        "TrainingProgress.on_train_batch_end = drops\n"
+        "sys.argv[1:] = 'train shifted-pixelcnn --data x.npz --batch-size 4 --out run'.split()\n"
+        "main()\n"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=200, cwd=tmp_path)
+    assert done.returncode == 130 and "Nothing was kept" in done.stderr, done.stderr
+    assert "Traceback" not in done.stderr and left_behind(tmp_path) == ["x.npz"]
 
 
 def _interrupt():

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import kerasar
+from kerasar.testing import randomize
 
 MEMBERS = ("metadata.json", "config.json", "model.weights.h5")
 
@@ -91,6 +92,17 @@ def at_top(**values):
     return lambda config: config.update(values)
 
 
+def named(module, name, config):
+    return {"module": module, "class_name": name, "config": config, "registered_name": None}
+
+
+def quantized(argument, value):
+    """A Dense layer whose configuration of quantizers holds a value."""
+    config = {"weight_quantizer": None, "activation_quantizer": None, argument: value}
+    config = named("keras.quantizers", "Int8QuantizationConfig", config)
+    return set_in("Dense", quantization_config=config)
+
+
 def deep(config):
     node = config
     for _ in range(300):
@@ -168,6 +180,34 @@ CONFIGS = {
     "a layer instead of a model": (at_top(class_name="Dense", module="keras.layers",
         registered_name=None, config={"units": 2}), "not a model of kerasar"),
     "billions of units": (set_in("Dense", units=10**9), "units is 1000000000"),
+    "a download as a policy": (
+        set_in("Dense", dtype=named("keras.utils", "get_file", {"origin": "http://localhost/x"})),
+        "names keras.utils.get_file",
+    ),
+    "a reader of models as a quantizer": (
+        quantized("weight_quantizer", named("keras.saving", "load_model", {"filepath": "/tmp/x"})),
+        "names keras.saving.load_model",
+    ),
+    "a function as a quantizer": (
+        quantized("activation_quantizer", function("keras.utils", "get_file")),
+        "names the function keras.utils.get_file",
+    ),
+    "a quantizer's helper": (
+        quantized("weight_quantizer", named("keras.quantizers", "abs_max_quantize", {})),
+        "names keras.quantizers.abs_max_quantize",
+    ),
+    "a quantizer of another module": (
+        set_in("Dense", quantization_config=named("os", "Int8QuantizationConfig", {})),
+        "names os.Int8QuantizationConfig",
+    ),
+    "a callback as a quantizer": (
+        quantized("weight_quantizer", named("keras.callbacks", "CSVLogger", {"filename": "x"})),
+        "names keras.callbacks.CSVLogger",
+    ),
+    "a Lambda as a quantizer": (
+        quantized("weight_quantizer", named("keras.layers", "Lambda", {})),
+        "Lambda",
+    ),
     "many units": (set_in("Dense", units=10**7), "asks for weights of more than"),
     "many embeddings": (set_in("Embedding", output_dim=10**7), "asks for weights of more than"),
     "a large kernel": (set_in("Conv1D", kernel_size=[10**7]), "asks for weights of more than"),
@@ -303,6 +343,91 @@ def test_what_a_network_may_hold_comes_back(tmp_path):
     data = np.arange(12).reshape(2, 6) % 5
     loaded = kerasar.load(tmp_path / "model.keras")
     np.testing.assert_array_equal(loaded.log_prob(data), model.log_prob(data))
+
+
+def add_lora(network):
+    for layer in network.layers:
+        if hasattr(layer, "enable_lora"):
+            layer.enable_lora(2)
+
+
+def set_policies(network):
+    policies = keras.dtype_policies.DTypePolicyMap()
+    for layer in network.layers:
+        policies[layer.path] = keras.DTypePolicy("float32")
+    network.get_layer("logits").dtype_policy = policies
+
+
+QUANTIZERS = keras.quantizers
+CHANGES = {
+    "int8": lambda network: network.quantize("int8"),
+    "int4": lambda network: network.quantize("int4"),
+    "float8": lambda network: network.get_layer("logits").quantize("float8"),
+    "int8 with quantizers of its own": lambda network: network.get_layer("logits").quantize(
+        "int8",
+        config=QUANTIZERS.Int8QuantizationConfig(
+            QUANTIZERS.AbsMaxQuantizer(axis=0), QUANTIZERS.AbsMaxQuantizer(axis=-1)
+        ),
+    ),
+    "int4 in blocks": lambda network: network.quantize(
+        config=QUANTIZERS.Int4QuantizationConfig(block_size=4)
+    ),
+    "int8 of the weights": lambda network: network.quantize(
+        config=QUANTIZERS.Int8QuantizationConfig(activation_quantizer=None)
+    ),
+    "LoRA": add_lora,
+    "LoRA of int8": lambda network: (network.quantize("int8"), add_lora(network)),
+    "a policy for each layer": set_policies,
+}
+
+
+@pytest.mark.filterwarnings("ignore:.*(quantiz|Skipping variable loading)")
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_a_quantized_network_comes_back(tmp_path, change):
+    x = keras.Input((6,), dtype="int32", name="x")
+    h = kerasar.layers.CausalShift()(keras.layers.Embedding(5, 8)(x))
+    h = keras.layers.EinsumDense("bti,io->bto", (None, 8), activation="relu")(h)
+    network = keras.Model(x, keras.layers.Dense(5, name="logits")(h))
+    model = kerasar.AutoregressiveModel(network)
+    model.compile()
+    data = np.arange(12).reshape(2, 6) % 5
+    randomize(network)
+    before = model.log_prob(data)
+    change(network)
+    model.save(tmp_path / "model.keras")
+    loaded = kerasar.load(tmp_path / "model.keras")
+    # Keras merges LoRA's weights into those it saves, and rounds again.
+    np.testing.assert_allclose(loaded.log_prob(data), model.log_prob(data), rtol=1e-6)
+    np.testing.assert_allclose(loaded.log_prob(data), before, atol=1.0)  # int4 is coarse
+    assert [layer.dtype_policy.name for layer in loaded.network.layers] == [
+        layer.dtype_policy.name for layer in network.layers
+    ]
+
+
+@pytest.mark.filterwarnings("ignore:.*(quantiz|Skipping variable loading)")
+@pytest.mark.parametrize("mode", ["int8", "int4"])
+@pytest.mark.parametrize(
+    "model",
+    [
+        lambda: kerasar.models.Transformer(6, 5, units=8, layers=1, num_heads=2),
+        lambda: kerasar.models.RealNVP(6, hidden_units=8, depth=2),
+    ],
+    ids=["attention", "couplings"],
+)
+def test_quantized_layers_inside_layers_come_back(tmp_path, model, mode):
+    model = model()
+    randomize(model)
+    before = [value.copy() for value in model.get_weights()]
+    model.quantize(mode)
+    model.save(tmp_path / "model.keras")
+    data = np.arange(12).reshape(2, 6) % 5
+    if not model.discrete:
+        data = np.sin(data)
+    loaded = kerasar.load(tmp_path / "model.keras")
+    np.testing.assert_array_equal(loaded.log_prob(data), model.log_prob(data))
+    assert sum(value.nbytes for value in loaded.get_weights()) < sum(
+        value.nbytes for value in before
+    )
 
 
 def test_a_plain_keras_model_is_not_ours(tmp_path):

@@ -16,7 +16,7 @@ from kerasar.cli.commands.sample import sample
 from kerasar.cli.commands.score import score
 from kerasar.cli.commands.train import train
 from kerasar.cli.support.errors import ErrorsAsMessages
-from kerasar.cli.support.signals import end_as_ctrl_c
+from kerasar.cli.support.signals import answered, end_as_ctrl_c
 
 
 def _help_of(function: Callable[..., None]) -> str:
@@ -74,4 +74,7 @@ app.callback(help=_help_of(kerasar_))(kerasar_)
 def main() -> None:
     """The console script."""
     end_as_ctrl_c()
-    app()
+    try:
+        app()
+    finally:
+        answered()

@@ -35,6 +35,8 @@ class AutoregressiveDensity(NetworkDensity):
             the data and the likelihood.
     """
 
+    saved_parts = ("network", "likelihood")
+
     @checks_arguments
     def __init__(
         self, network: keras.Model, likelihood: Likelihood | None = None, **kwargs: Any
@@ -136,18 +138,10 @@ class AutoregressiveDensity(NetworkDensity):
 
     def get_config(self) -> Config:
         return {
-            "name": self.name,
+            **super().get_config(),
             "network": keras.saving.serialize_keras_object(self.network),
             "likelihood": keras.saving.serialize_keras_object(self.likelihood),
         }
-
-    @classmethod
-    def from_config(cls, config: Config, custom_objects: Any = None) -> "AutoregressiveDensity":
-        parts = {
-            key: keras.saving.deserialize_keras_object(config[key], custom_objects)
-            for key in ("network", "likelihood")
-        }
-        return cls(**{**config, **parts})
 
 
 def _same(a: Shape, b: Shape) -> bool:

@@ -33,6 +33,7 @@ class EncodedModel(DensityModel):
     """
 
     exact = False
+    saved_parts = ("encoder", "decoder")
     #: How many elements of the encoder's output describe one element of a latent.
     params_per_element = 1
 
@@ -208,12 +209,4 @@ class EncodedModel(DensityModel):
     def get_config(self) -> Config:
         serialize = keras.saving.serialize_keras_object
         parts = {"encoder": serialize(self.encoder), "decoder": serialize(self.decoder)}
-        return {"name": self.name, **parts}
-
-    @classmethod
-    def from_config(cls, config: Config, custom_objects: Any = None) -> "EncodedModel":
-        parts = {
-            key: keras.saving.deserialize_keras_object(config[key], custom_objects)
-            for key in ("encoder", "decoder")
-        }
-        return cls(**{**config, **parts})
+        return {**super().get_config(), **parts}

@@ -53,6 +53,7 @@ class FlowDensity(DensityModel):
     """
 
     clip_norm = 100.0
+    saved_parts = ("bijections", "base", "dequantize")
 
     def __init__(
         self,
@@ -323,21 +324,13 @@ class FlowDensity(DensityModel):
     def get_config(self) -> Config:
         serialize = keras.saving.serialize_keras_object
         return {
-            "name": self.name,
+            **super().get_config(),
             "bijections": serialize(self.bijection),
             "event_shape": list(self.data_shape),
             "base": serialize(self.base),
             "dequantize": serialize(self.dequantization),
             "condition_shape": None if self.condition_shape is None else [*self.condition_shape],
         }
-
-    @classmethod
-    def from_config(cls, config: Config, custom_objects: Any = None) -> "FlowDensity":
-        parts = {
-            key: keras.saving.deserialize_keras_object(config[key], custom_objects)
-            for key in ("bijections", "base", "dequantize")
-        }
-        return cls(**{**config, **parts})
 
 
 def _as_bijection(bijections: Any) -> Bijection:

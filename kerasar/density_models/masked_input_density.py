@@ -48,6 +48,7 @@ class MaskedInputDensity(NetworkDensity):
             permutation, or random for a network without `position`.
     """
 
+    saved_parts = ("network",)
     #: Shape of one example; none of its sizes is open.
     data_shape: tuple[int, ...]
 
@@ -261,12 +262,7 @@ class MaskedInputDensity(NetworkDensity):
     def get_config(self) -> Config:
         order = list(self.order) if isinstance(self.order, tuple) else self.order
         network = keras.saving.serialize_keras_object(self.network)
-        return {"name": self.name, "network": network, "order": order}
-
-    @classmethod
-    def from_config(cls, config: Config, custom_objects: Any = None) -> "MaskedInputDensity":
-        network = keras.saving.deserialize_keras_object(config["network"], custom_objects)
-        return cls(**{**config, "network": network})
+        return {**super().get_config(), "network": network, "order": order}
 
 
 def _weyl_sequence(examples: Tensor, count: int) -> Tensor:

@@ -26,6 +26,7 @@ _BASES = (
     keras.Loss,
     keras.Metric,
     keras.Quantizer,
+    keras.quantizers.QuantizationConfig,
     keras.random.SeedGenerator,
 )
 #: Layers that run what a file says, or read other files.

@@ -39,6 +39,7 @@ from kerasar.training.executions import (
 from kerasar.training.finite_guard import FiniteGuard, RefuseEmptyEpochs, StopWhenNotFinite
 from kerasar.training.keras_arguments import check_loop_arguments, check_optimizer
 from kerasar.training.metrics import BitsPerDim, Perplexity
+from kerasar.training.quantized_layers import quantization_of, quantize_again
 from kerasar.typing import Config, Shape, Tensor
 
 #: What Keras' `compile` takes and a likelihood leaves no room for.
@@ -64,6 +65,8 @@ class DensityModel(keras.Model):
     data_levels: int | None
     #: Whether the data are integers, so that a perplexity makes sense.
     discrete = True
+    #: The arguments that are objects of Keras, by name, for the configuration.
+    saved_parts: tuple[str, ...] = ()
     #: The global norm that gradients are best clipped to; None: they are left as they are.
     clip_norm: float | None = None
 
@@ -203,6 +206,19 @@ class DensityModel(keras.Model):
     def load_weights(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
         """Loads weights; arguments are those of `keras.Model.load_weights`."""
         super().load_weights(user_path(filepath, "filepath"), *args, **kwargs)
+
+    def get_config(self) -> Config:
+        quantized = quantization_of(self)
+        return {"name": self.name, **({"quantized_layers": quantized} if quantized else {})}
+
+    @classmethod
+    def from_config(cls, config: Config, custom_objects: Any = None) -> "DensityModel":
+        others, deserialize = dict(config), keras.saving.deserialize_keras_object
+        quantized = others.pop("quantized_layers", [])
+        parts = {name: deserialize(others.pop(name), custom_objects) for name in cls.saved_parts}
+        model = cls(**others, **parts)
+        quantize_again(model, quantized)
+        return model
 
     def get_compile_config(self) -> Config:
         if not self.compiled:

@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from kerasar.cli.support.disk import NotWrittenError, disk_refusal
+from kerasar.cli.support.signals import answered, requests_arrive
 from kerasar.data.plain_text import plain_text
 
 #: What the library raises for bad input, and the system for files that are not as they should be.
@@ -25,12 +26,14 @@ class ErrorsAsMessages(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         try:
-            result = super().invoke(ctx)
+            with requests_arrive():
+                result = super().invoke(ctx)
             sys.stdout.flush()
             return result
         except BrokenPipeError:
             raise  # `kerasar score … | head`: typer ends quietly
         except KeyboardInterrupt as stop:
+            answered()
             notes = _notes(stop) or "\nNothing half-written is left."
             typer.echo(f"Stopped.{notes}", err=True)
             raise typer.Exit(130) from None

@@ -19,6 +19,7 @@ from kerasar.cli.support.heartbeat import heartbeat, status
 from kerasar.cli.support.outputs import atomic_write
 from kerasar.cli.support.run_folder import RunFolder
 from kerasar.cli.support.shell import quoted, styled
+from kerasar.cli.support.signals import answered, requests_arrive
 from kerasar.data import pipeline
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ class TrainingJob:
         began = time.monotonic()
         stopped_by: BaseException | None = None
         try:
-            with heartbeat(progress.describe, self.console):
+            with heartbeat(progress.describe, self.console), requests_arrive():
                 model.fit(
                     pipeline(self.data.train, batch_size, seed=config["seed"]),
                     validation_data=self.data.validation,
@@ -91,6 +92,7 @@ class TrainingJob:
                 raise
             stopped_by = error
             if isinstance(error, KeyboardInterrupt):
+                answered()
                 progress.stop()
                 self.console.print(
                     "Stopped. The best model so far is kept; the run folder is being finished."
