@@ -1,8 +1,8 @@
 """How long an `AutoregressiveModel` takes to construct, and its first sample.
 
-The network is the 30-layer WaveNet of ordinary Keras layers. Construction reads its graph and
-proves that it is causal; the first sample derives the sampler, checks it against the network and
-traces it. Each repetition starts from a new network.
+The networks are of ordinary Keras layers: a WaveNet of 30 layers and a transformer of 100.
+Construction reads the graph and proves that it is causal; the first sample derives the sampler,
+checks it against the network and traces it. Each repetition starts from a new network.
 
     python -m benchmarks.speed.construction
     python -m benchmarks.speed.construction --tiny  # seconds, to see that it runs
@@ -10,6 +10,7 @@ traces it. Each repetition starts from a new network.
 
 import time
 from collections.abc import Sequence
+from functools import partial
 
 import keras
 
@@ -25,22 +26,28 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     from kerasar import AutoregressiveModel
 
-    size = dict(cycles=1, length=2) if options.tiny else {}
-    construction, first_sample = [], []
-    for _ in range(options.repeat):
-        keras.utils.clear_session()
-        network = networks.wavenet(**size)
-        start = time.perf_counter()
-        model = AutoregressiveModel(network)
-        constructed = time.perf_counter()
-        model.sample(1, seed=0, length=options.length)
-        construction.append(constructed - start)
-        first_sample.append(time.perf_counter() - constructed)
-    rows = [
-        [name, f"{median(times):.3f}", f"{min(times):.3f}", f"{max(times):.3f}"]
-        for name, times in (("construction", construction), ("first sample", first_sample))
-    ]
-    header = ["WaveNet, 30 layers", "median s", "fastest s", "slowest s"]
+    cycles, layers = (dict(cycles=1, length=2), 2) if options.tiny else ({}, 100)
+    build_transformer = partial(networks.transformer, options.length, layers=layers, width=16)
+    rows = []
+    for name, build, sizes in (
+        ("WaveNet, 30 layers", partial(networks.wavenet, **cycles), dict(length=options.length)),
+        ("transformer, 100 layers", build_transformer, {}),
+    ):
+        construction, first_sample = [], []
+        for _ in range(options.repeat):
+            keras.utils.clear_session()
+            network = build()
+            start = time.perf_counter()
+            model = AutoregressiveModel(network)
+            constructed = time.perf_counter()
+            model.sample(1, seed=0, **sizes)
+            construction.append(constructed - start)
+            first_sample.append(time.perf_counter() - constructed)
+        rows += [
+            [name, part, f"{median(times):.2f}", f"{min(times):.2f}", f"{max(times):.2f}"]
+            for part, times in (("construction", construction), ("first sample", first_sample))
+        ]
+    header = ["network", "", "median s", "fastest s", "slowest s"]
     write_report("construction", header, rows, options.out)
 
 

@@ -32,6 +32,8 @@ def linear_taps(
     def matrices() -> Sequence[Tensor]:
         weights = ops.cast(layer.kernel if kernel is None else kernel(), layer.compute_dtype)
         channels, filters = weights.shape[-2:]
+        if len(offsets) == 1:
+            return [block_diagonal(ops.reshape(weights, (channels, filters)), groups)]
         taps = tf.unstack(ops.reshape(weights, (-1, channels, filters)))
         return [block_diagonal(tap, groups) for tap in taps]
 
@@ -62,8 +64,16 @@ def matmul(values: Tensor, matrix: Tensor) -> Tensor:
     """A product over the last axis, flat: one plain matrix product whatever the rank."""
     values = tf.cast(values, matrix.dtype)
     flat = tf.matmul(tf.reshape(values, (-1, matrix.shape[0])), matrix)
-    shape = tf.concat([tf.shape(values)[:-1], [matrix.shape[1]]], 0)
-    return tf.ensure_shape(tf.reshape(flat, shape), (*values.shape[:-1], matrix.shape[1]))
+    return with_last_axes(flat, values, (matrix.shape[1],))
+
+
+def with_last_axes(made: Tensor, values: Tensor, last: Sequence[int]) -> Tensor:
+    """A tensor in the shape of others, but with other axes in the place of their last one."""
+    leading = values.shape[:-1]
+    if leading[1:].is_fully_defined():
+        return tf.reshape(made, (-1 if leading[0] is None else leading[0], *leading[1:], *last))
+    shape = tf.concat([tf.shape(values)[:-1], last], 0)
+    return tf.ensure_shape(tf.reshape(made, shape), (*leading, *last))
 
 
 def block_diagonal(tap: Tensor, groups: int) -> Tensor:

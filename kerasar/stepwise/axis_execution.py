@@ -192,11 +192,15 @@ class _RunningStep:
         self.values: dict[Edge, Tensor] = {self.program.source: x}
         self.old = self._read_rings()
         self._masked: dict[tuple[Edge, float], Tensor] = {}
+        #: What layers share, made once a step: it takes time to trace even where it takes none to run.
+        self._indices: dict[int, Tensor] = {0: t}
+        self._parts: dict[tuple[Part, int], Tensor] = {}
+        self._places: dict[int, Tensor] = {}
 
     def result(self) -> StepResult:
         self._keep(self.program.source)
         for step in self.program.steps:
-            index = self.t + self.program.lead[step.node.outputs[0]]
+            index = self._index(self.program.lead[step.node.outputs[0]])
             found = [self._read(read, step.moves) for read in self.program.reads(step)]
             if isinstance(step.declared, Taps):
                 made: Sequence[Tensor] = (self._combine(step, step.declared, found, index),)
@@ -214,6 +218,12 @@ class _RunningStep:
         return StepResult(self.values, state, self.kept)
 
     # Reading.
+
+    def _index(self, lead: int) -> Tensor:
+        """The index at which what leads so far is computed."""
+        if lead not in self._indices:
+            self._indices[lead] = self.t + lead
+        return self._indices[lead]
 
     def _read_rings(self) -> dict[Read, Tensor]:
         rings, found = self.execution.rings, {}
@@ -311,10 +321,14 @@ class _RunningStep:
         if edge not in self.caches or edge not in self.values:
             return
         lead = self.program.lead[edge]
-        slot = self.external.slot(self.t + lead)
+        if lead not in self._places:
+            slot = self.external.slot(self._index(lead))
+            self._places[lead] = self.execution.rings.place(slot, self.execution.slots)
         is_inside = lead == self.program.start == 0
         cache = self.execution.caches[edge]
-        self.caches[edge] = cache.written(self.caches[edge], slot, self.values[edge], is_inside)
+        self.caches[edge] = cache.written(
+            self.caches[edge], self._places[lead], self.values[edge], is_inside
+        )
 
     def _attend(
         self, step: Step, declared: Aligned, found: list[Tensor], index: Tensor
@@ -329,7 +343,10 @@ class _RunningStep:
             elif part.edge in self.program.made:
                 values.append(next(own))
             else:
-                values.append(self.external.part(part, index, self.extent))
+                lead = self.program.lead[step.node.outputs[0]]
+                if (part, lead) not in self._parts:
+                    self._parts[part, lead] = self.external.part(part, index, self.extent)
+                values.append(self._parts[part, lead])
         if type(step.node.operation) in RESHAPES:
             return (self._reshaped(step, declared, values[0]),)
         return step.node.run_each(values)

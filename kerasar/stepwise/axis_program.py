@@ -230,4 +230,6 @@ def tap_matrix(declared: Declaration, taps: list[int]) -> Tensor:
     if not isinstance(declared, Taps) or declared.matrices is None:
         raise ValueError("only linear maps have weight matrices")
     matrices = declared.matrices()
+    if len(taps) == 1:
+        return matrices[taps[0]]
     return tf.concat([matrices[tap] for tap in taps], 0)

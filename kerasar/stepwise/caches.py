@@ -75,11 +75,14 @@ class Cache:
     """
 
     def __init__(self, plan: CachePlan, batch: Tensor, rings: Rings) -> None:
-        self.plan, self.batch, self.rings = plan, batch, rings
-        groups = plan.groups if rings.is_compiled else single(range(len(plan.edge.shape)))
+        self.plan, self.rings = plan, rings
+        self.rows = batch if plan.fold == 1 else batch * plan.fold
+        axes = single(range(len(plan.edge.shape)))
+        groups = plan.groups if rings.is_compiled else axes
         self.order = [axis for group in groups for axis in group]
         #: The axes that are kept; those of size 1 are not.
-        self.kept = [group for group in groups if not self._is_one(group)]
+        self.kept = tuple(group for group in groups if not self._is_one(group))
+        self.is_plain = self.kept == axes
         self.axis = self.kept.index((plan.axis,))
 
     def empty(self, slots: Tensor) -> Tensor:
@@ -92,17 +95,19 @@ class Cache:
         more[self.axis][1] = slots - kept.shape[self.axis]
         return tf.pad(kept, more)
 
-    def written(self, kept: Tensor, slot: Tensor, value: Tensor, is_inside: bool) -> Tensor:
+    def written(self, kept: Tensor, place: Tensor, value: Tensor, is_inside: bool) -> Tensor:
         """The cache with the value of one position; see `TensorRing.keep`."""
-        value = tf.reshape(tf.transpose(value, self.order), self._kept_shape(1))
-        return self.rings.keep(kept, self.axis, slot, value, is_inside)
+        if not self.is_plain:
+            value = tf.reshape(tf.transpose(value, self.order), self._kept_shape(1))
+        return self.rings.keep(kept, self.axis, place, value, is_inside)
 
     def read(self, kept: Tensor, extent: Tensor) -> Tensor:
         """The first positions, with the axes as the tensor has them."""
+        kept = first_slots(kept, self.axis, extent)
+        if self.is_plain:
+            return kept
         sizes = self._sizes(extent)
-        apart = tf.reshape(
-            first_slots(kept, self.axis, extent), tf.stack([sizes[axis] for axis in self.order])
-        )
+        apart = tf.reshape(kept, tf.stack([sizes[axis] for axis in self.order]))
         return tf.transpose(apart, [self.order.index(axis) for axis in range(len(sizes))])
 
     def _is_one(self, group: tuple[int, ...]) -> bool:
@@ -112,7 +117,7 @@ class Cache:
 
     def _sizes(self, slots: Tensor) -> list[Tensor]:
         """Of the tensor's axes, with so many positions."""
-        sizes = [self.batch * self.plan.fold, *self.plan.edge.shape[1:]]
+        sizes = [self.rows, *self.plan.edge.shape[1:]]
         sizes[self.plan.axis] = slots
         return sizes
 

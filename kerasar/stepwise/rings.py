@@ -62,13 +62,18 @@ class TensorRing:
         return ring[index, entry]
 
     @staticmethod
+    def place(index: Tensor, slots: Tensor) -> Tensor:
+        """A position among so many, as `keep` needs it."""
+        return index
+
+    @staticmethod
     def keep(cache: Tensor, axis: int, index: Tensor, value: Tensor, is_inside: bool) -> Tensor:
         """A cache of all positions on an axis, with another value at one of them.
 
         Args:
             cache: the cache.
             axis: of the positions.
-            index: of the position.
+            index: of the position, from `place`.
             value: of size 1 on that axis.
             is_inside: whether the index is always one of the cache; else it may lie outside.
         """
@@ -106,10 +111,14 @@ class ArrayRing:
         return ring.read(index)[entry]
 
     @staticmethod
+    def place(index: Tensor, slots: Tensor) -> Tensor:
+        """As for `TensorRing`: which of the positions it is."""
+        return tf.range(slots) == index
+
+    @staticmethod
     def keep(cache: Tensor, axis: int, index: Tensor, value: Tensor, is_inside: bool) -> Tensor:
         """As for `TensorRing`."""
-        indices = tf.range(tf.shape(cache)[axis])
-        here = tf.reshape(indices == index, [-1, *[1] * (cache.shape.rank - axis - 1)])
+        here = tf.reshape(index, [-1, *[1] * (cache.shape.rank - axis - 1)])
         return tf.where(here, value, cache)
 
 
@@ -117,7 +126,9 @@ def first_slots(value: Tensor, axis: int, extent: Tensor) -> Tensor:
     """What lies at the first positions of an axis."""
     if isinstance(extent, int) and value.shape[axis] == extent:
         return value
-    return value[(*[slice(None)] * axis, slice(0, extent))]
+    sizes = [-1] * value.shape.rank
+    sizes[axis] = extent
+    return tf.slice(value, [0] * value.shape.rank, sizes)
 
 
 Rings = type[TensorRing] | type[ArrayRing]

@@ -16,7 +16,7 @@ from keras import ops
 
 from kerasar.causality.rules.registry import Use, rule, with_activation
 from kerasar.keras_internals import operation_classes
-from kerasar.layers.linear_taps import linear_taps
+from kerasar.layers.linear_taps import linear_taps, with_last_axes
 from kerasar.layers.protocol import POINTWISE, Declaration, MixesPositions, Pointwise, Taps
 from kerasar.typing import Tensor
 
@@ -49,7 +49,7 @@ def _matrix(use: Use, layer: Any) -> Declaration:
     channels, *made = layer.kernel.shape
 
     def finish(total: Tensor) -> Tensor:
-        total = tf.reshape(total, tf.concat([tf.shape(total)[:-1], made], 0))
+        total = with_last_axes(total, total, made)
         if layer.bias is not None:
             total = total + ops.cast(layer.bias, total.dtype)
         return total if layer.activation is None else layer.activation(total)
