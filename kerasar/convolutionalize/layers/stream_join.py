@@ -74,7 +74,7 @@ class StreamJoin(keras.layers.Layer):
         parts = []
         for piece in self.pieces:
             if piece.input == ZEROS:
-                parts.append(ops.repeat(empty, piece.stop - piece.start, axis=-1))
+                parts.append(ops.tile(empty, (1, 1, piece.stop - piece.start)))
             else:
                 parts.append(next(remaining)[..., piece.start : piece.stop])
         return ops.concatenate(parts, axis=-1)
