@@ -61,9 +61,19 @@ def weighted_sum(values: Sequence[Tensor], matrix: Tensor) -> Tensor:
 def matmul(values: Tensor, matrix: Tensor) -> Tensor:
     """A product over the last axis, flat: one plain matrix product whatever the rank."""
     values = tf.cast(values, matrix.dtype)
-    flat = tf.matmul(tf.reshape(values, (-1, matrix.shape[0])), matrix)
-    shape = tf.concat([tf.shape(values)[:-1], [matrix.shape[1]]], 0)
-    return tf.ensure_shape(tf.reshape(flat, shape), (*values.shape[:-1], matrix.shape[1]))
+    flat = values if values.shape.rank == 2 else tf.reshape(values, (-1, matrix.shape[0]))
+    return unflatten(tf.matmul(flat, matrix), values)
+
+
+def unflatten(product: Tensor, values: Tensor) -> Tensor:
+    """A product `(…, m)` of values `(*sizes, n)`, that was computed flat, as `(*sizes, m)`."""
+    sizes = [*values.shape[:-1], product.shape[-1]]
+    if product.shape.as_list() == sizes:
+        return product
+    if sizes.count(None) <= 1 and 0 not in sizes:
+        return tf.reshape(product, [-1 if size is None else size for size in sizes])
+    shape = tf.concat([tf.shape(values)[:-1], [sizes[-1]]], 0)
+    return tf.ensure_shape(tf.reshape(product, shape), sizes)
 
 
 def block_diagonal(tap: Tensor, groups: int) -> Tensor:

@@ -180,12 +180,13 @@ class _RunningStep:
         self.kept: dict[Step, Any] = {}
         self.values: dict[Edge, Tensor] = {self.program.source: x}
         self.old = self._read_rings()
+        self._indices: dict[int, Tensor] = {0: t}
         self._masked: dict[tuple[Edge, float], Tensor] = {}
 
     def result(self) -> StepResult:
         self._keep(self.program.source)
         for step in self.program.steps:
-            index = self.t + self.program.lead[step.node.outputs[0]]
+            index = self._index(self.program.lead[step.node.outputs[0]])
             found = [self._read(read, step.moves) for read in self.program.reads(step)]
             if isinstance(step.declared, Taps):
                 made: Sequence[Tensor] = (self._combine(step, step.declared, found, index),)
@@ -202,6 +203,12 @@ class _RunningStep:
         state = AxisState(self.state.rings, self._pending(), self.carries, caches)
         return StepResult(self.values, state, self.kept)
 
+    def _index(self, lead: int) -> Tensor:
+        """The index of a tensor with that lead."""
+        if lead not in self._indices:
+            self._indices[lead] = self.t + lead
+        return self._indices[lead]
+
     # Reading.
 
     def _read_rings(self) -> dict[Read, Tensor]:
@@ -211,7 +218,7 @@ class _RunningStep:
                 index = tf.math.floormod(self.t - read.lag, ring.depth)
                 value = rings.read(held, index, ring.entries.index((read.edge, read.pad)))
                 is_sequence = self.program.position_rank == 1
-                found[read] = value[:, None] if is_sequence else value[:, None, None]
+                found[read] = tf.expand_dims(value, 1) if is_sequence else value[:, None, None]
         return found
 
     def _read(self, read: Read, moves: bool) -> Tensor:
@@ -300,7 +307,7 @@ class _RunningStep:
         if edge not in self.caches or edge not in self.values:
             return
         axis, lead = self.program.caches[edge], self.program.lead[edge]
-        slot = self.external.slot(self.t + lead)
+        slot = self.external.slot(self._index(lead))
         self.caches[edge] = self.execution.rings.keep(
             self.caches[edge],
             axis,
