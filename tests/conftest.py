@@ -4,6 +4,7 @@ import gc
 
 import keras
 import pytest
+import tensorflow as tf
 
 import kerasar
 from kerasar.sampling.cached import CachedSampler
@@ -15,6 +16,9 @@ from kerasar.training import DensityModel
 gc.collect()
 gc.freeze()
 gc.set_threshold(100_000, 20, 50)
+
+# Operations of tests are too small to share out among threads, which would wait for each other.
+tf.config.threading.set_intra_op_parallelism_threads(1)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -47,6 +51,14 @@ def xla_where_marked(request, monkeypatch, without_xla):
     """Tests marked `xla`, and long ones, train as `compile` chooses."""
     if any(map(request.node.get_closest_marker, ("xla", "long"))):
         monkeypatch.setattr(DensityModel, "compile", without_xla)
+
+
+@pytest.fixture(autouse=True)
+def graphs_as_they_are(request):
+    """TensorFlow rewrites the graphs that it runs only for the tests that ask for it, and those
+    of XLA and long ones: a graph that runs once or twice is not worth the time."""
+    marks = map(request.node.get_closest_marker, ("rewritten", "xla", "long"))
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": not any(marks)})
 
 
 @pytest.fixture

@@ -44,6 +44,7 @@ def test_float64_stays_float64():
     assert model.sample(2).dtype == np.float64 and model.latent(POINTS).dtype == np.float64
 
 
+@pytest.mark.rewritten
 def test_low_precision_is_for_networks_only():
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:

@@ -5,6 +5,7 @@ import pytest
 from recorded_values import FILE, cases, computed, machine
 
 RECORDED = np.load(FILE)
+pytestmark = pytest.mark.rewritten
 
 
 @pytest.mark.parametrize("name", cases())

@@ -7,8 +7,9 @@ examples of the batch are. A recurrent layer with a cell that is not Keras' own 
 recurrences see. A certificate is kept for each class, the attributes of its layer, and shape.
 """
 
+import functools
 import weakref
-from collections.abc import Container
+from collections.abc import Container, Sequence
 from typing import Any
 
 import keras
@@ -90,9 +91,10 @@ def certify(
 
 
 def _use(node: Node, sources: list[Edge], position_rank: int, num_levels: int) -> list[Any]:
-    """How a certificate has a layer used."""
+    """How a certificate has a layer used; how many values integers have matters to them only."""
     edges = [(edge.shape, edge.dtype, edge in sources) for edge in node.inputs]
-    return [position_rank, num_levels, repr(edges)]
+    has_integers = not all(keras.backend.is_float_dtype(edge.dtype) for edge in node.inputs)
+    return [position_rank, num_levels if has_integers else None, repr(edges)]
 
 
 class _Trial:
@@ -187,31 +189,45 @@ class _Trial:
             flat[row, position] = self._changed(flat[row, position])
         with self.weights.scope():
             outputs = self._call(base, batch)
-            again = self._call(base, batch)
             others = np.concatenate([batch[:1], self._changed(batch[1:])])
             beside = self._call(base, others)
-        same = (np.array_equal(*pair, equal_nan=True) for pair in zip(outputs, again, strict=True))
-        if not all(same):
+            same = _equal([out[:1] for out in outputs], [out[:1] for out in beside])
+            again = outputs if same else self._call(base, batch)
+        if not _equal(outputs, again):
             return (
                 "gives another output when it is called again: it keeps a state between calls, or "
                 "draws noise in inference too"
             )
         if any(_far(one[:1], two[:1]).any() for one, two in zip(outputs, beside, strict=True)):
             return "mixes the examples of a batch: the output of one changes with the others"
-        known_to_leak = uses_batch_statistics(self.node.operation)  # and refused by that name
-        rows = batch[:0] if known_to_leak else batch[: 1 + _IN_TRAINING]
-        trained = [self._call_training(base, row[None]) for row in rows]
-        for number, (made, out) in enumerate(zip(self.node.outputs, outputs, strict=True)):
+        for made, out in zip(self.node.outputs, outputs, strict=True):
             extra = self._beyond(out, moved, sizes)
             if extra is not None:
                 return f"declares what it sees, but its outputs also respond to {extra}"
-            in_training = np.concatenate([out[:0], *(outputs[number] for outputs in trained)])
-            extra = self._beyond(in_training, moved[:_IN_TRAINING], sizes) if trained else None
-            if extra is not None:
-                return f"in training sees more than it declares: its outputs respond to {extra}"
             if not _fits(made.shape, out.shape, self.position_rank):
                 return "gives another shape when it is called alone"
-        return None
+        return self._training_fault(base, batch, moved, sizes)
+
+    def _training_fault(
+        self,
+        base: dict[Edge, np.ndarray],
+        batch: np.ndarray,
+        moved: np.ndarray,
+        sizes: tuple[int, ...],
+    ) -> str | None:
+        """What is wrong in training, for the first of the changed positions."""
+        if uses_batch_statistics(self.node.operation):
+            return None  # known to leak, and refused by that name
+        rows, moved, extra = batch[: 1 + _IN_TRAINING], moved[:_IN_TRAINING], None
+        # Noise differs between the examples of a batch; by itself, each has the same.
+        for parts in ([rows], list(rows[:, None])):
+            trained = [self._call_training(base, part) for part in parts]
+            made = (np.concatenate(pieces) for pieces in zip(*trained, strict=True))
+            found = (self._beyond(out, moved, sizes) for out in made)
+            extra = next((offsets for offsets in found if offsets is not None), None)
+            if extra is None:
+                return None
+        return f"in training sees more than it declares: its outputs respond to {extra}"
 
     def _beyond(self, out: np.ndarray, moved: np.ndarray, sizes: tuple[int, ...]) -> str | None:
         """The offsets that respond and are not declared, in words."""
@@ -290,10 +306,10 @@ class _Trial:
         }
         return [np.asarray(tf.cast(made, tf.float64)) for made in self.node.run(values, training)]
 
-    def _call_training(self, base: dict[Edge, np.ndarray], example: np.ndarray) -> list[np.ndarray]:
-        """One example by itself, for noise is equal then."""
+    def _call_training(self, base: dict[Edge, np.ndarray], batch: np.ndarray) -> list[np.ndarray]:
+        """A call in training, with the seeds of every such call."""
         with self.weights.scope():
-            return self._call(base, example, training=True)
+            return self._call(base, batch, training=True)
 
     def _random(self, edge: Edge, sizes: tuple[int, ...]) -> np.ndarray:
         """A value of an input, `(1, …)`; sizes of 1 stay, for they are broadcast."""
@@ -324,6 +340,11 @@ class _Trial:
             return ((array.astype(int) + other) % highest).astype(array.dtype)
         step = self.scale * self.rng.choice((1.0, -1.0))
         return (array + step * (1 + np.abs(self.rng.normal(size=array.shape)))).astype(array.dtype)
+
+
+def _equal(one: Sequence[np.ndarray], other: Sequence[np.ndarray]) -> bool:
+    """Whether outputs are the same, bit for bit."""
+    return all(map(functools.partial(np.array_equal, equal_nan=True), one, other))
 
 
 def _far(one: np.ndarray, other: np.ndarray) -> np.ndarray:

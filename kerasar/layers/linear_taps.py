@@ -63,17 +63,19 @@ def weighted_sum(values: Sequence[Tensor], matrix: Tensor) -> Tensor:
 def matmul(values: Tensor, matrix: Tensor) -> Tensor:
     """A product over the last axis, flat: one plain matrix product whatever the rank."""
     values = tf.cast(values, matrix.dtype)
-    flat = tf.matmul(tf.reshape(values, (-1, matrix.shape[0])), matrix)
-    return with_last_axes(flat, values, (matrix.shape[1],))
+    flat = values if values.shape.rank == 2 else tf.reshape(values, (-1, matrix.shape[0]))
+    return with_last_axes(tf.matmul(flat, matrix), values, (matrix.shape[1],))
 
 
-def with_last_axes(made: Tensor, values: Tensor, last: Sequence[int]) -> Tensor:
-    """A tensor in the shape of others, but with other axes in the place of their last one."""
-    leading = values.shape[:-1]
-    if leading[1:].is_fully_defined():
-        return tf.reshape(made, (-1 if leading[0] is None else leading[0], *leading[1:], *last))
+def with_last_axes(product: Tensor, values: Tensor, last: Sequence[int]) -> Tensor:
+    """A product of values `(*sizes, n)`, computed flat or not, as `(*sizes, *last)`."""
+    sizes = [*values.shape[:-1], *last]
+    if product.shape.as_list() == sizes:
+        return product
+    if sizes.count(None) <= 1 and 0 not in sizes:
+        return tf.reshape(product, [-1 if size is None else size for size in sizes])
     shape = tf.concat([tf.shape(values)[:-1], last], 0)
-    return tf.ensure_shape(tf.reshape(made, shape), (*leading, *last))
+    return tf.ensure_shape(tf.reshape(product, shape), sizes)
 
 
 def block_diagonal(tap: Tensor, groups: int) -> Tensor:

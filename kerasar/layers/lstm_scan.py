@@ -14,6 +14,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from kerasar.layers.linear_taps import with_last_axes
 from kerasar.typing import Tensor
 
 
@@ -50,9 +51,7 @@ def neighbors(states: Tensor, reads: Sequence[int]) -> Tensor:
 def products(values: Tensor, kernel: Tensor) -> Tensor:
     """`(directions, …, n)` times `(directions, n, m)`: one product for each direction."""
     flat = tf.reshape(values, tf.stack([kernel.shape[0], -1, kernel.shape[1]]))
-    shape = tf.concat([tf.shape(values)[:-1], [kernel.shape[2]]], axis=0)
-    made = tf.reshape(tf.matmul(flat, kernel), shape)
-    return tf.ensure_shape(made, (*values.shape[:-1], kernel.shape[2]))
+    return with_last_axes(tf.matmul(flat, kernel), values, (kernel.shape[-1],))
 
 
 def wide(dtype: Any) -> Any:

@@ -55,7 +55,7 @@ class ImageLoop:
         record: bool = False,
     ) -> None:
         self.model, self.batch, self.options, self.record = model, batch, options, record
-        self.likelihood = model.likelihood
+        self.likelihood, self.compiled = model.likelihood, compiled
         self.height, self.width = size
         self.x, self.output = program.graph.x, program.graph.output
         self.channels = int(self.x.shape[3] or 1)
@@ -114,7 +114,7 @@ class ImageLoop:
 
     def _stops(self) -> list[Any]:
         """The rows at which the parts of the loop end, as for sequences."""
-        if not self.execution.has_caches or not isinstance(self.height, int):
+        if not (self.execution.has_caches and self.compiled):
             return [self.height]
         size = -(-self.height // MOST_PARTS)
         return [*range(size, self.height, size), self.height]
@@ -126,7 +126,7 @@ class ImageLoop:
         specs = [self.pixel_spec, *self.execution.collected_shapes(rows)]
         specs += [self.result_spec] if self.record else []
         arrays = [tf.TensorArray(d, self.width, element_shape=shape) for d, shape in specs]
-        extent = self.execution.extent(end if isinstance(end, int) else y + 1)
+        extent = self.execution.extent(end if self.compiled else y + 1)
         draw = functools.partial(self._draw_pixel, row=row, noise=noise, extent=extent)
         _, last, state, arrays = while_loop(
             lambda column, *_: column < self.width,

@@ -42,6 +42,7 @@ class SequenceLoop:
         record: bool = False,
     ) -> None:
         self.model, self.batch, self.options, self.record = model, batch, options, record
+        self.compiled = compiled
         shape = batch.values.shape if compiled else tf.shape(batch.values)
         self.x, self.output = program.graph.x, program.graph.output
         #: Whether the channels of a step are events of their own, drawn one after the other.
@@ -94,9 +95,9 @@ class SequenceLoop:
         """Where the parts of the loop end.
 
         A compiled loop keeps and reads caches of attention in one size; in parts of growing length
-        it reads half of what it would read at once.
+        it reads half of what it would read at once. An uncompiled one reads what is there.
         """
-        if not self.execution.has_caches or not isinstance(self.length, int):
+        if not (self.execution.has_caches and self.compiled and isinstance(self.length, int)):
             return [self.length]
         size = -(-self.length // (MOST_PARTS * _BLOCK)) * _BLOCK
         return [*range(size, self.length, size), self.length]
@@ -108,7 +109,7 @@ class SequenceLoop:
         positions = t * self.events + tf.range(_BLOCK * self.events)
         noise = noise_at(self.model.likelihood, self.batch, positions, parameters)
         stop = tf.minimum(t + _BLOCK, self.length)
-        extent = self.execution.extent(end if isinstance(end, int) else stop)
+        extent = self.execution.extent(end if self.compiled and isinstance(end, int) else stop)
         return while_loop(
             lambda t, *_: t < stop,
             lambda t, last, state, results: self._draw(t, last, state, results, noise, extent),

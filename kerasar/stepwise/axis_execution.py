@@ -192,7 +192,7 @@ class _RunningStep:
         self.values: dict[Edge, Tensor] = {self.program.source: x}
         self.old = self._read_rings()
         self._masked: dict[tuple[Edge, float], Tensor] = {}
-        #: What layers share, made once a step: it takes time to trace even where it takes none to run.
+        #: What layers share, made once a step.
         self._indices: dict[int, Tensor] = {0: t}
         self._parts: dict[tuple[Part, int], Tensor] = {}
         self._places: dict[int, Tensor] = {}
@@ -232,7 +232,7 @@ class _RunningStep:
                 index = tf.math.floormod(self.t - read.lag, ring.depth)
                 value = rings.read(held, index, ring.entries.index((read.edge, read.pad)))
                 is_sequence = self.program.position_rank == 1
-                found[read] = value[:, None] if is_sequence else value[:, None, None]
+                found[read] = tf.expand_dims(value, 1) if is_sequence else value[:, None, None]
         return found
 
     def _read(self, read: Read, moves: bool) -> Tensor:

@@ -19,7 +19,7 @@ from kerasar.layers.protocol import RowRecurrence, Taps
 from kerasar.stepwise.axis_execution import AxisExecution, AxisState
 from kerasar.stepwise.axis_program import Part, Step, takes_whole, tap_matrix
 from kerasar.stepwise.raster_plan import RasterPlan, declaration_of, plan_raster, reads_of
-from kerasar.stepwise.rings import Rings, masked, padding
+from kerasar.stepwise.rings import Rings, clipped, masked, padding
 from kerasar.stepwise.sequence_steps import cut_part, slice_at
 from kerasar.typing import Tensor
 
@@ -285,7 +285,7 @@ class RasterExecution:
         """For each tap the row it reads, shifted so that equal columns belong together."""
         reads = [reads_of(node, declared)[tap] for tap in taps]
         change = self.plan.length_changes[node.outputs[0]][1]
-        padded: dict[tuple[Edge, int], tuple[Tensor, int]] = {}
+        padded: dict[tuple[Edge, int], tuple[Tensor, int, bool]] = {}
         found = []
         for edge, dy, dx in reads:
             if (edge, dy) not in padded:
@@ -294,11 +294,15 @@ class RasterExecution:
                 left = max([0, *(-c for c in columns)])
                 right = max([0, *(c + spare for c in columns)])
                 value = rows[edge, declared.pad][-1 - (self.plan.row_lead[edge] - row - dy)]
-                sides = [[0, 0], [0, 0], [left, right]] + [[0, 0]] * (len(value.shape) - 3)
-                pad = padding(declared.pad, value.dtype)
-                padded[edge, dy] = tf.pad(value, sides, constant_values=pad), left
-            value, left = padded[edge, dy]
-            found.append(value[:, :, left + dx : left + dx + self.width + change])
+                is_whole = left == right == spare == 0
+                if not is_whole:
+                    sides = [[0, 0], [0, 0], [left, right]] + [[0, 0]] * (len(value.shape) - 3)
+                    pad = padding(declared.pad, value.dtype)
+                    value = tf.pad(value, sides, constant_values=pad)
+                padded[edge, dy] = value, left, is_whole
+            value, left, is_whole = padded[edge, dy]
+            first = left + dx
+            found.append(value if is_whole else value[:, :, first : first + self.width + change])
         return found
 
     # Pixels.
@@ -408,7 +412,7 @@ def _swap_batch(columns: Tensor) -> Tensor:
 
 
 def _column(row: Tensor, index: Tensor) -> Tensor:
-    value = row[tf.clip_by_value(index, 0, tf.shape(row)[0] - 1)]
+    value = row[clipped(index, row, 0)]
     return value[:, None, None]
 
 

@@ -31,10 +31,11 @@ def masked(
     `length_change`.
     """
     inside = None
+    index = t + lead if lead else t
     if start + lead < 0:
-        inside = t + lead >= 0
+        inside = index >= 0
     if lead > length_change:
-        below = t + lead < length + length_change
+        below = index < (length + length_change if length_change else length)
         inside = below if inside is None else inside & below
     return value if inside is None else tf.where(inside, value, padding(pad, value.dtype))
 
@@ -78,9 +79,8 @@ class TensorRing:
             is_inside: whether the index is always one of the cache; else it may lie outside.
         """
         if not is_inside:
-            last = tf.shape(cache)[axis] - 1
-            inside = (index >= 0) & (index <= last)
-            index = tf.clip_by_value(index, 0, last)
+            wanted, index = index, clipped(index, cache, axis)
+            inside = wanted == index
             old = tf.gather(cache, tf.reshape(index, (1,)), axis=axis)
             value = tf.where(inside, value, old)
         start = tf.one_hot(axis, cache.shape.rank, index, 0, dtype=tf.int32)
@@ -108,7 +108,8 @@ class ArrayRing:
     @staticmethod
     def read(ring: Any, index: Tensor, entry: int) -> Tensor:
         """One entry of the slot at an index."""
-        return ring.read(index)[entry]
+        slot = ring.read(index)
+        return tf.squeeze(slot, 0) if slot.shape[0] == 1 else slot[entry]
 
     @staticmethod
     def place(index: Tensor, slots: Tensor) -> Tensor:
@@ -122,13 +123,17 @@ class ArrayRing:
         return tf.where(here, value, cache)
 
 
+def clipped(index: Tensor, value: Tensor, axis: int) -> Tensor:
+    """An index, or the nearest one that an axis has."""
+    size = value.shape[axis]
+    return tf.clip_by_value(index, 0, (tf.shape(value)[axis] if size is None else size) - 1)
+
+
 def first_slots(value: Tensor, axis: int, extent: Tensor) -> Tensor:
     """What lies at the first positions of an axis."""
     if isinstance(extent, int) and value.shape[axis] == extent:
         return value
-    sizes = [-1] * value.shape.rank
-    sizes[axis] = extent
-    return tf.slice(value, [0] * value.shape.rank, sizes)
+    return value[(*[slice(None)] * axis, slice(0, extent))]
 
 
 Rings = type[TensorRing] | type[ArrayRing]
@@ -141,7 +146,9 @@ def while_loop(cond: Callable[..., Tensor], body: Callable[..., Any], start: Any
     def fixed(*now: Any) -> Any:
         after = tf.nest.flatten(body(*tf.nest.pack_sequence_as(start, now)))
         return [
-            tf.ensure_shape(new, old.shape) if isinstance(old, tf.Tensor) else new
+            tf.ensure_shape(new, old.shape)
+            if isinstance(old, tf.Tensor) and new.shape.as_list() != old.shape.as_list()
+            else new
             for new, old in zip(after, flat, strict=True)
         ]
 

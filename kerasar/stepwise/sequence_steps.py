@@ -10,7 +10,7 @@ from kerasar.layers.protocol import Taps
 from kerasar.stepwise.attention_plan import plan_attention
 from kerasar.stepwise.axis_execution import AxisExecution, AxisState, StepResult
 from kerasar.stepwise.axis_program import AxisProgram, Part, Step
-from kerasar.stepwise.rings import Rings, first_slots, while_loop
+from kerasar.stepwise.rings import Rings, clipped, first_slots, while_loop
 from kerasar.typing import Tensor
 
 
@@ -171,5 +171,4 @@ def slice_at(value: Tensor, edge: Edge, axis: int, index: Tensor) -> Tensor:
     """The slice at an index of a position axis; tensors of size 1 there hold for all positions."""
     if len(edge.shape) <= axis or edge.shape[axis] == 1:
         return value
-    index = tf.clip_by_value(index, 0, tf.shape(value)[axis] - 1)
-    return tf.gather(value, tf.reshape(index, (1,)), axis=axis)
+    return tf.gather(value, tf.reshape(clipped(index, value, axis), (1,)), axis=axis)

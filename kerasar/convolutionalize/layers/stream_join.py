@@ -4,6 +4,7 @@ Where a window model joins or rearranges columns and then uses them as one, its 
 pieces of streams.
 """
 
+import functools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -61,7 +62,9 @@ class StreamJoin(keras.layers.Layer):
 
     def call(self, inputs: Tensor) -> Tensor:
         inputs = as_list(inputs)
-        return self.combine([self._layout.read(inputs, run) for run in self._layout.runs], ())
+        runs = self._layout.runs
+        read = {run: self._layout.read(inputs, run) for run in dict.fromkeys(runs)}
+        return self.combine([read[run] for run in runs], ())
 
     def taps(self, position_rank: int) -> Taps:
         return Taps(
@@ -69,15 +72,15 @@ class StreamJoin(keras.layers.Layer):
         )
 
     def combine(self, values: Sequence[Tensor], position: tuple[Tensor, ...]) -> Tensor:
-        empty = ops.zeros_like(values[0][..., :1])
+        zeros = functools.cache(lambda: ops.zeros_like(values[0][..., :1]))
         remaining = iter(values)
         parts = []
         for piece in self.pieces:
             if piece.input == ZEROS:
-                parts.append(ops.repeat(empty, piece.stop - piece.start, axis=-1))
+                parts.append(ops.tile(zeros(), (1, 1, piece.stop - piece.start)))
             else:
-                parts.append(next(remaining)[..., piece.start : piece.stop])
-        return ops.concatenate(parts, axis=-1)
+                parts.append(_channels(next(remaining), piece.start, piece.stop))
+        return parts[0] if len(parts) == 1 else ops.concatenate(parts, axis=-1)
 
     def compute_output_spec(self, inputs: Tensor) -> keras.KerasTensor:
         first = as_list(inputs)[0]
@@ -95,3 +98,8 @@ class StreamJoin(keras.layers.Layer):
             "pieces": [list(piece) for piece in self.pieces],
             "shrinks": self.shrinks,
         }
+
+
+def _channels(value: Tensor, start: int, stop: int) -> Tensor:
+    whole = start == 0 and value.shape[-1] == stop
+    return value if whole else value[..., start:stop]

@@ -95,7 +95,7 @@ class Layout(NamedTuple):
         if front < 0:
             x = ops.pad(x, ((0, 0), (-front, 0), (0, 0)), constant_values=pad)
             front = 0
-        return x[:, front : -back or None]
+        return x if front == back == 0 else x[:, front : -back or None]
 
     def length(self, shapes: Sequence[Shape]) -> int | None:
         """Length of the output, None if that of the first input is open."""
