@@ -124,6 +124,10 @@ KINDS = {
     ),
     "deviation": lambda w: L.Dense(2)(ops.std(L.ZeroPadding1D((1, 2))(body(w)), axis=1)),
     "variance": lambda w: column(body(w) - ops.var(body(w), axis=-2, keepdims=True)),
+    "variance of one column": lambda w: column(
+        w[:, 3:4] - ops.var(w[:, 3:4], axis=1, keepdims=True)
+    ),
+    "deviation of one column": lambda w: L.Dense(2)(w[:, 0] + ops.std(w[:, 2:3], axis=1)),
     "deviation of channels": lambda w: L.Dense(2)(ops.std(body(w), axis=-1)),
     "deviation of all": lambda w: column(body(w) * ops.std(body(w), axis=(1, 2), keepdims=True)),
     "log-sum-exp": lambda w: L.Dense(2)(ops.logsumexp(body(w), axis=1)),

@@ -159,6 +159,23 @@ def test_what_comes_back_from_beyond_the_data_is_seen(body, lags):
     samples_agree(network)
 
 
+@pytest.mark.parametrize(
+    "network",
+    [
+        lambda: sequence(
+            lambda h: L.Concatenate()([h, L.ZeroPadding1D((0, T + 1))(h)[:, T + 1 :]])
+        ),
+        lambda: image(lambda h: L.Concatenate()([h, L.ZeroPadding2D(((0, 9), (0, 0)))(h)[:, 9:]])),
+    ],
+)
+def test_what_reads_only_padding_has_no_steps(network):
+    model = kerasar.AutoregressiveModel(network())
+    randomize(model.network)
+    assert (model.sample(4, seed=1) == model.sample(4, seed=1, method="sequential")).all()
+    with pytest.raises(ValueError, match="no cached sampler: it looks .* only padding"):
+        model.sample(4, method="cached")
+
+
 def test_a_reach_of_thousands_is_told():
     network = sequence(lambda h: L.Conv1D(4, 2, padding="causal", dilation_rate=5000)(h), None)
     assert kerasar.receptive_field(network).reach == 5001

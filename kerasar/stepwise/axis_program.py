@@ -174,7 +174,8 @@ class AxisProgram:
             for edge, offset in kept + [(edge, offset) for edge, _, offset in self._reads(step)]:
                 lead[edge] = max(lead.get(edge, -(10**9)), max(own) + offset)
         if lead.get(self.source, source_lead) > source_lead:
-            raise ValueError("the graph is not causal: it reads data that are not there yet")
+            # The proof knows that such positions lie behind the end of the data.
+            raise NotSteppable("it looks ahead beyond the data, to where there is only padding")
         lead[self.source] = source_lead
         return lead
 

@@ -107,7 +107,7 @@ def plan_raster(analysis: Analysis) -> RasterPlan:
             placed=analysis.placed,
         )
     except ValueError as error:
-        raise NotSteppable(f"attention reads pixels that are not kept ({error})") from None
+        raise NotSteppable(f"it reads pixels that are not kept: {error}") from None
     for step in pixels.steps:
         if isinstance(step.declared, RowRecurrence) and pixels.lead[step.node.outputs[0]] != 0:
             raise NotSteppable(f"layer '{step.node.name}' comes before a shift")
@@ -202,6 +202,8 @@ def _rows(
         lead[graph.x] = -1
     depth: dict[tuple[Edge, float], int] = {}
     for edge, pad, row in wanted:
+        if row > lead[edge]:
+            raise NotSteppable("it looks down beyond the image, to where there is only padding")
         key = (edge, pad)
         depth[key] = max(depth.get(key, 0), lead[edge] - row + 1)
     return lead, depth, collected

@@ -133,9 +133,10 @@ def reduction(node: Node, entries: Entries, streams: Streams) -> Entries:
 def _pooled(node: Node, columns: list[Any], width: int, streams: Streams) -> Read:
     reads = [(int(stream), int(shift)) for stream, shift in columns]
     reads = streams.filled(reads, width, node.inputs[0].dtype)
-    if len(reads) == 1:
+    kind = _kind_of(node.operation)
+    if len(reads) == 1 and kind not in ("std", "var"):
         return reads[0]
-    op = Pool(_kind_of(node.operation), node.outputs[0].dtype, node=node)
+    op = Pool(kind, node.outputs[0].dtype, node=node)
     return streams.add(op, reads, width, len(reads) * width)
 
 
