@@ -399,10 +399,10 @@ def check_export_options(options: dict[str, Any]) -> dict[str, Any]:
             f"{options['format']!r}. Leave format out; save('model.keras') writes Keras' own."
         )
     for name in options:
-        if name not in ("format", "verbose"):
+        if name not in ("format", "verbose", "max_samples", "max_positions"):
             raise TypeError(
-                f"export() has no option '{name}', only 'verbose': the signatures are those of the "
-                "model. Leave it out."
+                f"export() has no option '{name}', only 'verbose', 'max_samples' and "
+                "'max_positions': the signatures are those of the model. Leave it out."
             )
     return {name: value for name, value in options.items() if name != "format"}
 

@@ -306,7 +306,9 @@ class FlowModel(FlowDensity):
 
         Args:
             filepath: a folder that does not exist yet, for example `exported/1`.
-            **kwargs: `verbose`, as for `keras.Model.export`.
+            **kwargs: `verbose`, as for `keras.Model.export`; `max_samples` (4096) and
+                `max_positions` (2**22, or one example if that has more values), what a request may
+                ask for at most.
 
         Raises:
             FileExistsError: if something is there already.

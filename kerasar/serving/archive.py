@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import tensorflow as tf
 
 from kerasar.checks import user_path
+from kerasar.serving.bounds import checking_shapes
 
 #: A function on tensors, and the specifications of its arguments, named as in the request.
 Endpoint: TypeAlias = tuple[Callable[..., Any], list[tf.TensorSpec]]
@@ -37,7 +38,9 @@ def write_archive(
         )
     # Concrete functions are written as they are; others would be traced once more while saving.
     signatures = {
-        name: tf.function(function, autograph=False).get_concrete_function(*specs)
+        name: tf.function(checking_shapes(function, specs), autograph=False).get_concrete_function(
+            *specs
+        )
         for name, (function, specs) in endpoints().items()
     }
     archive = tf.Module()

@@ -15,6 +15,7 @@ from kerasar.noise import fold_in
 from kerasar.sampling.options import Options
 from kerasar.sampling.partial_batch import PartialBatch
 from kerasar.serving.archive import Endpoint, write_archive
+from kerasar.serving.bounds import Bounds
 from kerasar.serving.models import ServedNetwork
 from kerasar.training.batches import Batch
 from kerasar.training.dataset_checks import value_assertions
@@ -25,18 +26,24 @@ _OPTIONS = {"seed": "int32", "temperature": "float32", "top_k": "int32", "top_p"
 
 
 def export_autoregressive(
-    model: ServedNetwork, filepath: str | os.PathLike[str], verbose: bool = False
+    model: ServedNetwork,
+    filepath: str | os.PathLike[str],
+    verbose: bool = False,
+    **bounds: Any,
 ) -> None:
     """Writes the signatures `log_prob` (= `serving_default`), `sample`, `inpaint`, `continuation`.
 
     Raises:
         FileExistsError: if `filepath` exists; nothing is overwritten.
     """
-    write_archive(Signatures(model).all, filepath, verbose)
+    write_archive(Signatures(model, Bounds(**bounds).check()).all, filepath, verbose)
 
 
 def export_masked_input(
-    model: ServedNetwork, filepath: str | os.PathLike[str], verbose: bool = False
+    model: ServedNetwork,
+    filepath: str | os.PathLike[str],
+    verbose: bool = False,
+    **bounds: Any,
 ) -> None:
     """Writes the signatures `log_prob` (= `serving_default`), `sample` and `inpaint`.
 
@@ -44,7 +51,8 @@ def export_masked_input(
         FileExistsError: if `filepath` exists; nothing is overwritten.
     """
     # A prompt is an `inpaint` whose beginning is known: the size is fixed anyway.
-    write_archive(Signatures(model, continuation=False).all, filepath, verbose)
+    signatures = Signatures(model, Bounds(**bounds).check(), continuation=False)
+    write_archive(signatures.all, filepath, verbose)
 
 
 class Signatures:
@@ -52,11 +60,12 @@ class Signatures:
 
     Args:
         model: the model to export.
+        bounds: what a request may ask for.
         continuation: whether models of sequences have a signature that continues a prompt.
     """
 
-    def __init__(self, model: ServedNetwork, continuation: bool = True) -> None:
-        self.model = model
+    def __init__(self, model: ServedNetwork, bounds: Bounds, continuation: bool = True) -> None:
+        self.model, self.bounds = model, bounds
         sampler = model.sampler()  # built and checked here, for inside a graph it cannot be
         if not sampler.is_for_any_length and None in model.data_shape:
             sampler = model.sampler("parallel")
@@ -105,8 +114,8 @@ class Signatures:
 
     def sample(self, num_samples: Tensor, *arguments: Tensor) -> dict[str, Tensor]:
         sizes, arguments = arguments[: len(self.sizes)], arguments[len(self.sizes) :]
-        checks = [_at_least_one(num_samples, "num_samples")]
-        checks += [_at_least_one(s, t.name) for s, t in zip(sizes, self.sizes, strict=True)]
+        named = {spec.name: size for spec, size in zip(self.sizes, sizes, strict=True)}
+        checks = self.bounds.assertions(num_samples, named, self.model.data_shape)
         given = iter(sizes)
         with tf.control_dependencies(checks):
             shape = tf.stack(
@@ -127,12 +136,17 @@ class Signatures:
                 fits, [f"length must be {wanted}, but length and prompt are", length, given]
             ),
             *value_assertions(prompt, self.model.data_levels),
+            *self._continued(tf.shape(prompt)[0], length),
         ]
         with tf.control_dependencies(checks):
             rest = [[0, 0]] * (prompt.shape.rank - 2)
             behind = [[0, 0], [0, length - given], *rest]
         values = tf.pad(prompt, behind)
         return self._complete(values, tf.pad(tf.ones_like(prompt, tf.bool), behind), *arguments)
+
+    def _continued(self, count: Tensor, length: Tensor) -> list[Any]:
+        shape = (None, *self.model.data_shape[1:])
+        return self.bounds.assertions(count, {"length": length}, shape)
 
     def inpaint(self, x: Tensor, known: Tensor, *arguments: Tensor) -> dict[str, Tensor]:
         same = tf.reduce_all(tf.equal(tf.shape(x), tf.shape(known)))
@@ -187,7 +201,8 @@ class Signatures:
         checks = [
             tf.debugging.Assert(seed >= 0, ["seed must not be negative, but is", seed]),
             tf.debugging.Assert(
-                temperature > 0, ["temperature must be above 0, but is", temperature]
+                (temperature > 0) & (temperature < float("inf")),
+                ["temperature must be above 0 and finite, but is", temperature],
             ),
             tf.debugging.Assert(
                 (top_p > 0) & (top_p <= 1), ["top_p must lie in (0, 1], but is", top_p]
@@ -217,7 +232,3 @@ class Signatures:
             examples=examples,
             condition=self.model.conditions.from_signature(conditions, shape[0], shape[1:]),
         )
-
-
-def _at_least_one(count: Tensor, name: str) -> Any:
-    return tf.debugging.Assert(count > 0, [f"{name} must be at least 1, but is", count])

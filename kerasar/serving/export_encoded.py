@@ -1,10 +1,12 @@
 """Writes an autoencoder as one SavedModel: its decoder's sampler, behind an encoder."""
 
 import os
+from typing import Any
 
 import tensorflow as tf
 
 from kerasar.serving.archive import Endpoint, write_archive
+from kerasar.serving.bounds import Bounds
 from kerasar.serving.export import Signatures
 from kerasar.serving.models import ServedEncoder
 from kerasar.training.dataset_checks import value_assertions
@@ -12,22 +14,25 @@ from kerasar.typing import Tensor
 
 
 def export_encoded(
-    model: ServedEncoder, filepath: str | os.PathLike[str], verbose: bool = False
+    model: ServedEncoder,
+    filepath: str | os.PathLike[str],
+    verbose: bool = False,
+    **bounds: Any,
 ) -> None:
     """Writes `log_prob` (= `serving_default`), `encode`, `decode`, `reconstruct` and `sample`.
 
     Raises:
         FileExistsError: if `filepath` exists; nothing is overwritten.
     """
-    write_archive(_Signatures(model).all, filepath, verbose)
+    write_archive(_Signatures(model, Bounds(**bounds).check()).all, filepath, verbose)
 
 
 class _Signatures:
     """The functions that are exported, on tensors named as in the signature."""
 
-    def __init__(self, model: ServedEncoder) -> None:
-        self.model = model
-        self.decoder = Signatures(model.decoder)
+    def __init__(self, model: ServedEncoder, bounds: Bounds) -> None:
+        self.model, self.bounds = model, bounds
+        self.decoder = Signatures(model.decoder, bounds)
 
     def all(self) -> dict[str, Endpoint]:
         x, options = self.decoder.x, self.decoder.options
@@ -57,10 +62,8 @@ class _Signatures:
         return self.decode(self.encode(x)["latent"], *options)
 
     def sample(self, num_samples: Tensor, seed: Tensor, *options: Tensor) -> dict[str, Tensor]:
-        least = tf.debugging.Assert(
-            num_samples > 0, ["num_samples must be at least 1, but is", num_samples]
-        )
-        with tf.control_dependencies([least]):
+        shape = self.model.decoder.data_shape
+        with tf.control_dependencies(self.bounds.assertions(num_samples, {}, shape)):
             latent = self.model.prior(tf.identity(seed), tf.range(num_samples))
         return self.decode(latent, seed, *options)
 

@@ -1,31 +1,35 @@
 """Writes a flow as one SavedModel: `log_prob` (= `serving_default`), `sample` and `latent`."""
 
 import os
+from typing import Any
 
 import tensorflow as tf
 
 from kerasar.sampling.flow_sampler import compute_samples
 from kerasar.serving.archive import Endpoint, write_archive
+from kerasar.serving.bounds import Bounds
 from kerasar.serving.models import ServedFlow
 from kerasar.training.batches import Batch
 from kerasar.training.dataset_checks import value_assertions
 from kerasar.typing import Tensor
 
 
-def export_flow(model: ServedFlow, filepath: str | os.PathLike[str], verbose: bool = False) -> None:
+def export_flow(
+    model: ServedFlow, filepath: str | os.PathLike[str], verbose: bool = False, **bounds: Any
+) -> None:
     """Writes the signatures of a `FlowModel`.
 
     Raises:
         FileExistsError: if `filepath` exists; nothing is overwritten.
     """
-    write_archive(_Signatures(model).all, filepath, verbose)
+    write_archive(_Signatures(model, Bounds(**bounds).check()).all, filepath, verbose)
 
 
 class _Signatures:
     """The functions that are exported, on tensors named as in the signature."""
 
-    def __init__(self, model: ServedFlow) -> None:
-        self.model = model
+    def __init__(self, model: ServedFlow, bounds: Bounds) -> None:
+        self.model, self.bounds = model, bounds
         dtype = tf.float32 if model.data_levels is None else tf.int32
         self.x = tf.TensorSpec((None, *model.data_shape), dtype, name="x")
         # Requests hold float32, whatever precision the flow computes in.
@@ -65,9 +69,7 @@ class _Signatures:
     ) -> dict[str, Tensor]:
         most = self.model.base.largest_temperature
         checks = [
-            tf.debugging.Assert(
-                num_samples > 0, ["num_samples must be at least 1, but is", num_samples]
-            ),
+            *self.bounds.assertions(num_samples, {}, self.model.data_shape),
             tf.debugging.Assert(seed >= 0, ["seed must not be negative, but is", seed]),
             tf.debugging.Assert(
                 (temperature > 0) & (temperature < float("inf")) & (temperature <= most),

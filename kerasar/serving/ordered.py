@@ -1,22 +1,27 @@
 """The SavedModel of a model that draws the values of a vector in an order of its own."""
 
 import os
+from typing import Any
 
 from kerasar.serving.archive import write_archive
+from kerasar.serving.bounds import Bounds
 from kerasar.serving.export import Signatures
 from kerasar.serving.models import ServedInOrder
 from kerasar.typing import Tensor
 
 
 def export_ordered(
-    model: ServedInOrder, filepath: str | os.PathLike[str], verbose: bool = False
+    model: ServedInOrder,
+    filepath: str | os.PathLike[str],
+    verbose: bool = False,
+    **bounds: Any,
 ) -> None:
     """Writes the signatures `log_prob` (= `serving_default`), `sample` and `inpaint`.
 
     Raises:
         FileExistsError: if `filepath` exists; nothing is overwritten.
     """
-    write_archive(_OrderedSignatures(model).all, filepath, verbose)
+    write_archive(_OrderedSignatures(model, Bounds(**bounds).check()).all, filepath, verbose)
 
 
 class _OrderedSignatures(Signatures):
@@ -24,8 +29,8 @@ class _OrderedSignatures(Signatures):
 
     model: ServedInOrder
 
-    def __init__(self, model: ServedInOrder) -> None:
-        super().__init__(model, continuation=False)  # a prompt need not be drawn first
+    def __init__(self, model: ServedInOrder, bounds: Bounds) -> None:
+        super().__init__(model, bounds, continuation=False)  # a prompt need not be drawn first
 
     def _complete(self, values: Tensor, known: Tensor, *arguments: Tensor) -> dict[str, Tensor]:
         model = self.model

@@ -1,0 +1,108 @@
+"""What a request may hold and ask for: checked in the graph, so one request cannot harm the next.
+
+TensorFlow's C++ loader does not hold inputs to the shapes of a signature: rows that are too wide
+would be judged as if they were right. And nothing but an export's own bound keeps a request for
+10**9 steps from taking all memory, with the server.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from kerasar.checks import check_count
+from kerasar.typing import Shape, Tensor
+
+
+class Bounds(NamedTuple):
+    """What one request may ask for at most.
+
+    Attributes:
+        max_samples: examples.
+        max_positions: values of all examples together; None: 2**22, or one example if that has
+            more.
+    """
+
+    max_samples: int = 4096
+    max_positions: int | None = None
+
+    def check(self) -> "Bounds":
+        """Raises TypeError or ValueError for bounds that are not counts."""
+        check_count(self.max_samples, "max_samples")
+        if self.max_positions is not None:
+            check_count(self.max_positions, "max_positions")
+        return self
+
+    def positions_for(self, data_shape: Shape) -> int:
+        """The bound on the values of all examples, for data of a shape that may be open."""
+        known = int(np.prod([size for size in data_shape if size is not None], dtype=np.int64))
+        return max(2**22, known) if self.max_positions is None else self.max_positions
+
+    def assertions(self, count: Tensor, sizes: dict[str, Tensor], data_shape: Shape) -> list[Any]:
+        """Graph assertions that fail where a request asks for too much, or for nothing.
+
+        Args:
+            count: number of examples.
+            sizes: of the open axes of the data, by the name of their input.
+            data_shape: of one example; None where it is open.
+        """
+        most = self.positions_for(data_shape)
+        found = [
+            tf.debugging.Assert(
+                (count >= 1) & (count <= self.max_samples),
+                [
+                    f"num_samples must lie in [1, {self.max_samples}], as the export was made "
+                    "(max_samples), but is",
+                    count,
+                ],
+            )
+        ]
+        fixed = [size for size in data_shape if size is not None]
+        asked = tf.cast(count, tf.float64) * float(np.prod(fixed, dtype=np.float64))
+        for name, size in sizes.items():
+            least = tf.debugging.Assert(size >= 1, [f"{name} must be at least 1, but is", size])
+            found.append(least)
+            asked = asked * tf.cast(size, tf.float64)
+        names = " × ".join(["num_samples", *sizes, *(str(size) for size in fixed)])
+        return [
+            *found,
+            tf.debugging.Assert(
+                asked <= most,
+                [
+                    f"a request may ask for {most} values at most, as the export was made "
+                    f"(max_positions), but {names} is",
+                    tf.cast(asked, tf.int64),
+                ],
+            ),
+        ]
+
+
+def checking_shapes(
+    function: Callable[..., Any], specs: Sequence[tf.TensorSpec]
+) -> Callable[..., Any]:
+    """The function behind checks that each input has the shape of its specification."""
+
+    def checked(*inputs: Tensor) -> Any:
+        return function(*(_checked(x, spec) for x, spec in zip(inputs, specs, strict=True)))
+
+    return checked
+
+
+def _checked(x: Tensor, spec: tf.TensorSpec) -> Tensor:
+    # The graph takes the signature's word for a shape, and would leave out what compares it. What
+    # this placeholder hands on has no shape that is known before the request is there.
+    x = tf.compat.v1.placeholder_with_default(x, None)
+    wanted = list(spec.shape)
+    shown = f"({', '.join('any' if size is None else str(size) for size in wanted)})"
+    words = f"{spec.name} must have shape {shown}, but has"
+    rank = tf.debugging.Assert(tf.equal(tf.rank(x), len(wanted)), [words, tf.shape(x)])
+    with tf.control_dependencies([rank]):
+        sizes = tf.identity(tf.shape(x))
+    fits = [
+        tf.debugging.Assert(tf.equal(sizes[axis], size), [words, sizes])
+        for axis, size in enumerate(wanted)
+        if size is not None
+    ]
+    with tf.control_dependencies([rank, *fits]):
+        return tf.ensure_shape(x, spec.shape)
