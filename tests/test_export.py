@@ -110,11 +110,23 @@ def test_bad_requests_fail_with_a_message_and_the_next_one_works(model, exported
     bad = {
         r"x must lie in [0, 4)": ("log_prob", dict(x=IMAGES + 1)),
         r"x must lie in [0, 4) ": ("log_prob", dict(x=IMAGES - 1)),
-        "num_samples must be at least 1": ("sample", one(num_samples=0)),
-        "num_samples must be at least 1 ": ("sample", one(num_samples=-3)),
+        "x must have shape (any, 4, 5, 1), but has] [6 4 4 1]": (
+            "log_prob",
+            dict(x=IMAGES[:, :, 1:]),
+        ),
+        "x must have shape (any, 4, 5, 1), but has] [6 20]": (
+            "log_prob",
+            dict(x=IMAGES.reshape(6, 20)),
+        ),
+        "known must have shape (any, 4, 5, 1)": ("inpaint", {**pair, "known": KNOWN[:, 1:]}),
+        "num_samples must have shape ()": ("sample", one(num_samples=[1])),
+        "num_samples must lie in [1, 4096]": ("sample", one(num_samples=0)),
+        "num_samples must lie in [1, 4096] ": ("sample", one(num_samples=-3)),
+        "num_samples must lie in [1, 4096]  ": ("sample", one(num_samples=10**9)),
         "seed must not be negative": ("sample", one(seed=-1)),
         "temperature must be above 0": ("sample", one(temperature=0.0)),
         "temperature must be above 0 ": ("sample", one(temperature=float("nan"))),
+        "temperature must be above 0 and finite": ("sample", one(temperature=float("inf"))),
         "top_k must lie in [0, 4]": ("sample", one(top_k=5)),
         "top_k must lie in [0, 4] ": ("sample", one(top_k=-1)),
         "top_p must lie in (0, 1]": ("sample", one(top_p=0.0)),
@@ -168,11 +180,30 @@ def test_a_condition_is_an_input_by_name(conditional, tmp_path):
 
 def test_an_open_length_is_served(sequences, tmp_path):
     model = sequences(length=None)
-    model.export(tmp_path / "1")
+    model.export(tmp_path / "1", max_samples=3, max_positions=30)
     x = RNG.integers(0, 3, (3, 9))
-    found, filled = serve(
-        tmp_path / "1", [("log_prob", dict(x=x)), ("inpaint", dict(x=x, known=x > 0, **OPTIONS))]
+    found, filled, *errors = serve(
+        tmp_path / "1",
+        [
+            ("log_prob", dict(x=x)),
+            ("inpaint", dict(x=x, known=x > 0, **OPTIONS)),
+            ("sample", dict(num_samples=4, length=2, **OPTIONS)),
+            ("sample", dict(num_samples=2, length=16, **OPTIONS)),
+            ("sample", dict(num_samples=1, length=10**9, **OPTIONS)),
+            ("continuation", dict(prompt=x, length=11, **OPTIONS)),
+            ("sample", dict(num_samples=1, length=0, **OPTIONS)),
+        ],
     )
+    words = [
+        "[1, 3]",
+        *3
+        * [
+            "30 values at most",
+        ],
+        "length must be at least 1",
+    ]
+    for word, error in zip(words, errors, strict=True):
+        assert word in error
     np.testing.assert_allclose(found["log_prob"], model.log_prob(x), rtol=1e-5)
     np.testing.assert_array_equal(filled["samples"], model.inpaint(x, x > 0, seed=3))
 

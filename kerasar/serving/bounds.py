@@ -90,19 +90,30 @@ def checking_shapes(
 
 
 def _checked(x: Tensor, spec: tf.TensorSpec) -> Tensor:
-    # The graph takes the signature's word for a shape, and would leave out what compares it. What
-    # this placeholder hands on has no shape that is known before the request is there.
-    x = tf.compat.v1.placeholder_with_default(x, None)
+    x = _of_unknown_shape(x)
     wanted = list(spec.shape)
     shown = f"({', '.join('any' if size is None else str(size) for size in wanted)})"
     words = f"{spec.name} must have shape {shown}, but has"
-    rank = tf.debugging.Assert(tf.equal(tf.rank(x), len(wanted)), [words, tf.shape(x)])
-    with tf.control_dependencies([rank]):
-        sizes = tf.identity(tf.shape(x))
-    fits = [
-        tf.debugging.Assert(tf.equal(sizes[axis], size), [words, sizes])
-        for axis, size in enumerate(wanted)
-        if size is not None
-    ]
-    with tf.control_dependencies([rank, *fits]):
-        return tf.ensure_shape(x, spec.shape)
+    # Sizes to compare whatever the rank: -1 for axes that there are not.
+    sizes = tf.concat([tf.shape(x), [-1] * len(wanted)], 0)[: len(wanted)]
+    fits = tf.equal(tf.rank(x), len(wanted))
+    for axis, size in enumerate(wanted):
+        if size is not None:
+            fits &= tf.equal(sizes[axis], size)
+    with tf.control_dependencies([tf.debugging.Assert(fits, [words, tf.shape(x)], summarize=9)]):
+        x = tf.identity(x)
+    x.set_shape(spec.shape)
+    return x
+
+
+def _of_unknown_shape(x: Tensor) -> Tensor:
+    """The same tensor, of which nothing is known before the request is there.
+
+    TensorFlow takes a signature's word for a shape, and would leave out what compares it; what
+    comes out of a list may have any shape.
+    """
+    held = tf.raw_ops.EmptyTensorList(element_shape=-1, max_num_elements=1, element_dtype=x.dtype)
+    held = tf.raw_ops.TensorListPushBack(input_handle=held, tensor=x)
+    return tf.raw_ops.TensorListGetItem(
+        input_handle=held, index=0, element_shape=-1, element_dtype=x.dtype
+    )

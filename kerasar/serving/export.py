@@ -154,6 +154,7 @@ class Signatures:
             tf.debugging.Assert(
                 same,
                 ["known must have the shape of x, but is", tf.shape(known), "for", tf.shape(x)],
+                summarize=9,
             )
         ]
         with tf.control_dependencies(checks):
