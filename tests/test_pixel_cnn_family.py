@@ -114,8 +114,8 @@ def test_probabilities_of_all_images_sum_to_one(name):
 
 @pytest.mark.parametrize("name", BUILDERS)
 def test_samplers_agree(name):
-    for shape in ((6, 5, 1), (3, 4, 3)):
-        model = BUILDERS[name](shape)
+    for shape, blocks in (((6, 5, 1), 2), ((3, 4, 3), 1)):
+        model = BUILDERS[name](shape, blocks=blocks)
         randomize(model.network)
         check_samples(model, num_samples=8)
 
@@ -124,14 +124,15 @@ def test_samplers_agree_on_colours_of_a_class_and_beside_a_map():
     rng = np.random.default_rng(0)
     condition = {"global": np.arange(3), "local": rng.normal(size=(3, 2, 3, 2))}
     for likelihood in (None, DiscretizedLogisticMixture(3, num_variables=3)):
-        model = gated((2, 3, 3), num_classes=3, local_features=2, likelihood=likelihood)
+        sizes = dict(blocks=1, num_classes=3, local_features=2)
+        model = gated((2, 3, 3), likelihood=likelihood, **sizes)
         randomize(model.network)
         check_samples(model, num_samples=3, condition=condition)
 
 
 def test_embedded_levels_are_drawn_as_they_are_judged():
     for shape in ((2, 2, 1), (1, 1, 3)):
-        model = gated(shape, 3, embedding=4, filters=3, skip_filters=3)
+        model = gated(shape, 3, embedding=4, blocks=1, filters=3, skip_filters=3)
         randomize(model.network)
         check_normalized(model)
         check_samples(model, num_samples=8)

@@ -62,9 +62,15 @@ def weighted_sum(values: Sequence[Tensor], matrix: Tensor) -> Tensor:
 
 def matmul(values: Tensor, matrix: Tensor) -> Tensor:
     """A product over the last axis, flat: one plain matrix product whatever the rank."""
-    values = tf.cast(values, matrix.dtype)
+    values = of_width(tf.cast(values, matrix.dtype), matrix.shape[0])
     flat = values if values.shape.rank == 2 else tf.reshape(values, (-1, matrix.shape[0]))
     return with_last_axes(tf.matmul(flat, matrix), values, (matrix.shape[1],))
+
+
+def of_width(values: Tensor, width: int) -> Tensor:
+    """Values whose last axis must have a size, for else a reshape would take it for more rows."""
+    own = values.shape[-1]
+    return values if own == width else tf.ensure_shape(values, (*values.shape[:-1], width))
 
 
 def with_last_axes(product: Tensor, values: Tensor, last: Sequence[int]) -> Tensor:

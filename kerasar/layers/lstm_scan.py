@@ -14,7 +14,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from kerasar.layers.linear_taps import with_last_axes
+from kerasar.layers.linear_taps import of_width, with_last_axes
 from kerasar.typing import Tensor
 
 
@@ -50,7 +50,8 @@ def neighbors(states: Tensor, reads: Sequence[int]) -> Tensor:
 
 def products(values: Tensor, kernel: Tensor) -> Tensor:
     """`(directions, …, n)` times `(directions, n, m)`: one product for each direction."""
-    flat = tf.reshape(values, tf.stack([kernel.shape[0], -1, kernel.shape[1]]))
+    values = of_width(values, kernel.shape[1])
+    flat = tf.reshape(values, (kernel.shape[0], -1, kernel.shape[1]))
     return with_last_axes(tf.matmul(flat, kernel), values, (kernel.shape[-1],))
 
 

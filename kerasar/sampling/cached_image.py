@@ -15,11 +15,11 @@ from kerasar.typing import Tensor
 
 
 class _Pixel(NamedTuple):
-    """What a pixel is drawn from, beside the network's output."""
+    """What a pixel is drawn from, beside the network's output; nothing is if there is no noise."""
 
     given: Tensor
     known: Tensor
-    noise: Tensor
+    noise: Tensor | None
 
 
 class _Drawn(NamedTuple):
@@ -41,7 +41,7 @@ class ImageLoop:
         options: temperature, top-k and top-p.
         size: height and width.
         compiled: whether the loop is going to be compiled by XLA; shapes are then static.
-        record: returns the parameters instead of the values that were drawn from them.
+        record: takes all values as they are given, and returns the parameters of each.
     """
 
     def __init__(
@@ -121,7 +121,7 @@ class ImageLoop:
 
     def _draw_row(self, end: Any, y: Tensor, rows: RowState, results: tf.TensorArray) -> Any:
         row, rows = self.execution.start_row(y, rows)
-        noise = self._row_noise(y)
+        noise = None if self.record else self._row_noise(y)
         last = tf.zeros(tf.stack([self.batch_size, 1, 1, self.channels]), self.x.dtype)
         specs = [self.pixel_spec, *self.execution.collected_shapes(rows)]
         specs += [self.result_spec] if self.record else []
@@ -169,11 +169,12 @@ class ImageLoop:
         state: Any,
         arrays: list[tf.TensorArray],
         row: RowInputs,
-        noise: Tensor,
+        noise: Tensor | None,
         extent: Tensor,
     ) -> Any:
         state = self.execution.flush(column, state)
-        pixel = _Pixel(self.given[row.y, column], self.known[row.y, column], noise[column])
+        drawn_from = None if noise is None else noise[column]
+        pixel = _Pixel(self.given[row.y, column], self.known[row.y, column], drawn_from)
         draw = self._draw_in_turn if self.in_turn else self._draw_together
         drawn = draw(column, last, state, row, pixel, extent)
         value = tf.stack(drawn.events, -1) if self.by_value else drawn.events[0]
@@ -222,5 +223,7 @@ class ImageLoop:
         parameters, given, known = output[:, 0, 0], pixel.given, pixel.known
         if self.by_value:
             parameters, given, known = parameters[:, event], given[:, event], known[:, event]
+        if pixel.noise is None:
+            return given
         noise = pixel.noise[event]
         return draw_or_keep(self.likelihood, parameters, noise, self.options, given, known)

@@ -28,7 +28,7 @@ class SequenceLoop:
         options: temperature, top-k and top-p.
         compiled: whether the loop is going to be compiled by XLA; shapes are then static.
         length: how many steps are drawn, where `batch` has room for more; None: all.
-        record: returns the parameters instead of the values that were drawn from them.
+        record: takes all values as they are given, and returns the parameters of each.
     """
 
     def __init__(
@@ -107,7 +107,9 @@ class SequenceLoop:
     ) -> Any:
         parameters = self.model.network.output_shape[-1]
         positions = t * self.events + tf.range(_BLOCK * self.events)
-        noise = noise_at(self.model.likelihood, self.batch, positions, parameters)
+        noise = None
+        if not self.record:
+            noise = noise_at(self.model.likelihood, self.batch, positions, parameters)
         stop = tf.minimum(t + _BLOCK, self.length)
         extent = self.execution.extent(end if self.compiled and isinstance(end, int) else stop)
         return while_loop(
@@ -122,7 +124,7 @@ class SequenceLoop:
         last: Tensor,
         state: Any,
         results: tf.TensorArray,
-        noise: Tensor,
+        noise: Tensor | None,
         extent: Tensor,
     ) -> Any:
         """Draws step t, given the one before it; attention reads the positions before `extent`."""
@@ -132,7 +134,7 @@ class SequenceLoop:
         return t + 1, tf.reshape(tf.cast(value, self.x.dtype), tf.shape(last)), state, results
 
     def _draw_together(
-        self, t: Tensor, last: Tensor, state: Any, noise: Tensor, extent: Tensor
+        self, t: Tensor, last: Tensor, state: Any, noise: Tensor | None, extent: Tensor
     ) -> Any:
         """All events of a step from one run of the network, for none sees another."""
         output, state = self.execution.step(t, state, last, extent)
@@ -140,7 +142,7 @@ class SequenceLoop:
         return tf.stack(events, -1) if self.by_value else events[0], output[:, 0], state
 
     def _draw_in_turn(
-        self, t: Tensor, last: Tensor, state: Any, noise: Tensor, extent: Tensor
+        self, t: Tensor, last: Tensor, state: Any, noise: Tensor | None, extent: Tensor
     ) -> Any:
         """Each event given those drawn before it; the last run of the network sees them all."""
         events: list[Tensor] = []
@@ -152,10 +154,12 @@ class SequenceLoop:
         _, state = self.execution.step(t, state, events_so_far(events, last), extent)
         return tf.stack(events, -1), tf.stack(parameters, 1), state
 
-    def _event(self, output: Tensor, t: Tensor, event: int, noise: Tensor) -> Tensor:
+    def _event(self, output: Tensor, t: Tensor, event: int, noise: Tensor | None) -> Tensor:
         """One event of a step: a channel, or all of them."""
         parameters, given, known = output[:, 0], self.given[t], self.known[t]
         if self.by_value:
             parameters, given, known = parameters[:, event], given[event], known[event]
+        if noise is None:
+            return given
         drawn = noise[t % _BLOCK * self.events + event]
         return draw_or_keep(self.model.likelihood, parameters, drawn, self.options, given, known)
