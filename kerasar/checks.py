@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 
 from kerasar.arguments import shorten
+from kerasar.memory import available_memory, in_gib
 from kerasar.typing import Shape
 
 #: How many elements are looked at at once, so that a memory map stays on its disk.
 _BLOCK = 2**20
 #: The largest size of an axis that TensorFlow counts, in int32.
 LARGEST = 2**31 - 1
-#: The memory of this machine, in bytes; where it does not say, more than any has.
-_MEMORY = 2**50
-if hasattr(os, "sysconf") and {"SC_PAGE_SIZE", "SC_PHYS_PAGES"} <= os.sysconf_names.keys():
-    _MEMORY = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+#: The largest size in the configuration of a model, and the most values of one of its examples, so
+#: that its file can be loaded again.
+LARGEST_IN_MODELS = 2**24
 #: The steps that a dtype must resolve, relative to the standard deviation, and the number of
 #: examples from which on that says something about the data.
 _FINE, _ROWS = 1e-2, 8
@@ -370,11 +370,11 @@ def check_memory(name: str, value: Any, shape: Sequence[int]) -> None:
         value: what the user passed for it.
         shape: of the array.
     """
-    needed = 4 * math.prod(int(size) for size in shape)
-    if needed > _MEMORY:
+    needed, available = 4 * math.prod(int(size) for size in shape), available_memory()
+    if needed > available:
         raise ValueError(
-            f"{name}={value} asks for an array of shape {tuple(shape)}, {needed / 2**30:,.0f} GiB, "
-            f"and this machine has {_MEMORY / 2**30:,.0f} GiB of memory. Take less at a time."
+            f"{name}={value} asks for an array of shape {tuple(shape)}, {in_gib(needed)}, and "
+            f"{in_gib(available)} of memory are available. Take less at a time."
         )
 
 
