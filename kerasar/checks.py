@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 
 from kerasar.arguments import shorten
+from kerasar.memory import available_memory, in_gib
 from kerasar.typing import Shape
 
 #: How many elements are looked at at once, so that a memory map stays on its disk.
 _BLOCK = 2**20
 #: The largest size of an axis that TensorFlow counts, in int32.
 LARGEST = 2**31 - 1
-#: The memory of this machine, in bytes; where it does not say, more than any has.
-_MEMORY = 2**50
-if hasattr(os, "sysconf") and {"SC_PAGE_SIZE", "SC_PHYS_PAGES"} <= os.sysconf_names.keys():
-    _MEMORY = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+#: The largest size in the configuration of a model, and the most values of one of its examples, so
+#: that its file can be loaded again.
+LARGEST_IN_MODELS = 2**24
 #: The steps that a dtype must resolve, relative to the standard deviation, and the number of
 #: examples from which on that says something about the data.
 _FINE, _ROWS = 1e-2, 8
@@ -198,6 +198,12 @@ def as_array(x: Any, name: str, dtype: Any = None) -> np.ndarray:
         )
     try:
         return np.asarray(x, dtype)
+    except NotImplementedError as error:  # of a symbolic tensor
+        raise TypeError(
+            f"{name} is a symbolic tensor, which has no values: this method runs graphs of its own "
+            "and cannot be called within a tf.function. Call it outside. The functions of an "
+            "export are graphs that others can call."
+        ) from error
     except ValueError as error:
         raise ValueError(
             f"{name} must be an array, but its parts differ in shape: {error}"
@@ -207,7 +213,9 @@ def as_array(x: Any, name: str, dtype: Any = None) -> np.ndarray:
 def check_kind(x: Any, name: str) -> np.ndarray:
     """Converts data to a real or Boolean array; raises a TypeError for anything else."""
     array = as_array(x, name)
-    if not (np.issubdtype(array.dtype, np.number) or array.dtype == np.bool_):
+    # NumPy counts durations as integers.
+    is_number = np.issubdtype(array.dtype, np.number) and array.dtype.kind != "m"
+    if not (is_number or array.dtype == np.bool_):
         raise TypeError(f"{name} must hold numbers, but its dtype is {array.dtype}.")
     if np.issubdtype(array.dtype, np.complexfloating):
         raise TypeError(f"{name} must hold real numbers, but its dtype is {array.dtype}.")
@@ -370,11 +378,11 @@ def check_memory(name: str, value: Any, shape: Sequence[int]) -> None:
         value: what the user passed for it.
         shape: of the array.
     """
-    needed = 4 * math.prod(int(size) for size in shape)
-    if needed > _MEMORY:
+    needed, available = 4 * math.prod(int(size) for size in shape), available_memory()
+    if needed > available:
         raise ValueError(
-            f"{name}={value} asks for an array of shape {tuple(shape)}, {needed / 2**30:,.0f} GiB, "
-            f"and this machine has {_MEMORY / 2**30:,.0f} GiB of memory. Take less at a time."
+            f"{name}={value} asks for an array of shape {tuple(shape)}, {in_gib(needed)}, and "
+            f"{in_gib(available)} of memory are available. Take less at a time."
         )
 
 
@@ -418,4 +426,49 @@ def user_path(path: Any, name: str = "path") -> Path:
         raise TypeError(f"{name} must be a path, a string or pathlib.Path, but got {path!r}.")
     if not os.fspath(path) or "\0" in os.fspath(path):
         raise ValueError(f"{name} must be a path, but got {os.fspath(path)!r}.")
-    return Path(path).expanduser()
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise ValueError(
+            f"{name} begins with the home folder of a user who is not known here: "
+            f"{os.fspath(path)!r}. Write ./ before it if that is its name."
+        ) from error
+
+
+def existing_file(path: Any, name: str = "path", advice: str = "Check the path.") -> Path:
+    """A path as the user means it, of a file that can be read more than once.
+
+    Raises:
+        TypeError, ValueError: as `user_path` does.
+        FileNotFoundError: if there is none.
+        IsADirectoryError: if it is a folder.
+        OSError: if it is a pipe or a device.
+    """
+    path = user_path(path, name)
+    if path.is_file():
+        return path
+    if path.is_dir():
+        raise IsADirectoryError(f"'{path}' must be a file, but it is a folder. {advice}")
+    if path.exists():
+        raise OSError(
+            f"'{path}' must be a file, but it is a pipe or a device, which cannot be read twice. "
+            "Write what it gives to a file first."
+        )
+    where = "" if path.is_absolute() else f" (looked for '{path.absolute()}')"
+    raise FileNotFoundError(f"There is no file '{path}'{where}. {advice}")
+
+
+def new_file(path: Any, name: str = "path") -> Path:
+    """A path as the user means it, where a file can be written.
+
+    Raises:
+        TypeError, ValueError: as `user_path` does.
+        FileNotFoundError: if its folder does not exist.
+        IsADirectoryError: if it is a folder itself.
+    """
+    path = user_path(path, name)
+    if path.is_dir():
+        raise IsADirectoryError(f"{name} must be that of a file, but '{path}' is a folder.")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"There is no folder '{path.parent}' for '{path}'. Make it first.")
+    return path

@@ -165,3 +165,17 @@ def _same(one: Any, other: Any) -> bool:
     if isinstance(one, list):
         return len(one) == len(other) and all(map(_same, one, other))
     return False
+
+
+def check_eager(method: str) -> None:
+    """Raises a ValueError within a tf.function, where results have no values.
+
+    Raises:
+        ValueError: there.
+    """
+    if not tf.executing_eagerly():
+        raise ValueError(
+            f"{method} runs graphs of its own and returns NumPy arrays, so it cannot be called "
+            "within a tf.function. Call it outside. The functions of an export are graphs that "
+            "others can call."
+        )

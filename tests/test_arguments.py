@@ -2,6 +2,8 @@
 
 import collections.abc
 import inspect
+import os
+import re
 from typing import Any, Protocol
 
 import keras
@@ -13,6 +15,7 @@ from benchmarks.quality.argument_sweep import RAW, WRONGLY, Argument, Entry, scr
 from benchmarks.quality.entry_points import ENTRIES
 from kerasar.arguments import checks_arguments
 from kerasar.checks import check_choice, check_count, check_memory, check_sizes
+from kerasar.memory import available_memory
 
 
 class Named(Protocol):
@@ -156,3 +159,81 @@ def test_the_sweep_can_fail():
     careless = Entry("careless", lambda n: [0] * n, {"n": Argument(3, lambda value: False)})
     found = {case.outcome for case in sweep([careless], 100, seed=0)}
     assert {RAW, WRONGLY} <= found
+
+
+LARGE = {
+    "filters": lambda: kerasar.models.GatedPixelCNN((4, 4, 1), 4, filters=10**6),
+    "embedding": lambda: kerasar.models.PixelCNN((4, 4, 1), 4, embedding=10**7),
+    "units": lambda: kerasar.models.Transformer(8, 3, units=10**6),
+    "hidden_units": lambda: kerasar.models.NeuralSplineFlow(4, hidden_units=[10**6, 10**6]),
+    "kernel_size": lambda: kerasar.models.WaveNet(8, 3, kernel_size=10**7),
+    "encoder_filters": lambda: kerasar.models.PixelVAE((8, 8, 1), 4, encoder_filters=10**6),
+    "image_shape": lambda: kerasar.models.MaskedInputLeNet((4000, 4000, 1)),
+    "filters of a list": lambda: kerasar.models.ShiftedPixelCNN((4, 4, 1), filters=(10**6, 10**6)),
+    "filters of layers": lambda: kerasar.models.CausalConvNet(8, 3, filters=10**6),
+}
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_weights_that_no_memory_holds_are_counted_before_they_are_made(name, monkeypatch):
+    # So that machines with more memory agree, and nothing large is made on the way.
+    monkeypatch.setattr("kerasar.models.parts.builder.available_memory", lambda: 2**27)
+    with pytest.raises(ValueError) as caught:
+        LARGE[name]()
+    argument = name.split()[0]
+    assert re.search(rf"^\w+: {argument}=.* makes the model too large.* 0.1 GiB", str(caught.value))
+
+
+ARRAYS = {
+    "hidden_units": lambda: kerasar.models.MAF(4, hidden_units=[10**6, 10**6]),
+    "channels of layer": lambda: kerasar.models.Glow((4, 4, 10**6)),
+    "image_shape": lambda: kerasar.models.PixelSNAIL((4000, 4000, 1)),
+}
+
+
+@pytest.mark.parametrize("name", ARRAYS)
+def test_arrays_beside_the_weights_are_not_asked_for_if_no_memory_holds_them(name):
+    with pytest.raises(ValueError, match=f"^{name}.*asks for an array.*GiB of memory"):
+        ARRAYS[name]()
+
+
+UNLOADABLE = {
+    "blocks": lambda: kerasar.models.GatedPixelCNN((4, 4, 1), 4, blocks=10**6),
+    "layers": lambda: kerasar.models.Transformer(8, 3, layers=10**6),
+    "depth": lambda: kerasar.models.MAF(4, depth=10**6),
+    "cycle_length": lambda: kerasar.models.WaveNet(8, 3, cycle_length=10**6),
+    "stages": lambda: kerasar.models.Glow((4, 4, 1), stages=10**6),
+    "the number of elements of dilations": lambda: kerasar.models.CausalConvNet(
+        8, 3, dilations=(1,) * 10**6
+    ),
+    "the number of elements of hidden_units": lambda: kerasar.models.NICE(
+        4, hidden_units=(2,) * 10**6
+    ),
+    "levels": lambda: kerasar.models.CausalConvNet(8, 2 * 10**9),
+    "length": lambda: kerasar.models.WaveNet(10**9, 3),
+    "dim": lambda: kerasar.models.RealNVP(10**9),
+    "each of dilations": lambda: kerasar.models.CausalConvNet(8, 3, dilations=(1, 10**9, 1, 1)),
+    "num_classes": lambda: kerasar.models.WaveNet(8, 3, num_classes=10**9),
+    "the number of values of image_shape": lambda: kerasar.models.PixelCNN((10**4, 10**4, 3)),
+}
+
+
+@pytest.mark.parametrize("name", UNLOADABLE)
+def test_models_that_could_not_be_loaded_again_are_not_begun(name):
+    message = f"^{name}.* must be at most [0-9,]*, but got [0-9]*: .*could not be loaded"
+    with pytest.raises(ValueError, match=message):
+        UNLOADABLE[name]()
+
+
+def test_memory_that_runs_out_while_a_model_is_built_names_the_largest_argument(monkeypatch):
+    def run_out(*args, **kwargs):
+        raise MemoryError("Unable to allocate")
+
+    monkeypatch.setattr(keras, "Model", run_out)
+    with pytest.raises(ValueError, match=r"^NADE: memory ran out.*hidden_units=500: take less"):
+        kerasar.models.NADE(4)
+
+
+def test_available_memory_is_that_of_this_machine():
+    installed = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    assert 2**20 < available_memory() <= installed  # it is the least of all limits

@@ -403,3 +403,45 @@ def test_a_config_is_refused_with_its_cause(tmp_path, text, why):
     file.write_bytes(text.encode("utf-8", "surrogatepass"))
     with pytest.raises(ValueError, match=why):
         read_config(file)
+
+
+# What strangers tried.
+
+
+def test_paths_begin_at_home(run, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / "home").mkdir()
+    os.rename("run", "home/run")
+    done = succeed("sample", "~/run", "--num", 2, "--out=~/a.npz")
+    assert done.stdout.strip() == str(tmp_path / "home" / "a.npz")
+    assert left_behind(tmp_path) == [
+        "home", "home/a.npz", "home/run", "home/run/config.json", "home/run/model.keras",
+    ]  # fmt: skip
+    said = refuse("sample", "~/run", "--out=~nobody-of-that-name/a.npz")
+    assert "--out begins with the home folder of a user who is not known here" in said
+
+
+@pytest.mark.parametrize("out", ["", ".", "/"])
+@pytest.mark.parametrize("command", ["export run", "train shifted-pixelcnn --data digits"])
+def test_an_output_without_a_name_is_refused(run, command, out):
+    before = left_behind(".")
+    said = refuse(*command.split(), "--out", out)
+    assert "--out must name something new, but '" in said and "Add a name, such as" in said
+    assert left_behind(".") == before
+
+
+def test_scores_are_csv(run):
+    np.save("x.npy", np.zeros((3, *SHAPE), "uint8"))
+    said = refuse("score", "run", "x.npy", "--out", "scores.xlsx")
+    assert "--out must end in .csv, the format to write, but got 'scores.xlsx'" in said
+
+
+@pytest.mark.parametrize("command", ["sample", "inpaint", "export", "inspect"])
+def test_files_of_two_runs_are_noticed(run, command):
+    config = json.loads(Path("run/config.json").read_text())
+    Path("run/config.json").write_text(json.dumps({**config, "kind": "sequences", "length": 9}))
+    said = refuse(command, "run")
+    assert (
+        "config.json in 'run' says that its data are sequences, but model.keras is a model of "
+        "examples of shape (4, 6, 1)"
+    ) in said or "was trained on sequences" in said

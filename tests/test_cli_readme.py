@@ -1,7 +1,10 @@
 """What the README says is true: its Python runs, its commands and pictures exist."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import keras
@@ -142,3 +145,17 @@ def test_the_requests_to_a_flow_on_the_serving_page_are_answered(tmp_path):
     drawn, scored = serve(tmp_path / "1", sent)
     np.testing.assert_allclose(drawn["samples"], model.sample(3, seed=0), atol=1e-5)
     np.testing.assert_allclose(scored["log_prob"], model.log_prob(points), rtol=1e-5)
+
+
+def test_the_code_for_several_processes_runs(tmp_path):
+    section = DOCS["serving.md"].split("## In a Python process of your own")[1].split("\n## ")[0]
+    assert "TensorFlow cannot be forked" in section
+    (code,) = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
+    (tmp_path / "processes.py").write_text(code)
+    kerasar.models.NADE(5, hidden_units=3).save(tmp_path / "model.keras")
+    command = [sys.executable, "processes.py"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=200
+    )
+    assert done.stdout == "[(4, 5), (4, 5)]\n", done.stderr

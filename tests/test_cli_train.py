@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -330,3 +331,43 @@ def test_what_can_be_done_next_can_be_copied(monkeypatch, argv, on_path, called)
     monkeypatch.setattr(sys, "argv", [argv])
     monkeypatch.setattr("shutil.which", lambda name: on_path)
     assert _called_as() == called
+
+
+def test_weights_that_cannot_be_trained_in_memory_are_told_first(data, tmp_path, monkeypatch):
+    monkeypatch.setattr("kerasar.cli.support.training_job.available_memory", lambda: 2**16)
+    done = train("shifted-pixelcnn", "--data", data, "--out", tmp_path / "run")
+    assert done.exit_code == 2
+    assert re.search(r"MODEL has [\d,]+ weights.*'.*kernel' of shape \(.*GiB", done.stderr)
+    assert not left_behind(tmp_path)
+
+
+class ResourceExhaustedError(Exception):
+    """As TensorFlow's, which is no error of Python's own."""
+
+
+def wrapped(error):
+    try:
+        raise error
+    except Exception as cause:
+        try:
+            raise RuntimeError("in between") from cause
+        except RuntimeError as outer:
+            return outer
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError("x"), ResourceExhaustedError("OOM"), wrapped(MemoryError())], ids=repr
+)
+def test_memory_that_runs_out_is_a_sentence(data, tmp_path, monkeypatch, error):
+    def run_out(*arguments, **options):
+        raise error
+
+    monkeypatch.setattr("kerasar.cli.support.training_job.TrainingJob.fit", run_out)
+    done = train("shifted-pixelcnn", "--data", data, "--out", tmp_path / "run")
+    assert done.exit_code == 2
+    assert re.search(
+        r"Error: Memory ran out: [\d.,]+ GiB are available. Take less, with --batch-size or "
+        r"--levels or --context, or a smaller model.*\nNothing was kept",
+        done.stderr,
+    )
+    assert not left_behind(tmp_path)

@@ -44,7 +44,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     rows = []
     for i in range(options.kills):
         kind, wait = _KINDS[i % len(_KINDS)], draw.uniform(0.0, options.seconds)
-        rows.append(_killed(kind, wait, begun=i % 2 == 1))
+        while not (row := _killed(kind, wait, begun=i % 2 == 1)):
+            wait *= 0.7  # the training had ended
+        rows.append(row)
         print(*rows[-1], sep=" | ", flush=True)
     for kilobytes in _DISKS[: options.disks]:
         rows.append(_on_full_disk(kilobytes))
@@ -59,6 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _killed(kind: signal.Signals, wait: float, begun: bool) -> list[str]:
+    """A row; none if the training ended before the signal came."""
     with tempfile.TemporaryDirectory(prefix="kills-") as folder:
         # Python's own answer to Ctrl-C, which a shell's background jobs ignore.
         process = _start(_TRAIN, folder, lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
@@ -66,8 +69,9 @@ def _killed(kind: signal.Signals, wait: float, begun: bool) -> list[str]:
             time.sleep(0.05)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(wait)
-        if process.poll() is None:
-            process.send_signal(kind)
+        if process.poll() is not None:
+            return []
+        process.send_signal(kind)
         said = process.communicate()[0]
         what = f"{kind.name} after {wait:.1f} s" + " of training" * begun
         return [what, str(process.returncode), *_aftermath(Path(folder), said, kind)]

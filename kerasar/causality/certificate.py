@@ -131,6 +131,12 @@ class _Trial:
                 break
             try:
                 fault = self._fault(sizes)
+            except (MemoryError, tf.errors.ResourceExhaustedError) as error:
+                raise ValueError(
+                    f"Layer '{self.node.name}' takes more memory than is available, even alone and "
+                    f"on {' × '.join(map(str, sizes))} positions. Make its kernel, its dilation "
+                    "rate or its channels smaller."
+                ) from error
             except Exception as error:
                 reason = f"cannot be called alone ({type(error).__name__}: {error})"
                 continue

@@ -16,6 +16,7 @@ from kerasar.cli.commands.sample import sample
 from kerasar.cli.commands.score import score
 from kerasar.cli.commands.train import train
 from kerasar.cli.support.errors import ErrorsAsMessages
+from kerasar.cli.support.options import WithUserPaths
 from kerasar.cli.support.signals import answered, end_as_ctrl_c
 
 
@@ -40,7 +41,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (train, sample, inpaint, score, export, inspect_, models, data):
-    app.command(name=command.__name__, help=_help_of(command))(command)
+    app.command(name=command.__name__, cls=WithUserPaths, help=_help_of(command))(command)
 
 
 def _print_version(wanted: bool) -> None:

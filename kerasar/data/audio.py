@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kerasar.arguments import checks_arguments
-from kerasar.checks import check_count, user_path
+from kerasar.checks import check_count, new_file, user_path
 from kerasar.data.audio_data import AudioData
 from kerasar.data.audio_file import read_audio_file
 from kerasar.data.folder_files import find_files
@@ -137,8 +137,7 @@ def write_wav(
             f"A WAV file holds one recording, codes of shape (samples,), but got {codes.shape}. "
             "Write one file for each row."
         )
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"There is no folder '{path.parent}' for '{path}'. Make it first.")
+    path = new_file(path)
     sound = mu_law_decode(codes, levels)
     with tempfile.TemporaryDirectory(prefix=".audio-", dir=path.parent) as staging:
         staged = Path(staging, "sound.wav")

@@ -47,6 +47,11 @@ def read_csv_columns(
     for name, value, known in (("delimiter", delimiter, ",;\t"), ("decimal", decimal, ".,")):
         if value is not None and (not isinstance(value, str) or value not in list(known)):
             raise ValueError(f"{name} must be one of {list(known)} or None, but got {value!r}.")
+    if delimiter is not None and delimiter == decimal:
+        raise ValueError(
+            f"delimiter and decimal must differ, but both are {decimal!r}. Leave out one to have "
+            "it found."
+        )
     if isinstance(missing, str) or not all(isinstance(mark, str) for mark in missing):
         raise TypeError(
             f"missing must be a list of texts, but got {missing!r}. Pass ['-999'], say."
@@ -62,6 +67,7 @@ def read_csv_columns(
     names = [cell.strip() if header else str(i) for i, cell in enumerate(survey.first)]
     if columns is not None:
         chosen = [_find(path, column, names) for column in columns]
+        check_distinct(columns, chosen)
     elif typed:
         chosen = typed
     else:
@@ -86,6 +92,23 @@ def check_column(column: Any) -> None:
             f"column must be a name, or an index counted from 0, but got {column!r}. Pass a list "
             "for several."
         )
+
+
+def check_distinct(columns: Sequence[Column], chosen: Sequence[int]) -> None:
+    """Raises a ValueError unless columns are chosen, and each once.
+
+    Args:
+        columns: as the user names them.
+        chosen: their indices.
+    """
+    if not chosen:
+        raise ValueError("The list of columns must name at least one, but it is empty.")
+    for place, column in enumerate(chosen):
+        if column in chosen[:place]:
+            raise ValueError(
+                f"Each column can be taken once, but {columns[place]!r} is there twice. Its values "
+                "would determine each other: there is no density of both."
+            )
 
 
 def _find(path: Path, column: Column, names: list[str]) -> int:

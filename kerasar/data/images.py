@@ -4,7 +4,7 @@ import difflib
 import os
 
 from kerasar.arguments import checks_arguments
-from kerasar.checks import check_count, user_path
+from kerasar.checks import check_count, existing_file, user_path
 from kerasar.data.array_files import read_array_file
 from kerasar.data.digits import load_digits
 from kerasar.data.image_data import ImageData, join
@@ -92,6 +92,8 @@ def _load_path(name: str, levels: int | None) -> ImageData:
             f"Images are read from .npz and .npy files and from folders of PNGs, but '{name}' is a "
             f"file that ends in '{path.suffix}'. Convert it to .npz, or pass its folder."
         )
+    if name and path.exists():
+        existing_file(path)  # it is a pipe or a device
     if is_array_file or len(path.parts) > 1:
         raise FileNotFoundError(
             f"There is no file or folder '{name}' (looked for '{path.absolute()}'). Check the path."

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kerasar.arguments import checks_arguments
-from kerasar.checks import user_path
+from kerasar.checks import existing_file
 from kerasar.data.array_files import decode, load_arrays
 from kerasar.data.split import hold_out
 
@@ -89,12 +89,8 @@ def load_sequences(path: str | os.PathLike[str], levels: int | None = None) -> S
         >>> data.levels, data.train["x"].shape, data.test["length"]
         (5, (2, 3), array([1], dtype=int32))
     """
-    path = user_path(path)
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"There is no file '{path}'. load_sequences reads an .npz file; {_HOW[0].lower()}"
-            f"{_HOW[1:]}"
-        )
+    how = f"load_sequences reads an .npz file; {_HOW[0].lower()}{_HOW[1:]}"
+    path = existing_file(path, advice=how)
     loaded = load_arrays(path, _ARRAYS)
     if isinstance(loaded, np.ndarray):
         raise ValueError(

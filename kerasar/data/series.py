@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kerasar.arguments import checks_arguments
-from kerasar.checks import Spread, user_path
+from kerasar.checks import Spread, existing_file
 from kerasar.data.array_files import load_arrays
-from kerasar.data.csv_table import Column, check_column, read_csv_columns
+from kerasar.data.csv_table import Column, check_column, check_distinct, read_csv_columns
 from kerasar.data.mean_and_scale import mean_and_scale
 from kerasar.data.quantizer import Quantizer
 from kerasar.data.series_data import SeriesData
@@ -69,13 +69,9 @@ def load_series(
         >>> series.train, series.test
         (array([1.5, 2.5, 2. ], dtype=float32), array([1.], dtype=float32))
     """
-    path = user_path(path)
     if not 0 < held_out < 1:
         raise ValueError(f"held_out is a share of the steps, between 0 and 1, but got {held_out}.")
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"There is no file '{path}' (looked for '{path.absolute()}'). Check the path."
-        )
+    path = existing_file(path)
     several = isinstance(column, Sequence) and not isinstance(column, str)
     columns: Any = column if several or column is None else [column]
     if path.suffix.lower() == ".npy":
@@ -145,6 +141,8 @@ def _read_npy(
     values = array.reshape(len(array), -1).astype("float64")
     count = values.shape[1]
     chosen = list(range(count)) if columns is None else [_number(path, c, count) for c in columns]
+    if columns is not None:
+        check_distinct(columns, chosen)
     values = values[:, chosen]
     if not np.isfinite(values).all():
         row, variable = (int(i) for i in np.argwhere(~np.isfinite(values))[0])

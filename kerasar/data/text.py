@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kerasar.checks import user_path
+from kerasar.checks import existing_file
 from kerasar.data.vocabulary import TOKENS, Vocabulary
 
 #: Above so many different characters, bytes are fewer tokens to choose from.
@@ -79,16 +79,12 @@ def load_text(
         >>> text.levels, text.test, text.vocabulary.decode(text.test)
         (5, array([2, 0], dtype=int32), '. ')
     """
-    path = user_path(path)
     if tokens not in (None, *TOKENS):
         raise ValueError(
             f"tokens must be {' or '.join(map(repr, TOKENS))}, or None to choose, but got "
             f"{tokens!r}."
         )
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"There is no file '{path}' (looked for '{path.absolute()}'). Check the path."
-        )
+    path = existing_file(path)
     stored = path.read_bytes()
     if not stored:
         raise ValueError(f"'{path}' is empty. Give a text of some ten thousand characters.")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from kerasar.checks import Spread, user_path
+from kerasar.checks import Spread, existing_file
 from kerasar.data.csv_table import Column, read_csv_columns
 from kerasar.data.split import hold_out
 
@@ -62,9 +62,7 @@ def load_vectors(
         ValueError: for rows of unequal length, anything that is not a finite number (its line and
             column are named), unknown columns, constant columns, or fewer than 2 rows.
     """
-    path = user_path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"There is no file '{path}'. Check the path.")
+    path = existing_file(path)
     if isinstance(columns, str):
         raise TypeError(
             f"columns must be a list of names, but got {columns!r}. Pass [{columns!r}]."

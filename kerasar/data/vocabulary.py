@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kerasar.arguments import shorten
 from kerasar.checks import as_array
 
 #: What a text can be divided into.
@@ -21,6 +22,9 @@ class Vocabulary:
         characters: the characters that are known, in the order of their numbers. None for bytes,
             in UTF-8: these know every text.
 
+    Raises:
+        ValueError: if there are no characters, or they are not in order.
+
     Example:
         >>> vocabulary = Vocabulary.of("hello")
         >>> vocabulary.characters, vocabulary.encode("hole"), vocabulary.decode([1, 0, 2, 2])
@@ -28,6 +32,17 @@ class Vocabulary:
     """
 
     characters: str | None
+
+    def __post_init__(self) -> None:
+        if self.characters is None:
+            return
+        points = _code_points(self.characters)
+        if not len(points) or (points[1:] <= points[:-1]).any():
+            raise ValueError(
+                "characters must be different ones in the order of their code points, at least "
+                f"one, but got {shorten(self.characters)}. Vocabulary.of(text) finds those of a "
+                "text."
+            )
 
     @classmethod
     def of(cls, text: str) -> "Vocabulary":

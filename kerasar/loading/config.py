@@ -6,10 +6,11 @@ from typing import Any
 
 import keras
 
+from kerasar.checks import LARGEST_IN_MODELS
 from kerasar.keras_internals import saved_class
 from kerasar.training.density_model import DensityModel
 
-_DEPTH, _LAYERS, _INTEGER, _VALUES = 100, 4_000, 2**24, 2**24
+_DEPTH, _LAYERS = 100, 4_000
 
 #: What is not a class of its own in a configuration.
 _LITERALS = frozenset(
@@ -57,8 +58,8 @@ def check_config(config: Any) -> None:
         elif isinstance(node, list):
             _check_shape(node, key)
             stack += [(value, key, depth + 1) for value in node]
-        elif isinstance(node, int) and abs(node) > _INTEGER and not _FREE_KEYS.search(key):
-            raise ValueError(f"{key} is {node}; sizes of models are at most {_INTEGER:,}.")
+        elif isinstance(node, int) and abs(node) > LARGEST_IN_MODELS and not _FREE_KEYS.search(key):
+            raise ValueError(f"{key} is {node}; sizes of models are at most {LARGEST_IN_MODELS:,}.")
     if layers > _LAYERS:
         raise ValueError(f"it has {layers:,} layers; at most {_LAYERS:,} are loaded.")
     _check_model(config, ours)
@@ -136,5 +137,5 @@ def _check_shape(values: list[Any], key: str) -> None:
     if not _SHAPE_KEYS.search(key):
         return
     sizes = [size for size in values if isinstance(size, int)]
-    if math.prod(abs(size) or 1 for size in sizes) > _VALUES:
-        raise ValueError(f"{key} is {sizes}; an example has at most {_VALUES:,} values.")
+    if math.prod(abs(size) or 1 for size in sizes) > LARGEST_IN_MODELS:
+        raise ValueError(f"{key} is {sizes}; an example has at most {LARGEST_IN_MODELS:,} values.")

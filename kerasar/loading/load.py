@@ -11,7 +11,7 @@ import kerasar.models  # noqa: F401  (likewise)
 from kerasar.checks import user_path
 from kerasar.data.plain_text import plain_text
 from kerasar.loading.archive import check_archive
-from kerasar.loading.weight_limit import weight_limit
+from kerasar.models.parts.weight_limit import weight_limit
 
 
 def load(path: str | os.PathLike[str]) -> Any:
@@ -44,8 +44,15 @@ def load(path: str | os.PathLike[str]) -> Any:
             f"'{path}' is not a .keras file, or is damaged. model.save('name.keras') writes one."
         )
     most = check_archive(path)
+
+    def refuse(shape: tuple[int, ...], needed: int) -> Exception:
+        return ValueError(
+            f"its configuration asks for weights of more than {most:,} bytes, at shape {shape}, "
+            "which the file does not hold."
+        )
+
     try:
-        with weight_limit(most):
+        with weight_limit(most, refuse):
             return keras.saving.load_model(path, safe_mode=True)
     # A stranger's file can fail in any layer, each with errors of its own.
     except Exception as error:

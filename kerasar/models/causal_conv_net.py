@@ -11,11 +11,11 @@ from collections.abc import Sequence
 import keras
 from keras import layers as L
 
-from kerasar.arguments import checks_arguments
 from kerasar.checks import check_sizes
 from kerasar.density_models.autoregressive import AutoregressiveModel
 from kerasar.distributions.likelihoods import Likelihood
 from kerasar.layers import CausalShift, StrictlyCausalConv1D
+from kerasar.models.parts.builder import builder
 from kerasar.models.parts.sequence_stem_and_head import SequenceStemAndHead
 from kerasar.typing import Tensor
 
@@ -23,7 +23,7 @@ _SKIPS = (None, "add", "concatenate")
 _FIRST_LAYERS = ("shift", "first_conv")
 
 
-@checks_arguments
+@builder
 def CausalConvNet(
     length: int | None,
     levels: int | None,

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 import keras
 from keras import layers as L
 
-from kerasar.arguments import checks_arguments
 from kerasar.checks import check_count, check_sizes
 from kerasar.density_models.autoregressive import AutoregressiveModel
 from kerasar.distributions.likelihoods import Likelihood
 from kerasar.layers import CausalShift, MaskedConv2D, VerticalConv2D
+from kerasar.models.parts.builder import builder
 from kerasar.models.parts.conditions import (
     GateCondition,
     gated,
@@ -26,7 +26,7 @@ from kerasar.models.parts.image_stem_and_head import ImageShape, ImageStemAndHea
 from kerasar.typing import Tensor
 
 
-@checks_arguments
+@builder
 def GatedPixelCNN(
     image_shape: ImageShape,
     levels: int = 256,

@@ -8,11 +8,11 @@ parallel over time, and a step of sampling takes the same time whatever lies beh
 import keras
 from keras import layers as L
 
-from kerasar.arguments import checks_arguments
 from kerasar.checks import check_count, check_sizes
 from kerasar.density_models.autoregressive import AutoregressiveModel
 from kerasar.distributions.likelihoods import Likelihood
 from kerasar.layers import CausalShift, LinearRecurrence
+from kerasar.models.parts.builder import builder
 from kerasar.models.parts.conditions import (
     add_conditions,
     global_condition,
@@ -22,7 +22,7 @@ from kerasar.models.parts.conditions import (
 from kerasar.models.parts.sequence_stem_and_head import SequenceStemAndHead
 
 
-@checks_arguments
+@builder
 def LinearRecurrent(
     length: int | None,
     levels: int | None,

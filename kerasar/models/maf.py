@@ -2,15 +2,15 @@
 
 from collections.abc import Sequence
 
-from kerasar.arguments import checks_arguments
 from kerasar.checks import check_count, check_sizes
 from kerasar.density_models.flow import FlowModel
 from kerasar.distributions import BaseDistribution
 from kerasar.layers import BatchNormBijection, Bijection, MaskedAutoregressive, Permute
+from kerasar.models.parts.builder import builder
 from kerasar.models.parts.flows import vector_flow
 
 
-@checks_arguments
+@builder
 def MAF(
     dim: int,
     *,

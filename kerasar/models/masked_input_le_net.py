@@ -4,14 +4,14 @@ from collections.abc import Sequence
 
 import keras
 
-from kerasar.arguments import checks_arguments
 from kerasar.checks import check_count, check_sizes
 from kerasar.density_models.masked_input import MaskedInputModel
 from kerasar.layers import mask_and_values
+from kerasar.models.parts.builder import builder
 from kerasar.models.parts.masked_inputs import masked_input_model, masked_inputs
 
 
-@checks_arguments
+@builder
 def MaskedInputLeNet(
     image_shape: tuple[int, int, int] = (28, 28, 1),
     levels: int = 256,

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from kerasar.arguments import checks_arguments
 from kerasar.checks import check_count
 from kerasar.density_models.flow import FlowModel
 from kerasar.distributions import BaseDistribution
@@ -14,11 +13,12 @@ from kerasar.layers import (
     ResidualConvNet,
     Squeeze2D,
 )
+from kerasar.models.parts.builder import builder
 from kerasar.models.parts.checks import check_image_shape
 from kerasar.models.parts.flows import image_flow
 
 
-@checks_arguments
+@builder
 def MultiscaleRealNVP(
     image_shape: Sequence[int],
     levels: int | None = 256,

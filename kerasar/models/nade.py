@@ -10,8 +10,10 @@ from kerasar.density_models.autoregressive import AutoregressiveModel
 from kerasar.density_models.ordered import OrderedModel
 from kerasar.distributions.likelihoods import Bernoulli
 from kerasar.layers import NADE as NADELayer
+from kerasar.models.parts.builder import builder
 
 
+@builder
 def NADE(
     dim: int, *, hidden_units: int = 500, order: Sequence[int] | None = None
 ) -> AutoregressiveModel:

@@ -2,16 +2,16 @@
 
 from collections.abc import Sequence
 
-from kerasar.arguments import checks_arguments
 from kerasar.checks import check_count, check_sizes
 from kerasar.density_models.flow import FlowModel
 from kerasar.distributions import BaseDistribution, Logistic
 from kerasar.layers import ActNorm, AdditiveCoupling, Bijection, Permute
+from kerasar.models.parts.builder import builder
 from kerasar.models.parts.checks import check_dim
 from kerasar.models.parts.flows import vector_flow
 
 
-@checks_arguments
+@builder
 def NICE(
     dim: int,
     levels: int | None = None,

@@ -1,13 +1,13 @@
 """The lecture's first flow: one increasing, piecewise linear map of the line onto itself."""
 
-from kerasar.arguments import checks_arguments
 from kerasar.density_models.flow import FlowModel
 from kerasar.distributions import BaseDistribution
 from kerasar.layers import PiecewiseLinear
+from kerasar.models.parts.builder import builder
 from kerasar.models.parts.flows import vector_flow
 
 
-@checks_arguments
+@builder
 def PiecewiseLinearFlow(
     pieces: int = 100,
     *,

@@ -8,15 +8,15 @@ none.
 import keras
 from keras import layers as L
 
-from kerasar.arguments import checks_arguments
 from kerasar.checks import check_count, check_sizes
 from kerasar.density_models.autoregressive import AutoregressiveModel
 from kerasar.distributions.likelihoods import Likelihood
 from kerasar.layers import MaskedConv2D
+from kerasar.models.parts.builder import builder
 from kerasar.models.parts.image_stem_and_head import ImageShape, ImageStemAndHead
 
 
-@checks_arguments
+@builder
 def PixelCNN(
     image_shape: ImageShape,
     levels: int = 256,

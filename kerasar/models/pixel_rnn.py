@@ -11,12 +11,12 @@ import difflib
 import keras
 from keras import layers as L
 
-from kerasar.arguments import checks_arguments
 from kerasar.checks import check_count, check_sizes
 from kerasar.density_models.autoregressive import AutoregressiveModel
 from kerasar.distributions.likelihoods import Likelihood
 from kerasar.layers import DiagonalBiLSTM, MaskedConv2D, RowLSTM
 from kerasar.layers.image_lstm import ImageLSTM
+from kerasar.models.parts.builder import builder
 from kerasar.models.parts.image_stem_and_head import ImageShape, ImageStemAndHead
 
 #: For each cell its layer, and the width of the convolution from the input to its state.
@@ -26,7 +26,7 @@ _CELLS: dict[str, tuple[type[ImageLSTM], int]] = {
 }
 
 
-@checks_arguments
+@builder
 def PixelRNN(
     image_shape: ImageShape,
     levels: int = 256,

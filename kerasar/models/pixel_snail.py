@@ -5,16 +5,18 @@ keys and values are made from the features and the image, its queries from the f
 the place of their pixel.
 """
 
+import math
+
 import keras
 import numpy as np
 from keras import layers as L
 from keras import ops
 
-from kerasar.arguments import checks_arguments
-from kerasar.checks import check_count
+from kerasar.checks import check_count, check_memory
 from kerasar.density_models.autoregressive import AutoregressiveModel
 from kerasar.distributions.likelihoods import Categorical, DiscretizedLogisticMixture, Likelihood
 from kerasar.layers import MaskedConv2D, PositionalEncoding2D
+from kerasar.models.parts.builder import builder
 from kerasar.models.parts.conditions import GateCondition, global_condition, network_inputs
 from kerasar.models.parts.image_stem_and_head import ImageShape, ImageStemAndHead
 from kerasar.typing import Tensor
@@ -23,7 +25,7 @@ from kerasar.typing import Tensor
 _CAP = 20.0
 
 
-@checks_arguments
+@builder
 def PixelSNAIL(
     image_shape: ImageShape,
     levels: int = 256,
@@ -165,6 +167,8 @@ def _check_image(image: ImageStemAndHead, image_shape: ImageShape) -> None:
             "PixelSNAIL's attention needs to know its pixels, so image_shape must be known, but "
             f"got {tuple(image_shape)}."
         )
+    pixels = math.prod(size or 0 for size in image_shape[:2])
+    check_memory("image_shape", tuple(image_shape), (pixels, pixels))
     if image.color_groups > 1:
         kind, channels = type(image.likelihood).__name__, image.channels
         raise ValueError(

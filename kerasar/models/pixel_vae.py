@@ -1,13 +1,13 @@
 """PixelVAE: a variational autoencoder with PixelCNN as its decoder."""
 
-from kerasar.arguments import checks_arguments
 from kerasar.checks import check_sizes
 from kerasar.density_models.vae import VAEModel
 from kerasar.distributions.likelihoods import Likelihood
+from kerasar.models.parts.builder import builder
 from kerasar.models.parts.latent_encoder_decoder import LatentCoder
 
 
-@checks_arguments
+@builder
 def PixelVAE(
     image_shape: tuple[int, int, int],
     levels: int = 256,

@@ -3,16 +3,16 @@
 from collections.abc import Sequence
 from typing import Any
 
-from kerasar.arguments import checks_arguments
 from kerasar.checks import check_count, check_seed, check_sizes
 from kerasar.density_models.flow import FlowModel
 from kerasar.distributions import BaseDistribution
 from kerasar.layers import AffineCoupling, Bijection, Permute
+from kerasar.models.parts.builder import builder
 from kerasar.models.parts.checks import check_dim
 from kerasar.models.parts.flows import vector_flow
 
 
-@checks_arguments
+@builder
 def RealNVP(
     dim: int,
     *,

@@ -6,7 +6,6 @@ all pixels before the present one within their reach, and there is no blind spot
 
 import keras
 
-from kerasar.arguments import checks_arguments
 from kerasar.checks import check_count, check_sizes
 from kerasar.density_models.autoregressive import AutoregressiveModel
 from kerasar.layers import (
@@ -17,9 +16,10 @@ from kerasar.layers import (
     SplitChannels,
     VerticalConv2D,
 )
+from kerasar.models.parts.builder import builder
 
 
-@checks_arguments
+@builder
 def ShiftedPixelCNN(
     image_shape: tuple[int | None, int | None, int],
     levels: int = 256,

@@ -8,11 +8,11 @@ residual path from the data to the parameters stays free (Radford et al. 2019).
 import keras
 from keras import layers as L
 
-from kerasar.arguments import checks_arguments
 from kerasar.checks import check_count
 from kerasar.density_models.autoregressive import AutoregressiveModel
 from kerasar.distributions.likelihoods import Likelihood
 from kerasar.layers import CausalSelfAttention, CausalShift
+from kerasar.models.parts.builder import builder
 from kerasar.models.parts.conditions import (
     GateCondition,
     global_condition,
@@ -25,7 +25,7 @@ from kerasar.typing import Tensor
 _NORMALIZATIONS = {"layer": L.LayerNormalization, "rms": L.RMSNormalization}
 
 
-@checks_arguments
+@builder
 def Transformer(
     length: int | None,
     levels: int | None,

@@ -8,11 +8,11 @@ layers, to the head. Conditions enter both halves of every gate.
 import keras
 from keras import layers as L
 
-from kerasar.arguments import checks_arguments
 from kerasar.checks import check_sizes
 from kerasar.density_models.autoregressive import AutoregressiveModel
 from kerasar.distributions.likelihoods import Likelihood
 from kerasar.layers import CausalShift
+from kerasar.models.parts.builder import builder
 from kerasar.models.parts.conditions import (
     add_conditions,
     gated,
@@ -23,7 +23,7 @@ from kerasar.models.parts.conditions import (
 from kerasar.models.parts.sequence_stem_and_head import SequenceStemAndHead
 
 
-@checks_arguments
+@builder
 def WaveNet(
     length: int | None,
     levels: int | None = 256,

@@ -12,6 +12,7 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
+from kerasar.function_cache import check_eager
 from kerasar.noise import uniforms
 from kerasar.sampling.models import SampledFlow
 from kerasar.sampling.progress import Progress
@@ -52,6 +53,7 @@ class FlowSampler:
         verbose: bool | int | str,
     ) -> np.ndarray:
         """Samples, `(num_samples, *event)`; checked arguments only."""
+        check_eager("sample()")
         if chunk_size is None:
             chunk_size = max(_CHUNK_ELEMENTS // self.model.dim, 1)
         finished = []

@@ -3,6 +3,7 @@
 import difflib
 import warnings
 
+from kerasar.function_cache import check_eager
 from kerasar.sampling.cached import CachedSampler
 from kerasar.sampling.models import SampledAutoregressive
 from kerasar.sampling.parallel import ParallelSampler
@@ -21,6 +22,7 @@ def find_sampler(model: SampledAutoregressive, method: str | None = None) -> Sam
         ValueError: for an unknown name, or for "cached" where a layer cannot be run step by step;
             the layer is named.
     """
+    check_eager("This method")
     if method == "sequential":
         return SequentialSampler(model)
     if method == "parallel":

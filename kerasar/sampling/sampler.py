@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasar.checks import check_choice, check_count, check_memory, check_seed
+from kerasar.function_cache import check_eager
 from kerasar.noise import fold_in
 from kerasar.sampling.models import SampledModel
 from kerasar.sampling.options import Options, check_options
@@ -123,6 +124,7 @@ class Sampler:
         Returns:
             `(examples, num_completions, *data shape)`.
         """
+        check_eager("This method")
         examples, versions = len(request.values), request.num_completions
         event = request.shape[len(request.shape) - self.model.likelihood.event_rank :]
         positions = int(np.prod(request.shape[: len(request.shape) - len(event)]))

@@ -9,6 +9,7 @@ import inspect
 import math
 import os
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -16,7 +17,7 @@ import numpy as np
 import tensorflow as tf
 from keras import tree
 
-from kerasar.checks import is_mapped, user_path
+from kerasar.checks import existing_file, is_mapped, new_file, user_path
 from kerasar.data.batching import array_batches, array_dtype
 from kerasar.function_cache import FunctionCache
 from kerasar.training.batches import Batch, unpack
@@ -197,15 +198,27 @@ class DensityModel(keras.Model):
                 f"'{path.with_suffix('.keras').name}'; save_weights('name.weights.h5') writes the "
                 "weights alone."
             )
+        new_file(path, "filepath")
         super().save(path, overwrite=overwrite, **kwargs)
 
     def save_weights(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
         """Saves the weights alone; arguments are those of `keras.Model.save_weights`."""
-        super().save_weights(user_path(filepath, "filepath"), *args, **kwargs)
+        path = new_file(filepath, "filepath")
+        _check_weights_name(path)
+        super().save_weights(path, *args, **kwargs)
 
     def load_weights(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
         """Loads weights; arguments are those of `keras.Model.load_weights`."""
-        super().load_weights(user_path(filepath, "filepath"), *args, **kwargs)
+        path = existing_file(filepath, "filepath")
+        _check_weights_name(path)
+        try:
+            super().load_weights(path, *args, **kwargs)
+        except (ValueError, KeyError, OSError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise ValueError(
+                f"'{path}' does not hold the weights of model '{self.name}', or is damaged: "
+                f"{reason}"
+            ) from error
 
     def get_config(self) -> Config:
         quantized = quantization_of(self)
@@ -249,6 +262,11 @@ class DensityModel(keras.Model):
                 weights are then those from before that batch.
         """
         self._assert_compile_called("fit")
+        if not self.trainable_variables:
+            raise ValueError(
+                f"Model '{self.name}' has no weights that can be trained: all of its layers are "
+                "frozen. Set trainable = True on the model or on a layer, and compile it again."
+            )
         self._follow_changes()
         _refuse_labels(y, kwargs)
         _refuse_unknown(kwargs, "fit")
@@ -463,6 +481,15 @@ class DensityModel(keras.Model):
         with tf.control_dependencies(found):
             parts = tree.map_structure(tf.identity, batch.present())
         return parts["x"] if set(parts) == {"x"} else parts
+
+
+def _check_weights_name(path: Path) -> None:
+    """Raises a ValueError unless it is a name that Keras takes for weights."""
+    if not path.name.endswith((".weights.h5", ".weights.json", ".keras")):
+        raise ValueError(
+            f"filepath must be the name of a .weights.h5 file, but got '{path}'. Call it "
+            f"'{path.name.split('.')[0]}.weights.h5'."
+        )
 
 
 def _refuse_labels(y: Any, kwargs: Config) -> None:

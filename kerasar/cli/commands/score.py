@@ -15,7 +15,7 @@ from kerasar.cli.kinds import kind_of_run
 from kerasar.cli.kinds.kind import in_words
 from kerasar.cli.support.heartbeat import heartbeat
 from kerasar.cli.support.options import DataDir, Run
-from kerasar.cli.support.outputs import atomic_write, check_distinct, check_new
+from kerasar.cli.support.outputs import atomic_write, check_distinct, check_ending, check_new
 from kerasar.cli.support.run_folder import RunFolder
 from kerasar.cli.support.tensorflow_startup import start_tensorflow
 from kerasar.data.plain_text import csv_cell, plain_text
@@ -68,6 +68,8 @@ def score(
     kind = kind_of_run(folder)
     outputs = [(option, path) for option, path in (("--out", out), ("--map", map_)) if path]
     check_distinct(*outputs)
+    if out is not None:
+        check_ending(out, (".csv",), "--out")
     for option, path in outputs:
         check_new(path, option)
     if map_ is not None and map_.suffix.lower() != ".npz" and kind.name != "images":

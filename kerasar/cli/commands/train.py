@@ -111,7 +111,7 @@ def train(
     start_tensorflow()
     import keras
 
-    from kerasar.cli.support.training_job import TrainingJob
+    from kerasar.cli.support.training_job import TrainingJob, check_room
 
     is_text = tokens is not None or context is not None
     kind = kind_of(model, entry.kinds, data, is_text)
@@ -125,6 +125,7 @@ def train(
     keras.utils.set_random_seed(seed)
     built = entry.build(loaded.name, kind.name, **loaded.arguments)
     kind.check_model(model, built, loaded, conditional)
+    check_room(built)
     loaded = loaded.for_model(built)
     path = path_of(data)
     config = {

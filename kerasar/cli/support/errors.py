@@ -12,9 +12,12 @@ from typer.core import TyperGroup
 from kerasar.cli.support.disk import NotWrittenError, disk_refusal
 from kerasar.cli.support.signals import answered, requests_arrive
 from kerasar.data.plain_text import plain_text
+from kerasar.memory import available_memory, in_gib
 
 #: What the library raises for bad input, and the system for files that are not as they should be.
 _USER_ERRORS = (ValueError, TypeError, OSError, ImportError)
+#: Options by which what a command holds at once grows.
+_MAKE_LARGE = ("--batch-size", "--num", "--levels", "--context", "--length", "--images")
 _HOME = str(Path(__file__).parents[2])
 
 
@@ -43,6 +46,34 @@ class ErrorsAsMessages(TyperGroup):
         except _USER_ERRORS as error:
             _print(error)
             raise typer.Exit(2) from None
+        except Exception as error:
+            if not _is_of_memory(error):
+                raise
+            _print(_out_of_memory(error, ctx))
+            raise typer.Exit(2) from None
+
+
+def _is_of_memory(error: BaseException | None) -> bool:
+    """Whether memory ran out, in Python or in TensorFlow, which must not be imported for this."""
+    if error is None:
+        return False
+    named = type(error).__name__ == "ResourceExhaustedError"
+    return isinstance(error, MemoryError) or named or _is_of_memory(error.__cause__)
+
+
+def _out_of_memory(error: Exception, ctx: Any) -> Exception:
+    """The error to show, with what the command lets the user make smaller."""
+    command = ctx.command.commands.get(ctx.invoked_subcommand)
+    options = [name for part in command.params for name in part.opts if name in _MAKE_LARGE]
+    advice = f"Take less, with {' or '.join(options)}, or a" if options else "Take a"
+    shown = MemoryError(
+        f"Memory ran out: {in_gib(available_memory())} are available. {advice} smaller model, or "
+        "close other programs."
+    )
+    for note in getattr(error, "__notes__", ()):
+        shown.add_note(note)
+    shown.__cause__ = error
+    return shown
 
 
 def _print(error: Exception) -> None:

@@ -6,6 +6,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
+
+from kerasar.checks import user_path
 
 Check = Callable[[typer.CallbackParam, int | None], int | None]
 
@@ -34,6 +37,20 @@ def probability(option: typer.CallbackParam, value: float | None) -> float | Non
     if value is None or 0 < value <= 1:
         return value
     raise ValueError(f"{option.opts[0]} must lie above 0 and be at most 1, but got {value:g}.")
+
+
+class WithUserPaths(TyperCommand):
+    """A command in whose paths `~` is the home folder; a shell leaves it in `--out=~/a`."""
+
+    def invoke(self, ctx: Any) -> Any:
+        ctx.params = {name: _expanded(value, name) for name, value in ctx.params.items()}
+        return super().invoke(ctx)
+
+
+def _expanded(value: Any, name: str) -> Any:
+    if isinstance(value, list):
+        return [_expanded(part, name) for part in value]
+    return user_path(value, f"--{name.strip('_')}") if isinstance(value, Path) else value
 
 
 def without_none(**options: Any) -> dict[str, Any]:

@@ -12,6 +12,11 @@ from kerasar.data.plain_text import plain_text
 
 def check_new(path: Path, option: str) -> None:
     """Raises a FileExistsError if something is at `path`, the value of that option."""
+    if not path.name:
+        raise FileExistsError(
+            f"{option} must name something new, but '{path}' is a folder that exists. Add a name, "
+            f"such as '{next_free(path / 'new-{}', first=1)}'."
+        )
     if os.path.lexists(path):
         free = next_free(path.with_name(f"{path.stem}-{{}}{path.suffix}"))
         raise FileExistsError(

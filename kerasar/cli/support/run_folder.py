@@ -232,7 +232,7 @@ class RunFolder:
 
         file = self.path / MODEL
         try:
-            return kerasar.load(file)
+            model = kerasar.load(file)
         # A damaged archive fails in zipfile, h5py, json or Keras, each with errors of its own.
         except Exception as error:
             reason = " ".join(str(error).split())[:300]
@@ -240,6 +240,13 @@ class RunFolder:
                 f"'{file}' must be a model that 'kerasar train' saved, but cannot be read "
                 f"({type(error).__name__}: {reason}). Copy it again, or train again."
             ) from error
+        shape, kind = getattr(model, "data_shape", ()), self.config.get("kind", "images")
+        if (len(shape) == 3) != (kind == "images"):
+            raise ValueError(
+                f"{CONFIG} in '{self.path}' says that its data are {kind}, but {MODEL} is a model "
+                f"of examples of shape {tuple(shape)}: they are of two runs. Copy both of one run."
+            )
+        return model
 
     def data_source(self, data: str | None, data_dir: Path | None) -> tuple[str, Path | None]:
         """DATA and --data-dir: what the user passes, else those of the training."""

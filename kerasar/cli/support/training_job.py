@@ -21,6 +21,7 @@ from kerasar.cli.support.run_folder import RunFolder
 from kerasar.cli.support.shell import quoted, styled
 from kerasar.cli.support.signals import answered, requests_arrive
 from kerasar.data import pipeline
+from kerasar.memory import available_memory, in_gib
 
 if TYPE_CHECKING:
     from kerasar.training import DensityModel
@@ -152,3 +153,19 @@ class TrainingJob:
         lines = [(f"{quoted(command)} {arguments}", what) for arguments, what in steps]
         for line, what in (*lines, (logs, "curves (pip install tensorboard)")):
             say(styled("  ", (line, "bold"), "  ", (what, "dim")))
+
+
+def check_room(model: DensityModel) -> None:
+    """Raises a ValueError if memory cannot hold what training keeps for each weight."""
+    weights = model.trainable_weights
+    values = sum(math.prod(weight.shape) for weight in weights)
+    # A gradient, Adam's two moments, and the weights of the best epoch, in float32.
+    needed, available = 16 * values, available_memory()
+    if needed > available:
+        largest = max(weights, key=lambda weight: math.prod(weight.shape))
+        raise ValueError(
+            f"MODEL has {values:,} weights for these data, most of them in '{largest.path}' of "
+            f"shape {tuple(largest.shape)}. To train them takes {in_gib(needed)} more, and "
+            f"{in_gib(available)} of memory are available. Take fewer --levels, smaller "
+            "examples, or another model."
+        )

@@ -9,6 +9,7 @@ from keras import ops
 from numpy.typing import NDArray
 
 from kerasar.arguments import checks_arguments
+from kerasar.checks import check_memory
 from kerasar.layers.bijections.base import Bijection, seed_or_drawn
 from kerasar.typing import Config, Shape, Tensor
 
@@ -47,7 +48,10 @@ class Invertible1x1Conv(Bijection):
 
     def build(self, x_shape: Shape, condition_shape: Shape | None = None) -> None:
         super().build(x_shape, condition_shape)
-        order, lower, upper = _rotation_in_parts(self.known_channels(), self.seed)
+        channels = self.known_channels()
+        # In float64, and several of them.
+        check_memory(f"channels of layer '{self.name}'", channels, (10, channels, channels))
+        order, lower, upper = _rotation_in_parts(channels, self.seed)
         diagonal = np.diag(upper)
 
         self.lower = self._add("lower", np.tril(lower, -1))

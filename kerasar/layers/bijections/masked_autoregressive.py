@@ -10,6 +10,7 @@ from keras import ops
 from numpy.typing import NDArray
 
 from kerasar.arguments import checks_arguments
+from kerasar.checks import check_memory
 from kerasar.layers.bijections.base import (
     Bijection,
     check_activation,
@@ -89,6 +90,7 @@ class MaskedAutoregressive(Bijection):
         least = 0 if extra or features == 1 else 1
         self.made: list[MaskedDense] = []
         for i, units in enumerate(self.hidden_units):
+            check_memory("hidden_units", list(self.hidden_units), (len(degrees), units))
             rises, over = features - least, units
             if units < rises:  # too few for every degree: the largest is the last unit's
                 rises, over = rises - 1, max(units - 1, 1)
@@ -100,6 +102,7 @@ class MaskedAutoregressive(Bijection):
                 **dense_initializers(len(degrees)),
             )
             degrees = hidden
+        check_memory("hidden_units", list(self.hidden_units), (len(degrees), 2 * features))
         outputs = np.tile(np.arange(1, features + 1), 2)
         self._add("last", degrees[:, None] < outputs, kernel_initializer="zeros")
 
