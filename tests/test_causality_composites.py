@@ -244,6 +244,24 @@ class Table(L.Layer):
         return ops.broadcast_to(self.table[: ops.shape(x)[1]], ops.shape(x))
 
 
+class Joined(Table):
+    """Joins positions and a table, made for each example, to the channels."""
+
+    def call(self, x):
+        batch = ops.shape(x)[0]
+        ramp = ops.broadcast_to(ops.linspace(-1.0, 1.0, T)[None, :, None], (batch, T, 1))
+        table = ops.tile(self.table[None, :T], (batch, 1, 1))
+        both = L.Concatenate()([table, x, ops.repeat(ramp, 2, axis=-1)])
+        return ops.stack([both, ops.tile(self.table[None, :T, :1], (batch, 1, 2 * C + 2))], axis=-1)
+
+    def compute_output_shape(self, shape):
+        return (*shape[:-1], 2 * C + 2, 2)
+
+
+def joined(h):
+    return L.Reshape((T, 4 * C + 4))(Joined()(h))
+
+
 def functional(h):
     inputs = keras.Input((T, C))
     return Functional(inputs, L.Conv1D(C, 2, padding="causal")(inputs))(h)
@@ -264,6 +282,7 @@ def pair(h):
         lambda h: OfBatch()(h),
         lambda h: h * Table()(h),
         lambda h: L.Add()([h, Table()(h)]),
+        joined,
         L.Lambda(lambda h: 2.0 * h),
         lambda h: Holds(lambda x: x)(h),
     ],

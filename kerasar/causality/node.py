@@ -4,6 +4,8 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import keras
+import tensorflow as tf
 from keras import tree
 
 from kerasar.causality.associative_scan import ASSOCIATIVE_SCANS, associative_scan
@@ -11,6 +13,7 @@ from kerasar.keras_internals import nodes_of, operation_classes, takes_training,
 from kerasar.typing import Shape, Tensor
 
 _FILLED = frozenset(operation_classes("ZerosLike", "OnesLike"))
+_JOINING = frozenset([keras.layers.Concatenate, *operation_classes("Concatenate", "Stack")])
 
 
 @dataclasses.dataclass(eq=False)
@@ -62,6 +65,8 @@ class Node:
             del kwargs["mask"]
         if takes_training(self.operation):
             kwargs["training"] = training and not self.inference_only
+        if type(self.operation) in _JOINING and self.operation.axis != 0 and args:
+            args = (_for_each_example(args[0]), *args[1:])
         if type(self.operation) in ASSOCIATIVE_SCANS:
             found = associative_scan(self.operation, *args, **kwargs)
         else:
@@ -95,6 +100,21 @@ class Node:
         if not self.why_closed:
             return "does not declare what it sees"
         return f"does not declare what it sees, and cannot be opened: {self.why_closed}"
+
+
+def _for_each_example(parts: Sequence[Any]) -> list[Any]:
+    """What is joined, for each example: a layer is opened with one, and so makes its constants.
+
+    Other operations broadcast them as they are.
+    """
+    tensors = [tf.convert_to_tensor(part) for part in parts]
+    many = next((part for part in tensors if part.shape[0] != 1), None)
+    if many is None:
+        return tensors
+    return [
+        tf.repeat(part, tf.shape(many)[0], axis=0) if part.shape[0] == 1 else part
+        for part in tensors
+    ]
 
 
 def flat_nodes(functional: Any) -> list[Node]:
