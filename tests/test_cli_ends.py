@@ -293,6 +293,15 @@ def test_a_killed_run_with_a_model_is_taken_with_a_note(run):
     assert "never finished" in done.stderr and done.stdout.strip() == "a.npz"
 
 
+def test_the_folder_of_an_export_that_was_killed_is_gone(run):
+    begin("killed")
+    kill("killed")
+    os.replace("run/model.keras", "killed/model.keras")
+    os.makedirs("killed/export/.kerasar-tmp-abcdefgh/1")
+    RunFolder.open(Path("killed"))
+    assert not Path("killed/export").exists()
+
+
 def test_a_killed_run_blocks_no_output(run):
     begin("killed")
     with pytest.raises(FileExistsError, match="being trained by another process"):

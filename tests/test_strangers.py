@@ -2,6 +2,7 @@
 
 import os
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -92,6 +93,13 @@ def test_columns_of_an_array_are_taken_once(folder):
 def test_one_sign_cannot_part_columns_and_decimals(folder):
     with pytest.raises(ValueError, match="delimiter and decimal must differ, but both are ','"):
         load_series("rows.csv", delimiter=",", decimal=",")
+
+
+def test_a_comma_in_decimals_parts_no_columns(folder):
+    (folder / "one.csv").write_text("\n".join(f"{i},{i % 7}" for i in range(30)))
+    assert load_series("one.csv", decimal=",").train.shape == (27,)
+    assert load_series("one.csv", decimal=",").train[8] == np.float32(8.1)
+    assert load_series("one.csv").train.shape == (27, 2)
 
 
 @pytest.mark.parametrize("characters", ["", "ba", "aab"])
@@ -193,3 +201,28 @@ def test_the_weights_of_another_model_are_refused(network, flow, folder):
         network.load_weights("flow.weights.h5")
     for old, new in zip(before, network.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
+
+
+# Sizes, and models in the place of networks.
+
+
+def test_flows_of_more_values_than_a_file_may_have_are_not_begun():
+    with pytest.raises(ValueError, match=r"number of values of event_shape=\(1000000000,\) must"):
+        kerasar.FlowModel([kerasar.layers.ActNorm()], (10**9,))
+
+
+def test_a_likelihood_that_is_too_large_is_told(monkeypatch):
+    monkeypatch.setattr("kerasar.models.parts.builder.available_memory", lambda: 2**27)
+    likelihood = kerasar.distributions.GaussianMixture(10**8)
+    with pytest.raises(ValueError, match="CausalConvNet: its likelihood, or another argument, m"):
+        kerasar.models.CausalConvNet(8, None, filters=4, likelihood=likelihood)
+
+
+def test_a_window_model_is_made_of_a_network(network):
+    with pytest.raises(ValueError, match="network must be a functional model.*pass network"):
+        kerasar.to_window_model(network)
+
+
+def test_a_layer_without_an_inverse_is_no_bijection():
+    with pytest.raises(TypeError, match="must be a layer with an inverse, but got Dense"):
+        kerasar.testing.check_bijection(keras.layers.Dense(2), np.zeros((4, 2)))

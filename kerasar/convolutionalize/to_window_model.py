@@ -20,6 +20,7 @@ from kerasar.convolutionalize.layers.stream_layout import Layout, TapRange
 from kerasar.convolutionalize.layers.stream_linear import StreamLinear
 from kerasar.convolutionalize.layers.stream_pool import StreamPool
 from kerasar.convolutionalize.network import as_it_is
+from kerasar.keras_internals import functional_graph
 from kerasar.layers.protocol import MixesPositions, Recurrence, Taps
 from kerasar.typing import Tensor
 
@@ -86,6 +87,11 @@ def to_window_model(network: keras.Model) -> keras.Model:
     """
     if not isinstance(network, keras.Model):
         raise TypeError(f"network must be a keras.Model, but got {type(network).__name__}.")
+    if functional_graph(network) is None:
+        raise ValueError(
+            f"network must be a functional model or a keras.Sequential, but '{network.name}' is a "
+            f"{type(network).__name__}, which has no graph. Of a model of kerasar pass network."
+        )
     return _Window(network).model
 
 

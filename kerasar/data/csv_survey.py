@@ -53,11 +53,16 @@ def _too_large(path: Path, line: int) -> ValueError:
     )
 
 
-def find_survey(path: Path, delimiter: str | None, marks: set[str]) -> "Survey":
+def find_survey(
+    path: Path, delimiter: str | None, marks: set[str], decimal: str | None = None
+) -> "Survey":
     """The survey by the sign that gives each row as many columns, and the most of numbers."""
     first, _ = next(read_rows(path, "\x1f"), ([], 0))
     line = first[0] if first else ""
-    signs = [delimiter] if delimiter else [sign for sign in ",;\t" if sign in line] or [","]
+    signs = (
+        [delimiter] if delimiter else [sign for sign in ",;\t" if sign in line and sign != decimal]
+    )
+    signs = signs or [";" if decimal == "," else ","]
     if max(map(line.count, signs)) >= _MOST_COLUMNS:
         raise _too_large(path, 1)
     surveys = [Survey(path, sign, marks) for sign in signs]

@@ -57,7 +57,7 @@ def read_csv_columns(
             f"missing must be a list of texts, but got {missing!r}. Pass ['-999'], say."
         )
     marks = MISSING_MARKS | {mark.strip().lower() for mark in missing}
-    survey = find_survey(path, delimiter, marks)
+    survey = find_survey(path, delimiter, marks, decimal)
     if decimal is None:
         decimal = "." if survey.delimiter == "," else survey.find_decimal()
     typed = survey.number_columns(decimal)

@@ -17,7 +17,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasar.checks import check_count, check_data, check_shape, is_mapped
+from kerasar.checks import (
+    LARGEST_IN_MODELS,
+    check_count,
+    check_data,
+    check_shape,
+    is_mapped,
+)
 from kerasar.density_models.conditions import Condition, Conditions
 from kerasar.distributions.base_distributions import BaseDistribution, StandardNormal
 from kerasar.distributions.dequantization import Dequantization
@@ -76,6 +82,11 @@ class FlowDensity(DensityModel):
             )
         #: Shape of one example.
         self.data_shape: Shape = _sizes(event_shape, "event_shape")
+        check_count(
+            math.prod(size or 0 for size in self.data_shape),
+            f"the number of values of event_shape={tuple(event_shape)}",
+            most=LARGEST_IN_MODELS,
+        )
         #: Shape of one condition, or None.
         self.condition_shape: Shape | None = (
             None if condition_shape is None else _sizes(condition_shape, "condition_shape")

@@ -51,6 +51,11 @@ def check_bijection(
     """
     layer = bijection if isinstance(bijection, keras.layers.Layer) else bijection()
     x = check_examples(x)
+    if not hasattr(layer, "inverse"):
+        raise TypeError(
+            f"bijection must be a layer with an inverse, but got {type(layer).__name__}. See "
+            "kerasar.layers.Bijection."
+        )
     if not layer.built:
         layer.build(x.shape, None if condition is None else condition.shape)
         randomize(layer)

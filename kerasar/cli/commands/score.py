@@ -68,10 +68,10 @@ def score(
     kind = kind_of_run(folder)
     outputs = [(option, path) for option, path in (("--out", out), ("--map", map_)) if path]
     check_distinct(*outputs)
-    if out is not None:
-        check_ending(out, (".csv",), "--out")
     for option, path in outputs:
         check_new(path, option)
+    if out is not None:
+        check_ending(out, (".csv",), "--out")
     if map_ is not None and map_.suffix.lower() != ".npz" and kind.name != "images":
         raise ValueError(
             f"--map draws pictures of images, but '{run}' was trained on {kind.noun}. Write "

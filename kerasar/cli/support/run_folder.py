@@ -149,6 +149,8 @@ class RunFolder:
         sweep(path)
         sweep(path / "export")
         state = RunState.of(path)
+        if state is RunState.killed:
+            remove_empty([path / "export"])  # in which the export was being made
         if state in (RunState.training, RunState.killed):
             _explain_unfinished(path, state)
         if not (path / CONFIG).is_file() or not (path / MODEL).is_file():

@@ -82,7 +82,7 @@ class _Sizes:
         except TypeError:
             return  # Python says what is missing or too much
         bound.apply_defaults()
-        of_all = {name: _largest_integer(value) for name, value in bound.arguments.items()}
+        of_all = {name: _size(name, value) for name, value in bound.arguments.items()}
         self.integers = {name: n for name, n in of_all.items() if n > 0 and name != "seed"}
         self.values = {name: bound.arguments[name] for name in self.integers}
 
@@ -97,14 +97,16 @@ class _Sizes:
                 _check_size(f"the number of values of {name}={value}", values)
             if name in _COUNTS:
                 _check_size(name, value, _LARGEST_STACK)
-            _check_size(f"each of {name}" if is_list else name, self.integers[name])
+            _check_size(f"each of {name}" if is_list else name, _largest_integer(value))
 
     def largest(self, shape: tuple[int, ...] = ()) -> str:
         """The argument that makes a weight of that shape large, as it is written in a call."""
         # An axis is as large as an argument, has a few more, or is a multiple or a part of it.
-        bound = 2 * max(shape, default=0)
-        fits = [name for name, n in self.integers.items() if n <= bound] or list(self.integers)
-        name = max(fits, key=self.integers.__getitem__, default=None)
+        axis = max(shape, default=0)
+        fits = [name for name, n in self.integers.items() if n <= 2 * axis <= 2_000 * n]
+        if shape and not fits:
+            return "its likelihood, or another argument,"
+        name = max(fits or self.integers, key=self.integers.__getitem__, default=None)
         return "it" if name is None else f"{name}={shorten(self.values[name])}"
 
 
@@ -114,6 +116,13 @@ def _check_size(name: str, size: int, most: int = LARGEST_IN_MODELS) -> None:
             f"{name} must be at most {most:,}, but got {size}: the file of a larger model could "
             "not be loaded."
         )
+
+
+def _size(name: str, value: Any) -> int:
+    """What an argument counts: of a shape its values, of another sequence its largest integer."""
+    if name.endswith("shape") and isinstance(value, (list, tuple)):
+        return math.prod(size for size in value if isinstance(size, int))
+    return _largest_integer(value)
 
 
 def _largest_integer(value: Any) -> int:
