@@ -33,6 +33,18 @@ def _add(x1: Any, x2: Any) -> Tensor:
 
 backend.numpy.add = _add
 
+_GetItem = keras.src.ops.numpy.GetItem
+_keras_sliced_spec = _GetItem.compute_output_spec
+
+
+def _sliced_spec(self: Any, x: Any, key: Any) -> Any:
+    """Of `x[None]`, `x[...]` and `x[1:]` as of tensors: Keras 3.15 takes only tuples of these."""
+    is_plain = isinstance(key, (int, tuple, list))
+    return _keras_sliced_spec(self, x, key if is_plain else (key,))
+
+
+_GetItem.compute_output_spec = _sliced_spec
+
 
 def functional_graph(model: Any) -> Any:
     """The functional model that a model is or (a built `keras.Sequential`) holds, else None.

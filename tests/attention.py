@@ -152,6 +152,57 @@ def many_kinds():
     return network(x, L.Concatenate()([h, attend(h, LAGS >= -1, memory=late)]))
 
 
+def heads_that_talk(**options):
+    """Heads are mixed before the mask, and their weights after the softmax."""
+    x, h = start()
+    q, k, v = (L.EinsumDense("btd,dnh->btnh", (None, 2, 2))(h) for _ in range(3))
+    scores = L.EinsumDense("bnts,nm->bmts", (2, None, None), bias_axes="m")(
+        ops.einsum("btnh,bsnh->bnts", q, k)
+    )
+    weights = ops.softmax(ops.where(CAUSAL, scores, -1e9))
+    weights = L.EinsumDense("bnts,nm->bmts", (2, None, None), **options)(weights)
+    return network(x, L.Reshape((T, C))(ops.einsum("bnts,bsnh->btnh", weights, v)))
+
+
+class MaskOf(L.Layer):
+    """Makes the mask of as many steps as it is given."""
+
+    def call(self, h):
+        steps = ops.arange(ops.shape(h)[1])
+        return ops.expand_dims(ops.greater_equal(steps[:, None], steps[None]), 0)
+
+
+class RelativeBias(L.Layer):
+    """Scores with a learned value for each lag, and a mask by products, as in T5."""
+
+    def build(self, shape):
+        self.parts = [L.Dense(C) for _ in range(3)]
+        for part in self.parts:
+            part.build(shape)
+        self.lags = L.Embedding(T, 2)
+        self.lags.build(None)
+
+    def call(self, h):
+        q, k, v = (
+            ops.transpose(ops.reshape(part(h), (-1, T, 2, 2)), (0, 2, 1, 3)) for part in self.parts
+        )
+        steps = ops.arange(T)
+        lags = ops.clip(steps[:, None] - steps[None, :], 0, T - 1)
+        scores = ops.matmul(q, ops.transpose(k, (0, 1, 3, 2)))
+        scores = scores + ops.transpose(self.lags(lags), (2, 0, 1))[None]
+        seen = ops.cast(steps[:, None] >= steps[None, :], "float32")
+        weights = ops.softmax(scores * seen - 1e10 * (1 - seen))
+        return ops.reshape(ops.transpose(ops.matmul(weights, v), (0, 2, 1, 3)), (-1, T, C))
+
+    def compute_output_shape(self, shape):
+        return shape
+
+
+def masked_by_a_layer():
+    x, h = start()
+    return network(x, h + L.MultiHeadAttention(1, C)(h, h, attention_mask=MaskOf()(h)))
+
+
 def strict_with_a_sink():
     """A strict mask whose first row would be empty, but for the Softmax layer that leaves it 0."""
     x, h = start(shift=False)
@@ -248,6 +299,9 @@ CAUSAL_NETWORKS = {
     "with a convolution": with_convolution,
     "a step behind": query_of_a_later_step,
     "strict, by the layer": strict_with_a_sink,
+    "heads that talk": heads_that_talk,
+    "masked by a layer": masked_by_a_layer,
+    "a learned bias for each lag": lambda: heads(lambda h, mask: h + RelativeBias()(h)),
     "padding mask by the layer": padding_mask_by_layer,
 }  # fmt: skip
 
@@ -269,6 +323,8 @@ LEAKING_NETWORKS = {
     "a head without mask": lambda: heads(heads_by_einsum, np.stack([CAUSAL, CAUSAL | True])[None]),
     "mixed with the present": lambda: mixed_over_time(CAUSAL * 1.0),
     "channels as times": channels_as_times,
+    "heads that talk with a bias": lambda: heads_that_talk(bias_axes="m"),
+    "heads that talk by a sigmoid": lambda: heads_that_talk(activation="sigmoid"),
 }
 
 WAYS = ("where", "add", "layer", "infinite", "capped", "linear", "by hand")

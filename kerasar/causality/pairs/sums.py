@@ -171,8 +171,29 @@ class _Contraction:
             {a: made.index(letter) if letter in made else letter for a, letter in enumerate(own)}
             for own in self.given
         ]
-        values = flat(ORDINARY, len(made))
+        values = np.where(self._zeros(), 0.0, flat(ORDINARY, len(made)))
         return Ruled(Aligned(use.in_input_order(maps), ahead), (Placed(axes, values, max(folds)),))
+
+    def _zeros(self) -> np.ndarray:
+        """Which elements of the result are zero: those for which one factor is, in every term."""
+        found = np.zeros([1] * len(self.made), bool)
+        operation = self.use.node.operation
+        if type(operation) is L.EinsumDense and (
+            operation.bias is not None
+            or operation.activation not in (None, keras.activations.linear)
+        ):
+            return found
+        for own, edge in zip(self.given, self.edges, strict=True):
+            values = self.use.edge_values(edge)
+            zero = values.reshape((1,) * (len(own) - values.ndim) + values.shape) == 0
+            summed = tuple(axis for axis, letter in enumerate(own) if letter not in self.made)
+            zero = zero.all(axis=summed)
+            kept = [letter for letter in own if letter in self.made]
+            order = sorted(range(len(kept)), key=lambda axis: self.made.index(kept[axis]))
+            sizes = {kept[axis]: zero.shape[axis] for axis in order}
+            zero = zero.transpose(order)
+            found = found | zero.reshape([sizes.get(letter, 1) for letter in self.made])
+        return found
 
     def _keeps_examples(self, folds: set[int]) -> bool:
         """Whether the first axis of every tensor with a batch is the first axis of the result."""

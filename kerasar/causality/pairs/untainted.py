@@ -10,8 +10,14 @@ from kerasar.causality.pairs.moves import MOVES
 from kerasar.causality.pairs.values import ORDINARY, UNKNOWN, as_values, combine, operands
 from kerasar.causality.rules.pointwise import ELEMENTWISE_CLASSES
 
+_PLAIN_LAYERS = (keras.layers.Identity, keras.layers.Reshape, keras.layers.Permute)
 #: Larger constants are not looked into.
 _LARGEST = 300_000_000
+
+
+def _has_no_weights(operation: Any) -> bool:
+    """Whether an operation follows from its arguments: functions do, and some layers."""
+    return not isinstance(operation, keras.layers.Layer) or type(operation) in _PLAIN_LAYERS
 
 
 class KnownValues:
@@ -51,6 +57,8 @@ class KnownValues:
         if node is None:
             return np.full(blank, UNKNOWN)
         kind = type(node.operation)
+        if kind is keras.layers.Embedding:
+            return np.full(blank, ORDINARY)  # a row of its weights, such as a learned bias
         if kind in ELEMENTWISE_CLASSES:
             parts = [self._operand(node, part) for part in operands(node)]
             return combine(node.operation, parts)
@@ -79,7 +87,7 @@ class KnownValues:
         node, found = self._made_by.get(edge), self._constants.get(edge)
         if isinstance(found, keras.Variable):
             found = None
-        elif node is not None and not isinstance(node.operation, keras.layers.Layer):
+        elif node is not None and _has_no_weights(node.operation):
             parts = {source: self._exactly(source) for source in node.inputs}
             small = np.prod([size or 1 for size in edge.shape], dtype=float) < _LARGEST
             if small and all(part is not None for part in parts.values()):
