@@ -101,7 +101,9 @@ def _checked(x: Tensor, spec: tf.TensorSpec) -> Tensor:
         if size is not None:
             fits &= tf.equal(sizes[axis], size)
     with tf.control_dependencies([tf.debugging.Assert(fits, [words, tf.shape(x)], summarize=9)]):
-        x = tf.identity(x)
+        # Operations behind it must not fail before it does.
+        stand_in = tf.zeros([1 if size is None else size for size in wanted], x.dtype)
+        x = tf.cond(fits, lambda: x, lambda: stand_in)
     x.set_shape(spec.shape)
     return x
 
