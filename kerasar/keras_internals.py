@@ -4,8 +4,9 @@ None of them has a public counterpart. When a version moves one, this is the fil
 """
 
 import contextlib
+import contextvars
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
@@ -126,7 +127,8 @@ def nodes_of(functional: Any) -> Iterator[Any]:
 
 def takes_training(operation: Any) -> bool:
     """Whether calling the operation passes `training` on."""
-    return "training" in getattr(operation, "_call_context_args", {})
+    declared = getattr(operation, "takes_training", False)
+    return declared or "training" in getattr(operation, "_call_context_args", {})
 
 
 def is_of_keras(layer: Any) -> bool:
@@ -234,6 +236,43 @@ def cast_inputs(layer: keras.layers.Layer, arguments: Any) -> Any:
         return layer.dtype_policy.convert_input(part, layer.autocast, layer.input_dtype)
 
     return keras.tree.map_structure(cast, arguments)
+
+
+_scan_tracer: contextvars.ContextVar[Callable[..., Any] | None] = contextvars.ContextVar(
+    "scan_tracer", default=None
+)
+
+
+@contextlib.contextmanager
+def tracing_scans(trace: Callable[..., Any]) -> Iterator[None]:
+    """A scope in which `keras.ops.scan` and `associative_scan` of symbolic tensors are traced so.
+
+    Keras itself runs the function of a scan in a graph of TensorFlow to learn its shapes, where
+    other symbolic tensors that it uses have no place.
+
+    Args:
+        trace: takes the operation, what Keras does with its arguments, and these; returns the
+            symbolic outputs.
+    """
+    token = _scan_tracer.set(trace)
+    try:
+        yield
+    finally:
+        _scan_tracer.reset(token)
+
+
+def _let_scans_be_traced(kind: Any) -> None:
+    usual = kind.symbolic_call
+
+    def symbolic_call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        trace, record = _scan_tracer.get(), usual.__get__(self)
+        return record(*args, **kwargs) if trace is None else trace(self, record, *args, **kwargs)
+
+    kind.symbolic_call = symbolic_call
+
+
+for _kind in operation_classes("Scan", "AssociativeScan"):
+    _let_scans_be_traced(_kind)
 
 
 def call_takes(layer: keras.layers.Layer, name: str) -> bool:

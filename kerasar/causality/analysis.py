@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from kerasar.causality.batch_first_scans import put_batch_first
 from kerasar.causality.constants import lift_constants
 from kerasar.causality.dependence import (
     Dependence,
@@ -144,7 +145,7 @@ def analyze(
     """
     graph = read_graph(network, event_rank, length)
     while True:
-        analysis = analyze_graph(lift_constants(spell_out(graph)))
+        analysis = analyze_graph(lift_constants(put_batch_first(spell_out(graph))))
         closed = _to_close(graph, analysis)
         if not closed:
             return analysis

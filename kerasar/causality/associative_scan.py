@@ -14,9 +14,8 @@ from keras import tree
 from kerasar.keras_internals import operation_classes
 from kerasar.typing import Tensor
 
-#: The operations behind `keras.ops.associative_scan` and `keras.ops.scan`.
+#: The operation behind `keras.ops.associative_scan`.
 ASSOCIATIVE_SCANS = frozenset(operation_classes("AssociativeScan"))
-SCANS = frozenset(operation_classes("Scan"))
 
 #: Doublings of a distance: more than any length needs.
 _MOST = 31

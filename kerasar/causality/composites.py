@@ -7,6 +7,7 @@ unknown. Nothing is believed: see `kerasar.causality.opened_check`.
 """
 
 import dataclasses
+import functools
 from typing import Any
 
 import keras
@@ -18,6 +19,8 @@ from kerasar.causality.layer_view import (
     call_through_view,
     short_text,
 )
+from kerasar.causality.traced_nodes import called, nodes_to, settle_sizes
+from kerasar.causality.traced_scans import trace_scan
 from kerasar.keras_internals import (
     automatic_names_kept,
     call_takes,
@@ -28,6 +31,7 @@ from kerasar.keras_internals import (
     made_by,
     nodes_of,
     replaces_methods,
+    tracing_scans,
 )
 from kerasar.typing import Shape
 
@@ -89,12 +93,7 @@ def trace_network(functional: Any, inputs: list[Any]) -> TracedCall:
             for old, new in zip(node.outputs, keras.tree.flatten(found), strict=True):
                 made[id(old)] = new
     outputs = [made[id(tensor)] for tensor in functional.outputs]
-    return TracedCall(inputs, outputs, _nodes_to(outputs))
-
-
-def called(operation: Any) -> Any:
-    """The layer behind a node, also where it was called inside of another layer."""
-    return operation.layer if isinstance(operation, SubLayer) else operation
+    return TracedCall(inputs, outputs, nodes_to(outputs))
 
 
 def _check(layer: Any, node: Any) -> None:
@@ -131,7 +130,8 @@ def _traced(layer: Any, node: Any, shapes: list[Shape], of_one: bool = False) ->
         if call_takes(layer, "training"):
             # In training dropout is there; called with training=False, it hands its input on.
             kwargs["training"] = True
-        result = call_through_view(trace, layer)(*args, **kwargs)
+        with tracing_scans(functools.partial(trace_scan, trace)):
+            result = call_through_view(trace, layer)(*args, **kwargs)
         outputs: list[Any] = []
         for part in keras.tree.flatten(result):
             tensor = part if isinstance(part, keras.KerasTensor) else trace.stand_in(part)
@@ -139,52 +139,14 @@ def _traced(layer: Any, node: Any, shapes: list[Shape], of_one: bool = False) ->
                 tensor = SubLayer(keras.layers.Identity(dtype=tensor.dtype), "identity")(tensor)
             outputs.append(tensor)
     trace.check_unchanged()
-    nodes = _nodes_to(outputs)
+    nodes = nodes_to(outputs)
     forget_calls(nodes)
     for made in nodes:
         if single.intersection(map(id, made.input_tensors)):
             single.update(id(tensor) for tensor in made.outputs if tensor.shape[:1] == (1,))
-    _settle_sizes(nodes, single)
+    settle_sizes(nodes, single)
     inputs = [fresh[id(tensor)] for tensor in node.input_tensors]
     return TracedCall(inputs, outputs, nodes, trace.constants, frozenset(single))
-
-
-def _nodes_to(outputs: list[Any]) -> list[Any]:
-    """Keras' nodes that lead to symbolic tensors, in an order in which they can be run."""
-    found: dict[int, Any] = {}
-    entered: set[int] = set()
-    stack: list[tuple[Any, bool]] = [(made_by(tensor), False) for tensor in reversed(outputs)]
-    while stack:
-        node, is_ready = stack.pop()
-        if is_ready:
-            found[id(node)] = node
-        elif node is not None and id(node) not in found:
-            if id(node) in entered:  # Keras then takes a tensor for its own cause
-                raise CannotOpen(f"its '{node.operation.name}' may hand on what it is given")
-            entered.add(id(node))
-            stack.append((node, True))
-            stack += [(made_by(tensor), False) for tensor in reversed(node.input_tensors)]
-    return list(found.values())
-
-
-def _settle_sizes(nodes: list[Any], single: set[int]) -> None:
-    """Makes sizes that hold for the trace only (`newshape=(None, 4)`) ones that can be run."""
-    for node in nodes:
-        settings, made = vars(node.operation), node.outputs[0]
-        if isinstance(node.operation, (keras.layers.Layer, SubLayer)):
-            continue
-        target = settings.get("newshape")
-        if isinstance(target, (tuple, list)) and (None in target or id(made) in single):
-            sizes = [*made.shape]
-            if id(made) in single:
-                sizes[0] = None
-            if sizes.count(None) > 1:
-                raise ValueError(f"it reshapes to {target}, with None where sizes are open")
-            node.operation.newshape = tuple(-1 if size is None else size for size in sizes)
-        for name in ("shape", "repeats"):
-            sizes = settings.get(name)
-            if isinstance(sizes, (tuple, list)) and None in sizes:
-                raise ValueError(f"its {name} is {sizes}, with None where sizes are open")
 
 
 def _reason(error: Exception) -> str:

@@ -45,6 +45,8 @@ def explain_leak(
                 "keras.ops.dot_product_attention), or a mask that is True where the key is not "
                 "later than the query and leaves each query at least one key."
             )
+        if node.why_closed and "mixes positions" in node.why_closed:
+            return f"{intro}layer '{node.name}' is the first to see {what}: {node.why_closed}."
         return (
             f"{intro}layer '{node.name}' is the first to see {what}. Give it padding='causal', or "
             "use its causal counterpart in kerasar.layers."

@@ -8,12 +8,13 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
-from kerasar.causality.composites import TracedCall, called, trace_call, trace_network
+from kerasar.causality.composites import TracedCall, trace_call, trace_network
 from kerasar.causality.layer_view import CannotOpen, SubLayer
 from kerasar.causality.node import Edge as Edge
 from kerasar.causality.node import Node as Node
 from kerasar.causality.opened_check import check_opened
 from kerasar.causality.rules import has_rule
+from kerasar.causality.traced_nodes import called
 from kerasar.checks import check_count
 from kerasar.keras_internals import functional_graph, nodes_of, overrides_call, paired_inputs
 from kerasar.typing import Shape, Tensor

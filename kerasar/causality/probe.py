@@ -168,11 +168,12 @@ class _Prober:
         if len(changed) < 3:
             return
         outputs = []
-        for others in (changed[:2], changed[1:]):
-            batch = np.concatenate([probe.base[x], *others])
+        for before, after in (changed[:2], changed[1:]):
+            # Between the others, for an example may depend on those before it only.
+            batch = np.concatenate([before, probe.base[x], after])
             with self.weights.scope():
                 values = {**_repeated(probe.base, len(batch)), x: batch}
-                outputs.append(_float(self.run(values, False)[self.graph.output])[:1])
+                outputs.append(_float(self.run(values, False)[self.graph.output])[1:2])
         if _differ(*(output.reshape(1, -1) for output in outputs)).any():
             raise ValueError(
                 f"Network '{self.graph.name}' mixes the examples of a batch: the output of one "

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from kerasar.arguments import checks_arguments
 from kerasar.causality.analysis import analyze
-from kerasar.causality.associative_scan import SCANS
+from kerasar.causality.scan_operations import SCANS
 from kerasar.density_models.conditions import Conditions
 from kerasar.density_models.network_density import NetworkDensity
 from kerasar.distributions.likelihoods import Categorical, Likelihood

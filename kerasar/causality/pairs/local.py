@@ -10,6 +10,7 @@ from kerasar.causality.pairs.use import PairUse, Ruled, pair_rule, unite
 from kerasar.causality.pairs.values import UNKNOWN, combine, flat, is_low, operands
 from kerasar.causality.rules.activations import is_elementwise
 from kerasar.causality.rules.pointwise import ELEMENTWISE_CLASSES
+from kerasar.causality.scan_operations import STEPS_FIRST
 from kerasar.keras_internals import operation_classes
 from kerasar.layers.protocol import Aligned
 
@@ -144,6 +145,15 @@ def _joins(use: PairUse) -> Ruled | str | None:
         return f"it works along axis {node.operation.axis}, which holds positions"
     maps = tuple(dict[int, int | str](shift) for _ in node.inputs)
     return Ruled(Aligned(maps), (Placed(axes, flat(UNKNOWN, rank)),))
+
+
+@pair_rule(*STEPS_FIRST)
+def _scan(use: PairUse) -> str:
+    """A scan that the transpositions around it do not make a recurrence of each example."""
+    return (
+        "it runs over axis 0; each tensor that it runs over must come straight from the "
+        "keras.ops.transpose that brings the steps there"
+    )
 
 
 def _same(rank: int) -> dict[int, int | str]:

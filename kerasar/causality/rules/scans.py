@@ -13,10 +13,16 @@ import numpy as np
 import tensorflow as tf
 from keras import tree
 
-from kerasar.causality.associative_scan import ASSOCIATIVE_SCANS, SCANS
+from kerasar.causality.associative_scan import ASSOCIATIVE_SCANS
 from kerasar.causality.node import Node, flat_nodes
 from kerasar.causality.rules.registry import Use, declaration, rule, tail_of
-from kerasar.keras_internals import functional_graph
+from kerasar.causality.scan_operations import SCANS, SequenceScan
+from kerasar.keras_internals import (
+    automatic_names_kept,
+    forget_calls,
+    functional_graph,
+    nodes_of,
+)
 from kerasar.layers.protocol import Declaration, MixesPositions, Pointwise, Recurrence, Taps
 from kerasar.typing import Shape, Tensor
 
@@ -25,7 +31,7 @@ from kerasar.typing import Shape, Tensor
 def _associative_scan(use: Use) -> Declaration | None:
     node, operation = use.node, use.operation
     f, elems = _arguments(node, "f", "elems")
-    parts = _inputs(node, elems)
+    parts = inputs_in(node, elems)
     if None in parts:
         return MixesPositions("an array among its elems is the same for all examples; repeat it")
     axis = operation.axis % use.rank
@@ -64,48 +70,93 @@ def _associative_scan(use: Use) -> Declaration | None:
 @rule(*SCANS)
 def _scan(use: Use) -> Declaration:
     node, operation = use.node, use.operation
-    if use.position_rank != 1 or use.axis != 0:
+    is_turned = isinstance(operation, SequenceScan)
+    if use.position_rank != 1 or use.axis != int(is_turned):
         return MixesPositions(
             "it runs over axis 0, which holds the examples; bring the steps there by "
             "keras.ops.transpose, and back behind it"
         )
     if operation.reverse:
         return MixesPositions("reverse=True runs it from the future to the past")
-    f, init, xs = _arguments(node, "f", "init", "xs")
-    states, parts = tree.flatten(init), _inputs(node, xs)
-    if operation.length is not None or not parts or None in parts:
+    f, init, xs, captures = scan_arguments(node)
+    states, parts, used = tree.flatten(init), inputs_in(node, xs), inputs_in(node, captures)
+    if operation.length not in (None, _length(xs)) or not parts or None in parts:
         return MixesPositions("it does not run over tensors, each step its own; leave length out")
-    if not node.unread.issuperset(range(len(states))):
+    reads = operation.reads if is_turned else _reads(node)
+    if any(index < len(states) for index, _ in reads):
         return MixesPositions("its last state is read, and has seen everything")
-    edges = [node.inputs[part] for part in parts]
-    sources = _inputs(node, init)
-    given = [index for index in sources if index is not None]
-    if any(node.inputs[index] in use.data_dependent for index in given):
-        return MixesPositions("its initial state depends on the data")
-    if not all(_is_by_example(state, edges[0].shape[1]) for state in states):
+    if is_turned and not all(has_batch_first for _, has_batch_first in reads):
+        return MixesPositions(
+            "its result is read with the steps on axis 0; bring them back by keras.ops.transpose"
+        )
+    edges, axis = [node.inputs[part] for part in parts], int(is_turned)
+    sources = inputs_in(node, init)
+    for index in [*sources, *used]:
+        if index is not None and node.inputs[index] in use.data_dependent:
+            if index in sources:
+                return MixesPositions("its initial state depends on the data")
+            name = node.inputs[index].name
+            return MixesPositions(f"its function uses tensor '{name}', which depends on the data")
+    batch_size = edges[0].shape[1 - axis]
+    if not all(_is_by_example(state, batch_size) for state in states):
         return MixesPositions("its initial state does not hold the examples on its first axis")
+    for index in used:
+        if node.inputs[index].shape[:1] not in ((batch_size,), (1,)):
+            return MixesPositions(
+                f"its function uses tensor '{node.inputs[index].name}', which does not hold the "
+                "examples on its first axis"
+            )
     symbols = [
         _symbols(init, [(None, *state.shape[1:]) for state in states]),
-        _symbols(xs, [(None, *tail_of(edge, 0)) for edge in edges]),
+        _symbols(xs, [(None, *tail_of(edge, axis)) for edge in edges]),
     ]
+    if used:
+        heads = [(None, *node.inputs[index].shape[1:]) for index in used]
+        symbols.append(_symbols(captures, heads))
     mixing = _mixing(f, symbols, 0)
     if mixing:
         return MixesPositions(f"its function mixes the examples of a batch: {mixing}")
+    known = {node.inputs[index] for index in [*sources, *used] if index is not None}
+    given = tuple(index for index, edge in enumerate(node.inputs) if edge in known)
     running = [index for index in range(len(node.inputs)) if index not in given]
 
-    def initial(batch: Tensor, *known: Tensor) -> list[Tensor]:
-        named = dict(zip(given, known, strict=True))
+    def initial(batch: Tensor, *values: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        of = {node.inputs[index]: value for index, value in zip(given, values, strict=True)}
         pairs = zip(states, sources, strict=True)
-        first = [state[:1] if index is None else named[index] for state, index in pairs]
-        return [tf.broadcast_to(state, tf.stack([batch, *state.shape[1:]])) for state in first]
+        first = [state[:1] if n is None else of[node.inputs[n]] for state, n in pairs]
+        rest = [of[node.inputs[index]] for index in used]
+        return _of_all(first, batch), _of_all(rest, batch)
 
-    def step(x: Any, carry: list[Tensor], position: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-        values = x if isinstance(x, list) else [x]
+    def step(x: Any, carry: Any, position: Tensor) -> tuple[list[Tensor], Any]:
+        values, (before, rest) = x if isinstance(x, list) else [x], carry
         now = [values[running.index(part)] for part in parts]
-        state, y = f(tree.pack_sequence_as(init, carry), tree.pack_sequence_as(xs, now))
-        return tree.flatten(y), tree.flatten(state)
+        packed = tree.pack_sequence_as(init, before), tree.pack_sequence_as(xs, now)
+        state, y = f(*packed, rest) if rest else f(*packed)
+        made = tree.flatten(y)
+        return [made[index - len(states)] for index, _ in reads], (tree.flatten(state), rest)
 
-    return Recurrence(initial, step, given=tuple(given))
+    return Recurrence(initial, step, given=given)
+
+
+def _of_all(values: list[Tensor], batch: Tensor) -> list[Tensor]:
+    """Values for each example of what may hold one for all of them."""
+    return [tf.broadcast_to(part, tf.stack([batch, *part.shape[1:]])) for part in values]
+
+
+def _reads(node: Node) -> list[tuple[int, bool]]:
+    """Which of the flattened outputs of a scan over axis 0 are read."""
+    count = len(node.outputs) + len(node.unread)
+    return [(index, False) for index in range(count) if index not in node.unread]
+
+
+def _length(xs: Any) -> int | None:
+    parts = [] if xs is None else tree.flatten(xs)
+    return parts[0].shape[0] if parts else None
+
+
+def scan_arguments(node: Node) -> list[Any]:
+    """The function of a scan, its initial state, what it runs over, and what else it uses."""
+    return _arguments(node, "f", "init", "xs", "captures")
 
 
 def _arguments(node: Node, *names: str) -> list[Any]:
@@ -115,7 +166,7 @@ def _arguments(node: Node, *names: str) -> list[Any]:
     return [given.get(name) for name in names]
 
 
-def _inputs(node: Node, structure: Any) -> list[Any]:
+def inputs_in(node: Node, structure: Any) -> list[Any]:
     """For each part of a structure which input of the node it is; None for constants."""
     edges = dict(node.slots)
     parts = [] if structure is None else tree.flatten(structure)
@@ -139,11 +190,14 @@ def _mixing(f: Callable[..., Any], arguments: list[Any], position_rank: int) -> 
         position_rank: number of position axes behind the batch.
     """
     try:
-        made = [part for part in tree.flatten(f(*arguments)) if isinstance(part, keras.KerasTensor)]
-        function = keras.Model(tree.flatten(arguments), made, name="function")
+        with automatic_names_kept():
+            results = tree.flatten(f(*arguments))
+            made = [part for part in results if isinstance(part, keras.KerasTensor)]
+            function = functional_graph(keras.Model(tree.flatten(arguments), made, name="function"))
     except Exception:  # whatever a function that is not made of keras.ops may raise
         return None
-    nodes = flat_nodes(functional_graph(function))
+    nodes = flat_nodes(function)
+    forget_calls(list(nodes_of(function)))
     edges = {edge for node in nodes for edge in (*node.inputs, *node.outputs)}
     unknown = False
     for node in nodes:
@@ -163,6 +217,6 @@ def _mixing(f: Callable[..., Any], arguments: list[Any], position_rank: int) -> 
 def _is_by_example(state: Any, batch_size: int | None) -> bool:
     """Whether a state has an entry for each example, and constants the same for all."""
     shape = tuple(getattr(state, "shape", ()))  # none for a number
-    if not shape or shape[0] != batch_size:
+    if not shape or shape[0] not in (batch_size, 1):
         return False
     return isinstance(state, keras.KerasTensor) or bool((np.ptp(state, axis=0) == 0).all())
