@@ -370,6 +370,10 @@ def check_choice(value: Any, name: str, choices: Sequence[Any]) -> Any:
     raise ValueError(f"{name} must be {listed}, but got {shorten(value)}.")
 
 
+#: Bytes for which nobody asks the system whether it has them.
+_ALWAYS_THERE = 2**24
+
+
 def check_memory(name: str, value: Any, shape: Sequence[int]) -> None:
     """Raises a ValueError if an array of 4 bytes a value would not fit into the memory.
 
@@ -378,7 +382,10 @@ def check_memory(name: str, value: Any, shape: Sequence[int]) -> None:
         value: what the user passed for it.
         shape: of the array.
     """
-    needed, available = 4 * math.prod(int(size) for size in shape), available_memory()
+    needed = 4 * math.prod(int(size) for size in shape)
+    if needed < _ALWAYS_THERE:
+        return
+    available = available_memory()
     if needed > available:
         raise ValueError(
             f"{name}={value} asks for an array of shape {tuple(shape)}, {in_gib(needed)}, and "

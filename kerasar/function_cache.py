@@ -26,7 +26,7 @@ _NOTES = frozenset(
 #: Attributes of every layer, which Keras replaces by others when they change.
 _OF_KERAS = vars(keras.layers.Layer()).keys()
 #: Values that cannot change in place, and how deep others are looked into.
-_PLAIN, _DEEPEST = (bool, int, float, str, type(None)), 3
+_PLAIN, _DEEPEST = (bool, int, float, str, type(None)), 5
 
 #: How many traces that hold for one size only are kept.
 _MOST_SIZES = 16
@@ -47,9 +47,13 @@ class FunctionCache:
     def __contains__(self, key: Hashable) -> bool:
         return key in self._made
 
-    def get(self, key: Hashable, make: Callable[[], Any]) -> Any:
-        """The function of a key; `make` makes it when it is first used."""
-        self.refresh()
+    def get(self, key: Hashable, make: Callable[[], Any], is_fresh: bool = False) -> Any:
+        """The function of a key; `make` makes it when it is first used.
+
+        `is_fresh` says that the network was compared just before, in the same call.
+        """
+        if not is_fresh:
+            self.refresh()
         made = self._made.pop(key) if key in self._made else make()
         self._made[key] = made  # now the last one used
         of_sizes = [other for other in self._made if isinstance(other, tuple)]
@@ -71,8 +75,10 @@ class FunctionCache:
     def refresh(self) -> None:
         """Forgets everything if a layer of the model has changed since the last use."""
         layers = nested_layers(self._owner, include_self=False)
+        if self._state is not None and _are_unchanged(layers, self._state):
+            return
         state = [(layer, _attributes(layer)) for layer in layers]
-        if self._state is not None and _differ(self._state, state):
+        if self._state is not None:
             self._made.clear()
             self._owner.network_changed()  # may refuse it, now and each time until it is mended
         self._state = state
@@ -80,12 +86,46 @@ class FunctionCache:
 
 def _attributes(layer: Any) -> dict[str, Any]:
     """What a layer holds that may change what it computes; copies of what changes in place."""
-    own = {
+    return {
         name: value if name in _OF_KERAS else _copied(value)
-        for name, value in vars(layer).items()
-        if name not in _NOTES
+        for name, value in _changeable(layer).items()
     }
+
+
+def _changeable(layer: Any) -> dict[str, Any]:
+    own = {name: value for name, value in vars(layer).items() if name not in _NOTES}
     return {**own, "class's call": type(layer).call}
+
+
+def _are_unchanged(layers: list[Any], state: list[tuple[Any, dict[str, Any]]]) -> bool:
+    """Whether layers hold what was noted of them; several times as fast as noting it again."""
+    return len(layers) == len(state) and all(
+        layer is noted and _is_unchanged(before, _changeable(layer))
+        for layer, (noted, before) in zip(layers, state, strict=True)
+    )
+
+
+def _is_unchanged(copy: Any, value: Any, depth: int = -1) -> bool:
+    """Whether a value is still what `_copied` made a copy of."""
+    if copy is value:
+        return True
+    if isinstance(value, _PLAIN) or depth > _DEEPEST:
+        return type(copy) is type(value) and bool(copy == value)
+    if isinstance(value, np.ndarray):
+        return isinstance(copy, np.ndarray) and np.array_equal(copy, value)
+    if isinstance(value, dict):
+        return (
+            isinstance(copy, dict)
+            and copy.keys() == value.keys()
+            and all(_is_unchanged(copy[name], part, depth + 1) for name, part in value.items())
+        )
+    parts = _parts(value)
+    return (
+        parts is not None
+        and isinstance(copy, list)
+        and len(copy) == len(parts)
+        and all(map(_is_unchanged, copy, parts, [depth + 1] * len(parts)))
+    )
 
 
 def _copied(value: Any, depth: int = 0) -> Any:
@@ -96,14 +136,20 @@ def _copied(value: Any, depth: int = 0) -> Any:
         return value.copy()
     if isinstance(value, dict):
         return {key: _copied(part, depth + 1) for key, part in value.items()}
+    parts = _parts(value)
+    return value if parts is None else [_copied(part, depth + 1) for part in parts]
+
+
+def _parts(value: Any) -> list[Any] | None:
+    """What may change within a value that itself stays the same object; None if nothing does."""
     if isinstance(value, (list, tuple)):
-        return [_copied(part, depth + 1) for part in value]
+        return list(value)
     if isinstance(value, functools.partial):
-        return [value.func, _copied([*value.args], depth), _copied(value.keywords, depth)]
+        return [value.func, [*value.args], value.keywords]
     library = type(value).__module__.split(".")[0] in ("keras", "tensorflow", "builtins", "types")
     if library or not hasattr(value, "__dict__") or isinstance(value, (type, keras.Operation)):
-        return value
-    return [value, _copied(vars(value), depth)]
+        return None
+    return [id(value), type(value), vars(value)]
 
 
 class OpenBatchFunction:
@@ -138,33 +184,6 @@ def _open_spec(tensor: Any) -> tf.TensorSpec | None:
 
 def _kind(argument: Any) -> Hashable:
     return None if argument is None else (tuple(argument.shape), argument.dtype)
-
-
-def _differ(
-    before: list[tuple[Any, dict[str, Any]]], after: list[tuple[Any, dict[str, Any]]]
-) -> bool:
-    if len(before) != len(after):
-        return True
-    return any(
-        one is not other or not _same(old, new)
-        for (one, old), (other, new) in zip(before, after, strict=True)
-    )
-
-
-def _same(one: Any, other: Any) -> bool:
-    if one is other:
-        return True
-    if type(one) is not type(other):
-        return False
-    if isinstance(one, _PLAIN):
-        return bool(one == other)
-    if isinstance(one, np.ndarray):
-        return np.array_equal(one, other)
-    if isinstance(one, dict):
-        return one.keys() == other.keys() and all(_same(one[key], other[key]) for key in one)
-    if isinstance(one, list):
-        return len(one) == len(other) and all(map(_same, one, other))
-    return False
 
 
 def check_eager(method: str) -> None:

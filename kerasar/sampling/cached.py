@@ -170,7 +170,7 @@ class CachedSampler(Sampler):
         kind = self._kind(request)
         size = self._compiled_size(kind, count) or _round_up(count)
         loop = self.model.function_cache.get(
-            (CachedSampler, kind, size), lambda: self._compile(kind[0], size)
+            (CachedSampler, kind, size), lambda: self._compile(kind[0], size), is_fresh=True
         )
         self._compiled.add((kind, size))
         padded = tf.nest.map_structure(lambda part: _pad(part, size - count), batch)
