@@ -5,8 +5,9 @@ around `call`: all of them show as other outputs. Layers of the same class, attr
 are checked once.
 """
 
+import functools
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -17,6 +18,7 @@ from kerasar.causality.layer_key import layer_key
 from kerasar.causality.layer_view import CannotOpen
 from kerasar.causality.node import Edge, Node
 from kerasar.causality.randomize import DrawnWeights
+from kerasar.causality.scan_operations import SCANS
 from kerasar.keras_internals import mask_of, nested_layers
 from kerasar.typing import Shape, Tensor
 
@@ -51,7 +53,7 @@ def check_opened(
     is_compared = False
     for seed in range(_DRAWS):
         weights = DrawnWeights([whole.operation], seed, buffers=True)
-        for values in _inputs(whole, rng):
+        for values in _inputs(whole, rng, _OPEN[1:3] if _holds_scan(pieces) else _OPEN):
             is_compared |= _compare(whole, pieces, outputs, constants, weights, values)
     if not is_compared:
         raise CannotOpen("it could not be called alone to compare it with its pieces")
@@ -70,12 +72,14 @@ def _use(whole: Node) -> list[Any]:
     return [repr([(edge.shape, edge.dtype) for edge in whole.inputs]), arguments]
 
 
-def _inputs(whole: Node, rng: np.random.Generator) -> Iterator[dict[Edge, Tensor]]:
-    """Random inputs of several sizes."""
+def _inputs(
+    whole: Node, rng: np.random.Generator, sizes: Sequence[int]
+) -> Iterator[dict[Edge, Tensor]]:
+    """Random inputs, of several sizes where these are open."""
     limits = sorted({_INTEGERS, 2, *_table_sizes(whole.operation)}, reverse=True)
     is_open = any(None in edge.shape[1:] for edge in whole.inputs)
     for batch in _BATCHES:
-        for size in _OPEN if is_open else (0,):
+        for size in sizes if is_open else (0,):
             for limit in limits if any(_is_integer(edge) for edge in whole.inputs) else [2]:
                 yield {
                     edge: tf.convert_to_tensor(_random(edge, batch, size, limit, rng))
@@ -114,26 +118,31 @@ def _compare(
     values: dict[Edge, Tensor],
 ) -> bool:
     """Whether the layer takes these inputs; CannotOpen if its pieces then differ."""
+    run = _run_in_graph if _holds_scan(pieces) else _run
+
+    def run_pieces(training: bool) -> list[Tensor]:
+        found = dict(values)
+        for edge, value in constants.items():
+            found[edge] = keras.ops.convert_to_tensor(value)
+        for piece in pieces:
+            found.update(zip(piece.outputs, piece.run(found, training), strict=True))
+        return [found[edge] for edge in outputs]
+
     for training in (False, True):
         try:
             with weights.scope():
-                expected = whole.run(values, training)
+                expected = run(functools.partial(whole.run, values, training))
         except Exception:
             return False  # such as integers beyond the rows of a table
         try:
             with weights.scope():
-                found = dict(values)
-                for edge, value in constants.items():
-                    found[edge] = keras.ops.convert_to_tensor(value)
-                for piece in pieces:
-                    found.update(zip(piece.outputs, piece.run(found, training), strict=True))
+                others = run(functools.partial(run_pieces, training))
         except Exception as error:
             text = " ".join(str(error).split())[:160]
             raise CannotOpen(
                 f"its pieces cannot be run ({type(error).__name__}: {text})"
             ) from error
-        for one, edge, own in zip(expected, outputs, whole.outputs, strict=True):
-            other = found[edge]
+        for one, other, edge, own in zip(expected, others, outputs, whole.outputs, strict=True):
             if own.shape[:1] == (None,) and edge.shape[:1] == (1,):
                 other = tf.repeat(other, tf.shape(one)[0], axis=0)
             if not _equal(one, other):
@@ -145,6 +154,19 @@ def _compare(
             if (masks[0] is None) != (masks[1] is None):
                 raise CannotOpen("it passes a mask along with its output")
     return True
+
+
+def _holds_scan(pieces: Sequence[Node]) -> bool:
+    return any(type(piece.operation) in SCANS for piece in pieces)
+
+
+def _run(function: Callable[[], Any]) -> Any:
+    return function()
+
+
+def _run_in_graph(function: Callable[[], Any]) -> Any:
+    """For loops, which take a millisecond a step where they are not part of a graph."""
+    return tf.function(function, autograph=False).get_concrete_function()()
 
 
 def _equal(one: Tensor, other: Tensor) -> bool:
