@@ -13,6 +13,7 @@ import keras
 import tensorflow as tf
 from keras.src import backend
 from keras.src.backend.common.dtypes import result_type
+from tensorflow.python.eager import context
 
 from kerasar.typing import Tensor
 
@@ -347,3 +348,20 @@ def automatic_names_kept() -> Iterator[None]:
         yield
     finally:
         set_global_attribute("object_name_uids", before)
+
+
+@contextlib.contextmanager
+def graphs_as_they_are() -> Iterator[None]:
+    """TensorFlow runs graphs that are called here, on this thread, without rewriting them first.
+
+    Rewriting takes longer than one run of a graph of a few steps, which is all that a check needs.
+    """
+    running = context.context()
+    before = running.function_call_options
+    config = running.config
+    config.graph_options.rewrite_options.disable_meta_optimizer = True
+    running.function_call_options = context.FunctionCallOptions(before.executor_type, config)
+    try:
+        yield
+    finally:
+        running.function_call_options = before

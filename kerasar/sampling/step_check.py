@@ -8,6 +8,7 @@ import tensorflow as tf
 from kerasar.causality.condition_limits import open_length
 from kerasar.causality.randomize import DrawnWeights
 from kerasar.function_cache import OpenBatchFunction
+from kerasar.keras_internals import graphs_as_they_are
 from kerasar.layers.protocol import declares
 from kerasar.sampling.cached_image import ImageLoop
 from kerasar.sampling.cached_sequence import SequenceLoop
@@ -78,10 +79,10 @@ class _StepCheck:
             )
         )
         weights = DrawnWeights(node.operation for node in self.program.analysis.graph.nodes)
-        with weights.scope():
+        with weights.scope(), graphs_as_they_are():
             expected = self._expected(x, condition, stop, per_row)
         try:
-            with weights.scope():
+            with weights.scope(), graphs_as_they_are():
                 found = graph(_known_batch(start, condition, event_rank))
         except Exception as error:
             name, text = self.model.network.name, " ".join(str(error).split())[:300]
