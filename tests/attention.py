@@ -38,6 +38,8 @@ def attend(h, mask, way="where", memory=None):
         weights = L.Activation("softmax")(scores + np.where(mask, 0, -np.inf).astype("float32"))
     elif way == "capped":
         weights = ops.softmax(ops.where(mask, 5.0 * ops.tanh(scores / 5.0), -1e9))
+    elif way in ("sigmoid", "relu"):
+        weights = getattr(ops, way)(scores + np.where(mask, 0, -np.inf).astype("float32"))
     elif way == "linear":
         return ops.matmul(scores * mask.astype("float32"), v)
     elif way == "by hand":
@@ -162,6 +164,20 @@ def heads_that_talk(**options):
     weights = ops.softmax(ops.where(CAUSAL, scores, -1e9))
     weights = L.EinsumDense("bnts,nm->bmts", (2, None, None), **options)(weights)
     return network(x, L.Reshape((T, C))(ops.einsum("bnts,bsnh->btnh", weights, v)))
+
+
+def changed_scores(change, mask=None):
+    """Scores that are masked, changed, and then normalized."""
+    x, h = start()
+    q, k, v = L.Dense(C)(h), L.Dense(C)(h), L.Dense(C)(h)
+    scores = ops.matmul(q, ops.transpose(k, (0, 2, 1)))
+    scores = ops.where(CAUSAL, scores, -1e9) if mask is None else scores + mask
+    return network(x, ops.matmul(ops.softmax(change(scores)), v))
+
+
+def added(number):
+    """A mask that is added; zero where a query may look."""
+    return np.where(CAUSAL, 0, number).astype("float32")
 
 
 class MaskOf(L.Layer):
@@ -300,6 +316,12 @@ CAUSAL_NETWORKS = {
     "a step behind": query_of_a_later_step,
     "strict, by the layer": strict_with_a_sink,
     "heads that talk": heads_that_talk,
+    "masked, then scaled": lambda: changed_scores(lambda s: s / np.sqrt(8.0)),
+    "masked, then biased": lambda: changed_scores(lambda s: s - 2.0 * LAGS.astype("float32")),
+    "masked twice": lambda: changed_scores(lambda s: s + added(-1e9), added(-1e4)),
+    "masked and halved": lambda: changed_scores(lambda s: 0.5 * s, added(-3e4)),
+    "masked, then by a sigmoid": lambda: one_head("sigmoid"),
+    "masked, then by a relu": lambda: one_head("relu"),
     "masked by a layer": masked_by_a_layer,
     "a learned bias for each lag": lambda: heads(lambda h, mask: h + RelativeBias()(h)),
     "padding mask by the layer": padding_mask_by_layer,
@@ -323,6 +345,22 @@ LEAKING_NETWORKS = {
     "a head without mask": lambda: heads(heads_by_einsum, np.stack([CAUSAL, CAUSAL | True])[None]),
     "mixed with the present": lambda: mixed_over_time(CAUSAL * 1.0),
     "channels as times": channels_as_times,
+    "masked, then shrunk": lambda: changed_scores(lambda s: s * 1e-9),
+    "masked, then divided": lambda: changed_scores(lambda s: s / 1e9, added(-1e9)),
+    "masked, then raised": lambda: changed_scores(lambda s: s + 2e9 * ~CAUSAL, added(-1e9)),
+    "masked, then lowered as well": lambda: changed_scores(
+        lambda s: s + np.where(CAUSAL, -9999, 0).astype("float32"), added(-1e4)
+    ),
+    "masked, then raised by a maximum": lambda: changed_scores(lambda s: ops.maximum(s, -5.0)),
+    "masked, then a byte": lambda: changed_scores(
+        lambda s: ops.cast(ops.cast(ops.clip(s, -1e9, 1e9), "int8"), "float32"), added(-2.56e6)
+    ),
+    "masked, then shrunk step by step": lambda: changed_scores(
+        lambda s: (((s * 0.01) * 0.01) * 0.01) * 0.01, added(-1e9)
+    ),
+    "masked, then a bit": lambda: changed_scores(
+        lambda s: ops.cast(ops.cast(s, "bool"), "float32"), added(-1e9)
+    ),
     "heads that talk with a bias": lambda: heads_that_talk(bias_axes="m"),
     "heads that talk by a sigmoid": lambda: heads_that_talk(activation="sigmoid"),
 }

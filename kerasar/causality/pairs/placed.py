@@ -17,7 +17,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from kerasar.causality.offsets import Offsets
-from kerasar.causality.pairs.values import LOW, ORDINARY, UNKNOWN, is_high, is_low
+from kerasar.causality.pairs.values import ORDINARY, UNKNOWN, is_ordinary
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,10 +58,8 @@ def reduce_values(values: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
     first = values.max(axis=axes, keepdims=True, initial=-np.inf)
     with np.errstate(invalid="ignore"):
         same = (values == first).all(axis=axes, keepdims=True)
-    low = is_low(values).all(axis=axes, keepdims=True)
-    high = is_high(values).all(axis=axes, keepdims=True)
-    found = np.where(low, LOW, np.where(high, ORDINARY, UNKNOWN))
-    return np.where(same, first, found)
+    high = is_ordinary(values).all(axis=axes, keepdims=True)
+    return np.where(same, first, np.where(high, ORDINARY, UNKNOWN))
 
 
 def pair_offsets(seen: np.ndarray, sizes: tuple[int, ...]) -> Offsets:

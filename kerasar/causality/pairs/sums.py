@@ -10,7 +10,14 @@ from kerasar.causality.offsets import Offsets
 from kerasar.causality.pairs.local import elementwise
 from kerasar.causality.pairs.placed import Placed, as_matrix, reduce_values
 from kerasar.causality.pairs.use import PairUse, Ruled, last_lag, pair_rule, unite
-from kerasar.causality.pairs.values import ORDINARY, UNKNOWN, flat, is_exact, is_high, is_low
+from kerasar.causality.pairs.values import (
+    ORDINARY,
+    UNKNOWN,
+    flat,
+    is_exact,
+    is_known,
+    vanish_along,
+)
 from kerasar.causality.rules.activations import is_elementwise, is_over_channels
 from kerasar.keras_internals import operation_classes
 from kerasar.layers.protocol import Aligned
@@ -45,20 +52,20 @@ def _softmax_along(use: PairUse, given: Any) -> Ruled | str | None:
         values = values.reshape((1,) * (rank - values.ndim) + values.shape)
         off, on = is_exact(values) & (values <= 0.5), is_exact(values) & (values > 0.5)
         masked = masked | off
-        scores = np.where(on, scores, np.where(off, -1e9, UNKNOWN))
+        low = -3e4 if edge.dtype == "float16" else -1e9  # as Keras' layer has it
+        scores = np.where(on, scores, np.where(off, low, UNKNOWN))
         for own, offsets in use.placed[mask].axes.items() if mask in use.placed else ():
             unite(axes, own + rank - len(mask.shape), offsets)
     if axis == 0 or len(axes) > 2 or placed.grid:
         return f"it normalizes over axis {given}, which holds positions"
-    high = is_high(scores)
+    known = is_known(scores)
     if axis not in axes:
-        ordinary = np.where(high, ORDINARY, UNKNOWN)
+        ordinary = np.where(known, ORDINARY, UNKNOWN)
         return Ruled(Aligned(maps), (Placed(axes, ordinary, placed.fold),))
     query = next((other for other in axes if other != axis), None)
     if query is None:
         return "it normalizes over all positions"
-    zero = masked | (is_low(scores) & high.any(axis=axis, keepdims=True))
-    weights = np.where(zero, 0.0, np.where(high, ORDINARY, UNKNOWN))
+    weights = np.where(masked | vanish_along(scores, axis), 0.0, np.where(known, ORDINARY, UNKNOWN))
     pairs = use.offsets(as_matrix(weights, query, axis) != 0)
     seen = {query: axes[query] | (pairs + axes[axis]), axis: use.none()}
     return Ruled(Aligned(maps, last_lag(pairs)), (Placed(seen, weights, placed.fold),))
@@ -91,7 +98,7 @@ def _reduction(use: PairUse) -> Ruled | str | None:
     if type(operation) in _KEEPS_ZERO:
         ignored = known == 0
     else:
-        ignored = is_low(known) & is_high(known).any(axis=key, keepdims=True)
+        ignored = vanish_along(known, key)
     pairs = use.offsets(as_matrix(np.where(ignored, 0.0, 1.0), query, key) != 0)
     offsets = placed.axes[query] | (pairs + placed.axes[key])
     ordinary = flat(ORDINARY, len(node.outputs[0].shape))
@@ -101,15 +108,16 @@ def _reduction(use: PairUse) -> Ruled | str | None:
 
 def _reduced(operation: Any, values: np.ndarray, axes: tuple[int, ...], keeps: bool) -> np.ndarray:
     """What is known of sums and maxima over axes that hold no positions."""
-    if type(operation) not in _KEEPS_KIND:
-        return flat(UNKNOWN, values.ndim - (0 if keeps else len(axes)))
     merged = reduce_values(values, axes)
-    kept = (merged == 0) | is_low(merged) | (merged == ORDINARY)
-    found = np.where(kept, merged, UNKNOWN)
+    kept = (merged == 0) | (merged == ORDINARY)
+    if type(operation) not in _KEEPS_ZERO:
+        kept = kept | is_known(merged)  # the mean and the largest of equal elements
+    known = kept & (type(operation) in _KEEPS_KIND)
+    found = np.where(known, merged, UNKNOWN)
     return found if keeps else np.squeeze(found, axes)
 
 
-#: Reductions of zeros to zero, of ordinary elements to an ordinary one, of low ones to a low one.
+#: Reductions of zeros to zero, and of ordinary elements to an ordinary one.
 _KEEPS_KIND = frozenset(operation_classes("Sum", "Mean", "Max", "Min"))
 #: Reductions to which some elements add nothing: zeros to a sum, what is far below to a maximum.
 _IGNORES = _KEEPS_ZERO | frozenset(operation_classes("Max", "Logsumexp"))

@@ -1,10 +1,12 @@
 """What is known of a tensor's elements, whatever the weights and the data: masks, above all.
 
-Elements are known exactly (those of a constant), or to be far below all others (a masked score), or
-to be ordinary (a score, a weight), or not at all. A softmax gives an element exactly zero that is
-far below another of its row, and a product with zero is zero.
+An element is known *exactly* (that of a constant), or *about*: a constant plus something ordinary,
+such as a score or a weight; or not at all. A softmax makes an element exactly zero that is far
+below another of its row, and a product with zero is zero. How far is kept count of: a mask of -1e9
+that is divided by 1e9, or to which 1e9 is added, masks nothing.
 
-In arrays of what is known, an ordinary element is `inf`, an unknown one `nan`, one far below `LOW`.
+In arrays of what is known, numbers below 1e39 are exact, `inf` is ordinary (about 0), larger
+numbers are 1e40 times what an element is about, and `nan` is unknown.
 """
 
 import inspect
@@ -16,12 +18,15 @@ import numpy as np
 
 from kerasar.keras_internals import operation_classes
 
-#: An ordinary element: finite, and not far below the others.
+#: An ordinary element: a weight, or a score.
 ORDINARY = np.inf
 UNKNOWN = np.nan
-#: An element that a softmax makes zero. Keras itself uses -1e9, and -3e4 in float16.
-LOW = -1e30
-_THRESHOLD = -1e4
+#: An element that is so far below another of its row is made zero by a softmax. Keras' own masks
+#: are of -1e9, and of -3e4 in float16; -1e4 is the least that people write.
+GAP = 9e3
+#: Constants that leave an ordinary element ordinary, and factors that do.
+_MODERATE, _FACTOR = 1e3, 1e2
+_ABOUT, _FAR, _INFINITE = 1e40, 1e39, 1e300
 
 L = keras.layers
 
@@ -30,8 +35,8 @@ def as_values(constant: Any) -> np.ndarray:
     """What is known of a constant: everything."""
     with np.errstate(all="ignore"):
         found = np.asarray(keras.ops.convert_to_numpy(keras.ops.cast(constant, "float64")))
-    found = np.where(found <= _THRESHOLD, LOW, found)
-    return np.where(np.isfinite(found), found, UNKNOWN)
+    found = np.where(found <= -_FAR, -_INFINITE, found)
+    return np.where(found >= _FAR, UNKNOWN, found)
 
 
 def flat(value: float, rank: int) -> np.ndarray:
@@ -39,21 +44,43 @@ def flat(value: float, rank: int) -> np.ndarray:
     return np.full([1] * rank, value)
 
 
-def is_low(values: np.ndarray) -> np.ndarray:
-    """Which elements are far below ordinary ones."""
-    with np.errstate(invalid="ignore"):
-        return np.asarray(values <= _THRESHOLD)
-
-
-def is_high(values: np.ndarray) -> np.ndarray:
-    """Which elements are surely not far below the others."""
-    with np.errstate(invalid="ignore"):
-        return np.asarray(values > _THRESHOLD)
-
-
 def is_exact(values: np.ndarray) -> np.ndarray:
     """Which elements are known exactly."""
-    return np.isfinite(values)
+    return np.asarray(np.isfinite(values) & (np.abs(values) < _FAR))
+
+
+def is_known(values: np.ndarray) -> np.ndarray:
+    """Which elements are known, exactly or about."""
+    return ~np.isnan(values)
+
+
+def centers(values: np.ndarray) -> np.ndarray:
+    """What elements are, or are about; `nan` for unknown ones."""
+    about = np.abs(values) >= _FAR
+    return np.where(np.isinf(values), 0.0, np.where(about, values / _ABOUT, values))
+
+
+def about(found: np.ndarray) -> np.ndarray:
+    """Elements that are about some numbers; `nan` for unknown ones."""
+    far = np.clip(found, -_INFINITE / _ABOUT, _INFINITE / _ABOUT) * _ABOUT
+    return np.where(np.abs(found) < 1, ORDINARY, far)
+
+
+def is_ordinary(values: np.ndarray) -> np.ndarray:
+    """Which elements are of the size of scores and weights."""
+    return np.asarray(np.abs(centers(values)) <= _MODERATE)
+
+
+def is_low(values: np.ndarray) -> np.ndarray:
+    """Which elements are far below ordinary ones."""
+    return np.asarray(centers(values) <= -GAP)
+
+
+def vanish_along(values: np.ndarray, axis: int) -> np.ndarray:
+    """Which elements a softmax along an axis makes zero: they are far below another one."""
+    found = centers(values)
+    largest = np.where(np.isnan(found), -np.inf, found).max(axis=axis, keepdims=True)
+    return np.asarray(found <= largest - GAP)
 
 
 def combine(operation: Any, operands: Sequence[np.ndarray]) -> np.ndarray:
@@ -62,8 +89,9 @@ def combine(operation: Any, operands: Sequence[np.ndarray]) -> np.ndarray:
     if rule is None or not operands:
         return flat(UNKNOWN, max([0, *(part.ndim for part in operands)]))
     with np.errstate(all="ignore"):
-        found = rule(*operands)
-    return np.where(is_low(found), LOW, found)
+        if rule is _cast:
+            return _cast(operation, operands[0])
+        return np.asarray(rule(*operands))
 
 
 def operands(node: Any) -> list[Any]:
@@ -77,16 +105,13 @@ def operands(node: Any) -> list[Any]:
 def _add(*parts: np.ndarray) -> np.ndarray:
     total = parts[0]
     for part in parts[1:]:
-        exact = is_exact(total) & is_exact(part)
-        low = (is_low(total) & is_high(part)) | (is_high(total) & is_low(part))
-        high = is_high(total) & is_high(part)
-        other = np.where(low, LOW, np.where(high, ORDINARY, UNKNOWN))
-        total = np.where(exact, np.where(exact, total, 0) + np.where(exact, part, 0), other)
+        exact, found = is_exact(total) & is_exact(part), centers(total) + centers(part)
+        total = np.where(exact, found, about(found))
     return total
 
 
 def _negative(part: np.ndarray) -> np.ndarray:
-    return np.where(is_exact(part), -part, np.where(part == ORDINARY, ORDINARY, UNKNOWN))
+    return np.where(is_exact(part), -part, about(-centers(part)))
 
 
 def _subtract(one: np.ndarray, other: np.ndarray) -> np.ndarray:
@@ -97,14 +122,13 @@ def _multiply(*parts: np.ndarray) -> np.ndarray:
     total = parts[0]
     for part in parts[1:]:
         zero = (total == 0) | (part == 0)
-        exact = is_exact(total) & is_exact(part)
-        moderate = [np.abs(p) < -_THRESHOLD for p in (total, part)]
-        high = ((total == ORDINARY) & (moderate[1] | (part == ORDINARY))) | (
-            (part == ORDINARY) & moderate[0]
-        )
-        other = np.where(high, ORDINARY, UNKNOWN)
-        product = np.where(exact, total, 0) * np.where(exact, part, 0)
-        total = np.where(zero, 0.0, np.where(exact, product, other))
+        one, other = is_exact(total), is_exact(part)
+        found = centers(total) * centers(part)
+        # What surrounds a number is multiplied too, and must stay ordinary.
+        scaled = (one & (np.abs(total) <= _FACTOR)) | (other & (np.abs(part) <= _FACTOR))
+        both = (total == ORDINARY) & (part == ORDINARY)
+        rest = np.where(scaled | both, about(found), UNKNOWN)
+        total = np.where(zero, 0.0, np.where(one & other, found, rest))
     return total
 
 
@@ -134,11 +158,30 @@ def _not(part: np.ndarray) -> np.ndarray:
 
 
 def _exp(part: np.ndarray) -> np.ndarray:
-    return np.where(is_low(part), 0.0, np.where(is_exact(part), np.exp(part), part))
+    power = np.exp(part)
+    exact = np.where(power < _FAR, power, UNKNOWN)
+    about_one = np.where(is_ordinary(part), ORDINARY, UNKNOWN)
+    return np.where(is_low(part), 0.0, np.where(is_exact(part), exact, about_one))
 
 
 def _same(part: np.ndarray, *_: Any) -> np.ndarray:
     return part
+
+
+def _cast(operation: Any, part: np.ndarray) -> np.ndarray:
+    """A cast rounds; what does not fit into the new type is unknown, but for what is too low."""
+    dtype = keras.backend.standardize_dtype(operation.dtype)
+    exact = is_exact(part)
+    if dtype == "bool":
+        return np.where(exact, (part != 0).astype(float), UNKNOWN)
+    if not keras.backend.is_float_dtype(dtype):
+        limits = np.iinfo(dtype)
+        fits = exact & (part >= limits.min) & (part <= limits.max)
+        return np.where(fits, np.trunc(part), UNKNOWN)
+    most = float(np.finfo(dtype).max) if dtype.startswith("float") else _FAR
+    found = centers(part)
+    rounded = np.where(exact, found, part)
+    return np.where(found < -most, -_INFINITE, np.where(found > most, UNKNOWN, rounded))
 
 
 def _dropout(part: np.ndarray, *_: Any) -> np.ndarray:
@@ -149,23 +192,29 @@ def _bounded(part: np.ndarray, *_: Any) -> np.ndarray:
     return np.full_like(part, ORDINARY)
 
 
+def _sigmoid(part: np.ndarray, *_: Any) -> np.ndarray:
+    return np.where(is_low(part), 0.0, ORDINARY)
+
+
+def _relu(part: np.ndarray, *_: Any) -> np.ndarray:
+    return np.where(is_low(part), 0.0, _smooth(part))
+
+
 def _smooth(part: np.ndarray, *_: Any) -> np.ndarray:
     """Zero at zero, and ordinary for ordinary elements."""
-    return np.where(part == 0, 0.0, np.where(is_high(part), ORDINARY, UNKNOWN))
+    return np.where(part == 0, 0.0, np.where(is_ordinary(part), ORDINARY, UNKNOWN))
 
 
 def _maximum(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     exact = is_exact(one) & is_exact(other)
-    high = is_high(one) | is_high(other)
-    return np.where(exact, np.maximum(one, other), np.where(high, ORDINARY, UNKNOWN))
+    found = np.maximum(centers(one), centers(other))
+    return np.where(exact, found, about(found))
 
 
 def _minimum(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     exact = is_exact(one) & is_exact(other)
-    low = is_low(one) | is_low(other)
-    high = is_high(one) & is_high(other)
-    rest = np.where(low, LOW, np.where(high, ORDINARY, UNKNOWN))
-    return np.where(exact, np.minimum(one, other), rest)
+    found = np.minimum(centers(one), centers(other))
+    return np.where(exact, found, about(found))
 
 
 def _kinds(names: str) -> list[type]:
@@ -185,8 +234,11 @@ _RULES: dict[type, Callable[..., np.ndarray]] = {
     **dict.fromkeys(_kinds("LogicalNot"), _not),
     **dict.fromkeys(_kinds("Negative"), _negative),
     **dict.fromkeys(_kinds("Exp"), _exp),
-    **dict.fromkeys([L.Identity, *_kinds("Cast StopGradient")], _same),
+    **dict.fromkeys([L.Identity, *_kinds("StopGradient")], _same),
+    **dict.fromkeys(_kinds("Cast"), _cast),
     **dict.fromkeys([L.Dropout], _dropout),
-    **dict.fromkeys(_kinds("Tanh Sigmoid HardTanh HardSigmoid Softsign"), _bounded),
-    **dict.fromkeys(_kinds("Relu Gelu Silu Elu Selu LeakyRelu Square Abs Absolute"), _smooth),
+    **dict.fromkeys(_kinds("Tanh HardTanh Softsign"), _bounded),
+    **dict.fromkeys(_kinds("Sigmoid HardSigmoid"), _sigmoid),
+    **dict.fromkeys(_kinds("Relu Relu6"), _relu),
+    **dict.fromkeys(_kinds("Gelu Silu Elu Selu LeakyRelu Square Abs Absolute"), _smooth),
 }
