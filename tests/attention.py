@@ -180,6 +180,20 @@ def added(number):
     return np.where(CAUSAL, 0, number).astype("float32")
 
 
+class TableQueries(L.Layer):
+    """Queries that do not depend on the data."""
+
+    def build(self, shape):
+        self.table = self.add_weight(shape=(1, T, C), name="table")
+
+    def call(self, h):
+        scores = ops.matmul(self.table, ops.swapaxes(h, 1, 2))
+        return ops.matmul(ops.softmax(ops.where(CAUSAL, scores, -1e9)), h)
+
+    def compute_output_shape(self, shape):
+        return shape
+
+
 class MaskOf(L.Layer):
     """Makes the mask of as many steps as it is given."""
 
@@ -316,6 +330,7 @@ CAUSAL_NETWORKS = {
     "a step behind": query_of_a_later_step,
     "strict, by the layer": strict_with_a_sink,
     "heads that talk": heads_that_talk,
+    "queries of a table": lambda: heads(lambda h, mask: h + TableQueries()(h)),
     "masked, then scaled": lambda: changed_scores(lambda s: s / np.sqrt(8.0)),
     "masked, then biased": lambda: changed_scores(lambda s: s - 2.0 * LAGS.astype("float32")),
     "masked twice": lambda: changed_scores(lambda s: s + added(-1e9), added(-1e4)),
@@ -352,6 +367,16 @@ LEAKING_NETWORKS = {
         lambda s: s + np.where(CAUSAL, -9999, 0).astype("float32"), added(-1e4)
     ),
     "masked, then raised by a maximum": lambda: changed_scores(lambda s: ops.maximum(s, -5.0)),
+    "masked, large scores": lambda: changed_scores(
+        lambda s: ops.square(ops.square(30.0 * s)) + added(-1e4), 0.0 * added(1.0)
+    ),
+    "masked, scores times 40": lambda: changed_scores(
+        lambda s: s * 40.0 * 40.0 * 40.0 + added(-1e4), 0.0 * added(1.0)
+    ),
+    "raised, then masked": lambda: changed_scores(lambda s: s + added(2e4), added(-1e4)),
+    "masked, with a steep bias": lambda: changed_scores(
+        lambda s: s + 6e3 * np.arange(T, dtype="float32"), added(-1e4)
+    ),
     "masked, then a byte": lambda: changed_scores(
         lambda s: ops.cast(ops.cast(ops.clip(s, -1e9, 1e9), "int8"), "float32"), added(-2.56e6)
     ),

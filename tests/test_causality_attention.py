@@ -88,6 +88,57 @@ def test_weights_beside_the_graph_are_read_live():
     assert (model.sample(32, seed=1, method="cached") != before).any()
 
 
+def test_queries_of_a_condition_are_stepped():
+    x = keras.Input((T,), dtype="int32", name="x")
+    given = keras.Input((T, 2), name="given")
+    h = kerasar.layers.CausalShift()(keras.layers.Embedding(K, 4)(x))
+    query = keras.layers.Dense(4)(given)
+    o = keras.layers.Attention()([query, h], use_causal_mask=True)
+    o += keras.layers.MultiHeadAttention(2, 2)(query, h, use_causal_mask=True)
+    model = kerasar.AutoregressiveModel(keras.Model([x, given], keras.layers.Dense(K)(o)))
+    randomize(model.network)
+    condition = np.random.default_rng(0).normal(size=(3, T, 2)).astype("float32")
+    expected = model.sample(3, seed=1, condition=condition, method="sequential")
+    for compiled in (False, True):
+        found = model.sample(3, seed=1, condition=condition, method="cached", jit_compile=compiled)
+        assert (found == expected).all()
+
+
+class MaskOfLength(keras.layers.Layer):
+    """Attention whose mask is made from the length, in a way of its own."""
+
+    def __init__(self, seen):
+        super().__init__()
+        self.seen = seen
+
+    def call(self, h):
+        length = keras.ops.shape(h)[1]
+        steps = keras.ops.arange(length)
+        scores = keras.ops.matmul(h, keras.ops.swapaxes(h, 1, 2))
+        seen = self.seen(steps[:, None], steps[None], length)
+        return h + keras.ops.matmul(keras.ops.softmax(keras.ops.where(seen, scores, -1e9)), h)
+
+    def compute_output_shape(self, shape):
+        return shape
+
+
+@pytest.mark.parametrize(
+    ("seen", "length"),
+    [(lambda i, j, n: (i >= j) | (i >= 40), 48), (lambda i, j, n: (i >= j) | (n < 5), 4)],
+)
+def test_a_leak_at_other_lengths_than_were_tried_is_refused_there(seen, length):
+    x = keras.Input((None,), dtype="int32", name="x")
+    h = kerasar.layers.CausalShift()(keras.layers.Embedding(K, 4)(x))
+    network = keras.Model(x, keras.layers.Dense(K)(MaskOfLength(seen)(h)))
+    model = kerasar.AutoregressiveModel(network)
+    assert np.isfinite(model.log_prob(np.zeros((1, 20), "int32"))).all()
+    with pytest.raises(ValueError, match="not strictly causal"):
+        model.log_prob(np.zeros((1, length), "int32"))
+    for method in (None, "parallel"):
+        with pytest.raises(ValueError, match="not strictly causal"):
+            model.sample(1, length=length, method=method)
+
+
 def check_random(seeds):
     """Returns how many networks are causal, and how many of these are proven and cached."""
     causal = taken = 0

@@ -125,6 +125,13 @@ def test_a_cell_of_ones_own_is_proven():
     is_accepted(sequence(cell(Cell)))
 
 
+def test_windows_of_images_on_sequences_are_told():
+    x = keras.Input((3, 3), dtype="int32", name="x")
+    h = kerasar.layers.MaskedConv2D(8, 3, mask="A")(L.Embedding(3, 8)(x))
+    with pytest.raises(ValueError, match="windows have 2 axes, but the data have 1"):
+        kerasar.AutoregressiveModel(keras.Model(x, L.Dense(3)(h)))
+
+
 # Certificates: what they hold for.
 
 

@@ -20,6 +20,7 @@ from kerasar.distributions.likelihoods import Likelihood
 from kerasar.sampling.methods import find_sampler
 from kerasar.sampling.sampler import Sampler, SamplingRequest
 from kerasar.serving.export import export_autoregressive
+from kerasar.training.batches import Batch
 from kerasar.training.short_convolutions import ShortConvForward
 from kerasar.typing import Config, Tensor
 
@@ -71,6 +72,19 @@ class AutoregressiveModel(AutoregressiveDensity):
         super()._analyze()
         prove(self.analysis, self.data_levels, self.allow_training_leak)
         self._whole = ShortConvForward(self.analysis)
+        self._proven_lengths: set[int] = set()
+
+    def check_batch(self, batch: Batch, name: str = "x") -> Batch:
+        checked = super().check_batch(batch, name)
+        self._prove_at(checked.x.shape[1])
+        return checked
+
+    def _prove_at(self, length: int) -> None:
+        """Proves the network again at a length, where its layers make masks of one."""
+        if self.analysis.lacks_length and length not in self._proven_lengths:
+            analysis = self.analysis.at_length(length)
+            prove(analysis, self.data_levels, self.allow_training_leak)
+            self._proven_lengths.add(length)
 
     def get_config(self) -> Config:
         leak = {"allow_training_leak": True} if self.allow_training_leak else {}
@@ -132,6 +146,7 @@ class AutoregressiveModel(AutoregressiveDensity):
         check_count(num_samples, "num_samples")
         shape = (num_samples, *self._sampled_shape(length, image_shape))
         check_memory("num_samples", num_samples, shape)
+        self._prove_at(shape[1])
         values = np.zeros(shape, "int32" if self.discrete else "float32")
         known = np.zeros(values.shape, bool)
         if prompt is not None:

@@ -83,9 +83,9 @@ class CachedSampler(Sampler):
         analysis = self.model.analysis
         if length is not None:
             analysis = analysis.at_length(length)
-        program = make_stepper(analysis)
         if length is not None:
             prove(analysis, self.model.data_levels, allow_training_leak=True)
+        program = make_stepper(analysis)
         check_steps(self.model, program, length)
         return program
 

@@ -9,13 +9,14 @@ positions:
                mask  (1, n)         row t of the mask
                scores (b, 1, n) --> weights (b, 1, n) --> sum over n --> (b, 1, d)
 
-Slots that are not written yet are zero, and masked.
+Slots that are not written yet are zero, or low where scores are, and masked.
 """
 
 import dataclasses
 
 from kerasar.causality.analysis import Analysis
 from kerasar.causality.graph import Edge, Node
+from kerasar.causality.pairs.values import centers, is_low
 from kerasar.layers.protocol import Aligned
 from kerasar.stepwise.axis_program import NotSteppable, Part
 from kerasar.stepwise.caches import CachePlan, multiplied_groups
@@ -88,8 +89,11 @@ def _plan(
         if not stepped and len(own) == 1:
             groups = multiplied_groups(declared, index, len(edge.shape), own[0])
             fold = plan.folds.get(edge, 1)
-            plan.caches.setdefault(edge, CachePlan(edge, own[0], fold, groups))
-            parts.append(Part(edge, kept=own[0], whole=own))
+            fill = _fill(edge, node, analysis)
+            plan.caches.setdefault(edge, CachePlan(edge, own[0], fold, groups, fill))
+            # Where queries do not depend on the data, each has its row in what is kept.
+            rows = (axis for axis in axes if axes[axis] == step and edge.shape[axis] != 1)
+            parts.append(Part(edge, kept=own[0], cut=next(rows, None), whole=own))
             plan.step_axis.setdefault(edge, own[0])
             continue
         if len(stepped) != 1 or plan.step_axis.setdefault(edge, stepped[0]) != stepped[0]:
@@ -98,6 +102,16 @@ def _plan(
             pair_ahead[edge] = max(pair_ahead.get(edge, ahead), ahead)
         parts.append(Part(edge, whole=others))
     plan.parts[node], plan.ahead[node] = tuple(parts), ahead
+
+
+def _fill(edge: Edge, node: Node, analysis: Analysis) -> float:
+    """What stands for keys that are not there yet; masked scores must be as low as all others."""
+    values = analysis.placed[edge].values if edge in analysis.placed else None
+    if values is None or not is_low(values).any():
+        return 0.0
+    if not is_low(values).all():
+        raise NotSteppable(f"layer '{node.name}' reads scores of which some are masked before")
+    return float(centers(values).max())
 
 
 def _position_axes(edge: Edge, analysis: Analysis) -> tuple[int, ...]:

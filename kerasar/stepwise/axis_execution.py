@@ -339,7 +339,11 @@ class _RunningStep:
         for part in step.parts:
             if part.kept is not None:
                 cache = self.execution.caches[part.edge]
-                values.append(cache.read(self.caches[part.edge], self.extent))
+                value = cache.read(self.caches[part.edge], self.extent)
+                if part.cut is not None:
+                    slot = tf.reshape(self.external.slot(index), (1,))
+                    value = tf.gather(value, slot, axis=part.cut)
+                values.append(value)
             elif part.edge in self.program.made:
                 values.append(next(own))
             else:

@@ -49,7 +49,7 @@ class Part(NamedTuple):
     Attributes:
         edge: the input.
         kept: the axis of its positions, if it is read whole from its cache; else None.
-        cut: the axis of which the step's own slice is taken, of what does not depend on the data.
+        cut: the axis of which the step's own slice is taken, where no data are on it.
         whole: the axes that hold the positions of keys.
     """
 

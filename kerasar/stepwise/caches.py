@@ -33,12 +33,14 @@ class CachePlan(NamedTuple):
         axis: of its positions.
         fold: how many rows of its first axis belong to one example.
         groups: its axes in a compiled loop.
+        fill: what stands where nothing is written yet: zero, or what masked scores are about.
     """
 
     edge: Edge
     axis: int
     fold: int
     groups: Groups
+    fill: float = 0.0
 
 
 def multiplied_groups(declared: Aligned, index: int, rank: int, axis: int) -> Groups:
@@ -86,14 +88,14 @@ class Cache:
         self.axis = self.kept.index((plan.axis,))
 
     def empty(self, slots: Tensor) -> Tensor:
-        """Zeros for so many positions."""
-        return tf.zeros(self._kept_shape(slots), self.plan.edge.dtype)
+        """Nothing yet for so many positions."""
+        return tf.fill(self._kept_shape(slots), self._nothing())
 
     def grown(self, kept: Tensor, slots: int) -> Tensor:
         """The cache with room for so many positions."""
         more = [[0, 0] for _ in self.kept]
         more[self.axis][1] = slots - kept.shape[self.axis]
-        return tf.pad(kept, more)
+        return tf.pad(kept, more, constant_values=self._nothing())
 
     def written(self, kept: Tensor, place: Tensor, value: Tensor, is_inside: bool) -> Tensor:
         """The cache with the value of one position; see `TensorRing.keep`."""
@@ -109,6 +111,9 @@ class Cache:
         sizes = self._sizes(extent)
         apart = tf.reshape(kept, tf.stack([sizes[axis] for axis in self.order]))
         return tf.transpose(apart, [self.order.index(axis) for axis in range(len(sizes))])
+
+    def _nothing(self) -> Tensor:
+        return tf.cast(self.plan.fill, self.plan.edge.dtype)
 
     def _is_one(self, group: tuple[int, ...]) -> bool:
         sizes = self._sizes(None)

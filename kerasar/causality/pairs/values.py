@@ -25,7 +25,7 @@ UNKNOWN = np.nan
 #: are of -1e9, and of -3e4 in float16; -1e4 is the least that people write.
 GAP = 9e3
 #: Constants that leave an ordinary element ordinary, and factors that do.
-_MODERATE, _FACTOR = 1e3, 1e2
+_MODERATE, _FACTOR = 1e3, 32.0
 _ABOUT, _FAR, _INFINITE = 1e40, 1e39, 1e300
 
 L = keras.layers
@@ -160,8 +160,7 @@ def _not(part: np.ndarray) -> np.ndarray:
 def _exp(part: np.ndarray) -> np.ndarray:
     power = np.exp(part)
     exact = np.where(power < _FAR, power, UNKNOWN)
-    about_one = np.where(is_ordinary(part), ORDINARY, UNKNOWN)
-    return np.where(is_low(part), 0.0, np.where(is_exact(part), exact, about_one))
+    return np.where(is_low(part), 0.0, np.where(is_exact(part), exact, UNKNOWN))
 
 
 def _same(part: np.ndarray, *_: Any) -> np.ndarray:
@@ -184,7 +183,8 @@ def _cast(operation: Any, part: np.ndarray) -> np.ndarray:
     return np.where(found < -most, -_INFINITE, np.where(found > most, UNKNOWN, rounded))
 
 
-def _dropout(part: np.ndarray, *_: Any) -> np.ndarray:
+def _zero_or_large(part: np.ndarray, *_: Any) -> np.ndarray:
+    """Zero at zero, and large perhaps for ordinary elements."""
     return np.where(part == 0, 0.0, UNKNOWN)
 
 
@@ -236,9 +236,10 @@ _RULES: dict[type, Callable[..., np.ndarray]] = {
     **dict.fromkeys(_kinds("Exp"), _exp),
     **dict.fromkeys([L.Identity, *_kinds("StopGradient")], _same),
     **dict.fromkeys(_kinds("Cast"), _cast),
-    **dict.fromkeys([L.Dropout], _dropout),
+    **dict.fromkeys([L.Dropout], _zero_or_large),
     **dict.fromkeys(_kinds("Tanh HardTanh Softsign"), _bounded),
     **dict.fromkeys(_kinds("Sigmoid HardSigmoid"), _sigmoid),
     **dict.fromkeys(_kinds("Relu Relu6"), _relu),
-    **dict.fromkeys(_kinds("Gelu Silu Elu Selu LeakyRelu Square Abs Absolute"), _smooth),
+    **dict.fromkeys(_kinds("Gelu Silu Elu Selu LeakyRelu Abs Absolute"), _smooth),
+    **dict.fromkeys(_kinds("Square"), _zero_or_large),
 }

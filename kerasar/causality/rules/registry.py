@@ -110,6 +110,11 @@ def _declared(operation: Any, position_rank: int) -> Declaration:
         taps = operation.taps(position_rank)
         if isinstance(taps, Taps) and taps.combine is None and taps.matrices is None:
             taps = taps._replace(combine=getattr(operation, "combine", None))
+        if isinstance(taps, Taps) and any(len(offset) != position_rank for offset in taps.offsets):
+            return MixesPositions(
+                f"its windows have {len(taps.offsets[0])} axes, but the data have {position_rank}: "
+                "data of images are (height, width, channels), all else is a sequence"
+            )
         return _without_masked(taps) if isinstance(taps, Taps) else taps
     if hasattr(operation, "initial_rows"):
         return RowRecurrence(
