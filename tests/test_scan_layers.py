@@ -116,7 +116,23 @@ def read_twice(self, h):
     return turned(y) + ops.moveaxis(y, 0, 1)
 
 
-CALLS = [gated, of_two_states, of_two_inputs, from_a_learned_state, by_layers, read_twice]
+def with_steps_first(self, h):
+    """By channel, what surrounds the scan works on tensors that have the steps first."""
+    u = ops.tanh(self.dense(turned(h)) + self.bias)
+    y = self.scanned(turned(u))[1]
+    y = ops.split(ops.concatenate([y, u], axis=-1), 2, axis=-1)[0]
+    return turned(ops.matmul(ops.relu(y), self.kernel) + u)
+
+
+CALLS = [
+    gated,
+    of_two_states,
+    of_two_inputs,
+    from_a_learned_state,
+    by_layers,
+    read_twice,
+    with_steps_first,
+]
 
 
 def responses(model):
@@ -241,7 +257,25 @@ def maximum_of(self, h):
     return turned(self.scanned(h, f)[1])
 
 
+def test_a_table_over_steps_first_is_not_taken_for_channels():
+    """What is added for each step is another constant where the batch comes first."""
+    table = np.random.default_rng(0).normal(size=(T, 1, C)).astype("float32")
+    model = network(layer(lambda s, h: turned(s.scanned(h)[1] + table)))
+    with pytest.warns(UserWarning, match="probed"):
+        kerasar.check_causal(model)
+    (unknown,) = analyze(model).unknown
+    assert "nothing in between but operations on channels" in unknown.why_closed
+
+
 LEAKS = {
+    "rolled between": (
+        lambda s, h: turned(ops.roll(s.scanned(h)[1], 1, axis=0)),
+        "'own.*the first to see the future.*operations on channels",
+    ),
+    "a sum over the steps": (
+        lambda s, h: turned(s.scanned(h)[1]) + ops.sum(s.scanned(h)[1], axis=0)[:, None],
+        "'own.*the first to see the future",
+    ),
     "reverse": (lambda s, h: turned(s.scanned(h, reverse=True)[1]), "future to the past"),
     "over the examples": (
         lambda s, h: ops.scan(s.simple, ops.zeros_like(h[0]), h)[1],

@@ -194,11 +194,11 @@ class _Trial:
         for row, position in enumerate(moved.tolist(), 1):
             flat[row, position] = self._changed(flat[row, position])
         # One between the others, for an example may depend on those before it only.
-        one = slice(len(batch) // 2, len(batch) // 2 + 1)
+        middle = len(batch) // 2
+        one = slice(middle, middle + 1)
         with self.weights.scope():
             outputs = self._call(base, batch)
-            others = self._changed(batch)
-            others[one] = batch[one]
+            others = np.insert(self._changed(batch[1:]), middle, batch[middle], axis=0)
             beside = self._call(base, others)
             same = _equal([out[one] for out in outputs], [out[one] for out in beside])
             again = outputs if same else self._call(base, batch)
