@@ -116,7 +116,23 @@ def read_twice(self, h):
     return turned(y) + ops.moveaxis(y, 0, 1)
 
 
-CALLS = [gated, of_two_states, of_two_inputs, from_a_learned_state, by_layers, read_twice]
+def with_steps_first(self, h):
+    """By channel, what surrounds the scan works on tensors that have the steps first."""
+    u = ops.tanh(self.dense(turned(h)) + self.bias)
+    y = self.scanned(turned(u))[1]
+    y = ops.split(ops.concatenate([y, u], axis=-1), 2, axis=-1)[0]
+    return turned(ops.matmul(ops.relu(y), self.kernel) + u)
+
+
+CALLS = [
+    gated,
+    of_two_states,
+    of_two_inputs,
+    from_a_learned_state,
+    by_layers,
+    read_twice,
+    with_steps_first,
+]
 
 
 def responses(model):
@@ -128,6 +144,13 @@ def responses(model):
     return {(int(lag),) for lag in moved - at}
 
 
+def run(graph, x):
+    """What the nodes of a graph compute."""
+    values = graph.inputs({graph.x.name: tf.constant(x, graph.x.dtype)})
+    list(graph.run(values))
+    return values[graph.output]
+
+
 @pytest.mark.parametrize("call", CALLS, ids=lambda call: call.__name__)
 def test_a_scan_in_a_layer_is_a_recurrence(call):
     model = network(layer(call))
@@ -135,6 +158,8 @@ def test_a_scan_in_a_layer_is_a_recurrence(call):
     assert not analyze(model).unknown
     assert kerasar.receptive_field(model).offsets == responses(model)
     check_samples(kerasar.AutoregressiveModel(model), num_samples=4)
+    x = np.random.default_rng(1).integers(K, size=(3, T))
+    np.testing.assert_allclose(run(analyze(model).graph, x), model(x), atol=1e-5)
 
 
 def test_it_is_compiled_summed_trained_saved_and_exported(tmp_path):
@@ -235,13 +260,31 @@ def test_the_function_of_an_associative_scan_may_use_weights():
 
 def maximum_of(self, h):
     def f(c, u):
-        c = ops.tanh(ops.matmul(c, self.kernel) + u) + ops.max(h, axis=1)
+        c = ops.tanh(ops.matmul(c, self.kernel) + u) + ops.max(h * u[:, None], axis=1)
         return c, c
 
     return turned(self.scanned(h, f)[1])
 
 
+def test_a_table_over_steps_first_is_not_taken_for_channels():
+    """What is added for each step is another constant where the batch comes first."""
+    table = np.random.default_rng(0).normal(size=(T, 1, C)).astype("float32")
+    model = network(layer(lambda s, h: turned(s.scanned(h)[1] + table)))
+    with pytest.warns(UserWarning, match="probed"):
+        kerasar.check_causal(model)
+    (unknown,) = analyze(model).unknown
+    assert "nothing in between but operations on channels" in unknown.why_closed
+
+
 LEAKS = {
+    "rolled between": (
+        lambda s, h: turned(ops.roll(s.scanned(h)[1], 1, axis=0)),
+        "'own.*the first to see the future.*operations on channels",
+    ),
+    "a sum over the steps": (
+        lambda s, h: turned(s.scanned(h)[1]) + ops.sum(s.scanned(h)[1], axis=0)[:, None],
+        "'own.*the first to see the future",
+    ),
     "reverse": (lambda s, h: turned(s.scanned(h, reverse=True)[1]), "future to the past"),
     "over the examples": (
         lambda s, h: ops.scan(s.simple, ops.zeros_like(h[0]), h)[1],
@@ -253,7 +296,7 @@ LEAKS = {
         lambda s, h: turned(ops.scan(s.simple, h[:, -1], turned(h))[1]),
         "'own.*the first to see the future",
     ),
-    "captured data": (maximum_of, "'own.*the first to see the future"),
+    "captured data": (maximum_of, "its function uses tensor .*depends on the data"),
     "mixed examples": (
         lambda s, h: turned(s.scanned(h, lambda c, u: (c + ops.mean(u, 0), c))[1]),
         "mixes the examples of a batch",

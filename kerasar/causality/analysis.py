@@ -145,7 +145,7 @@ def analyze(
     """
     graph = read_graph(network, event_rank, length)
     while True:
-        analysis = analyze_graph(lift_constants(put_batch_first(spell_out(graph))))
+        analysis = analyze_graph(put_batch_first(lift_constants(spell_out(graph))))
         closed = _to_close(graph, analysis)
         if not closed:
             return analysis
@@ -167,8 +167,9 @@ def _to_close(graph: Graph, analysis: Analysis) -> dict[Node, str]:
     for node, declared in analysis.declarations.items():
         if stays_open(declared):
             continue
+        made = analysis.graph.stand_for.get(node.outputs[0], node.outputs[0])
         for layer, pieces in graph.opened.items():
-            if node.outputs[0] in pieces.made and layer not in found:
+            if made in pieces.made and layer not in found:
                 what = declared.reason if isinstance(declared, MixesPositions) else ""
                 found[layer] = (
                     f"its piece '{node.name}' ({type(node.operation).__name__}) "

@@ -198,8 +198,7 @@ class _Trial:
         one = slice(middle, middle + 1)
         with self.weights.scope():
             outputs = self._call(base, batch)
-            others = np.concatenate([batch[:1], self._changed(batch[1:])])
-            others[0], others[middle] = others[middle], batch[middle]
+            others = np.insert(self._changed(batch[1:]), middle, batch[middle], axis=0)
             beside = self._call(base, others)
             same = _equal([out[one] for out in outputs], [out[one] for out in beside])
             again = outputs if same else self._call(base, batch)

@@ -55,6 +55,8 @@ class Graph:
     (`keras.Variable`) that opened layers use themselves, whose values are read as they run."""
     opened: Mapping[Node, Opened] = dataclasses.field(default_factory=dict)
     """Layers that were opened, as single nodes, and what their pieces make."""
+    stand_for: Mapping[Edge, Edge] = dataclasses.field(default_factory=dict)
+    """Tensors that were put in the place of those that the pieces of a layer make."""
 
     def run(
         self, values: dict[Edge, Tensor], training: bool = False

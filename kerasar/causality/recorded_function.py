@@ -9,6 +9,7 @@ from keras import tree
 from kerasar.causality.layer_view import CannotOpen, SubLayer
 from kerasar.causality.node import Edge, Node
 from kerasar.causality.traced_nodes import called, nodes_to, settle_sizes
+from kerasar.keras_internals import forget_calls
 
 
 class RecordedFunction:
@@ -49,6 +50,7 @@ class RecordedFunction:
         self.captures = _captured(nodes, results, running, fixed)
         kept = _leading_to(results, nodes, running | fixed)
         settle_sizes(kept, set())
+        forget_calls([node for node in kept if id(node.outputs[0]) in running])
 
         edges: dict[int, Edge] = {}
 

@@ -10,6 +10,7 @@ from kerasar.causality.pairs.use import PairUse, Ruled, pair_rule, unite
 from kerasar.causality.pairs.values import UNKNOWN, combine, flat, is_low, operands
 from kerasar.causality.rules.activations import is_elementwise
 from kerasar.causality.rules.pointwise import ELEMENTWISE_CLASSES
+from kerasar.causality.rules.scans import scan_refusal
 from kerasar.causality.scan_operations import STEPS_FIRST
 from kerasar.keras_internals import operation_classes
 from kerasar.layers.protocol import Aligned
@@ -150,9 +151,9 @@ def _joins(use: PairUse) -> Ruled | str | None:
 @pair_rule(*STEPS_FIRST)
 def _scan(use: PairUse) -> str:
     """A scan that the transpositions around it do not make a recurrence of each example."""
-    return (
-        "it runs over axis 0; each tensor that it runs over must come straight from the "
-        "keras.ops.transpose that brings the steps there"
+    return scan_refusal(use.node) or (
+        "it runs over axis 0; let keras.ops.transpose bring the steps there and back behind it, "
+        "with nothing in between but operations on channels"
     )
 
 

@@ -76,19 +76,11 @@ def _scan(use: Use) -> Declaration:
             "it runs over axis 0, which holds the examples; bring the steps there by "
             "keras.ops.transpose, and back behind it"
         )
-    if operation.reverse:
-        return MixesPositions("reverse=True runs it from the future to the past")
+    refusal = scan_refusal(node)
+    if refusal is not None:
+        return MixesPositions(refusal)
     f, init, xs, captures = scan_arguments(node)
     states, parts, used = tree.flatten(init), inputs_in(node, xs), inputs_in(node, captures)
-    if operation.length not in (None, _length(xs)) or not parts or None in parts:
-        return MixesPositions("it does not run over tensors, each step its own; leave length out")
-    reads = operation.reads if is_turned else _reads(node)
-    if any(index < len(states) for index, _ in reads):
-        return MixesPositions("its last state is read, and has seen everything")
-    if is_turned and not all(has_batch_first for _, has_batch_first in reads):
-        return MixesPositions(
-            "its result is read with the steps on axis 0; bring them back by keras.ops.transpose"
-        )
     edges, axis = [node.inputs[part] for part in parts], int(is_turned)
     sources = inputs_in(node, init)
     for index in [*sources, *used]:
@@ -133,9 +125,29 @@ def _scan(use: Use) -> Declaration:
         packed = tree.pack_sequence_as(init, before), tree.pack_sequence_as(xs, now)
         state, y = f(*packed, rest) if rest else f(*packed)
         made = tree.flatten(y)
-        return [made[index - len(states)] for index, _ in reads], (tree.flatten(state), rest)
+        return [made[index - len(states)] for index in _reads(node)], (tree.flatten(state), rest)
 
     return Recurrence(initial, step, given=given)
+
+
+def scan_refusal(node: Node) -> str | None:
+    """Why a scan is no recurrence over the steps, whatever its axes hold; None if it may be one."""
+    _, init, xs, _ = scan_arguments(node)
+    parts = inputs_in(node, xs)
+    if node.operation.reverse:
+        return "reverse=True runs it from the future to the past"
+    if not parts or None in parts or node.operation.length not in (None, _length(xs)):
+        return "it does not run over tensors, each step its own; leave length out"
+    if any(index < len(tree.flatten(init)) for index in _reads(node)):
+        return "its last state is read, and has seen everything"
+    if isinstance(node.operation, SequenceScan) and not all(
+        has_batch_first for _, has_batch_first in node.operation.reads
+    ):
+        return (
+            "its result is read with the steps on axis 0; let keras.ops.transpose bring them back, "
+            "with nothing in between but operations on channels"
+        )
+    return None
 
 
 def _of_all(values: list[Tensor], batch: Tensor) -> list[Tensor]:
@@ -143,10 +155,12 @@ def _of_all(values: list[Tensor], batch: Tensor) -> list[Tensor]:
     return [tf.broadcast_to(part, tf.stack([batch, *part.shape[1:]])) for part in values]
 
 
-def _reads(node: Node) -> list[tuple[int, bool]]:
-    """Which of the flattened outputs of a scan over axis 0 are read."""
+def _reads(node: Node) -> Sequence[int]:
+    """Which of the flattened outputs of a scan are read."""
+    if isinstance(node.operation, SequenceScan):
+        return [index for index, _ in node.operation.reads]
     count = len(node.outputs) + len(node.unread)
-    return [(index, False) for index in range(count) if index not in node.unread]
+    return [index for index in range(count) if index not in node.unread]
 
 
 def _length(xs: Any) -> int | None:
@@ -205,13 +219,18 @@ def _mixing(f: Callable[..., Any], arguments: list[Any], position_rank: int) -> 
         unknown = unknown or declared is None
         if isinstance(declared, MixesPositions):
             return f"operation '{node.name}' ({declared.reason})"
-        if isinstance(declared, Taps):
-            here = all(not any(offset) for offset in declared.offsets)
-            if here and not any(declared.length_change or ()):
-                continue
+        if is_here(declared):
+            continue
         if declared is not None and not isinstance(declared, Pointwise):
             return f"operation '{node.name}' ({type(node.operation).__name__})"
     return None if unknown else ""
+
+
+def is_here(declared: Declaration | None) -> bool:
+    """Whether taps read their own position only."""
+    if not isinstance(declared, Taps) or any(declared.length_change or ()):
+        return False
+    return not any(any(offset) for offset in declared.offsets)
 
 
 def _is_by_example(state: Any, batch_size: int | None) -> bool:
