@@ -2,10 +2,18 @@
 
 from collections.abc import Callable, Container, Sequence
 
+import keras
+
 from kerasar.causality.graph import Edge, Node
 
 #: When a tensor sees its data at the latest: before the position, at it, after it.
 BEFORE, PRESENT, FUTURE = -1, 0, 1
+
+_ATTENTION = (
+    keras.layers.Attention,  # and with it AdditiveAttention
+    keras.layers.GroupQueryAttention,
+    keras.layers.MultiHeadAttention,
+)
 
 
 def explain_leak(
@@ -47,10 +55,7 @@ def explain_leak(
             )
         if node.why_closed and "mixes positions" in node.why_closed:
             return f"{intro}layer '{node.name}' is the first to see {what}: {node.why_closed}."
-        return (
-            f"{intro}layer '{node.name}' is the first to see {what}. Give it padding='causal', or "
-            "use its causal counterpart in kerasar.layers."
-        )
+        return f"{intro}layer '{node.name}' is the first to see {what}. {_advice(node)}"
     joint = first(lambda own, sources: own > BEFORE and min(sources) == BEFORE)
     if joint is not None:
         return (
@@ -60,4 +65,16 @@ def explain_leak(
     return (
         f"{intro}nothing hides the present from its output '{nodes[-1].name}'. Put "
         "kerasar.layers.CausalShift behind the input."
+    )
+
+
+def _advice(node: Node) -> str:
+    """What to do about an operation that looks ahead."""
+    if isinstance(node.operation, _ATTENTION):
+        return "Pass use_causal_mask=True."
+    if hasattr(node.operation, "padding"):
+        return "Give it padding='causal', or use its causal counterpart in kerasar.layers."
+    return (
+        "Put kerasar.layers.CausalShift in front of what it reads too early, mask that, or leave "
+        "the operation out."
     )
