@@ -132,7 +132,7 @@ def test_a_network_that_hides_nothing_is_told_how():
     [
         (lambda h: L.Conv1D(6, 2, strides=2, padding="causal", name="mix")(h), "strides"),
         (lambda h: ops.flip(h, axis=1), "Flip moves or mixes"),
-        (lambda h: L.Concatenate(axis=1, name="mix")([h, h]), "axis 1, which holds positions"),
+        (lambda h: ops.roll(h, 1, axis=1), "Roll moves or mixes"),
         (lambda h: L.Bidirectional(L.GRU(3, return_sequences=True), name="mix")(h), "future"),
         (lambda h: L.LayerNormalization(axis=(1, 2), name="mix")(h), "holds positions"),
         (lambda h: h - ops.mean(h, axis=1, keepdims=True), "reduces over axis"),

@@ -12,7 +12,7 @@ from kerasar.causality.associative_scan import ASSOCIATIVE_SCANS, associative_sc
 from kerasar.keras_internals import nodes_of, operation_classes, takes_training, without_mask
 from kerasar.typing import Shape, Tensor
 
-_FILLED = frozenset(operation_classes("ZerosLike", "OnesLike"))
+_FILLED = frozenset(operation_classes("ZerosLike", "OnesLike", "FullLike"))
 _JOINING = frozenset([keras.layers.Concatenate, *operation_classes("Concatenate", "Stack")])
 
 
@@ -76,8 +76,9 @@ class Node:
 
     @property
     def only_shape(self) -> bool:
-        """Whether the output follows from the shape of the input: zeros or ones of a known size."""
-        return type(self.operation) in _FILLED and None not in self.outputs[0].shape[1:]
+        """Whether the output follows from the shape of the input: one number, of a known size."""
+        is_filled = type(self.operation) in _FILLED and len(self.inputs) == 1
+        return is_filled and None not in self.outputs[0].shape[1:]
 
     def reading(self, others: Mapping[Edge, Edge]) -> "Node":
         """The same node with other tensors in the place of some that it reads."""
