@@ -100,7 +100,7 @@ def test_bad_requests_fail_with_a_message_and_the_next_one_works(tmp_path):
     bad = {
         r"x must lie in [0, 4)": ("log_prob", dict(x=IMAGES + 1)),
         r"x must lie in [0, 4) ": ("latent", dict(x=IMAGES.astype(int) - 1)),
-        "num_samples must be at least 1": ("sample", dict(num_samples=0, **OPTIONS)),
+        "num_samples must lie in [1, 4096]": ("sample", dict(num_samples=0, **OPTIONS)),
         "seed must not be negative": ("sample", dict(num_samples=1, seed=-1, temperature=1.0)),
         "temperature must be above 0": ("sample", dict(num_samples=1, seed=0, temperature=0.0)),
     }

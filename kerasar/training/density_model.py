@@ -262,11 +262,6 @@ class DensityModel(keras.Model):
                 weights are then those from before that batch.
         """
         self._assert_compile_called("fit")
-        if not self.trainable_variables:
-            raise ValueError(
-                f"Model '{self.name}' has no weights that can be trained: all of its layers are "
-                "frozen. Set trainable = True on the model or on a layer, and compile it again."
-            )
         self._follow_changes()
         _refuse_labels(y, kwargs)
         _refuse_unknown(kwargs, "fit")
@@ -289,6 +284,11 @@ class DensityModel(keras.Model):
         self._bound_compilation(x, batch_size)
         with assertions_as_value_errors():
             self.adapt_to_data(x)
+        if not self.trainable_variables:
+            raise ValueError(
+                f"Model '{self.name}' has no weights that can be trained: all of its layers are "
+                "frozen. Set trainable = True on the model or on a layer, and compile it again."
+            )
         if held_out is not None:
             held_out_size = kwargs.get("validation_batch_size") or batch_size
             self._bound_compilation(held_out, held_out_size)
