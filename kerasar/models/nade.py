@@ -1,6 +1,6 @@
 """NADE, the neural autoregressive distribution estimator for binary vectors."""
 
-from collections.abc import Sequence
+from typing import Any
 
 import keras
 from keras import ops
@@ -14,9 +14,7 @@ from kerasar.models.parts.builder import builder
 
 
 @builder
-def NADE(
-    dim: int, *, hidden_units: int = 500, order: Sequence[int] | None = None
-) -> AutoregressiveModel:
+def NADE(dim: int, *, hidden_units: int = 500, order: Any = None) -> AutoregressiveModel:
     """The neural autoregressive distribution estimator, ready to compile and fit.
 
     A vector is a sequence of `dim` zeros and ones, drawn one after the other. Images are
