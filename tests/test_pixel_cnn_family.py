@@ -8,6 +8,7 @@ import kerasar
 from kerasar.distributions import Bernoulli, DiscretizedLogisticMixture
 from kerasar.layers import EmbedLevels, MaskedConv2D
 from kerasar.models import GatedPixelCNN, PixelCNN
+from kerasar.serving.bounds import Bounds
 from kerasar.serving.export import Signatures
 from kerasar.testing import (
     check_causal_by_probe,
@@ -200,7 +201,7 @@ def test_a_map_beside_an_image_of_any_size_has_its_size():
             model.sample(1, image_shape=(4, 5), condition=local)
         with pytest.raises(ValueError, match="'local' must have the sizes of the data"):
             model.log_prob(GREY[:1, :4, :5], local)
-    served = Signatures(model)
+    served = Signatures(model, Bounds())
     x = tf.constant(GREY[:1, :4, :5])
     assert served.log_prob(x, tf.zeros((1, 4, 5, 2)))["log_prob"].shape == (1,)
     with pytest.raises(tf.errors.InvalidArgumentError, match="the sizes of condition local"):

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from kerasar.arguments import checks_arguments
-from kerasar.causality.proof import prove
+from kerasar.causality.proof import analyses_of_lengths, prove
 from kerasar.checks import (
     as_array,
     check_count,
@@ -73,6 +73,7 @@ class AutoregressiveModel(AutoregressiveDensity):
         prove(self.analysis, self.data_levels, self.allow_training_leak)
         self._whole = ShortConvForward(self.analysis)
         self._proven_lengths: set[int] = set()
+        self._has_proof_of_lengths: bool | None = None
 
     def check_batch(self, batch: Batch, name: str = "x") -> Batch:
         checked = super().check_batch(batch, name)
@@ -81,10 +82,15 @@ class AutoregressiveModel(AutoregressiveDensity):
 
     def _prove_at(self, length: int) -> None:
         """Proves the network again at a length, where its layers make masks of one."""
-        if self.analysis.lacks_length and length not in self._proven_lengths:
+        if not self.analysis.lacks_length or length in self._proven_lengths:
+            return
+        if self._has_proof_of_lengths is None:  # else it was probed, whatever the length
+            self._has_proof_of_lengths = bool(analyses_of_lengths(self.analysis))
+        if self._has_proof_of_lengths:
             analysis = self.analysis.at_length(length)
-            prove(analysis, self.data_levels, self.allow_training_leak)
-            self._proven_lengths.add(length)
+            if not analysis.unknown:
+                prove(analysis, self.data_levels, self.allow_training_leak)
+        self._proven_lengths.add(length)
 
     def get_config(self) -> Config:
         leak = {"allow_training_leak": True} if self.allow_training_leak else {}

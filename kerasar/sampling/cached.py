@@ -83,7 +83,7 @@ class CachedSampler(Sampler):
         analysis = self.model.analysis
         if length is not None:
             analysis = analysis.at_length(length)
-        if length is not None:
+        if length is not None and not analysis.unknown:
             prove(analysis, self.model.data_levels, allow_training_leak=True)
         program = make_stepper(analysis)
         check_steps(self.model, program, length)
