@@ -7,6 +7,7 @@ from attention import CAUSAL_NETWORKS, LEAKING_NETWORKS, K, T, many_kinds, rando
 
 import kerasar
 from kerasar.causality.analysis import analyze
+from kerasar.causality.pairs.values import combine, is_known, is_low
 from kerasar.causality.randomize import randomize
 from kerasar.stepwise import make_stepper
 
@@ -86,6 +87,17 @@ def test_weights_beside_the_graph_are_read_live():
         table.assign(3 * table)
         scale.assign(-2 * scale)
     assert (model.sample(32, seed=1, method="cached") != before).any()
+
+
+def test_masks_that_float32_does_not_hold_stay_masks():
+    """What is larger than any number of float32 is not taken for a code."""
+    far, factor = np.array([-3e38, 3e38]), np.array([30.0, 30.0])
+    for found in (
+        combine(keras.layers.Multiply(), [far, factor]),
+        combine(keras.layers.Add(), [far] * 5),
+    ):
+        assert is_low(found).tolist() == [True, False]
+        assert is_known(found).tolist() == [True, False]
 
 
 def test_queries_of_a_condition_are_stepped():

@@ -35,8 +35,12 @@ def as_values(constant: Any) -> np.ndarray:
     """What is known of a constant: everything."""
     with np.errstate(all="ignore"):
         found = np.asarray(keras.ops.convert_to_numpy(keras.ops.cast(constant, "float64")))
-    found = np.where(found <= -_FAR, -_INFINITE, found)
-    return np.where(found >= _FAR, UNKNOWN, found)
+    return _exactly(found)
+
+
+def _exactly(found: np.ndarray) -> np.ndarray:
+    """Numbers that are known exactly, but for those that float32 does not hold."""
+    return np.where(found <= -_FAR, -_INFINITE, np.where(found >= _FAR, UNKNOWN, found))
 
 
 def flat(value: float, rank: int) -> np.ndarray:
@@ -106,7 +110,7 @@ def _add(*parts: np.ndarray) -> np.ndarray:
     total = parts[0]
     for part in parts[1:]:
         exact, found = is_exact(total) & is_exact(part), centers(total) + centers(part)
-        total = np.where(exact, found, about(found))
+        total = np.where(exact, _exactly(found), about(found))
     return total
 
 
@@ -128,7 +132,7 @@ def _multiply(*parts: np.ndarray) -> np.ndarray:
         scaled = (one & (np.abs(total) <= _FACTOR)) | (other & (np.abs(part) <= _FACTOR))
         both = (total == ORDINARY) & (part == ORDINARY)
         rest = np.where(scaled | both, about(found), UNKNOWN)
-        total = np.where(zero, 0.0, np.where(one & other, found, rest))
+        total = np.where(zero, 0.0, np.where(one & other, _exactly(found), rest))
     return total
 
 
@@ -158,9 +162,8 @@ def _not(part: np.ndarray) -> np.ndarray:
 
 
 def _exp(part: np.ndarray) -> np.ndarray:
-    power = np.exp(part)
-    exact = np.where(power < _FAR, power, UNKNOWN)
-    return np.where(is_low(part), 0.0, np.where(is_exact(part), exact, UNKNOWN))
+    exact = np.where(is_exact(part), _exactly(np.exp(part)), UNKNOWN)
+    return np.where(is_low(part), 0.0, exact)
 
 
 def _same(part: np.ndarray, *_: Any) -> np.ndarray:
