@@ -124,7 +124,7 @@ class AnomalyDetector(keras.Model):
         """
         check_seed(seed)
         batch = checked_batch(self.model, x, condition)
-        self._rarity = Rarity.fit(self._statistics(batch, batch_size), seed)
+        self._rarity = Rarity.fit(self._statistics_of(batch, batch_size), seed)
         return self
 
     @checks_arguments
@@ -145,7 +145,7 @@ class AnomalyDetector(keras.Model):
         """
         rarity = self.rarity
         batch = checked_batch(self.model, x, condition)
-        return np.asarray(rarity.scores(self._statistics(batch, batch_size)))
+        return np.asarray(rarity.scores(self._statistics_of(batch, batch_size)))
 
     @checks_arguments
     def p_value(self, x: Any, condition: Any = None, batch_size: int = 128) -> np.ndarray:
@@ -187,7 +187,7 @@ class AnomalyDetector(keras.Model):
         """Says which statistic speaks against each example, and where; arguments as for `score`."""
         rarity = self.rarity
         batch = checked_batch(self.model, x, condition)
-        groups = self._statistics(batch, batch_size)
+        groups = self._statistics_of(batch, batch_size)
         scores = rarity.scores(groups)
         excess = None
         if is_map(self.model):
@@ -200,6 +200,13 @@ class AnomalyDetector(keras.Model):
             rarity.deviations(groups),
             None if excess is None else excess["excess_map"],
         )
+
+    @checks_arguments
+    def statistics(
+        self, x: Any, condition: Any = None, batch_size: int = 128
+    ) -> dict[str, dict[str, np.ndarray]]:
+        """The statistics that the score is made of, by group and name; arguments as for `score`."""
+        return self._statistics_of(checked_batch(self.model, x, condition), batch_size)
 
     @property
     def rarity(self) -> Rarity:
@@ -225,7 +232,7 @@ class AnomalyDetector(keras.Model):
     def _compute_statistics(self, example: Example) -> dict[str, dict[str, Tensor]]:
         return statistics(example, self.model.data_levels, self.patch, is_map(self.model))
 
-    def _statistics(self, batch: Batch, batch_size: int) -> dict[str, dict[str, np.ndarray]]:
+    def _statistics_of(self, batch: Batch, batch_size: int) -> dict[str, dict[str, np.ndarray]]:
         """The statistics of examples, by group and name."""
 
         def flat(example: Example) -> dict[str, Tensor]:
