@@ -57,6 +57,10 @@ class Independent(Likelihood):
     def log_prob(self, parameters: Tensor, x: Tensor) -> Tensor:
         return tf.reduce_sum(self.likelihood.log_prob(self._split(parameters), x), axis=-1)
 
+    def expected_nats(self, parameters: Tensor) -> tuple[Tensor, Tensor]:
+        mean, variance = self.likelihood.expected_nats(self._split(parameters))
+        return tf.reduce_sum(mean, axis=-1), tf.reduce_sum(variance, axis=-1)
+
     def num_uniforms(self, parameters: int) -> int:
         return self.event_size * self.likelihood.num_uniforms(self._each(parameters))
 
