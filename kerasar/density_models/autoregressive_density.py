@@ -15,7 +15,7 @@ from kerasar.density_models.conditions import Conditions
 from kerasar.density_models.network_density import NetworkDensity
 from kerasar.distributions.likelihoods import Categorical, Likelihood
 from kerasar.keras_internals import call_with, nested_layers
-from kerasar.layers import LinearRecurrence
+from kerasar.layers import LevelAndScale, LinearRecurrence
 from kerasar.training.batches import Batch, unpack
 from kerasar.training.dataset_checks import dataset_spec
 from kerasar.typing import Config, Shape, Tensor
@@ -140,7 +140,7 @@ class AutoregressiveDensity(NetworkDensity):
         random = any(getattr(layer, "seed_generator", None) is not None for layer in layers)
         # The many small arrays of a linear recurrence run slower compiled.
         scans = any(type(node.operation) in SCANS for node in self.graph.nodes)
-        scans = scans or any(isinstance(layer, LinearRecurrence) for layer in layers)
+        scans = scans or any(isinstance(x, (LevelAndScale, LinearRecurrence)) for x in layers)
         sequential = len(self.data_shape) < 3 or any(hasattr(x, "initial_rows") for x in layers)
         return {
             "jit_compile": sequential and not random and not scans and not self.analysis.unknown,

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from kerasar.typing import Config, Tensor
@@ -23,6 +24,8 @@ class Likelihood:
     event_rank = 0
     #: True if the data are integers in `[0, levels)`.
     discrete = True
+    #: Whether NaN is a value that is missing, whose log-probability is 0.
+    takes_missing = False
     #: Size of a vector event, if the likelihood determines it.
     event_size: int | None = None
     #: Location and scale of real data: a scalar, or one value for each variable.
@@ -53,6 +56,9 @@ class Likelihood:
     def log_prob(self, parameters: Tensor, x: Tensor) -> Tensor:
         """Natural-log probability of each event, float32, `(batch, *positions)`."""
         raise NotImplementedError(f"{type(self).__name__} must define log_prob()")
+
+    def check_values(self, x: np.ndarray, name: str) -> None:
+        """Raises a ValueError for values that have no density; all have one, unless overridden."""
 
     def num_uniforms(self, parameters: int) -> int:
         """The number of uniform values that the draw of an event takes."""
