@@ -89,12 +89,14 @@ class SamplingRequest(NamedTuple):
         length: the length of each, in steps or seconds; None for that of the training data.
         prompt: what to continue: a file, or a text.
         options: further arguments of `model.sample`, with `seed` and `temperature` among them.
+        on_runaway: "error" or "clip", for paths of a series.
     """
 
     num: int
     length: float | None
     prompt: str | None
     options: dict[str, Any]
+    on_runaway: str = "error"
 
     def describe_options(self) -> str:
         """The options in words, for a heading."""
@@ -115,6 +117,18 @@ class Samples(NamedTuple):
     description: str = ""
     labels: list[str] | None = None
     forecast: Any = None
+
+
+def check_drawn(samples: Samples) -> None:
+    """Raises a FloatingPointError for samples that hold something else than finite numbers."""
+    values = samples.values
+    if values.dtype.kind != "f" or np.isfinite(values).all():
+        return
+    bad = int((~np.isfinite(values)).reshape(len(values), -1).any(axis=1).sum())
+    raise FloatingPointError(
+        f"{bad:,} of {len(values):,} samples are not finite, so nothing is written: the model has "
+        "run away from what it was trained on. Lower --temperature or --length, or train it longer."
+    )
 
 
 class DataKind(ABC):
