@@ -90,15 +90,8 @@ class Choice:
 
 
 def wide_gated(facts: Facts) -> dict[str, Any]:
-    """A Gated PixelCNN that sees whole objects: dilations until its field is as high as these.
-
-    The first convolution of 9×9 sees four rows up, each further block as many as its dilation; an
-    object is taken to be half as high again as what is seen so.
-    """
-    height = facts.shape[0] or 32
-    dilations = [2]
-    while 4 + sum(dilations) < height / 2:
-        dilations.append(2 * dilations[-1])
+    """A Gated PixelCNN that sees objects whole: a first convolution of 9×9, then dilations."""
+    dilations = _dilations(facts, 4)
     return {
         "filters": 32,
         "blocks": len(dilations) + 2,
@@ -107,3 +100,21 @@ def wide_gated(facts: Facts) -> dict[str, Any]:
         "skip_filters": 64,
         "head_filters": 64,
     }
+
+
+def wide_pixelcnn(facts: Facts) -> dict[str, Any]:
+    """A PixelCNN that sees objects whole: a first convolution of 7×7, then dilations."""
+    dilations = (1, *_dilations(facts, 3))
+    return {"filters": 32, "blocks": 2 * len(dilations) - 1, "dilations": dilations}
+
+
+def _dilations(facts: Facts, seen: int) -> tuple[int, ...]:
+    """Powers of two that together see half of the image upwards, where `seen` rows are seen.
+
+    An object fills most of an image, and what is higher up than half of it is seen by parts that
+    are seen. A block sees as many rows up as its dilation.
+    """
+    height, found = facts.shape[0] or 32, [2]
+    while seen + sum(found) < height / 2:
+        found.append(2 * found[-1])
+    return tuple(found)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from kerasar.cli.defaults import SMALL, Choice, Facts, wide_gated
+from kerasar.cli.defaults import SMALL, Choice, Facts, wide_gated, wide_pixelcnn
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ MODELS: Mapping[str, ModelEntry] = MappingProxyType(
             about="gray or color images; masked convolutions (van den Oord et al. 2016a)",
             choices=(
                 Choice(8, 2e-3, steps=1_700, passes=10, most_pixels=SMALL),
-                Choice(8, 5e-3, steps=8_000, passes=10),
+                Choice(4, 5e-3, steps=12_000, passes=10, settings=wide_pixelcnn),
             ),
         ),
         "gated-pixelcnn": ModelEntry(
