@@ -293,6 +293,16 @@ def test_many_ways_of_writing_a_layer_are_opened(body):
     np.testing.assert_allclose(run(made, data()), made(data()).numpy(), atol=1e-6)
 
 
+@pytest.mark.parametrize("body", [joined, lambda h: L.Add()([h, Table()(h)])])
+def test_tables_made_for_each_example_are_cut_by_position(body):
+    x = keras.Input((T,), dtype="int32", name="x")
+    h = CausalShift()(L.Embedding(3, C)(x))
+    model = kerasar.AutoregressiveModel(keras.Model(x, L.Dense(3)(ops.tanh(body(h)))))
+    randomize(model.network)
+    drawn = [model.sample(5, seed=1, method=method) for method in ("sequential", "cached")]
+    np.testing.assert_array_equal(*drawn)
+
+
 class Holds(Same):
     """Calls a function of its own."""
 

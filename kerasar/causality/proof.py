@@ -12,6 +12,7 @@ from kerasar.causality.analysis import Analysis, analyze
 from kerasar.causality.certificate import certify, uses_batch_statistics
 from kerasar.causality.dependence import Dependence
 from kerasar.causality.explain import BEFORE, FUTURE, PRESENT, explain_leak
+from kerasar.causality.flat_pixels import on_image
 from kerasar.causality.graph import Edge
 from kerasar.causality.offsets import Offsets
 from kerasar.causality.probe import probe_causal
@@ -200,7 +201,10 @@ def receptive_field(network: keras.Model, event_rank: int | None = None) -> Rece
         )
     if analysis.output is None:
         return ReceptiveField(frozenset(), 0, frozenset())
-    return field_of(analysis.output.offsets, analysis.sizes)
+    offsets, image = analysis.output.offsets, analysis.graph.raster
+    if image:
+        return field_of(on_image(offsets, analysis.sizes, image), image)
+    return field_of(offsets, analysis.sizes)
 
 
 def _of_any_length(found: list[Offsets]) -> Offsets:

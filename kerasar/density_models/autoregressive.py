@@ -19,7 +19,8 @@ from kerasar.density_models.autoregressive_density import AutoregressiveDensity
 from kerasar.distributions.likelihoods import Likelihood
 from kerasar.sampling.methods import find_sampler
 from kerasar.sampling.sampler import Sampler, SamplingRequest
-from kerasar.serving.export import export_autoregressive
+from kerasar.serving.archive import Endpoint
+from kerasar.serving.export import autoregressive_endpoints, export_autoregressive
 from kerasar.training.batches import Batch
 from kerasar.training.short_convolutions import ShortConvForward
 from kerasar.typing import Config, Tensor
@@ -211,7 +212,10 @@ class AutoregressiveModel(AutoregressiveDensity):
         Raises:
             ValueError, TypeError: for arguments that do not fit, before any work is done.
         """
-        values, known = check_given(x, known, self.data_shape, self.data_levels, "x")
+        values, known = check_given(
+            x, known, self.data_shape, self.data_levels, "x", self.takes_missing
+        )
+        self.likelihood.check_values(np.where(known, values, np.nan), "x")
         request = SamplingRequest.checked(
             self,
             values.astype("int32" if self.discrete else "float32"),
@@ -255,6 +259,10 @@ class AutoregressiveModel(AutoregressiveDensity):
         """
         export_autoregressive(self, filepath, **check_export_options(kwargs))
 
+    def endpoints(self, **bounds: Any) -> dict[str, Endpoint]:
+        """What `export` writes: functions on tensors by name."""
+        return autoregressive_endpoints(self, **bounds)
+
     def _check_prompt(self, prompt: Any, shape: tuple[int, ...]) -> np.ndarray:
         if len(self.data_shape) == 3:
             raise ValueError(
@@ -264,7 +272,15 @@ class AutoregressiveModel(AutoregressiveDensity):
         prompt = as_array(prompt, "prompt")
         if prompt.ndim == len(shape) - 1:
             prompt = np.repeat(prompt[None], shape[0], axis=0)
-        prompt = check_data(prompt, (None, *shape[2:]), self.data_levels, "prompt", self.data_dtype)
+        prompt = check_data(
+            prompt,
+            (None, *shape[2:]),
+            self.data_levels,
+            "prompt",
+            self.data_dtype,
+            self.takes_missing,
+        )
+        self.likelihood.check_values(prompt, "prompt")
         if prompt.shape[1] > shape[1] or len(prompt) != shape[0]:
             raise ValueError(
                 f"prompt must hold {shape[0]} sequences (num_samples) of at most {shape[1]} steps "

@@ -11,11 +11,12 @@ from kerasar.causality.graph import Graph
 from kerasar.checks import as_array, check_count, check_data, check_shape
 from kerasar.density_models.conditions import Conditions
 from kerasar.distributions.likelihoods import Likelihood
+from kerasar.distributions.surprise import Surprise
 from kerasar.keras_internals import functional_graph
 from kerasar.training.batches import Batch, unpack
 from kerasar.training.density_model import DensityModel
 from kerasar.training.finite_guard import first_non_finite
-from kerasar.typing import Config, Shape, Tensor
+from kerasar.typing import Shape, Tensor
 
 
 class NetworkDensity(DensityModel):
@@ -46,6 +47,7 @@ class NetworkDensity(DensityModel):
     @checks_arguments
     def __init__(self, network: keras.Model, likelihood: Likelihood, **kwargs: Any) -> None:
         self.discrete = likelihood.discrete
+        self.takes_missing = likelihood.takes_missing
         super().__init__(**kwargs)
         if not isinstance(network, keras.Model):
             raise TypeError(f"network must be a keras.Model, but got {type(network).__name__}.")
@@ -82,6 +84,13 @@ class NetworkDensity(DensityModel):
         """`log_prob_map` on tensors, without checks."""
         raise NotImplementedError(f"{type(self).__name__} must define compute_log_prob_map()")
 
+    def compute_surprise(self, batch: Batch) -> Surprise:
+        """The nats of each event, with their mean and variance under the model, on tensors.
+
+        Padding behind the end of a sequence has zeros.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define compute_surprise()")
+
     def call(self, inputs: Any, training: bool | None = None) -> Tensor:
         """The network's output: parameters of each event. `inputs` is what `fit` takes."""
         batch = unpack(inputs)
@@ -89,9 +98,20 @@ class NetworkDensity(DensityModel):
 
     def num_dims(self, batch: Batch) -> Tensor:
         shape = tf.shape(batch.x)
+        if self.takes_missing:
+            return self._num_observed(batch)
         if batch.length is None:
             return tf.fill(shape[:1], tf.reduce_prod(shape[1:]))
         return tf.cast(batch.length, tf.int32) * tf.reduce_prod(shape[2:])
+
+    def _num_observed(self, batch: Batch) -> Tensor:
+        """The number of values of each example that are not missing."""
+        observed = ~tf.math.is_nan(batch.x)
+        if batch.length is not None:
+            real = tf.sequence_mask(batch.length, tf.shape(batch.x)[1])
+            behind = [1] * (batch.x.shape.rank - 2)
+            observed &= tf.reshape(real, tf.concat([tf.shape(real), behind], 0))
+        return tf.reduce_sum(tf.cast(observed, tf.int32), axis=list(range(1, batch.x.shape.rank)))
 
     @checks_arguments
     def log_prob_map(self, x: Any, condition: Any = None, batch_size: int = 128) -> np.ndarray:
@@ -114,10 +134,9 @@ class NetworkDensity(DensityModel):
             batch = batch._replace(condition=condition)
         batch = self.check_batch(batch)
         graph = self.function_cache.traced_open("log_prob_map", self.compute_log_prob_map)
-        parts = batch.present()
         return np.concatenate(
             [
-                graph(Batch(**_slice(parts, start, start + batch_size))).numpy()
+                graph(batch.rows(start, start + batch_size)).numpy()
                 for start in range(0, len(batch.x), batch_size)
             ]
         )
@@ -131,7 +150,10 @@ class NetworkDensity(DensityModel):
     # Checks.
 
     def check_batch(self, batch: Batch, name: str = "x") -> Batch:
-        x = check_data(batch.x, self.data_shape, self.data_levels, name, self.data_dtype)
+        x = check_data(
+            batch.x, self.data_shape, self.data_levels, name, self.data_dtype, self.takes_missing
+        )
+        self.likelihood.check_values(x, name)
         condition = self.conditions.check(batch.condition, len(x), x.shape[1:])
         return Batch(x, condition, self._check_length(batch.length, x))
 
@@ -199,7 +221,3 @@ def _length_assertions(batch: Batch) -> list[Any]:
     words = "length must lie in [1, the padded length], but the padded length and the lengths are"
     inside = tf.reduce_all((batch.length >= 1) & (batch.length <= padded))
     return [*found, tf.debugging.Assert(inside, [words, padded, batch.length], summarize=8)]
-
-
-def _slice(parts: Config, start: int, stop: int) -> Config:
-    return keras.tree.map_structure(lambda part: tf.constant(part[start:stop]), parts)

@@ -36,7 +36,12 @@ def export_autoregressive(
     Raises:
         FileExistsError: if `filepath` exists; nothing is overwritten.
     """
-    write_archive(Signatures(model, Bounds(**bounds).check()).all, filepath, verbose)
+    write_archive(lambda: autoregressive_endpoints(model, **bounds), filepath, verbose)
+
+
+def autoregressive_endpoints(model: ServedNetwork, **bounds: Any) -> dict[str, Endpoint]:
+    """The endpoints of an autoregressive model, the default one first."""
+    return Signatures(model, Bounds(**bounds).check()).all()
 
 
 def export_masked_input(
@@ -50,9 +55,13 @@ def export_masked_input(
     Raises:
         FileExistsError: if `filepath` exists; nothing is overwritten.
     """
+    write_archive(lambda: masked_input_endpoints(model, **bounds), filepath, verbose)
+
+
+def masked_input_endpoints(model: ServedNetwork, **bounds: Any) -> dict[str, Endpoint]:
+    """The endpoints of a model with masked inputs, the default one first."""
     # A prompt is an `inpaint` whose beginning is known: the size is fixed anyway.
-    signatures = Signatures(model, Bounds(**bounds).check(), continuation=False)
-    write_archive(signatures.all, filepath, verbose)
+    return Signatures(model, Bounds(**bounds).check(), continuation=False).all()
 
 
 class Signatures:
@@ -104,7 +113,7 @@ class Signatures:
         return found
 
     def log_prob(self, x: Tensor, *conditions: Tensor) -> dict[str, Tensor]:
-        with tf.control_dependencies(value_assertions(x, self.model.data_levels)):
+        with tf.control_dependencies(self._value_assertions(x)):
             x = tf.identity(x)
         shape = tf.shape(x)
         batch = Batch(x, self.model.conditions.from_signature(conditions, shape[0], shape[1:]))
@@ -135,7 +144,7 @@ class Signatures:
             tf.debugging.Assert(
                 fits, [f"length must be {wanted}, but length and prompt are", length, given]
             ),
-            *value_assertions(prompt, self.model.data_levels),
+            *self._value_assertions(prompt),
             *self._continued(tf.shape(prompt)[0], length),
         ]
         with tf.control_dependencies(checks):
@@ -159,7 +168,7 @@ class Signatures:
         ]
         with tf.control_dependencies(checks):
             values = tf.where(known, x, tf.zeros_like(x))
-        with tf.control_dependencies(value_assertions(values, self.model.data_levels)):
+        with tf.control_dependencies(self._value_assertions(values)):
             values = tf.identity(values)
         return self._complete(values, known, *arguments)
 
@@ -190,6 +199,9 @@ class Signatures:
                 lambda: run(Options(temperature)),
             )
         return {"samples": tf.reshape(completed, shape)}
+
+    def _value_assertions(self, x: Tensor) -> list[Any]:
+        return value_assertions(x, self.model.data_levels, self.model.likelihood.takes_missing)
 
     @property
     def _truncates(self) -> bool:

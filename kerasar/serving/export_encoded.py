@@ -24,7 +24,12 @@ def export_encoded(
     Raises:
         FileExistsError: if `filepath` exists; nothing is overwritten.
     """
-    write_archive(_Signatures(model, Bounds(**bounds).check()).all, filepath, verbose)
+    write_archive(lambda: encoded_endpoints(model, **bounds), filepath, verbose)
+
+
+def encoded_endpoints(model: ServedEncoder, **bounds: Any) -> dict[str, Endpoint]:
+    """The endpoints of such a model, the default one first."""
+    return _Signatures(model, Bounds(**bounds).check()).all()
 
 
 class _Signatures:

@@ -22,7 +22,12 @@ def export_flow(
     Raises:
         FileExistsError: if `filepath` exists; nothing is overwritten.
     """
-    write_archive(_Signatures(model, Bounds(**bounds).check()).all, filepath, verbose)
+    write_archive(lambda: flow_endpoints(model, **bounds), filepath, verbose)
+
+
+def flow_endpoints(model: ServedFlow, **bounds: Any) -> dict[str, Endpoint]:
+    """The endpoints of such a model, the default one first."""
+    return _Signatures(model, Bounds(**bounds).check()).all()
 
 
 class _Signatures:
