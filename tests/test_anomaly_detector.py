@@ -196,6 +196,8 @@ def test_what_does_not_fit_is_refused(model, good, detector):
         detector.score(good + LEVELS)
     with pytest.raises(TypeError, match="takes a density model of kerasar's"):
         AnomalyDetector(model.network)
+    with pytest.raises(ValueError, match="must be the name of a .keras file, but got 'a.h5'"):
+        detector.save("a.h5")
     with pytest.raises(ValueError, match="patch"):
         AnomalyDetector(model, patch=0)
     with pytest.raises(ValueError, match="needs at least 999"):

@@ -123,6 +123,12 @@ def test_data_that_a_codec_does_not_take_are_refused(x, levels, codec, words):
         scores.complexity(x, levels, codec)
 
 
+@pytest.mark.parametrize("length", [[1, 2, 3], [0, 1], [1, 6], [1.0, 2.0], 3])
+def test_lengths_that_are_none_are_refused(length):
+    with pytest.raises(ValueError, match="length must"):
+        scores.complexity(np.zeros((2, 5), int), 2, length=length)
+
+
 # Single scores.
 
 
