@@ -25,7 +25,12 @@ _FINE, _ROWS = 1e-2, 8
 
 
 def check_data(
-    x: Any, shape: Shape, levels: int | None, name: str = "x", dtype: str = "float32"
+    x: Any,
+    shape: Shape,
+    levels: int | None,
+    name: str = "x",
+    dtype: str = "float32",
+    missing: bool = False,
 ) -> np.ndarray:
     """Converts data to an array that a model of that event shape takes.
 
@@ -35,6 +40,7 @@ def check_data(
         levels: number of values of discrete data, None for real values.
         name: the argument's name, for the messages.
         dtype: what the model computes real values in.
+        missing: whether NaN is a value that is missing, for models that know of such.
 
     Returns:
         An integer array for discrete data, else float32 (float64 stays). A memory map of another
@@ -46,7 +52,7 @@ def check_data(
             values that are not integers in `[0, levels)`, and for real values that `dtype` cannot
             hold.
     """
-    array = check_numbers(x, shape, name)
+    array = check_numbers(x, shape, name, missing)
     if levels is None:
         spread = Spread.of(array, dtype)
         if spread is not None and spread.count >= _ROWS:
@@ -57,11 +63,11 @@ def check_data(
     return _check_levels(array, levels, name)
 
 
-def check_numbers(x: Any, shape: Shape, name: str) -> np.ndarray:
+def check_numbers(x: Any, shape: Shape, name: str, missing: bool = False) -> np.ndarray:
     """Converts data to a finite array of any real dtype; raises as `check_data` does."""
     array = check_kind(x, name)
     check_shape(array.shape, shape, name)
-    return _check_content(array, name)
+    return _check_content(array, name, missing)
 
 
 def check_values(x: Any, name: str, *ranks: int) -> np.ndarray:
@@ -80,12 +86,12 @@ def check_values(x: Any, name: str, *ranks: int) -> np.ndarray:
     return _check_content(array, name)
 
 
-def _check_content(array: np.ndarray, name: str) -> np.ndarray:
-    """The array, unless it is empty or not finite."""
+def _check_content(array: np.ndarray, name: str, missing: bool = False) -> np.ndarray:
+    """The array, unless it is empty or not finite; NaN may be allowed."""
     if array.size == 0:
         raise ValueError(f"{name} is empty: its shape is {array.shape}. Give at least one example.")
     if np.issubdtype(array.dtype, np.floating):
-        place = _first(array, lambda block: ~np.isfinite(block))
+        place = _first(array, np.isinf if missing else lambda block: ~np.isfinite(block))
         if place is not None:
             raise ValueError(
                 f"{name} must be finite, but {name}{list(place)} is {array[place]}. "
@@ -143,8 +149,9 @@ class Spread:
         return spread
 
     def add(self, batch: Any) -> None:
-        """Takes further data into account."""
+        """Takes further data into account; a row with a value that is missing counts for none."""
         rows = np.asarray(batch, "float64").reshape(-1, len(self.mean))
+        rows = rows[~np.isnan(rows).any(axis=1)]
         if not len(rows):
             return
         # Chan's update of a mean and of a sum of squares about it: no cancellation.
@@ -280,14 +287,14 @@ def _fits(actual: tuple[int, ...], shape: Shape) -> bool:
 
 
 def check_given(
-    x: Any, known: Any, shape: Shape, levels: int | None, name: str
+    x: Any, known: Any, shape: Shape, levels: int | None, name: str, missing: bool = False
 ) -> tuple[np.ndarray, np.ndarray]:
     """Checks data of which some values are known; the others become zeros.
 
     Args:
         x: as for `check_data`; unknown values may be anything, NaN included.
         known: Boolean, shape of `x`, True where the value is given.
-        shape, levels, name: as for `check_data`.
+        shape, levels, name, missing: as for `check_data`.
 
     Returns:
         The data as `check_data` gives it, and the mask.
@@ -307,7 +314,7 @@ def check_given(
             f"known must have the shape of {name}, {array.shape}, but its shape is "
             f"{known.shape}. np.broadcast_to(known, {name}.shape) repeats one mask."
         )
-    return check_data(np.where(known, array, 0), shape, levels, name), known
+    return check_data(np.where(known, array, 0), shape, levels, name, missing=missing), known
 
 
 def check_count(

@@ -370,3 +370,9 @@ def graphs_as_they_are() -> Iterator[None]:
         yield
     finally:
         running.function_call_options = before
+
+
+def rate_schedule(optimizer: Any) -> Any:
+    """The schedule of an optimizer's learning rate; None if that is a number."""
+    rate = optimizer._learning_rate
+    return rate if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule) else None

@@ -5,6 +5,7 @@ import gc
 import keras
 import pytest
 import tensorflow as tf
+from tensorflow.python.framework import ops as framework_ops
 
 import kerasar
 from kerasar.sampling.cached import CachedSampler
@@ -16,6 +17,11 @@ from kerasar.training import DensityModel
 gc.collect()
 gc.freeze()
 gc.set_threshold(100_000, 20, 50)
+
+# Operations keep no record of the lines that made them, a fifth of the time of tracing them.
+_make_operation = framework_ops._create_c_op.__wrapped__
+assert _make_operation.__defaults__ == (None, True), "op_def and extract_traceback, before 2.22"
+_make_operation.__defaults__ = (None, False)
 
 # Operations of tests are too small to share out among threads, which would wait for each other.
 tf.config.threading.set_intra_op_parallelism_threads(1)

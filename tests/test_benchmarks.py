@@ -39,3 +39,9 @@ def test_speech_is_learned_judged_and_sampled(tmp_path):
 def test_long_use_and_ends_of_runs(tmp_path, name):
     run_benchmark(f"quality.{name}", "--tiny", "--out", tmp_path)
     assert len((tmp_path / f"{name}.csv").read_text().splitlines()) > 3
+
+
+def test_samples_are_judged_by_a_classifier(tmp_path):
+    run_benchmark("quality.recognizable", "--tiny", "--out", tmp_path)
+    result = json.loads((tmp_path / "result.json").read_text())
+    assert result["classifier"] > 0.4 and 0 <= result["sure_of_real"] <= 1

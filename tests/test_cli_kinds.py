@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 import kerasar
 from kerasar.cli import app, registry
 from kerasar.cli.kinds import KINDS, kind_of
+from kerasar.cli.kinds.kind import Samples, check_drawn
 
 SMALL = dict(filters=4, skip_filters=4, cycles=1, cycle_length=3)
 
@@ -150,6 +151,25 @@ def test_a_series_is_forecast(trained):
     assert len(paths) == 120 and {"path", "step", "metres"} == set(paths[0])
     assert len(list(csv.DictReader(files[1].open()))) == 6
     assert files[2].stat().st_size > 1000
+
+
+def test_paths_that_run_away_are_not_written(trained):
+    out = trained / "wild-quantiles.csv"
+    wild = ("sample", trained / "series", "--length", 6, "--num", 20, "--temperature", 1e6)
+    done = run(*wild, "--out", out)
+    assert done.exit_code == 1 and "leave 10 times the range" in " ".join(done.stderr.split())
+    assert not out.exists()
+    succeed(*wild, "--out", out, "--on-runaway", "clip")
+    values = np.loadtxt(out, delimiter=",", skiprows=1)[:, 1:]
+    assert np.isfinite(values).all() and np.ptp(values) > 10 and np.ptp(values) < 60
+
+
+def test_samples_that_are_no_numbers_are_not_written():
+    values = np.array([[1.0, 2.0], [np.nan, 1.0], [np.inf, np.nan]])
+    with pytest.raises(FloatingPointError, match="2 of 3 samples are not finite"):
+        check_drawn(Samples(values))
+    check_drawn(Samples(values[:1]))
+    check_drawn(Samples(np.zeros((3, 4), "int32")))
 
 
 def test_points_are_drawn_and_scored_in_their_own_units(trained):

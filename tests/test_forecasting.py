@@ -2,6 +2,7 @@
 
 import csv
 
+import keras
 import numpy as np
 import pytest
 
@@ -9,6 +10,7 @@ import kerasar
 from kerasar.data import SeriesData, load_series
 from kerasar.distributions import GaussianMixture
 from kerasar.forecasting import Forecast
+from kerasar.forecasting.runaway import Limits, keep_within
 from kerasar.pictures import fan_chart, save
 from kerasar.testing import randomize
 
@@ -175,3 +177,58 @@ def test_a_fan_chart_shows_bands_median_past_and_truth(tmp_path):
 def test_what_is_no_forecast_is_not_drawn(past, paths, options, match):
     with pytest.raises(ValueError, match=match):
         fan_chart(past, paths, **options)
+
+
+def test_the_context_is_never_longer_than_what_was_trained_on(tmp_path):
+    model = kerasar.models.LinearRecurrent(
+        None, None, filters=4, blocks=1, likelihood=GaussianMixture(1)
+    )
+    assert model.trained_length is None
+    model.compile()
+    model.fit(PAST[:24].reshape(2, 12), epochs=1, verbose=0)
+    model.fit(PAST[:24].reshape(4, 6), epochs=1, verbose=0)
+    model.save(tmp_path / "m.keras")
+    loaded = kerasar.load(tmp_path / "m.keras")
+    assert model.trained_length == loaded.trained_length == 12
+    found = kerasar.forecast(loaded, PAST, steps=3, num_paths=4)
+    assert_same_paths(found.paths, model.sample(4, prompt=PAST[-12:], length=15)[:, 12:])
+
+
+def explosive(factor=3.0):
+    """x[t] = factor · x[t - 1], and a little noise."""
+    x = keras.Input((None,), name="x")
+    h = kerasar.layers.CausalShift()(keras.ops.expand_dims(x, -1))
+    head = keras.layers.Dense(3)
+    model = kerasar.AutoregressiveModel(keras.Model(x, head(h)), GaussianMixture(1))
+    head.set_weights([np.array([[0, factor, 0]]), np.array([0, 0, -5.0])])
+    return model
+
+
+def test_paths_that_run_away_are_an_error_that_says_which():
+    with pytest.raises(FloatingPointError) as error:
+        kerasar.forecast(explosive(), [1.0, 1.0], steps=9, num_paths=5)
+    # From -2 to 2, two scales about the mean, is the range; ten times it ends at ±20: 3³ = 27.
+    said = str(error.value)
+    assert "5 of 5 paths" in said and "first at step 3, where '0' is 2" in said
+    assert "the data lie from -2 to 2" in said and "on_runaway" in said
+    # A series that is known to reach as far has paths that may.
+    series = SeriesData("wild", np.float32([-2e4, 0.0]), np.float32([2e4]), ("a",))
+    found = kerasar.forecast(explosive(), [1.0, 1.0], steps=9, num_paths=5, series=series)
+    assert found.paths.max() > 10_000 and found.clipped == 0
+
+
+def test_paths_that_run_away_are_clipped_if_that_is_asked_for():
+    model = explosive(1e20)  # infinite at the second step
+    found = kerasar.forecast(model, [1.0], steps=4, num_paths=3, on_runaway="clip")
+    np.testing.assert_allclose(found.paths, 20.0)
+    assert found.clipped == 3
+
+
+def test_a_value_that_is_no_number_is_clipped_to_the_one_before():
+    paths = np.array([[[1.0], [np.nan], [np.inf]], [[np.nan], [2.0], [3.0]]])
+    limits = Limits(np.array([-2.0]), np.array([4.0]))
+    with pytest.raises(FloatingPointError, match="2 of 2 paths .* step 1, where 'a' is nan"):
+        keep_within(paths, limits, ["a"], "error", "m")
+    kept, clipped = keep_within(paths, limits, ["a"], "clip", "m")
+    np.testing.assert_array_equal(kept[..., 0], [[1, 1, 31], [1, 2, 3]])
+    assert clipped == 2

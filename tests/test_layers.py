@@ -13,9 +13,12 @@ from kerasar.layers import (
     DiagonalBiLSTM,
     DilatedPooling1D,
     EmbedLevels,
+    FrameFeatures,
     HorizontalConv2D,
+    LevelAndScale,
     LinearRecurrence,
     MaskedConv2D,
+    ObservedValues,
     PositionalEncoding2D,
     ResidualConvNet,
     RowLSTM,
@@ -31,6 +34,7 @@ IMAGES = np.random.default_rng(0).normal(size=(3, 6, 7, 2)).astype("float32")
 GATES = np.random.default_rng(0).normal(size=(3, 4, 5, 16)).astype("float32")
 SERIES = np.random.default_rng(0).normal(size=(3, 6, 2)).astype("float32")
 INTEGERS = np.random.default_rng(0).integers(0, 5, (3, 6)).astype("int32")
+LONG = np.random.default_rng(1).normal(size=(3, 9, 4)).astype("float32")
 BITS = np.random.default_rng(0).integers(0, 2, (3, 37, 1)).astype("int32")
 
 LAYERS = {
@@ -61,6 +65,11 @@ LAYERS = {
     "embed": (EmbedLevels(5, 3), INTEGERS[..., None], dict(open_axes=(1,))),
     "standardize": (Standardize(0.5, 2.0), SERIES, {}),
     "split": (SplitChannels(2), IMAGES, {}),
+    "observed": (ObservedValues(0.5, 2.0), SERIES, {}),
+    "observed, between": (ObservedValues(support=(-9, 9)), SERIES, {}),
+    "level and scale": (LevelAndScale("window", 4, [0.5, 2.0]), LONG, {}),
+    "level and scale, last season": (LevelAndScale("seasonal", 4), LONG, {}),
+    "frame features": (FrameFeatures(), LONG, {}),
     "residual network": (ResidualConvNet(3, 6, 1), IMAGES, {}),
     "residual network of half size": (
         ResidualConvNet(3, 6, 1, stride=2),

@@ -21,15 +21,16 @@ from kerasar.causality.offsets import Offsets
 from kerasar.causality.pairs.moves import RESHAPES
 from kerasar.causality.rules.pointwise import ELEMENTWISE_CLASSES, is_array
 from kerasar.keras_internals import automatic_names_kept, made_by, operation_classes
+from kerasar.layers.split_channels import SplitChannels
 from kerasar.typing import Shape
 
 L = keras.layers
 
 _RESHAPES = RESHAPES | frozenset(operation_classes("ExpandDims"))
 _BY_ELEMENT = ELEMENTWISE_CLASSES | {
-    L.Embedding, L.Dense, L.Rescaling, L.ReLU, L.LeakyReLU, L.Dropout, L.Identity,
+    L.Embedding, L.Dense, L.Rescaling, L.ReLU, L.LeakyReLU, L.Dropout, L.Identity, SplitChannels,
 }  # fmt: skip
-_OF_CHANNELS = (L.Dense,)
+_OF_CHANNELS = (L.Dense, SplitChannels)
 _SLICES = frozenset(operation_classes("GetItem"))
 
 

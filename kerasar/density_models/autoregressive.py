@@ -212,7 +212,10 @@ class AutoregressiveModel(AutoregressiveDensity):
         Raises:
             ValueError, TypeError: for arguments that do not fit, before any work is done.
         """
-        values, known = check_given(x, known, self.data_shape, self.data_levels, "x")
+        values, known = check_given(
+            x, known, self.data_shape, self.data_levels, "x", self.takes_missing
+        )
+        self.likelihood.check_values(np.where(known, values, np.nan), "x")
         request = SamplingRequest.checked(
             self,
             values.astype("int32" if self.discrete else "float32"),
@@ -269,7 +272,15 @@ class AutoregressiveModel(AutoregressiveDensity):
         prompt = as_array(prompt, "prompt")
         if prompt.ndim == len(shape) - 1:
             prompt = np.repeat(prompt[None], shape[0], axis=0)
-        prompt = check_data(prompt, (None, *shape[2:]), self.data_levels, "prompt", self.data_dtype)
+        prompt = check_data(
+            prompt,
+            (None, *shape[2:]),
+            self.data_levels,
+            "prompt",
+            self.data_dtype,
+            self.takes_missing,
+        )
+        self.likelihood.check_values(prompt, "prompt")
         if prompt.shape[1] > shape[1] or len(prompt) != shape[0]:
             raise ValueError(
                 f"prompt must hold {shape[0]} sequences (num_samples) of at most {shape[1]} steps "

@@ -3,7 +3,7 @@
 The chain rule makes it exact; one forward pass gives all terms at once.
 """
 
-from typing import Any
+from typing import Any, cast
 
 import keras
 import tensorflow as tf
@@ -16,8 +16,9 @@ from kerasar.density_models.network_density import NetworkDensity
 from kerasar.distributions.likelihoods import Categorical, Likelihood
 from kerasar.distributions.surprise import Surprise
 from kerasar.keras_internals import call_with, nested_layers
-from kerasar.layers import LinearRecurrence
-from kerasar.training.batches import Batch
+from kerasar.layers import LevelAndScale, LinearRecurrence
+from kerasar.training.batches import Batch, unpack
+from kerasar.training.dataset_checks import dataset_spec
 from kerasar.typing import Config, Shape, Tensor
 
 
@@ -37,6 +38,9 @@ class AutoregressiveDensity(NetworkDensity):
     """
 
     saved_parts = ("network", "likelihood")
+    #: The steps of the longest sequences that `fit` has seen, where the network leaves its length
+    #: open; None before.
+    trained_length: int | None = None
 
     @checks_arguments
     def __init__(
@@ -127,6 +131,15 @@ class AutoregressiveDensity(NetworkDensity):
 
     # Training.
 
+    def adapt_to_data(self, x: Any) -> None:
+        super().adapt_to_data(x)
+        if len(self.data_shape) == 3 or self.data_shape[0] is not None:
+            return
+        data = dataset_spec(x, "x") if isinstance(x, tf.data.Dataset) else unpack(x)
+        steps = data.x.shape[1]
+        if steps is not None:
+            self.trained_length = max(int(steps), self.trained_length or 0)
+
     def default_compilation(self) -> Config:
         # Measured (benchmarks/NOTEBOOK.md): XLA pays for sequences and for LSTMs over images.
         # Convolutions of images train as fast or faster without, and start sooner. Random numbers
@@ -136,7 +149,7 @@ class AutoregressiveDensity(NetworkDensity):
         random = any(getattr(layer, "seed_generator", None) is not None for layer in layers)
         # The many small arrays of a linear recurrence run slower compiled.
         scans = any(type(node.operation) in SCANS for node in self.graph.nodes)
-        scans = scans or any(isinstance(layer, LinearRecurrence) for layer in layers)
+        scans = scans or any(isinstance(x, (LevelAndScale, LinearRecurrence)) for x in layers)
         sequential = len(self.data_shape) < 3 or any(hasattr(x, "initial_rows") for x in layers)
         return {
             "jit_compile": sequential and not random and not scans and not self.analysis.unknown,
@@ -146,11 +159,21 @@ class AutoregressiveDensity(NetworkDensity):
     # Saving.
 
     def get_config(self) -> Config:
+        trained = {} if self.trained_length is None else {"trained_length": self.trained_length}
         return {
             **super().get_config(),
+            **trained,
             "network": keras.saving.serialize_keras_object(self.network),
             "likelihood": keras.saving.serialize_keras_object(self.likelihood),
         }
+
+    @classmethod
+    def from_config(cls, config: Config, custom_objects: Any = None) -> "AutoregressiveDensity":
+        others = dict(config)
+        trained_length = others.pop("trained_length", None)
+        model: Any = super().from_config(others, custom_objects)
+        model.trained_length = trained_length
+        return cast(AutoregressiveDensity, model)
 
 
 def _same(a: Shape, b: Shape) -> bool:

@@ -47,6 +47,7 @@ class NetworkDensity(DensityModel):
     @checks_arguments
     def __init__(self, network: keras.Model, likelihood: Likelihood, **kwargs: Any) -> None:
         self.discrete = likelihood.discrete
+        self.takes_missing = likelihood.takes_missing
         super().__init__(**kwargs)
         if not isinstance(network, keras.Model):
             raise TypeError(f"network must be a keras.Model, but got {type(network).__name__}.")
@@ -97,9 +98,20 @@ class NetworkDensity(DensityModel):
 
     def num_dims(self, batch: Batch) -> Tensor:
         shape = tf.shape(batch.x)
+        if self.takes_missing:
+            return self._num_observed(batch)
         if batch.length is None:
             return tf.fill(shape[:1], tf.reduce_prod(shape[1:]))
         return tf.cast(batch.length, tf.int32) * tf.reduce_prod(shape[2:])
+
+    def _num_observed(self, batch: Batch) -> Tensor:
+        """The number of values of each example that are not missing."""
+        observed = ~tf.math.is_nan(batch.x)
+        if batch.length is not None:
+            real = tf.sequence_mask(batch.length, tf.shape(batch.x)[1])
+            behind = [1] * (batch.x.shape.rank - 2)
+            observed &= tf.reshape(real, tf.concat([tf.shape(real), behind], 0))
+        return tf.reduce_sum(tf.cast(observed, tf.int32), axis=list(range(1, batch.x.shape.rank)))
 
     @checks_arguments
     def log_prob_map(self, x: Any, condition: Any = None, batch_size: int = 128) -> np.ndarray:
@@ -138,7 +150,10 @@ class NetworkDensity(DensityModel):
     # Checks.
 
     def check_batch(self, batch: Batch, name: str = "x") -> Batch:
-        x = check_data(batch.x, self.data_shape, self.data_levels, name, self.data_dtype)
+        x = check_data(
+            batch.x, self.data_shape, self.data_levels, name, self.data_dtype, self.takes_missing
+        )
+        self.likelihood.check_values(x, name)
         condition = self.conditions.check(batch.condition, len(x), x.shape[1:])
         return Batch(x, condition, self._check_length(batch.length, x))
 

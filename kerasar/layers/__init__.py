@@ -35,12 +35,16 @@ from kerasar.layers.diagonal_bilstm import DiagonalBiLSTM as DiagonalBiLSTM
 from kerasar.layers.dilated_pooling1d import DilatedPooling1D as DilatedPooling1D
 from kerasar.layers.embed_levels import EmbedLevels as EmbedLevels
 from kerasar.layers.horizontal_conv2d import HorizontalConv2D as HorizontalConv2D
+from kerasar.layers.level_and_scale import LevelAndScale as LevelAndScale
 from kerasar.layers.linear_recurrence import LinearRecurrence as LinearRecurrence
 from kerasar.layers.mask_and_values import mask_and_values as mask_and_values
 from kerasar.layers.masked_conv2d import MaskedConv2D as MaskedConv2D
 from kerasar.layers.nade import NADE as NADE
+from kerasar.layers.observed_values import ObservedValues as ObservedValues
 from kerasar.layers.positional_encoding2d import PositionalEncoding2D as PositionalEncoding2D
 from kerasar.layers.protocol import declares_what_it_sees as declares_what_it_sees
+from kerasar.layers.relative_values import FrameFeatures as FrameFeatures
+from kerasar.layers.relative_values import RelativeValues as RelativeValues
 from kerasar.layers.residual_conv_net import ResidualConvNet as ResidualConvNet
 from kerasar.layers.row_lstm import RowLSTM as RowLSTM
 from kerasar.layers.scale_levels import ScaleLevels as ScaleLevels

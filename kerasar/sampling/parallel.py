@@ -37,7 +37,8 @@ class ParallelSampler(Sampler):
             parameters = flat_parameters(model, batch._replace(values=values), data_shape)
             events = draw_or_keep(likelihood, parameters, noise, options, values, batch.known)
             events = tf.ensure_shape(events, batch.values.shape)
-            return count + 1, events, tf.reduce_any(tf.not_equal(events, values))
+            # What is known stays, and may be NaN, which is equal to nothing.
+            return count + 1, events, tf.reduce_any(tf.not_equal(events, values) & ~batch.known)
 
         _, values, _ = tf.while_loop(
             lambda count, _, changed: changed & (count <= positions),

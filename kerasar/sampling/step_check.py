@@ -22,6 +22,8 @@ from kerasar.typing import Tensor
 
 #: How far the check goes, in positions, and up to how many the network runs whole.
 _CHECKED, _WHOLE = 512, 2_048
+#: Which part of the random data is missing, for models that know of such.
+_MISSING = 0.1
 
 Program = SequenceProgram | RasterProgram
 
@@ -125,6 +127,8 @@ class _StepCheck:
         shape = tuple(size or open_size for size in model.data_shape)
         if model.data_levels is None:
             x = generator.normal(size=(2, *shape)) * likelihood.scale + likelihood.mean
+            if likelihood.takes_missing:
+                x[generator.random(x.shape) < _MISSING] = np.nan
             x = x.astype("float32")
         else:
             x = generator.integers(model.data_levels, size=(2, *shape)).astype("int32")

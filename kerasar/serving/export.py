@@ -113,7 +113,7 @@ class Signatures:
         return found
 
     def log_prob(self, x: Tensor, *conditions: Tensor) -> dict[str, Tensor]:
-        with tf.control_dependencies(value_assertions(x, self.model.data_levels)):
+        with tf.control_dependencies(self._value_assertions(x)):
             x = tf.identity(x)
         shape = tf.shape(x)
         batch = Batch(x, self.model.conditions.from_signature(conditions, shape[0], shape[1:]))
@@ -144,7 +144,7 @@ class Signatures:
             tf.debugging.Assert(
                 fits, [f"length must be {wanted}, but length and prompt are", length, given]
             ),
-            *value_assertions(prompt, self.model.data_levels),
+            *self._value_assertions(prompt),
             *self._continued(tf.shape(prompt)[0], length),
         ]
         with tf.control_dependencies(checks):
@@ -168,7 +168,7 @@ class Signatures:
         ]
         with tf.control_dependencies(checks):
             values = tf.where(known, x, tf.zeros_like(x))
-        with tf.control_dependencies(value_assertions(values, self.model.data_levels)):
+        with tf.control_dependencies(self._value_assertions(values)):
             values = tf.identity(values)
         return self._complete(values, known, *arguments)
 
@@ -199,6 +199,9 @@ class Signatures:
                 lambda: run(Options(temperature)),
             )
         return {"samples": tf.reshape(completed, shape)}
+
+    def _value_assertions(self, x: Tensor) -> list[Any]:
+        return value_assertions(x, self.model.data_levels, self.model.likelihood.takes_missing)
 
     @property
     def _truncates(self) -> bool:

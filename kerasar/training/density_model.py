@@ -66,6 +66,8 @@ class DensityModel(keras.Model):
     data_levels: int | None
     #: Whether the data are integers, so that a perplexity makes sense.
     discrete = True
+    #: Whether NaN is a value that is missing.
+    takes_missing = False
     #: The arguments that are objects of Keras, by name, for the configuration.
     saved_parts: tuple[str, ...] = ()
     #: The global norm that gradients are best clipped to; None: they are left as they are.
@@ -466,7 +468,7 @@ class DensityModel(keras.Model):
         batch = bool_to_int(unpack(data))
         found = [
             *shape_assertions(batch.x, self.data_shape),
-            *value_assertions(batch.x, self.data_levels),
+            *value_assertions(batch.x, self.data_levels, self.takes_missing),
             *([] if self.discrete else resolution_assertions(batch.x, self.data_dtype)),
             *self.batch_assertions(batch),
         ]

@@ -1,5 +1,6 @@
 """`kerasar sample`."""
 
+from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
@@ -7,6 +8,7 @@ import numpy as np
 import typer
 
 from kerasar.cli.kinds import DataKind, SamplingRequest, kind_of_run
+from kerasar.cli.kinds.kind import check_drawn
 from kerasar.cli.support.capabilities import check_options, is_conditional
 from kerasar.cli.support.heartbeat import heartbeat
 from kerasar.cli.support.options import (
@@ -24,6 +26,13 @@ from kerasar.cli.support.outputs import atomic_write, check_distinct, check_endi
 from kerasar.cli.support.run_folder import RunFolder
 from kerasar.cli.support.tensorflow_startup import start_tensorflow
 from kerasar.data.plain_text import plain_text
+
+
+class OnRunaway(Enum):
+    """What happens to paths that leave the range of the data."""
+
+    error = "error"
+    clip = "clip"
 
 
 def sample(
@@ -56,6 +65,13 @@ def sample(
         str | None,
         typer.Option(help="What to continue: a .wav, .csv, .npy or .npz file, or the text itself."),
     ] = None,
+    on_runaway: Annotated[
+        OnRunaway,
+        typer.Option(
+            help="What happens if paths of a series leave ten times the range of its data: an "
+            "error, or they are held there."
+        ),
+    ] = OnRunaway.error,
     method: Method = None,
     out: Annotated[
         list[Path] | None,
@@ -97,7 +113,9 @@ def sample(
         options["condition"] = np.repeat(chosen, num) if classes else np.resize(chosen, num)
         num = len(options["condition"])
     with heartbeat("drawing samples"):
-        samples = kind.draw(folder, model, SamplingRequest(num, length, prompt, options))
+        request = SamplingRequest(num, length, prompt, options, on_runaway.value)
+        samples = kind.draw(folder, model, request)
+    check_drawn(samples)
     if chosen is not None:
         names = folder.config["classes"]
         samples = samples._replace(labels=[names[i] for i in options["condition"]])

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from kerasar.cli.defaults import Facts
 from kerasar.cli.support.capabilities import is_conditional, supports
 from kerasar.cli.support.run_folder import RunFolder
 from kerasar.cli.support.shell import quoted
@@ -55,6 +56,13 @@ class TrainingData:
         """The number of examples of each part."""
         return {name: num_examples(part) for name, part in self._parts().items()}
 
+    def facts(self, kind: str) -> Facts:
+        """What the settings of training follow from, for data of that kind."""
+        given = self.arguments
+        examples = values_of(self.train)
+        shape = given.get("image_shape") or examples.shape[1:]
+        return Facts(kind, len(examples), tuple(shape), given.get("levels"))
+
     def for_model(self, model: DensityModel) -> TrainingData:
         """The same data, without a condition if the model takes none."""
         if is_conditional(model):
@@ -81,12 +89,14 @@ class SamplingRequest(NamedTuple):
         length: the length of each, in steps or seconds; None for that of the training data.
         prompt: what to continue: a file, or a text.
         options: further arguments of `model.sample`, with `seed` and `temperature` among them.
+        on_runaway: "error" or "clip", for paths of a series.
     """
 
     num: int
     length: float | None
     prompt: str | None
     options: dict[str, Any]
+    on_runaway: str = "error"
 
     def describe_options(self) -> str:
         """The options in words, for a heading."""
@@ -109,6 +119,18 @@ class Samples(NamedTuple):
     forecast: Any = None
 
 
+def check_drawn(samples: Samples) -> None:
+    """Raises a FloatingPointError for samples that hold something else than finite numbers."""
+    values = samples.values
+    if values.dtype.kind != "f" or np.isfinite(values).all():
+        return
+    bad = int((~np.isfinite(values)).reshape(len(values), -1).any(axis=1).sum())
+    raise FloatingPointError(
+        f"{bad:,} of {len(values):,} samples are not finite, so nothing is written: the model has "
+        "run away from what it was trained on. Lower --temperature or --length, or train it longer."
+    )
+
+
 class DataKind(ABC):
     """One kind of data.
 
@@ -118,6 +140,7 @@ class DataKind(ABC):
         accepted: what DATA can be, for a message.
         data_sets: the names of data sets of this kind.
         unit: the word for what `bits_per_dim` is divided by.
+        has_likelihoods: whether `--likelihood` chooses among several.
         num_samples: the default number of samples.
         endings: of the files that samples can be written to.
         sample_files: the files that they are written to by default; none: they are printed.
@@ -132,12 +155,19 @@ class DataKind(ABC):
     accepted: ClassVar[str]
     data_sets: ClassVar[Collection[str]] = ()
     unit: ClassVar[str] = "dim"
+    has_likelihoods: ClassVar[bool] = False
     num_samples: ClassVar[int] = 64
     endings: ClassVar[tuple[str, ...]]
     sample_files: ClassVar[tuple[str, ...]] = ("samples.png",)
     pictures: ClassVar[tuple[str, ...]]
     next_commands: ClassVar[tuple[tuple[str, str], ...]]
     example: ClassVar[Mapping[str, Any]]
+
+    @classmethod
+    def example_facts(cls) -> Facts:
+        """What the settings for typical data follow from."""
+        shape = cls.example.get("image_shape") or (cls.example.get("length"),)
+        return Facts(cls.name, 10_000, tuple(shape), cls.example.get("levels"))
 
     @property
     def an_example(self) -> str:
@@ -282,9 +312,14 @@ def in_words(results: Mapping[str, float]) -> str:
     return "".join(f", {value:.4f} {name}" for name, value in results.items())
 
 
+def values_of(batch: Batch) -> Any:
+    """The examples themselves, without conditions or lengths."""
+    return batch["x"] if isinstance(batch, dict) else batch
+
+
 def num_examples(batch: Batch) -> int:
     """The number of examples."""
-    return len(batch["x"] if isinstance(batch, dict) else batch)
+    return len(values_of(batch))
 
 
 def take(batch: Batch, rows: Any) -> Batch:

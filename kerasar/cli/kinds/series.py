@@ -22,6 +22,7 @@ from kerasar.data import Quantizer, SeriesData, load_series, windows
 from kerasar.data.plain_text import picture_text
 
 if TYPE_CHECKING:
+    from kerasar.forecasting import Forecast
     from kerasar.training import DensityModel
 
 #: Steps of a piece of the series in training, where there are as many.
@@ -97,10 +98,19 @@ class Series(DataKind):
         series = data.source
         steps = min(len(series.test), 48)
         past, future = series.decode(series.train), series.decode(series.test[:steps])
-        found = forecast(model, past, steps, self.num_samples, series=series, verbose=False)
+        # The training has come to its end: paths that run away are a warning in its picture.
+        found = forecast(
+            model,
+            past,
+            steps,
+            self.num_samples,
+            series=series,
+            on_runaway="clip",
+            verbose=False,
+        )
         names = tuple(map(picture_text, series.columns))
         figure = fan_chart(past[-3 * steps :], found.paths, future, columns=names)
-        figure.suptitle(f"{run.title}: the steps held out ({result})")
+        figure.suptitle(f"{run.title}: the steps held out ({result}){_warning(found)}")
         with atomic_write(run.path / "forecast.png") as file:
             save(figure, file)
 
@@ -111,11 +121,19 @@ class Series(DataKind):
         series = _read(source, run, model)
         past = np.concatenate([series.decode(series.train), series.decode(series.test)])
         steps = 48 if request.length is None else whole_steps(request.length)
-        found = forecast(model, past, steps, request.num, series=series, **request.options)
+        found = forecast(
+            model,
+            past,
+            steps,
+            request.num,
+            series=series,
+            on_runaway=request.on_runaway,
+            **request.options,
+        )
         description = (
             f"{steps} steps after the end of {picture_text(source.name)}, {request.num} paths "
         )
-        description += f"({request.describe_options()})"
+        description += f"({request.describe_options()}){_warning(found)}"
         return Samples(found.paths, description, forecast=found)
 
     def write_readable(
@@ -134,6 +152,11 @@ class Series(DataKind):
             figure = fan_chart(found.past[-3 * steps :], found.paths, columns=names)
             figure.suptitle(f"{run.title}: {samples.description}")
             save(figure, path)
+
+
+def _warning(found: Forecast) -> str:
+    """What the heading of a forecast adds if paths had to be clipped."""
+    return f"; {found.clipped:,} paths ran away" if found.clipped else ""
 
 
 def _read(spec: str | Path, run: RunFolder, model: DensityModel) -> SeriesData:

@@ -9,3 +9,4 @@ from kerasar.distributions.likelihoods.discretized_logistic_mixture import (
 )
 from kerasar.distributions.likelihoods.gaussian_mixture import GaussianMixture as GaussianMixture
 from kerasar.distributions.likelihoods.independent import Independent as Independent
+from kerasar.distributions.likelihoods.relative import Relative as Relative

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from kerasar.distributions.surprise import Surprise
@@ -28,6 +29,8 @@ class Likelihood:
     event_rank = 0
     #: True if the data are integers in `[0, levels)`.
     discrete = True
+    #: Whether NaN is a value that is missing, whose log-probability is 0.
+    takes_missing = False
     #: Size of a vector event, if the likelihood determines it.
     event_size: int | None = None
     #: Location and scale of real data: a scalar, or one value for each variable.
@@ -90,6 +93,9 @@ class Likelihood:
             lambda k, *_: k < _DRAWS, draw, start, shape_invariants=shapes
         )
         return mean, squares / (_DRAWS - 1)
+
+    def check_values(self, x: np.ndarray, name: str) -> None:
+        """Raises a ValueError for values that have no density; all have one, unless overridden."""
 
     def num_uniforms(self, parameters: int) -> int:
         """The number of uniform values that the draw of an event takes."""

@@ -55,7 +55,11 @@ class Independent(Likelihood):
         return self.likelihood.num_levels(self._each(parameters))
 
     def log_prob(self, parameters: Tensor, x: Tensor) -> Tensor:
-        return tf.reduce_sum(self.likelihood.log_prob(self._split(parameters), x), axis=-1)
+        return tf.reduce_sum(self.log_prob_of_each(parameters, x), axis=-1)
+
+    def log_prob_of_each(self, parameters: Tensor, x: Tensor) -> Tensor:
+        """Natural-log probability of each value of an event, float32, the shape of `x`."""
+        return self.likelihood.log_prob(self._split(parameters), x)
 
     def expected_nats(self, parameters: Tensor) -> tuple[Tensor, Tensor]:
         mean, variance = self.likelihood.expected_nats(self._split(parameters))

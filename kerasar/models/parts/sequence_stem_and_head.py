@@ -4,8 +4,9 @@ import keras
 from keras import ops
 
 from kerasar.checks import check_count
-from kerasar.distributions.likelihoods import Categorical, Likelihood
+from kerasar.distributions.likelihoods import Categorical, Likelihood, Relative
 from kerasar.layers import ScaleLevels, Standardize
+from kerasar.models.parts.relative_series import RelativeSeries
 from kerasar.typing import Shape, Tensor
 
 #: How integers may enter a network.
@@ -49,6 +50,10 @@ class SequenceStemAndHead:
         shape: Shape = (length,) if num_variables is None else (length, num_variables)
         #: The input of the network, `(batch, time)` or `(batch, time, num_variables)`.
         self.x = keras.Input(shape, dtype="float32" if levels is None else "int32", name="x")
+        #: The data relative to their own level and scale, if the likelihood is so.
+        self.relative = (
+            RelativeSeries(self.x, likelihood) if isinstance(likelihood, Relative) else None
+        )
 
     @property
     def has_single_integers(self) -> bool:
@@ -82,6 +87,8 @@ class SequenceStemAndHead:
             return keras.layers.Embedding(self.levels, width, name="embedding")(self.x)
         if input_encoding == "one_hot":
             return ops.one_hot(self.x, self.levels)
+        if self.relative is not None:
+            return self.relative.encoded
         if self.levels is None:
             mean, scale = self.likelihood.mean, self.likelihood.scale
             h = Standardize(mean, scale, name="standardize")(self.x)
@@ -91,6 +98,10 @@ class SequenceStemAndHead:
 
     def head(self, h: Tensor) -> Tensor:
         """A 1×1 layer, whose output is the parameters of each step."""
+        if self.relative is not None:
+            inside = self.relative.likelihood.likelihood
+            size = inside.num_parameters(self.levels)
+            return self.relative.head(keras.layers.Dense(size, name="parameters")(h))
         num_parameters = self.likelihood.num_parameters(self.levels)
         return keras.layers.Dense(num_parameters, name="parameters")(h)
 

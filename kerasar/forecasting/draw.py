@@ -1,22 +1,17 @@
-"""Forecasts: continuations of a series, drawn many times, and their quantiles."""
+"""Forecasts: continuations of a series, drawn many times."""
 
-import csv
-import os
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import keras
 import numpy as np
-from numpy.typing import NDArray
 
 from kerasar.arguments import checks_arguments
 from kerasar.causality import receptive_field
-from kerasar.checks import check_count, check_kind, check_memory, user_path
+from kerasar.checks import check_choice, check_count, check_kind, check_memory
 from kerasar.data import SeriesData
-from kerasar.data.plain_text import csv_cell
 from kerasar.distributions.likelihoods import Likelihood
-from kerasar.statistics import quantiles
+from kerasar.forecasting.paths import Forecast
+from kerasar.forecasting.runaway import Limits, keep_within
 from kerasar.typing import Shape
 
 
@@ -27,62 +22,10 @@ class SequenceModel(Protocol):
     network: keras.Model
     likelihood: Likelihood
     data_shape: Shape
+    data_levels: int | None
+    trained_length: int | None
 
     def sample(self, num_samples: int = 1, seed: int = 0, **options: Any) -> np.ndarray: ...
-
-
-@dataclass(frozen=True, eq=False)  # eq=False: comparing arrays gives no single truth
-class Forecast:
-    """Possible futures of a series, in its own units.
-
-    Attributes:
-        past: what was given, `(steps,)` or `(steps, variables)`.
-        paths: `(num_paths, steps)` or `(num_paths, steps, variables)`.
-        columns: the name of each variable.
-    """
-
-    past: NDArray[Any]
-    paths: NDArray[Any]
-    columns: tuple[str, ...]
-
-    @checks_arguments
-    def quantiles(self, probabilities: Sequence[float]) -> NDArray[np.float64]:
-        """The value below which the series stays with each probability, at each step.
-
-        Returns:
-            `(probabilities, steps)` or `(probabilities, steps, variables)`.
-        """
-        for p in probabilities:
-            if not 0 < p < 1:
-                raise ValueError(f"probabilities must lie between 0 and 1, but one of them is {p}.")
-        found: NDArray[np.float64] = quantiles(self.paths, list(probabilities))
-        return found
-
-    def write_paths(self, path: str | os.PathLike[str]) -> None:
-        """Writes a CSV file: a row for each path and step, counted from 1; a column a variable."""
-        flat = self.paths.reshape(*self.paths.shape[:2], -1)
-        rows = (
-            [path_index, step, *map(float, values)]
-            for path_index, steps in enumerate(flat, 1)
-            for step, values in enumerate(steps, 1)
-        )
-        _write(path, ["path", "step", *self.columns], rows)
-
-    @checks_arguments
-    def write_quantiles(
-        self,
-        path: str | os.PathLike[str],
-        probabilities: Sequence[float] = (0.05, 0.25, 0.5, 0.75, 0.95),
-    ) -> None:
-        """Writes a CSV file: a row for each step; a column for each variable and probability."""
-        found = self.quantiles(probabilities)
-        flat = found.reshape(*found.shape[:2], -1)  # (probabilities, steps, variables)
-        names = [f"{name} {p:g}" for name in self.columns for p in probabilities]
-        rows = (
-            [step, *flat[:, step - 1].T.reshape(-1).tolist()]
-            for step in range(1, flat.shape[1] + 1)
-        )
-        _write(path, ["step", *names], rows)
 
 
 @checks_arguments
@@ -94,6 +37,7 @@ def forecast(
     seed: int = 0,
     series: SeriesData | None = None,
     context: int | None = None,
+    on_runaway: str = "error",
     **options: Any,
 ) -> Forecast:
     """Draws `num_paths` continuations of a series.
@@ -108,7 +52,11 @@ def forecast(
             was quantized for training: values become levels, and what is drawn values again. Names
             the variables, too.
         context: int. How many of the last steps of `past` the model gets to see. None takes what
-            it can use: the reach of its receptive field, at most what fits into its length.
+            it can use: the reach of its receptive field, at most what it was trained on and what
+            fits into its length.
+        on_runaway: "error" or "clip": what happens if a path is not finite, or leaves a range ten
+            times as wide as that of the data. "clip" holds it at the ends of that range, and a
+            value that is no number at the one before; `clipped` of the result counts such paths.
         **options: `temperature`, `condition`, `method` and so on, as for `model.sample`.
 
     Returns:
@@ -116,6 +64,7 @@ def forecast(
 
     Raises:
         ValueError, TypeError: for arguments that do not fit, before any work is done.
+        FloatingPointError: if paths run away; the message says which, where and how many.
 
     Example:
         >>> import keras, kerasar
@@ -127,6 +76,7 @@ def forecast(
     """
     check_count(steps, "steps")
     check_count(num_paths, "num_paths")
+    check_choice(on_runaway, "on_runaway", ("error", "clip"))
     check_memory("num_paths", num_paths, (num_paths, steps))
     if len(model.data_shape) == 3:
         raise ValueError("A forecast goes on with a sequence, but this model draws images.")
@@ -142,8 +92,15 @@ def forecast(
     drawn = model.sample(num_paths, seed=seed, prompt=kept, **size, **options)[:, len(kept) :]
     columns = tuple(str(i) for i in range(encoded.shape[1] if encoded.ndim == 2 else 1))
     if series is not None:
-        drawn, columns = series.decode(drawn), series.columns
-    return Forecast(given, drawn, columns)
+        columns = series.columns
+    clipped = 0
+    if model.data_levels is None:
+        known = [encoded] if series is None else [encoded, series.train, series.test]
+        limits = Limits.of(model.likelihood, *(part.reshape(len(part), -1) for part in known))
+        paths = drawn.reshape(*drawn.shape[:2], -1)
+        paths, clipped = keep_within(paths, limits, columns, on_runaway, model.name)
+        drawn = paths.reshape(drawn.shape)
+    return Forecast(given, drawn if series is None else series.decode(drawn), columns, clipped)
 
 
 def _context(model: SequenceModel, context: int | None, steps: int, time: int) -> int:
@@ -163,10 +120,5 @@ def _context(model: SequenceModel, context: int | None, steps: int, time: int) -
         reach = receptive_field(model.network, model.likelihood.event_rank).reach
     except ValueError:  # a layer that does not declare what it sees
         reach = None
-    return time if reach is None else max(reach, 1)
-
-
-def _write(path: str | os.PathLike[str], header: Sequence[str], rows: Any) -> None:
-    with open(user_path(path), "w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerow(map(csv_cell, header))
-        csv.writer(file).writerows(rows)
+    useful = time if reach is None else max(reach, 1)
+    return useful if model.trained_length is None else min(useful, model.trained_length)

@@ -1,0 +1,77 @@
+"""What a forecast gives: paths into the future, their quantiles, and files of them."""
+
+import csv
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kerasar.arguments import checks_arguments
+from kerasar.checks import user_path
+from kerasar.data.plain_text import csv_cell
+from kerasar.statistics import quantiles
+
+
+@dataclass(frozen=True, eq=False)  # eq=False: comparing arrays gives no single truth
+class Forecast:
+    """Possible futures of a series, in its own units.
+
+    Attributes:
+        past: what was given, `(steps,)` or `(steps, variables)`.
+        paths: `(num_paths, steps)` or `(num_paths, steps, variables)`.
+        columns: the name of each variable.
+        clipped: how many paths ran away and are held at the ends of what is possible.
+    """
+
+    past: NDArray[Any]
+    paths: NDArray[Any]
+    columns: tuple[str, ...]
+    clipped: int = 0
+
+    @checks_arguments
+    def quantiles(self, probabilities: Sequence[float]) -> NDArray[np.float64]:
+        """The value below which the series stays with each probability, at each step.
+
+        Returns:
+            `(probabilities, steps)` or `(probabilities, steps, variables)`.
+        """
+        for p in probabilities:
+            if not 0 < p < 1:
+                raise ValueError(f"probabilities must lie between 0 and 1, but one of them is {p}.")
+        found: NDArray[np.float64] = quantiles(self.paths, list(probabilities))
+        return found
+
+    def write_paths(self, path: str | os.PathLike[str]) -> None:
+        """Writes a CSV file: a row for each path and step, counted from 1; a column a variable."""
+        flat = self.paths.reshape(*self.paths.shape[:2], -1)
+        rows = (
+            [path_index, step, *map(float, values)]
+            for path_index, steps in enumerate(flat, 1)
+            for step, values in enumerate(steps, 1)
+        )
+        _write(path, ["path", "step", *self.columns], rows)
+
+    @checks_arguments
+    def write_quantiles(
+        self,
+        path: str | os.PathLike[str],
+        probabilities: Sequence[float] = (0.05, 0.25, 0.5, 0.75, 0.95),
+    ) -> None:
+        """Writes a CSV file: a row for each step; a column for each variable and probability."""
+        found = self.quantiles(probabilities)
+        flat = found.reshape(*found.shape[:2], -1)  # (probabilities, steps, variables)
+        names = [f"{name} {p:g}" for name in self.columns for p in probabilities]
+        rows = (
+            [step, *flat[:, step - 1].T.reshape(-1).tolist()]
+            for step in range(1, flat.shape[1] + 1)
+        )
+        _write(path, ["step", *names], rows)
+
+
+def _write(path: str | os.PathLike[str], header: Sequence[str], rows: Any) -> None:
+    with open(user_path(path), "w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerow(map(csv_cell, header))
+        csv.writer(file).writerows(rows)

@@ -1,0 +1,173 @@
+"""The level and the scale of a series as they are known before each step.
+
+A step is easier to predict relative to what came before it: its distance from a level (the last
+value, that of the last season, or a running mean) in units of how large such distances lately were.
+All of this is a recurrence over what was observed, so it is causal, runs in parallel over time in
+training, and one step at a time in sampling.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import keras
+import tensorflow as tf
+
+from kerasar.checks import check_choice, check_count
+from kerasar.layers.linear_scan import linear_scan
+from kerasar.layers.lstm_scan import wide
+from kerasar.layers.protocol import declares_what_it_sees
+from kerasar.layers.units import check_units
+from kerasar.typing import Config, Shape, Tensor
+
+#: What a step can be relative to.
+NORMALIZATIONS = ("none", "window", "difference", "seasonal")
+#: As how many steps what is known in advance counts.
+_PRIOR = 5.0
+#: The least scale, as a part of `spread`: a series that stands still has none.
+_LEAST = 0.05
+
+
+class Frame(NamedTuple):
+    """What is known of a step before it, each `(…, variables)`, in the order of the channels."""
+
+    level: Tensor
+    """What the step is relative to."""
+    log_scale: Tensor
+    """The log of the root mean square of the distances from it, lately."""
+    mean: Tensor
+    """The running mean."""
+    last: Tensor
+    """The last value that was observed."""
+
+    @classmethod
+    def split(cls, channels: Tensor) -> "Frame":
+        """The parts of what `LevelAndScale` puts out."""
+        return cls(*tf.split(channels, 4, axis=-1))
+
+
+@keras.saving.register_keras_serializable(package="kerasar")
+@declares_what_it_sees
+class LevelAndScale(keras.layers.Layer):
+    """Level and scale of each step, from the values before it.
+
+    Means here are those over the observed steps before t, with weights that fall by the factor
+    1 - 1/memory at each of them:
+
+        mean_t   = mean of x_s
+        level_t  = 0, mean_t, the last x_s, or x_{t - season}       by the normalization
+        scale_t² = mean of (x_s - level_s)², and (0.05 · spread)²
+
+    as if five steps with x = 0 and a distance of `spread` had come before all others. The level of
+    the last season falls back to the last value where that was not observed. A step that is missing
+    changes nothing. For "none" the scale is `spread` throughout.
+
+    Args:
+        normalization: "none", "window" (the running mean), "difference" (the last value) or
+            "seasonal".
+        memory: how many of the last observed steps count, about.
+        spread: the root mean square of x - level in the data, a scalar, or one for each variable.
+        **kwargs: `name` and `dtype`, as for `keras.layers.Layer`.
+
+    Input shape:
+        `(batch, time, 2 * variables)`: values and masks of the step *before* (`ObservedValues`,
+        then a `CausalShift`); for "seasonal" `(batch, time, 4 * variables)`, behind them those of
+        one season before (a `CausalShift` by its steps).
+
+    Output shape:
+        `(batch, time, 4 * variables)`: levels, logs of the scales, running means, last values.
+
+    Raises:
+        ValueError: for an unknown normalization, a memory below 2, or (when built) another input.
+    """
+
+    def __init__(
+        self,
+        normalization: str,
+        memory: int = 50,
+        spread: float | Sequence[float] = 1.0,
+        **kwargs: object,
+    ) -> None:
+        super().__init__(autocast=False, **kwargs)
+        self.normalization = check_choice(normalization, "normalization", NORMALIZATIONS)
+        self.memory = check_count(memory, "memory", least=2, most=None)
+        self.spread = check_units(spread, "scale", type(self).__name__)
+        self._parts = 4 if normalization == "seasonal" else 2
+
+    def build(self, input_shape: Shape) -> None:
+        if len(input_shape) != 3 or input_shape[-1] is None or input_shape[-1] % self._parts:
+            raise ValueError(
+                f"LevelAndScale('{self.normalization}') takes {self._parts} channels of each "
+                f"variable, (batch, time, {self._parts} * variables), but layer '{self.name}' got "
+                f"input shape {tuple(input_shape)}."
+            )
+        self.num_variables = input_shape[-1] // self._parts
+        super().build(input_shape)
+
+    def call(self, inputs: Tensor) -> Tensor:
+        parts = self._split(inputs)
+        x, seen = parts[0], parts[1]
+        fade = 1.0 - seen / self.memory
+        last, count = linear_scan(1.0 - seen, seen * x), tf.cumsum(seen, axis=1)
+        prior = _PRIOR * tf.exp(count * math.log1p(-1.0 / self.memory))
+        weight = linear_scan(fade, seen) + prior
+        mean = linear_scan(fade, seen * x) / weight
+        level = self._level(parts, mean, last)
+        before = tf.concat([tf.zeros_like(level[:, :1]), level[:, :-1]], 1)
+        squares = linear_scan(fade, seen * tf.square(x - before)) + prior * self._spread(prior)
+        return self._joined(level, squares / weight, mean, last)
+
+    # Step by step (`kerasar.layers.protocol.Recurrence`).
+
+    def initial(self, batch: Tensor) -> Any:
+        none = tf.zeros(tf.stack([batch, self.num_variables]), wide(self.compute_dtype))
+        weight = none + _PRIOR
+        return none, none, weight, weight * self._spread(weight), none
+
+    def step(self, inputs: Tensor, carry: Any, position: Tensor) -> tuple[Tensor, Any]:
+        last, total, weight, squares, level = carry
+        parts = self._split(inputs)
+        x, seen = parts[0], parts[1]
+        fade = 1.0 - seen / self.memory
+        squares = fade * squares + seen * tf.square(x - level)
+        last = (1.0 - seen) * last + seen * x
+        total, weight = fade * total + seen * x, fade * weight + seen
+        mean = total / weight
+        level = self._level(parts, mean, last)
+        made = self._joined(level, squares / weight, mean, last)
+        return made, (last, total, weight, squares, level)
+
+    def _split(self, inputs: Tensor) -> list[Tensor]:
+        """Values and masks, those of the last season behind; every mask is 0 or 1."""
+        parts = tf.split(tf.cast(inputs, wide(self.compute_dtype)), self._parts, axis=-1)
+        found: list[Tensor] = []
+        for values, mask in zip(parts[::2], parts[1::2], strict=True):
+            found += [values, tf.cast(mask > 0.5, values.dtype)]
+        return found
+
+    def _level(self, parts: list[Tensor], mean: Tensor, last: Tensor) -> Tensor:
+        if self.normalization == "seasonal":
+            return tf.where(parts[3] > 0.5, parts[2], last)
+        levels = {"none": tf.zeros_like(mean), "window": mean, "difference": last}
+        return levels[self.normalization]
+
+    def _joined(self, level: Tensor, mean_square: Tensor, *others: Tensor) -> Tensor:
+        if self.normalization == "none":
+            mean_square = tf.zeros_like(mean_square) + (1 - _LEAST**2) * self._spread(mean_square)
+        log_scale = 0.5 * tf.math.log(mean_square + _LEAST**2 * self._spread(mean_square))
+        return tf.cast(tf.concat([level, log_scale, *others], -1), self.compute_dtype)
+
+    def _spread(self, like: Tensor) -> Tensor:
+        """The mean square in advance."""
+        return tf.square(tf.cast(self.spread, like.dtype))
+
+    def compute_output_spec(self, inputs: Tensor) -> keras.KerasTensor:
+        return keras.KerasTensor(self.compute_output_shape(inputs.shape), dtype=self.compute_dtype)
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        channels = input_shape[-1]
+        return (*input_shape[:-1], None if channels is None else 4 * channels // self._parts)
+
+    def get_config(self) -> Config:
+        own = {"normalization": self.normalization, "memory": self.memory, "spread": self.spread}
+        return {**super().get_config(), **own}
