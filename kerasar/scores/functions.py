@@ -212,7 +212,7 @@ def _of_one_pass(
         if model.data_levels is not None:
             rank = 2 if example.x.shape.rank == 4 else 1
             found["complexity"] = adaptive_code_nats(
-                example.x, model.data_levels, rank, example.real_x
+                example.x, model.data_levels, rank, example.known[..., 0]
             )
         return found
 
