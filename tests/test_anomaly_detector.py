@@ -134,6 +134,19 @@ def series():
     return model, lambda model: model.sample(100)
 
 
+def series_with_gaps():
+    likelihood = kerasar.distributions.Relative(kerasar.distributions.GaussianMixture())
+    model = kerasar.models.CausalConvNet(9, None, likelihood=likelihood, filters=4)
+
+    def draw(model):
+        x = model.sample(100)
+        x[np.random.default_rng(0).uniform(size=x.shape) < 0.3] = np.nan
+        x[3] = np.nan
+        return x
+
+    return model, draw
+
+
 def vectors():
     return kerasar.models.NADE(6), lambda model: model.sample(100)
 
@@ -161,7 +174,17 @@ def autoencoder():
 
 @pytest.mark.parametrize(
     "case",
-    [sequences, padded_sequences, series, vectors, flow, image_flow, colors, autoencoder],
+    [
+        sequences,
+        padded_sequences,
+        series,
+        series_with_gaps,
+        vectors,
+        flow,
+        image_flow,
+        colors,
+        autoencoder,
+    ],
     ids=lambda case: case.__name__,
 )
 def test_it_takes_data_of_all_kinds(case):
@@ -196,6 +219,8 @@ def test_what_does_not_fit_is_refused(model, good, detector):
         detector.score(good + LEVELS)
     with pytest.raises(TypeError, match="takes a density model of kerasar's"):
         AnomalyDetector(model.network)
+    with pytest.raises(ValueError, match="must be the name of a .keras file, but got 'a.h5'"):
+        detector.save("a.h5")
     with pytest.raises(ValueError, match="patch"):
         AnomalyDetector(model, patch=0)
     with pytest.raises(ValueError, match="needs at least 999"):

@@ -13,7 +13,7 @@ from kerasar.distributions import Surprise
 from kerasar.scores.adaptive_code import adaptive_code_nats
 from kerasar.scores.calibration import Calibration, split_sizes
 from kerasar.scores.distance import Distance
-from kerasar.scores.statistics import Layout, as_example, patch_sums, worst_events
+from kerasar.scores.statistics import Layout, as_example, contrast, patch_sums, worst_events
 from kerasar.testing import randomize
 
 
@@ -123,6 +123,12 @@ def test_data_that_a_codec_does_not_take_are_refused(x, levels, codec, words):
         scores.complexity(x, levels, codec)
 
 
+@pytest.mark.parametrize("length", [[1, 2, 3], [0, 1], [1, 6], [1.0, 2.0], 3])
+def test_lengths_that_are_none_are_refused(length):
+    with pytest.raises(ValueError, match="length must"):
+        scores.complexity(np.zeros((2, 5), int), 2, length=length)
+
+
 # Single scores.
 
 
@@ -189,21 +195,15 @@ def test_a_layout_has_center_and_spread():
 
 def test_a_padded_sequence_has_the_center_of_its_own_length():
     x, zeros = np.array([[0, 0, 1, 9, 9]]), tf.zeros((1, 5))
-    from kerasar.scores.statistics import contrast
-
-    example = as_example(Surprise(zeros, zeros, zeros), tf.constant(x), tf.constant([3]))
-    alone = as_example(Surprise(*[zeros[:, :3]] * 3), tf.constant(x[:, :3]), tf.constant([3]))
-    for a, b in zip(
-        Layout.of(contrast(example), example.real_x).centers,
-        Layout.of(contrast(alone), alone.real_x).centers,
-        strict=True,
-    ):
-        np.testing.assert_allclose(a, b, atol=1e-6)
+    example = as_example(Surprise(zeros, zeros, zeros), tf.constant(x), tf.constant([3]), True)
+    alone = as_example(Surprise(*[zeros[:, :3]] * 3), tf.constant(x[:, :3]), None, True)
+    centers = [Layout.of(contrast(part), part.real).centers[0].numpy() for part in (example, alone)]
+    np.testing.assert_allclose(*centers, atol=1e-6)
 
 
 def test_infinite_surprise_is_a_large_number():
     infinite = tf.constant([[np.inf, 1.0]])
-    example = as_example(Surprise(infinite, infinite, infinite), tf.zeros((1, 2)), None)
+    example = as_example(Surprise(infinite, infinite, infinite), tf.zeros((1, 2)), None, True)
     assert np.isfinite(example.surprise.nats).all()
 
 

@@ -25,27 +25,34 @@ from benchmarks.quality.images import load as load_images
 
 #: Rates of false alarms that are asked for, and divisions in halves that they are averaged over.
 RATES, DIVISIONS = (0.01, 0.05, 0.10), 20
-_SCORES = ("surprise", "typicality", "complexity_corrected")
+_SCORES = ("surprise", "typicality", "complexity-corrected", "detector")
+
+#: Statistics of examples by group and name.
+Groups = dict[str, dict[str, np.ndarray]]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
+    import kerasar
+
     parser = make_parser(__doc__, "docs/benchmarks")
     parser.add_argument("--data-dir", type=Path, default=DATA_DIR)
-    parser.add_argument("--minutes", type=float, default=4.0, help="of training each model")
+    parser.add_argument("--minutes", type=float, default=3.0, help="of training each model")
     parser.add_argument("--models", type=Path, help="folder that keeps the models")
-    parser.add_argument("--images", type=int, default=1000, help="anomalies of each kind")
+    parser.add_argument("--good", type=int, default=4000, help="good examples at most")
+    parser.add_argument("--images", type=int, default=300, help="anomalies of each kind")
     options = parse(parser, arguments, minutes=0.02, images=60)
-    found, alarms = [], []
+    found, alarms, began = [], [], time.monotonic()
     for name in ("digits",) if options.tiny else SETS:
         keras.utils.set_random_seed(0)
         train, good, levels = SETS[name](options.data_dir)
         model = trained(name, train, levels, options)
-        order = np.random.default_rng(0).permutation(len(good))
-        good = good[order]
+        good = good[np.random.default_rng(0).permutation(len(good))[: options.good]]
+        groups = kerasar.AnomalyDetector(model).statistics(good)
         if good.ndim == 4:
-            found += judged(name, model, good, levels, options)
-        alarms += false_alarms(name, model, good)
-    header = ["model of", "anomalies", *(score.replace("_", " ") for score in _SCORES), "detector"]
+            found += judged(name, model, good, groups, levels, options)
+        alarms += false_alarms(name, groups)
+        print(name, f"{time.monotonic() - began:.0f} s", flush=True)
+    header = ["model of", "anomalies", *_SCORES]
     write_report("anomalies", header, found, options.out)
     header = ["good examples", "in each half", *(f"asked for {rate:g}" for rate in RATES)]
     write_report("false_alarms", header, alarms, options.out)
@@ -191,24 +198,38 @@ def with_block(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def judged(
-    name: str, model: Any, good: np.ndarray, levels: int, options: argparse.Namespace
+    name: str,
+    model: Any,
+    good: np.ndarray,
+    groups: Groups,
+    levels: int,
+    options: argparse.Namespace,
 ) -> list[list[str]]:
-    """Rows of AUROCs: half of the good images fit the detector, others are judged."""
+    """Rows of AUROCs: half of the good images fit the detector, the others are judged."""
     import kerasar
+    from kerasar.scores.rarity import Rarity
 
     half = len(good) // 2
-    fresh, base = good[half:][: options.images], good[half:][-options.images :]
-    detector = kerasar.AnomalyDetector(model).fit(good[:half])
+    rarity = Rarity.fit(rows_of(groups, slice(half)), seed=0)
+    mean = groups["typicality"]["surprise"][:half].mean()
 
-    def scores(x: np.ndarray) -> list[np.ndarray]:
-        found = kerasar.scores.all_scores(model, x, good=good[:200])
-        return [*(found[score] for score in _SCORES), detector.score(x)]
+    def scores(groups: Groups) -> list[np.ndarray]:
+        surprise = groups["typicality"]["surprise"]
+        corrected = surprise - groups["typicality"]["complexity"]
+        return [surprise, np.abs(surprise - mean), corrected, rarity.scores(groups).numpy()]
 
-    usual, rows = scores(fresh), []
-    for kind, x in anomalies(name, base, levels, options.data_dir).items():
-        found = [auroc(*pair) for pair in zip(scores(x), usual, strict=True)]
-        rows.append([name, kind, *(f"{value:.3f}" for value in found)])
+    usual, rows = scores(rows_of(groups, slice(half, None))), []
+    detector = kerasar.AnomalyDetector(model)
+    changed = anomalies(name, good[half:][: options.images], levels, options.data_dir)
+    for kind, x in changed.items():
+        pairs = zip(scores(detector.statistics(x)), usual, strict=True)
+        rows.append([name, kind, *(f"{auroc(*pair):.3f}" for pair in pairs)])
     return rows
+
+
+def rows_of(groups: Groups, rows: Any) -> Groups:
+    """The statistics of some of the examples."""
+    return {g: {n: values[rows] for n, values in group.items()} for g, group in groups.items()}
 
 
 def auroc(strange: np.ndarray, usual: np.ndarray) -> float:
@@ -218,19 +239,15 @@ def auroc(strange: np.ndarray, usual: np.ndarray) -> float:
     return float(np.mean(below) / len(usual))
 
 
-def false_alarms(name: str, model: Any, good: np.ndarray) -> list[list[str]]:
+def false_alarms(name: str, groups: Groups) -> list[list[str]]:
     """A row of rates, each with the range of 18 of the 20 divisions."""
-    import kerasar
     from kerasar.scores.rarity import Rarity
 
-    groups = kerasar.AnomalyDetector(model).statistics(good)
-    half, rates = len(good) // 2, []
+    count = len(groups["typicality"]["surprise"])
+    half, rates = count // 2, []
     for seed in range(DIVISIONS):
-        order = np.random.default_rng(seed).permutation(len(good))
-        fit, fresh = (
-            {g: {n: values[rows] for n, values in group.items()} for g, group in groups.items()}
-            for rows in (order[:half], order[half:])
-        )
+        order = np.random.default_rng(seed).permutation(count)
+        fit, fresh = rows_of(groups, order[:half]), rows_of(groups, order[half:])
         rarity = Rarity.fit(fit, seed)
         scores = rarity.scores(fresh).numpy()
         rates.append([np.mean(scores > rarity.calibration.threshold(rate)) for rate in RATES])

@@ -32,7 +32,7 @@ def checked_batch(model: ScoredModel, x: Any, condition: Any, name: str = "x") -
 
 def compute_example(model: ScoredModel, batch: Batch) -> Example:
     """A batch, and what it costs the model, on tensors and without checks."""
-    return as_example(model.compute_surprise(batch), batch.x, batch.length)
+    return as_example(model.compute_surprise(batch), batch.x, batch.length, is_map(model))
 
 
 def run_over(

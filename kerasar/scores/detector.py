@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasar.arguments import checks_arguments
-from kerasar.checks import check_count, check_export_options, check_seed
+from kerasar.checks import check_count, check_export_options, check_seed, new_keras_file
 from kerasar.scores.compute import checked_batch, compute_example, is_map, run_over
 from kerasar.scores.models import ScoredModel
 from kerasar.scores.rarity import Rarity
@@ -254,6 +254,19 @@ class AnomalyDetector(keras.Model):
         return groups
 
     # Serving and saving.
+
+    def save(self, filepath: str | os.PathLike[str], overwrite: bool = True, **kwargs: Any) -> None:
+        """Saves the detector with its model as a `.keras` file, which `kerasar.load` reads.
+
+        Args:
+            filepath: of the file, which ends in .keras.
+            overwrite: whether a file of that name is replaced. False asks at the terminal.
+            **kwargs: as for `keras.Model.save`.
+
+        Raises:
+            ValueError: for another ending.
+        """
+        super().save(new_keras_file(filepath), overwrite=overwrite, **kwargs)
 
     def export(self, filepath: str | os.PathLike[str], **kwargs: Any) -> None:
         """Writes a SavedModel with the signatures of the model, and one more: `anomaly`.

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasar.arguments import checks_arguments
-from kerasar.checks import check_choice, check_count, check_data
+from kerasar.checks import as_array, check_choice, check_count, check_data
 from kerasar.scores.adaptive_code import adaptive_code_nats
 from kerasar.scores.codecs import CODECS, codec_nats
 from kerasar.scores.compute import checked_batch, is_map, run_over
@@ -71,6 +71,8 @@ def complexity(x: Any, levels: int, codec: str = _ADAPTIVE, length: Any = None) 
     check_count(levels, "levels", least=2)
     shape = np.shape(x)[1:] if np.ndim(x) > 1 else (None,)
     values = check_data(x, shape, levels)
+    if length is not None:
+        length = _checked_length(length, values)
     if codec == _ADAPTIVE:
         real = None if length is None else tf.sequence_mask(length, values.shape[1])
         rank = 2 if values.ndim == 4 else 1
@@ -173,6 +175,22 @@ def all_scores(
     return found
 
 
+def _checked_length(length: Any, values: np.ndarray) -> np.ndarray:
+    found = as_array(length, "length")
+    whole = np.issubdtype(found.dtype, np.integer)
+    if not whole or found.shape != values.shape[:1] or values.ndim > 3:
+        raise ValueError(
+            f"length must hold one integer for each of the {len(values)} sequences, but has dtype "
+            f"{found.dtype} and shape {found.shape}, and x has shape {values.shape}."
+        )
+    if found.min() < 1 or found.max() > values.shape[1]:
+        raise ValueError(
+            f"length must lie in [1, {values.shape[1]}], the padded length, but holds "
+            f"{found.min()} … {found.max()}."
+        )
+    return found
+
+
 def _of_one_pass(
     model: ScoredModel, x: Any, condition: Any, batch_size: int, patch: int | None = None
 ) -> dict[str, np.ndarray]:
@@ -194,7 +212,7 @@ def _of_one_pass(
         if model.data_levels is not None:
             rank = 2 if example.x.shape.rank == 4 else 1
             found["complexity"] = adaptive_code_nats(
-                example.x, model.data_levels, rank, example.real_x
+                example.x, model.data_levels, rank, example.known[..., 0]
             )
         return found
 

@@ -26,18 +26,19 @@ class Example(NamedTuple):
     x: Tensor
     """float64, `(batch, *positions, values)`"""
     real: Tensor
-    """Boolean: False for padding, of `surprise`"""
-    real_x: Tensor
-    """Boolean: False for padding, of `x`"""
+    """Boolean, of `surprise`: False for padding, and for events of which nothing is known"""
+    known: Tensor
+    """Boolean, of `x`: False for padding, and for values that are missing"""
 
 
-def as_example(surprise: Surprise, x: Tensor, length: Tensor | None) -> Example:
+def as_example(surprise: Surprise, x: Tensor, length: Tensor | None, is_map: bool) -> Example:
     """Arranges what a model computed, in float64.
 
     Args:
         surprise: `(batch, *positions)`, with a further axis for colors that are drawn in turn.
-        x: the data, `(batch, *positions, …)`.
+        x: the data, `(batch, *positions, …)`; NaN is a value that is missing.
         length: int, `(batch,)`: of sequences that are padded.
+        is_map: whether the surprise has the positions of the data, not those of a latent.
     """
     parts = [
         tf.clip_by_value(tf.cast(part, tf.float64), -_MOST_NATS, _MOST_NATS) for part in surprise
@@ -47,18 +48,23 @@ def as_example(surprise: Surprise, x: Tensor, length: Tensor | None) -> Example:
     x = tf.cast(x, tf.float64)
     if x.shape.rank == 2:
         x = x[..., None]
+    known = ~tf.math.is_nan(x)
+    x = tf.where(known, x, tf.zeros_like(x))
     real = tf.ones_like(parts[0], tf.bool)
-    real_x = tf.ones_like(x[..., 0], tf.bool)
+    if x.shape.rank == 3 and is_map:
+        real = tf.reduce_any(known, axis=-1)
     if length is not None:
-        real = real_x = tf.sequence_mask(length, tf.shape(parts[0])[1])
-    return Example(Surprise(*parts), x, real, real_x)
+        inside = tf.sequence_mask(length, tf.shape(x)[1])
+        real, known = real & inside, known & inside[..., None]
+    parts = [tf.where(real, part, tf.zeros_like(part)) for part in parts]
+    return Example(Surprise(*parts), x, real, known)
 
 
 def totals(example: Example) -> dict[str, Tensor]:
     """Sums over each example, `(batch,)`, by name, and the number of events."""
     nats, expected, variance = example.surprise
     return {
-        "events": _total(tf.cast(example.real, tf.float64)),
+        "events": tf.maximum(_total(tf.cast(example.real, tf.float64)), 1.0),
         "nats": _total(nats),
         "expected": _total(expected),
         "variance": _total(tf.maximum(variance, 0.0)),
@@ -93,11 +99,11 @@ def patch_size(shape: tuple[int | None, ...]) -> int:
 
 def contrast(example: Example) -> Tensor:
     """How far each position is from the mean of its example, added up over the values there."""
-    real = tf.cast(example.real_x, tf.float64)[..., None]
+    known = tf.cast(example.known, tf.float64)
     axes = list(range(1, example.x.shape.rank - 1))
-    count = tf.maximum(tf.reduce_sum(real, axis=axes, keepdims=True), 1.0)
-    mean = tf.reduce_sum(example.x * real, axis=axes, keepdims=True) / count
-    return tf.reduce_sum(tf.abs(example.x - mean) * real, axis=-1)
+    count = tf.maximum(tf.reduce_sum(known, axis=axes, keepdims=True), 1.0)
+    mean = tf.reduce_sum(example.x * known, axis=axes, keepdims=True) / count
+    return tf.reduce_sum(tf.abs(example.x - mean) * known, axis=-1)
 
 
 class Layout(NamedTuple):
@@ -110,17 +116,17 @@ class Layout(NamedTuple):
     def of(cls, mass: Tensor, real: Tensor) -> "Layout":
         """The layout of a mass of at least 0, `(batch, *positions)`."""
         mass += 1e-9 * tf.cast(real, tf.float64)
-        rank = mass.shape.rank
-        axes = list(range(1, rank))
-        mass /= tf.reduce_sum(mass, axis=axes, keepdims=True)
+        axes = list(range(1, mass.shape.rank))
+        mass /= tf.maximum(tf.reduce_sum(mass, axis=axes, keepdims=True), 1e-30)
         centers, apart = [], []
         for axis in axes:
             others = [other for other in axes if other != axis]
-            ends = tf.reduce_sum(tf.cast(real, tf.float64), axis=axis)
-            size = tf.reduce_max(ends, axis=list(range(1, rank - 1)))  # own length if it is padded
             steps = tf.range(tf.shape(mass)[axis], dtype=tf.float64)
-            steps = (steps + 0.5) / tf.reshape(size, (-1, 1)) - 0.5
-            along = tf.reduce_sum(mass, axis=others) if others else mass
+            filled = tf.cast(tf.reduce_any(real, axis=others), tf.float64)
+            # A padded sequence has a length of its own: that of what is real.
+            size = tf.maximum(tf.reduce_max(filled * (steps + 1), axis=-1, keepdims=True), 1.0)
+            steps = (steps + 0.5) / size - 0.5
+            along = tf.reduce_sum(mass, axis=others)
             center = tf.reduce_sum(along * steps, axis=-1)
             centers.append(center)
             shape = [-1] + [tf.shape(mass)[other] if other == axis else 1 for other in axes]
@@ -150,7 +156,7 @@ def statistics(
     }
     if levels is not None:
         rank = 2 if example.x.shape.rank == 4 else 1
-        length = adaptive_code_nats(example.x, levels, rank, example.real_x)
+        length = adaptive_code_nats(example.x, levels, rank, example.known[..., 0])
         typical["complexity"] = length / t["events"]
         if is_map:
             layout = Layout.of(tf.maximum(expected, 0.0), example.real)
@@ -161,7 +167,7 @@ def statistics(
         "worst_events": tf.math.log1p(tf.maximum(worst_events(excess, _WORST), 0.0)),
         "worst_patch": tf.math.log1p(tf.maximum(worst_events(patch_sums(excess, patch)), 0.0)),
     }
-    layout = Layout.of(contrast(example), example.real_x)
+    layout = Layout.of(contrast(example), tf.reduce_any(example.known, axis=-1))
     place = {
         f"center{name}": center
         for name, center in zip(_axis_names(layout), layout.centers, strict=True)

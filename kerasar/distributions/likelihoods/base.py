@@ -64,7 +64,14 @@ class Likelihood:
 
     def surprise(self, parameters: Tensor, x: Tensor) -> Surprise:
         """The nats of each event, with their mean and variance under the model."""
-        return Surprise(-self.log_prob(parameters, x), *self.expected_nats(parameters))
+        expected = self.expected_nats(parameters)
+        if self.takes_missing:
+            x = tf.convert_to_tensor(x)
+            known = tf.cast(~tf.math.is_nan(x), tf.float32)
+            # What is missing costs nothing: of an event, its share.
+            share = tf.reduce_mean(known, axis=-1) if self.event_rank else known
+            expected = expected[0] * share, expected[1] * share
+        return Surprise(-self.log_prob(parameters, x), *expected)
 
     def expected_nats(self, parameters: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and variance of the nats of events drawn from the distribution, each like the nats.
