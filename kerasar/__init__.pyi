@@ -4,6 +4,7 @@ from kerasar import causality as causality
 from kerasar import data as data
 from kerasar import density_models as density_models
 from kerasar import distributions as distributions
+from kerasar import forecasting as forecasting
 from kerasar import layers as layers
 from kerasar import models as models
 from kerasar import pictures as pictures

@@ -197,6 +197,12 @@ MODELS: Mapping[str, ModelEntry] = MappingProxyType(
                 "series": {"blocks": 2},
             },
         ),
+        "forecaster": ModelEntry(
+            builder="kerasar.models:Forecaster",
+            about="series; linear in the past, and what a small network adds",
+            training={"": Training(epochs=30, batch_size=16, learning_rate=1e-3)},
+            kinds=("series",),
+        ),
         "nade": ModelEntry(
             builder="kerasar.models:NADE",
             about="binary vectors, as sequences of one length (Larochelle and Murray 2011)",

@@ -1,4 +1,8 @@
 """Forecasts of series: paths that a model draws, and what is made of them."""
 
+from kerasar.forecasting.choose import Choice as Choice
+from kerasar.forecasting.choose import choose as choose
 from kerasar.forecasting.draw import forecast as forecast
 from kerasar.forecasting.paths import Forecast as Forecast
+from kerasar.forecasting.scores import crps as crps
+from kerasar.forecasting.start import start_from as start_from

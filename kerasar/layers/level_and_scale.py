@@ -23,9 +23,9 @@ from kerasar.typing import Config, Shape, Tensor
 #: What a step can be relative to.
 NORMALIZATIONS = ("none", "window", "difference", "seasonal")
 #: As how many steps what is known in advance counts.
-_PRIOR = 5.0
+PRIOR = 5.0
 #: The least scale, as a part of `spread`: a series that stands still has none.
-_LEAST = 0.05
+LEAST = 0.05
 
 
 class Frame(NamedTuple):
@@ -109,7 +109,7 @@ class LevelAndScale(keras.layers.Layer):
         x, seen = parts[0], parts[1]
         fade = 1.0 - seen / self.memory
         last, count = linear_scan(1.0 - seen, seen * x), tf.cumsum(seen, axis=1)
-        prior = _PRIOR * tf.exp(count * math.log1p(-1.0 / self.memory))
+        prior = PRIOR * tf.exp(count * math.log1p(-1.0 / self.memory))
         weight = linear_scan(fade, seen) + prior
         mean = linear_scan(fade, seen * x) / weight
         level = self._level(parts, mean, last)
@@ -121,7 +121,7 @@ class LevelAndScale(keras.layers.Layer):
 
     def initial(self, batch: Tensor) -> Any:
         none = tf.zeros(tf.stack([batch, self.num_variables]), wide(self.compute_dtype))
-        weight = none + _PRIOR
+        weight = none + PRIOR
         return none, none, weight, weight * self._spread(weight), none
 
     def step(self, inputs: Tensor, carry: Any, position: Tensor) -> tuple[Tensor, Any]:
@@ -153,8 +153,8 @@ class LevelAndScale(keras.layers.Layer):
 
     def _joined(self, level: Tensor, mean_square: Tensor, *others: Tensor) -> Tensor:
         if self.normalization == "none":
-            mean_square = tf.zeros_like(mean_square) + (1 - _LEAST**2) * self._spread(mean_square)
-        log_scale = 0.5 * tf.math.log(mean_square + _LEAST**2 * self._spread(mean_square))
+            mean_square = tf.zeros_like(mean_square) + (1 - LEAST**2) * self._spread(mean_square)
+        log_scale = 0.5 * tf.math.log(mean_square + LEAST**2 * self._spread(mean_square))
         return tf.cast(tf.concat([level, log_scale, *others], -1), self.compute_dtype)
 
     def _spread(self, like: Tensor) -> Tensor:

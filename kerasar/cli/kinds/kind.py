@@ -186,6 +186,14 @@ class DataKind(ABC):
                 "out, or see kerasar models."
             )
 
+    def start(self, model: DensityModel, data: TrainingData) -> bool:
+        """Gives a model the weights that its training begins with, if there are better than random.
+
+        Returns:
+            Whether the model is of use without training.
+        """
+        return False
+
     @abstractmethod
     def load_named(
         self, run: RunFolder, model: DensityModel, spec: str, data_dir: Path | None, part: str

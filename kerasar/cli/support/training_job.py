@@ -73,6 +73,11 @@ class TrainingJob:
         model.compile(optimizer=keras.optimizers.Adam(rate, global_clipnorm=model.clip_norm))
         best = KeepBest(self.run)
         best.set_model(model)
+        if self.kind.start(model, self.data):
+            found = model.evaluate(
+                self.data.validation, batch_size=batch_size, verbose=0, return_dict=True
+            )
+            best.take(found["bits_per_dim"], 0)
         progress = TrainingProgress(self.console, epochs, steps, self.kind.unit)
         others = self.kind.callbacks(self.run, model, epochs)
         began = time.monotonic()
@@ -114,10 +119,13 @@ class TrainingJob:
             raise stopped_by
         self.run.save_config()
         self.console.print(
-            f"Trained for {seconds:.0f} s. Epoch {best.epoch} was best: {best.best:.3f} "
+            f"Trained for {seconds:.0f} s. {self._best_in_words(best)}: {best.best:.3f} "
             f"bits/{self.kind.unit} on the validation {self.kind.noun}."
         )
         return stopped_by
+
+    def _best_in_words(self, best: KeepBest) -> str:
+        return f"Epoch {best.epoch} was best" if best.epoch else "The start was best"
 
     def finish(self) -> None:
         """Evaluates the model on the test data, draws its pictures, and exports it."""
