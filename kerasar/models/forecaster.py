@@ -14,7 +14,7 @@ from keras import layers as L
 
 from kerasar.checks import check_sizes
 from kerasar.density_models.autoregressive import AutoregressiveModel
-from kerasar.distributions.likelihoods import Relative
+from kerasar.distributions.likelihoods import GaussianMixture, Likelihood, Relative
 from kerasar.layers import CausalShift, StrictlyCausalConv1D
 from kerasar.models.parts.builder import builder
 from kerasar.models.parts.relative_series import RelativeSeries
@@ -24,7 +24,7 @@ from kerasar.models.parts.relative_series import RelativeSeries
 def Forecaster(
     length: int | None,
     *,
-    likelihood: Relative,
+    likelihood: Likelihood | None = None,
     lags: int = 12,
     seasons: Sequence[int] = (),
     cycles: int = 2,
@@ -35,8 +35,9 @@ def Forecaster(
 
     Args:
         length: int. Steps of a sequence. None leaves it open; `sample` then takes `length=`.
-        likelihood: of a step, relative to its level and scale. Its `event_size` is the number of
-            variables of a step, None for scalars.
+        likelihood: a `Relative` one, of a step relative to its level and scale. Its `event_size`
+            is the number of variables of a step, None for scalars. None: three Gaussians, relative
+            to the last value.
         lags: int. How many of the last steps are seen.
         seasons: steps of each season, whose earlier values are seen.
         cycles: int. How many earlier seasons of each are seen: the same step of it, and those
@@ -61,6 +62,13 @@ def Forecaster(
     check_sizes(length=length, lags=lags, cycles=cycles, units=units)
     for season in seasons:
         check_sizes(seasons=season)
+    likelihood = Relative(GaussianMixture(3)) if likelihood is None else likelihood
+    if not isinstance(likelihood, Relative):
+        raise ValueError(
+            "Forecaster is for real values, relative to their own level, but got the likelihood "
+            f"{type(likelihood).__name__}. Pass a kerasar.distributions.Relative, or take another "
+            "model for levels."
+        )
     variables = likelihood.event_size
     shape = (length,) if variables is None else (length, variables)
     x = keras.Input(shape, name="x")
