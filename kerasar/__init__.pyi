@@ -22,7 +22,8 @@ from kerasar.density_models.autoregressive import AutoregressiveModel as Autoreg
 from kerasar.density_models.flow import FlowModel as FlowModel
 from kerasar.density_models.masked_input import MaskedInputModel as MaskedInputModel
 from kerasar.density_models.vae import VAEModel as VAEModel
-from kerasar.forecasting import forecast as forecast
+from kerasar.forecasting.backtest import backtest as backtest
+from kerasar.forecasting.draw import forecast as forecast
 from kerasar.loading import load as load
 from kerasar.stepwise.explain import explain as explain
 

@@ -107,11 +107,15 @@ class LevelAndScale(keras.layers.Layer):
     def call(self, inputs: Tensor) -> Tensor:
         parts = self._split(inputs)
         x, seen = parts[0], parts[1]
-        fade = 1.0 - seen / self.memory
-        last, count = linear_scan(1.0 - seen, seen * x), tf.cumsum(seen, axis=1)
+        fade, count = 1.0 - seen / self.memory, tf.cumsum(seen, axis=1)
+        # Side by side: one scan of more channels costs little more than one.
+        states = linear_scan(
+            tf.concat([1.0 - seen, fade, fade], -1), tf.concat([seen * x, seen * x, seen], -1)
+        )
+        last, total, weight = tf.split(states, 3, axis=-1)
         prior = PRIOR * tf.exp(count * math.log1p(-1.0 / self.memory))
-        weight = linear_scan(fade, seen) + prior
-        mean = linear_scan(fade, seen * x) / weight
+        weight += prior
+        mean = total / weight
         level = self._level(parts, mean, last)
         before = tf.concat([tf.zeros_like(level[:, :1]), level[:, :-1]], 1)
         squares = linear_scan(fade, seen * tf.square(x - before)) + prior * self._spread(prior)

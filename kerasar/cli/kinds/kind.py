@@ -204,6 +204,10 @@ class DataKind(ABC):
         """Further callbacks of training."""
         return []
 
+    def judge(self, run: RunFolder, model: DensityModel, data: TrainingData) -> str | None:
+        """Judges a trained model by more than its likelihood; a sentence on the result."""
+        return None
+
     @abstractmethod
     def showcase(
         self, run: RunFolder, model: DensityModel, data: TrainingData, result: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -22,9 +23,11 @@ from kerasar.data import Quantizer, SeriesData, find_seasons, load_series, windo
 from kerasar.data.plain_text import picture_text
 
 if TYPE_CHECKING:
-    from kerasar.forecasting import Choice, Forecast
+    from kerasar.forecasting import Backtest, Choice, Forecast
     from kerasar.training import DensityModel
 
+#: Places of a series from which a backtest forecasts.
+_ORIGINS = 20
 #: Steps of a forecast, at least and where no season is longer.
 _STEPS = 12
 #: Steps of a piece of the series in training, where there are as many.
@@ -49,8 +52,13 @@ class Series(DataKind):
     sample_files = ("paths.csv", "quantiles.csv", "forecast.png")
     pictures = ("forecast.png",)
     example = MappingProxyType({"length": None, "levels": 256})
-    next_commands = (("sample {run} --prompt {data} --length 48 --num 200", "forecast"),)
+    next_commands = (
+        ("forecast {run} --steps 48", "paths and bands after its end"),
+        ("backtest {run}", "how good such forecasts were"),
+    )
     accepted = "a .csv or .npy file"
+    #: Steps of a forecast, where nothing says how many.
+    usual_steps = 48
 
     def claims(self, spec: str) -> bool:
         return Path(spec).suffix.lower() in (".csv", ".tsv", ".txt", ".npy")
@@ -108,7 +116,7 @@ class Series(DataKind):
     def load_named(
         self, run: RunFolder, model: DensityModel, spec: str, data_dir: Path | None, part: str
     ) -> NamedExamples:
-        data = _read(spec, run, model)
+        data = read_series(spec, run, model)
         steps = np.concatenate([data.train, data.test])
         if part == "train":
             steps = data.train
@@ -117,6 +125,41 @@ class Series(DataKind):
         begins = first + np.cumsum(pieces["length"] - pieces["start"])
         begins -= pieces["length"] - pieces["start"]
         return NamedExamples(pieces, [f"steps {begin}…" for begin in begins])
+
+    def judge(self, run: RunFolder, model: DensityModel, data: TrainingData) -> str | None:
+        series = data.source.series
+        found = self.backtest(run, model, series, len(series.train))
+        write_backtest(run.path / "backtest.json", found)
+        return backtest_in_words(found)
+
+    def backtest(
+        self,
+        run: RunFolder,
+        model: DensityModel,
+        series: SeriesData,
+        first: int,
+        horizon: int | None = None,
+        origins: int = _ORIGINS,
+        **options: Any,
+    ) -> Backtest:
+        """Forecasts from several places of a series, with the bands of the run."""
+        from kerasar.forecasting import backtest
+
+        whole = series.whole
+        steps = int(horizon or run.config.get("horizon", _STEPS))
+        if horizon is None:  # as far as there is something to judge it by
+            steps = min(steps, max(len(whole) - first, 1))
+        settings = {"temperature": _widened(run), "verbose": False, **options}
+        return backtest(
+            model,
+            whole,
+            steps,
+            origins,
+            min(first, len(whole) - steps),
+            run.config.get("season"),
+            data=series,
+            **settings,
+        )
 
     def showcase(
         self, run: RunFolder, model: DensityModel, data: TrainingData, result: str
@@ -148,9 +191,9 @@ class Series(DataKind):
         from kerasar.forecasting import forecast
 
         source = Path(request.prompt or run.config["data_path"])
-        series = _read(source, run, model)
-        past = np.concatenate([series.decode(series.train), series.decode(series.test)])
-        steps = 48 if request.length is None else whole_steps(request.length)
+        series = read_series(source, run, model)
+        past = series.whole
+        steps = self.usual_steps if request.length is None else whole_steps(request.length)
         found = forecast(
             model,
             past,
@@ -184,9 +227,48 @@ class Series(DataKind):
             save(figure, path)
 
 
+def write_backtest(path: Path, found: Backtest) -> None:
+    """Writes the scores of a backtest as JSON."""
+    with atomic_write(path) as file:
+        file.write_text(json.dumps(found.to_dict(), indent=2) + "\n", encoding="utf-8")
+
+
+def backtest_in_words(found: Backtest) -> str:
+    """The scores of a backtest beside those of the seasonal naive forecast."""
+    ours, naive = found.scores, found.seasonal_naive
+    runaway = f" {found.clipped:,} paths ran away." if found.clipped else ""
+    return (
+        f"Forecasts of {found.paths.shape[2]} steps from {len(found.origins)} places: CRPS "
+        f"{ours['crps']:.4g} (seasonal naive {naive['crps']:.4g}); bands of 50 and 90 % held "
+        f"{ours['coverage_50']:.0%} and {ours['coverage_90']:.0%} of the values "
+        f"({naive['coverage_50']:.0%} and {naive['coverage_90']:.0%}).{runaway}"
+    )
+
+
 def _warning(found: Forecast) -> str:
     """What the heading of a forecast adds if paths had to be clipped."""
     return f"; {found.clipped:,} paths ran away" if found.clipped else ""
+
+
+def series_run(path: Path) -> RunFolder:
+    """The run at a path.
+
+    Raises:
+        ValueError: unless it was trained on a series.
+    """
+    run = RunFolder.open(path)
+    if run.config.get("kind") != Series.name:
+        raise ValueError(
+            f"Forecasts are of series, but '{run.path}' was trained on "
+            f"{run.config.get('kind', 'images')}. Train on a table of numbers: "
+            "kerasar train forecaster --data FILE.csv."
+        )
+    return run
+
+
+def read_for_run(data: Path | None, run: RunFolder, model: DensityModel) -> SeriesData:
+    """Another series, or that of a run."""
+    return read_series(data or run.config["data_path"], run, model)
 
 
 def _widened(run: RunFolder) -> float:
@@ -231,7 +313,7 @@ def _in_words(choice: Choice) -> str:
     return relative if design.support == "real" else f"logarithms, {relative}"
 
 
-def _read(spec: str | Path, run: RunFolder, model: DensityModel) -> SeriesData:
+def read_series(spec: str | Path, run: RunFolder, model: DensityModel) -> SeriesData:
     """Another series, or the same, in the columns and levels that the run was trained on."""
     quantizer = None
     if model.data_levels is not None:

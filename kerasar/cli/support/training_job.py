@@ -142,6 +142,10 @@ class TrainingJob:
             f"Held-out test {kind.noun} ({num_examples(test):,}): [bold]{result}[/bold], "
             f"{found['loss']:.2f} nats {kind.an_example}{in_words(more)}."
         )
+        with status("judging", self.console):
+            sentence = kind.judge(run, self.model, self.data)
+        if sentence is not None:
+            self.console.print(sentence)
         with status("drawing samples", self.console):
             kind.showcase(run, self.model, self.data, result)
         with status("exporting for TensorFlow Serving", self.console):
