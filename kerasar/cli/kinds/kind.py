@@ -202,6 +202,14 @@ class DataKind(ABC):
                 "out, or see kerasar models."
             )
 
+    def start(self, model: DensityModel, data: TrainingData) -> bool:
+        """Gives a model the weights that its training begins with, if there are better than random.
+
+        Returns:
+            Whether the model is of use without training.
+        """
+        return False
+
     @abstractmethod
     def load_named(
         self, run: RunFolder, model: DensityModel, spec: str, data_dir: Path | None, part: str
@@ -211,6 +219,10 @@ class DataKind(ABC):
     def callbacks(self, run: RunFolder, model: DensityModel, epochs: int) -> list[Any]:
         """Further callbacks of training."""
         return []
+
+    def judge(self, run: RunFolder, model: DensityModel, data: TrainingData) -> str | None:
+        """Judges a trained model by more than its likelihood; a sentence on the result."""
+        return None
 
     @abstractmethod
     def showcase(
