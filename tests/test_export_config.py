@@ -30,7 +30,7 @@ def test_an_export_describes_itself(sequences, tmp_path):
 def test_real_values_and_conditions(conditional, tmp_path):
     found = config_of(conditional, tmp_path / "1")
     assert found["signatures"]["sample"]["inputs"]["label"]["shape"] == [None, 2]
-    flow = kerasar.models.RealNVP(2, hidden_units=(4,))
+    flow = kerasar.models.NICE(2, hidden_units=(4,))
     randomize(flow.bijection)
     found = config_of(flow, tmp_path / "2")
     assert found["values"] == "real numbers" and found["levels"] is None

@@ -282,9 +282,9 @@ class DataKind(ABC):
         from kerasar.serving.archive import CONFIG
 
         model.export(str(folder))
-        file = folder / CONFIG
-        about = {**json.loads(file.read_text()), "trained": _how(run)}
-        file.write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+        if (file := folder / CONFIG).exists():
+            about = {**json.loads(file.read_text(encoding="utf-8")), "trained": _how(run)}
+            file.write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
         for name, note in self.export_notes(run).items():
             extra = folder / "assets.extra"
             extra.mkdir(parents=True, exist_ok=True)
