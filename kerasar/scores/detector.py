@@ -287,7 +287,8 @@ class AnomalyDetector(keras.Model):
         verbose = options.pop("verbose", False)
 
         def serve(x: Tensor, *conditions: Tensor) -> dict[str, Tensor]:
-            with tf.control_dependencies(value_assertions(x, self.model.data_levels)):
+            missing = self.model.takes_missing
+            with tf.control_dependencies(value_assertions(x, self.model.data_levels, missing)):
                 x = tf.identity(x)
             named = None
             if conditions:
