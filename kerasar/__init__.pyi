@@ -4,6 +4,7 @@ from kerasar import causality as causality
 from kerasar import data as data
 from kerasar import density_models as density_models
 from kerasar import distributions as distributions
+from kerasar import forecasting as forecasting
 from kerasar import layers as layers
 from kerasar import models as models
 from kerasar import pictures as pictures
@@ -22,7 +23,8 @@ from kerasar.density_models.autoregressive import AutoregressiveModel as Autoreg
 from kerasar.density_models.flow import FlowModel as FlowModel
 from kerasar.density_models.masked_input import MaskedInputModel as MaskedInputModel
 from kerasar.density_models.vae import VAEModel as VAEModel
-from kerasar.forecasting import forecast as forecast
+from kerasar.forecasting.backtest import backtest as backtest
+from kerasar.forecasting.draw import forecast as forecast
 from kerasar.loading import load as load
 from kerasar.scores.detector import AnomalyDetector as AnomalyDetector
 from kerasar.stepwise.explain import explain as explain

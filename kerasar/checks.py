@@ -183,7 +183,7 @@ class Spread:
                 )
             step = np.spacing(np.dtype(dtype).type(largest))
             # A deviation of 0, or next to it, is that of equal values: no question of the dtype.
-            if step > finest * deviation and deviation > 1e-14 * largest:
+            if step > finest * deviation and deviation > 1e-12 * largest:
                 raise ValueError(
                     f"Models compute in {dtype}, which near {largest:g} resolves steps of "
                     f"{step:.2g}, but {label(i)} varies by {deviation:.2g} only. Subtract its mean "

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kerasar.testing.the_sample import check_the_sample
+from kerasar.testing import check_the_sample
 
 
 def check_cached(model, num_samples=8, seed=1, condition=None, **sizes):

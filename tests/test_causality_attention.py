@@ -11,7 +11,7 @@ from kerasar.causality.analysis import analyze
 from kerasar.causality.pairs.values import combine, is_known, is_low
 from kerasar.causality.randomize import randomize
 from kerasar.stepwise import make_stepper
-from kerasar.testing.the_sample import check_the_sample
+from kerasar.testing import check_the_sample
 
 
 def pairs_seen(network, bases=3):

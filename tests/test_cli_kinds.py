@@ -41,6 +41,10 @@ def small_models():
         settings = {
             "wavenet": {"audio": {**SMALL, "input_encoding": "embedding"}, "series": SMALL},
             "linear-recurrent": {"sequences": dict(filters=4, blocks=1)},
+            "causal-conv-net": {
+                **registry.MODELS["causal-conv-net"].settings,
+                "sequences": dict(filters=4, dilations=(1, 2)),
+            },
             "realnvp": {"vectors": dict(hidden_units=8, depth=2)},
             "maf": {"vectors": dict(hidden_units=(8,), depth=2)},
         }
@@ -151,6 +155,27 @@ def test_a_series_is_forecast(trained):
     assert len(paths) == 120 and {"path", "step", "metres"} == set(paths[0])
     assert len(list(csv.DictReader(files[1].open()))) == 6
     assert files[2].stat().st_size > 1000
+
+
+def test_a_series_is_forecast_and_judged_by_commands_of_their_own(trained):
+    folder = trained / "series"
+    result = json.loads((folder / "backtest.json").read_text())
+    assert np.isfinite(result["crps"]) and result["seasonal_naive"]["crps"] > 0
+    paths = trained / "on.csv"
+    succeed("forecast", folder, "--steps", 5, "--num", 9, "--out", paths)
+    rows = list(csv.DictReader(paths.open()))
+    assert len(rows) == 45 and {"path", "step", "metres"} == set(rows[0])
+    out = trained / "judged.json"
+    options = ("--steps", 4, "--origins", 3, "--num", 20)
+    said = succeed("backtest", folder, *options, "--out", out).stderr
+    assert "Forecasts of 4 steps from 3 places: CRPS" in said
+    judged = json.loads(out.read_text())
+    assert len(judged["by_step"]["crps"]) == 4 and judged["origins"][0] == 360
+    assert out.with_suffix(".png").stat().st_size > 5000
+    assert "exists" in refuse("backtest", folder, "--out", out)
+    for command in ("forecast", "backtest"):
+        said = refuse(command, trained / "vectors")
+        assert "Forecasts are of series, but" in said
 
 
 def test_paths_that_run_away_are_not_written(trained):

@@ -290,3 +290,22 @@ def test_gradients_pass_by_what_is_missing():
         loss = -tf.reduce_sum(model.likelihood.log_prob(model.compute_parameters(x), x))
     gradients = tape.gradient(loss, model.trainable_variables)
     assert all(np.isfinite(g).all() and np.abs(g).max() > 0 for g in gradients)
+
+
+def test_steps_that_are_given_are_not_judged():
+    model, x = small_model("seasonal"), series((3, 12))
+    terms = model.log_prob_map(x)
+    start, length = np.array([0, 5, 11]), np.array([12, 9, 12])
+    batch = {"x": x, "start": start, "length": length}
+    judged = (np.arange(12) >= start[:, None]) & (np.arange(12) < length[:, None])
+    np.testing.assert_allclose(model.log_prob_map(batch), np.where(judged, terms, 0), rtol=1e-6)
+    model.compile()
+    bits = model.evaluate(batch, verbose=0, return_dict=True)["bits_per_dim"]
+    count = (judged & np.isfinite(x)).sum()
+    np.testing.assert_allclose(bits, -(terms * judged).sum() / np.log(2) / count, rtol=1e-5)
+    for bad in ([12, 0, 0], [-1, 0, 0]):
+        with pytest.raises(ValueError, match=r"start must lie in \[0, 12\)"):
+            model.log_prob({"x": x, "start": np.array(bad)})
+    flow = kerasar.models.RealNVP(2)
+    with pytest.raises(ValueError, match="start is for sequences"):
+        flow.log_prob({"x": np.zeros((2, 2)), "start": np.zeros(2, int)})

@@ -7,8 +7,10 @@ from typing import Annotated
 import typer
 
 import kerasar
+from kerasar.cli.commands.backtest import backtest
 from kerasar.cli.commands.data import data
 from kerasar.cli.commands.export import export
+from kerasar.cli.commands.forecast import forecast
 from kerasar.cli.commands.inpaint import inpaint
 from kerasar.cli.commands.inspect import inspect as inspect_
 from kerasar.cli.commands.models import models
@@ -40,7 +42,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (train, sample, inpaint, score, export, inspect_, models, data):
+for command in (train, sample, forecast, backtest, inpaint, score, export, inspect_, models, data):
     app.command(name=command.__name__, cls=WithUserPaths, help=_help_of(command))(command)
 
 

@@ -235,6 +235,12 @@ MODELS: Mapping[str, ModelEntry] = MappingProxyType(
             ),
             kinds=("audio", "sequences", "text", "series"),
         ),
+        "forecaster": ModelEntry(
+            builder="kerasar.models:Forecaster",
+            about="series; linear in the past, and what a small network adds",
+            choices=(Choice(16, 1e-3, steps=10_000, passes=30),),
+            kinds=("series",),
+        ),
         "nade": ModelEntry(
             builder="kerasar.models:NADE",
             about="binary vectors, as sequences of one length (Larochelle and Murray 2011)",

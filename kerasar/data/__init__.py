@@ -17,6 +17,7 @@ from kerasar.data.mu_law import mu_law_decode as mu_law_decode
 from kerasar.data.mu_law import mu_law_encode as mu_law_encode
 from kerasar.data.pipeline import pipeline as pipeline
 from kerasar.data.quantizer import Quantizer as Quantizer
+from kerasar.data.seasons import find_seasons as find_seasons
 from kerasar.data.sequences import SequenceData as SequenceData
 from kerasar.data.sequences import load_sequences as load_sequences
 from kerasar.data.series import load_series as load_series

@@ -51,6 +51,11 @@ class SeriesData:
         """The standard deviation of the training part: a float, or one for each variable."""
         return self._units[1]
 
+    @property
+    def whole(self) -> NDArray[Any]:
+        """The whole series in the units of the file, float32."""
+        return self.decode(np.concatenate([self.train, self.test]))
+
     def encode(self, values: Any) -> NDArray[Any]:
         """Values as the model takes them: float32, or levels if the series is quantized.
 

@@ -12,7 +12,7 @@ from kerasar.arguments import checks_arguments
 from kerasar.causality.analysis import analyze
 from kerasar.causality.scan_operations import SCANS
 from kerasar.density_models.conditions import Conditions
-from kerasar.density_models.network_density import NetworkDensity
+from kerasar.density_models.network_density import NetworkDensity, judged_steps
 from kerasar.distributions.likelihoods import Categorical, Likelihood
 from kerasar.distributions.surprise import Surprise
 from kerasar.keras_internals import call_with, nested_layers
@@ -38,6 +38,7 @@ class AutoregressiveDensity(NetworkDensity):
     """
 
     saved_parts = ("network", "likelihood")
+    takes_start = True
     #: The steps of the longest sequences that `fit` has seen, where the network leaves its length
     #: open; None before.
     trained_length: int | None = None
@@ -112,10 +113,8 @@ class AutoregressiveDensity(NetworkDensity):
         """`log_prob_map` on tensors, without checks: what training and serving build on."""
         parameters = self.compute_parameters(batch.x, batch.condition, training=training)
         terms = self.likelihood.log_prob(parameters, batch.x)
-        if batch.length is not None:
-            real = tf.sequence_mask(batch.length, tf.shape(terms)[1])
-            terms = tf.where(real, terms, tf.zeros_like(terms))
-        return terms
+        judged = judged_steps(batch)
+        return terms if judged is None else tf.where(judged, terms, tf.zeros_like(terms))
 
     def compute_surprise(self, batch: Batch) -> Surprise:
         parameters = self.compute_parameters(batch.x, batch.condition, training=False)

@@ -196,8 +196,8 @@ class EncodedModel(DensityModel):
         check_shape(tuple(batch.x.shape), self.data_shape, name)
 
     def _refuse_conditions(self, batch: Batch) -> None:
-        for name, part in (("condition", batch.condition), ("length", batch.length)):
-            if part is not None:
+        for name in batch.present():
+            if name != "x":
                 raise ValueError(
                     f"Model '{self.name}' makes its own condition, the latent, from x alone, but "
                     f"got {name}. Leave it out."

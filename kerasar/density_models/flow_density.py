@@ -228,19 +228,23 @@ class FlowDensity(DensityModel):
     # Checks.
 
     def check_batch(self, batch: Batch, name: str = "x") -> Batch:
-        self._refuse_length(batch.length)
+        self._refuse_lengths(batch)
         x = check_data(batch.x, self.data_shape, self.data_levels, name, self.data_dtype)
         if self.data_levels is None:
             x = x if is_mapped(x) else x.astype(self.data_dtype, copy=False)
             self._check_domain(x, name)
         return Batch(x, self.check_condition(batch.condition, len(x)))
 
-    def _refuse_length(self, length: Any) -> None:
-        if length is not None:
-            raise ValueError("length is for sequences, but a flow's data are vectors or images.")
+    def _refuse_lengths(self, batch: Batch) -> None:
+        for name, part in (("length", batch.length), ("start", batch.start)):
+            if part is not None:
+                raise ValueError(
+                    f"{name} is for sequences, but a flow's data are vectors or images. Leave it "
+                    "out."
+                )
 
     def check_static_shape(self, batch: Batch, name: str = "x") -> None:
-        self._refuse_length(batch.length)
+        self._refuse_lengths(batch)
         shape = tuple(batch.x.shape)
         check_shape(shape, self.data_shape, name)
         self.conditions.check_static_shape(batch.condition, shape[0], shape[1:])

@@ -255,14 +255,16 @@ class MaskedInputDensity(NetworkDensity):
         """Which values are within the length of each sequence, Boolean `(batch, num_values)`."""
         return tf.sequence_mask(batch.length, self.num_values)
 
-    def _check_static_length(self, shape: tuple[int, ...], dtype: Any, examples: int) -> None:
-        if isinstance(self.order, tuple):
+    def _check_static_length(
+        self, shape: tuple[int, ...], dtype: Any, examples: int, name: str = "length"
+    ) -> None:
+        if name == "length" and isinstance(self.order, tuple):
             raise ValueError(
                 "Sequences of unequal length need order='raster' or 'random', but this model's "
                 "order is a permutation, in which padding may come before real values. Leave "
                 "length out."
             )
-        super()._check_static_length(shape, dtype, examples)
+        super()._check_static_length(shape, dtype, examples, name)
 
     def default_compilation(self) -> Config:
         # Measured: XLA takes 1.3 to 1.9 times as long for images, and gains little for sequences.

@@ -39,6 +39,8 @@ class NetworkDensity(DensityModel):
     conditions: Conditions
     #: Shape of one example; None where a size is open.
     data_shape: Shape
+    #: Whether the first steps of sequences can be given, so that only those after are judged.
+    takes_start = False
     #: Number of values that discrete data can take; None for real values.
     data_levels: int | None
     #: The network as a graph of its operations.
@@ -97,20 +99,20 @@ class NetworkDensity(DensityModel):
         return self.compute_parameters(batch.x, batch.condition, training=training)
 
     def num_dims(self, batch: Batch) -> Tensor:
-        shape = tf.shape(batch.x)
+        shape, judged = tf.shape(batch.x), judged_steps(batch)
         if self.takes_missing:
             return self._num_observed(batch)
-        if batch.length is None:
+        if judged is None:
             return tf.fill(shape[:1], tf.reduce_prod(shape[1:]))
-        return tf.cast(batch.length, tf.int32) * tf.reduce_prod(shape[2:])
+        steps = tf.reduce_sum(tf.cast(judged, tf.int32), axis=1)
+        return steps * tf.reduce_prod(shape[2:])
 
     def _num_observed(self, batch: Batch) -> Tensor:
         """The number of values of each example that are not missing."""
-        observed = ~tf.math.is_nan(batch.x)
-        if batch.length is not None:
-            real = tf.sequence_mask(batch.length, tf.shape(batch.x)[1])
+        observed, judged = ~tf.math.is_nan(batch.x), judged_steps(batch)
+        if judged is not None:
             behind = [1] * (batch.x.shape.rank - 2)
-            observed &= tf.reshape(real, tf.concat([tf.shape(real), behind], 0))
+            observed &= tf.reshape(judged, tf.concat([tf.shape(judged), behind], 0))
         return tf.reduce_sum(tf.cast(observed, tf.int32), axis=list(range(1, batch.x.shape.rank)))
 
     @checks_arguments
@@ -118,7 +120,9 @@ class NetworkDensity(DensityModel):
         """Natural-log probability of each event given those before it; sums to `log_prob`.
 
         Args:
-            x: `(batch, *data shape)`, or `{"x": …, "length": …}` for sequences of unequal length.
+            x: `(batch, *data shape)`; for sequences a dict too: of unequal length, `{"x": …,
+                "length": …}`, and `{"x": …, "start": …}` where the steps before the start,
+                `(batch,)`, are given: they add nothing, and what follows is judged given them.
             condition: a tensor, or a dict by input name, for conditional networks.
             batch_size: how many examples go through the network at once.
 
@@ -155,7 +159,8 @@ class NetworkDensity(DensityModel):
         )
         self.likelihood.check_values(x, name)
         condition = self.conditions.check(batch.condition, len(x), x.shape[1:])
-        return Batch(x, condition, self._check_length(batch.length, x))
+        length = self._check_length(batch.length, x)
+        return Batch(x, condition, length, self._check_start(batch.start, x))
 
     def check_static_shape(self, batch: Batch, name: str = "x") -> None:
         shape = tuple(batch.x.shape)
@@ -164,19 +169,29 @@ class NetworkDensity(DensityModel):
         if batch.length is not None:
             length = tuple(batch.length.shape)
             self._check_static_length(length, batch.length.dtype.as_numpy_dtype, shape[0])
+        if batch.start is not None:
+            start = tuple(batch.start.shape)
+            self._check_static_length(start, batch.start.dtype.as_numpy_dtype, shape[0], "start")
 
     def batch_assertions(self, batch: Batch) -> list[Any]:
         sizes = tf.shape(batch.x)
         return self.conditions.assertions(batch.condition, sizes) + _length_assertions(batch)
 
-    def _check_static_length(self, shape: tuple[int, ...], dtype: Any, examples: int) -> None:
+    def _check_static_length(
+        self, shape: tuple[int, ...], dtype: Any, examples: int, name: str = "length"
+    ) -> None:
         """Raises a ValueError if lengths of that shape and dtype do not fit the data."""
         if len(self.data_shape) - self.likelihood.event_rank != 1:
-            raise ValueError("length is for sequences, but this model's data are images.")
+            raise ValueError(f"{name} is for sequences, but this model's data are images.")
+        if name == "start" and not self.takes_start:
+            raise ValueError(
+                f"start is for models that judge steps in their order, but model '{self.name}' is "
+                f"a {type(self).__name__}. Leave it out."
+            )
         rows = [size for size in (*shape, examples) if size is not None]
         if len(shape) != 1 or len(set(rows)) > 1 or not np.issubdtype(dtype, np.integer):
             raise ValueError(
-                f"length must hold one integer for each of the {examples} sequences, but has dtype "
+                f"{name} must hold one integer for each of the {examples} sequences, but has dtype "
                 f"{np.dtype(dtype)} and shape {shape}."
             )
 
@@ -191,6 +206,18 @@ class NetworkDensity(DensityModel):
                 f"{length.min()} … {length.max()}."
             )
         return length.astype("int32")
+
+    def _check_start(self, start: Any, x: np.ndarray) -> np.ndarray | None:
+        if start is None:
+            return None
+        start = as_array(start, "start")
+        self._check_static_length(start.shape, start.dtype, len(x), "start")
+        if start.min() < 0 or start.max() >= x.shape[1]:
+            raise ValueError(
+                f"start must lie in [0, {x.shape[1]}), the steps that there are, but holds "
+                f"{start.min()} … {start.max()}."
+            )
+        return start.astype("int32")
 
     def locate_non_finite(self, batch: Batch) -> str:
         for name, variable in ((w.path, w) for w in self.weights):
@@ -208,6 +235,19 @@ class NetworkDensity(DensityModel):
         finally:
             self.network.set_weights(before)  # moving statistics have moved
         return "Every layer's output is finite on that batch: it arose in the gradient."
+
+
+def judged_steps(batch: Batch) -> Tensor | None:
+    """Which steps of sequences are judged, Boolean `(batch, time)`; None: all."""
+    if batch.length is None and batch.start is None:
+        return None
+    steps = tf.shape(batch.x)[1]
+    judged = tf.fill(tf.shape(batch.x)[:2], True)
+    if batch.length is not None:
+        judged = tf.sequence_mask(batch.length, steps)
+    if batch.start is not None:
+        judged &= ~tf.sequence_mask(batch.start, steps)
+    return judged
 
 
 def _length_assertions(batch: Batch) -> list[Any]:

@@ -120,10 +120,12 @@ class OrderedModel(AutoregressiveModel):
             "vector need not be drawn first. Use inpaint() to give some of the values."
         )
 
-    def _check_static_length(self, shape: tuple[int, ...], dtype: Any, examples: int) -> None:
+    def _check_static_length(
+        self, shape: tuple[int, ...], dtype: Any, examples: int, name: str = "length"
+    ) -> None:
         raise ValueError(
             f"Model '{self.name}' draws values in an order of its own, in which they have no "
-            "end to be cut off, but got a length. Leave it out."
+            f"beginning to be given and no end to be cut off, but got a {name}. Leave it out."
         )
 
     def get_config(self) -> Config:

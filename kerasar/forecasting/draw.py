@@ -87,7 +87,7 @@ def forecast(
             f"past must be one series of shape {('time', *model.data_shape[1:])}, with at least "
             f"one step, but its shape is {encoded.shape}."
         )
-    kept = encoded[-_context(model, context, steps, len(encoded)) :]
+    kept = encoded[-context_of(model, context, steps, len(encoded)) :]
     size = {"length": len(kept) + steps} if model.data_shape[0] is None else {}
     drawn = model.sample(num_paths, seed=seed, prompt=kept, **size, **options)[:, len(kept) :]
     columns = tuple(str(i) for i in range(encoded.shape[1] if encoded.ndim == 2 else 1))
@@ -103,7 +103,7 @@ def forecast(
     return Forecast(given, drawn if series is None else series.decode(drawn), columns, clipped)
 
 
-def _context(model: SequenceModel, context: int | None, steps: int, time: int) -> int:
+def context_of(model: SequenceModel, context: int | None, steps: int, time: int) -> int:
     """How many of the last steps of the past the model gets."""
     length = model.data_shape[0]
     if length is not None:

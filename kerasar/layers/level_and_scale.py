@@ -23,9 +23,9 @@ from kerasar.typing import Config, Shape, Tensor
 #: What a step can be relative to.
 NORMALIZATIONS = ("none", "window", "difference", "seasonal")
 #: As how many steps what is known in advance counts.
-_PRIOR = 5.0
+PRIOR = 5.0
 #: The least scale, as a part of `spread`: a series that stands still has none.
-_LEAST = 0.05
+LEAST = 0.05
 
 
 class Frame(NamedTuple):
@@ -107,11 +107,15 @@ class LevelAndScale(keras.layers.Layer):
     def call(self, inputs: Tensor) -> Tensor:
         parts = self._split(inputs)
         x, seen = parts[0], parts[1]
-        fade = 1.0 - seen / self.memory
-        last, count = linear_scan(1.0 - seen, seen * x), tf.cumsum(seen, axis=1)
-        prior = _PRIOR * tf.exp(count * math.log1p(-1.0 / self.memory))
-        weight = linear_scan(fade, seen) + prior
-        mean = linear_scan(fade, seen * x) / weight
+        fade, count = 1.0 - seen / self.memory, tf.cumsum(seen, axis=1)
+        # Side by side: one scan of more channels costs little more than one.
+        states = linear_scan(
+            tf.concat([1.0 - seen, fade, fade], -1), tf.concat([seen * x, seen * x, seen], -1)
+        )
+        last, total, weight = tf.split(states, 3, axis=-1)
+        prior = PRIOR * tf.exp(count * math.log1p(-1.0 / self.memory))
+        weight += prior
+        mean = total / weight
         level = self._level(parts, mean, last)
         before = tf.concat([tf.zeros_like(level[:, :1]), level[:, :-1]], 1)
         squares = linear_scan(fade, seen * tf.square(x - before)) + prior * self._spread(prior)
@@ -121,7 +125,7 @@ class LevelAndScale(keras.layers.Layer):
 
     def initial(self, batch: Tensor) -> Any:
         none = tf.zeros(tf.stack([batch, self.num_variables]), wide(self.compute_dtype))
-        weight = none + _PRIOR
+        weight = none + PRIOR
         return none, none, weight, weight * self._spread(weight), none
 
     def step(self, inputs: Tensor, carry: Any, position: Tensor) -> tuple[Tensor, Any]:
@@ -153,8 +157,8 @@ class LevelAndScale(keras.layers.Layer):
 
     def _joined(self, level: Tensor, mean_square: Tensor, *others: Tensor) -> Tensor:
         if self.normalization == "none":
-            mean_square = tf.zeros_like(mean_square) + (1 - _LEAST**2) * self._spread(mean_square)
-        log_scale = 0.5 * tf.math.log(mean_square + _LEAST**2 * self._spread(mean_square))
+            mean_square = tf.zeros_like(mean_square) + (1 - LEAST**2) * self._spread(mean_square)
+        log_scale = 0.5 * tf.math.log(mean_square + LEAST**2 * self._spread(mean_square))
         return tf.cast(tf.concat([level, log_scale, *others], -1), self.compute_dtype)
 
     def _spread(self, like: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from kerasar.layers.protocol import POINTWISE, Pointwise, declares_what_it_sees
 from kerasar.typing import Shape, Tensor
 
 #: Within a few of this many scales, relative values enter a network as they are.
-_USUAL = 10.0
+USUAL = 10.0
 
 
 class _Pointwise(keras.layers.Layer):
@@ -91,4 +91,4 @@ class FrameFeatures(_Pointwise):
 
 def squashed(z: Tensor) -> Tensor:
     """z, smoothly bounded."""
-    return z * tf.math.rsqrt(1.0 + tf.square(z / _USUAL))
+    return z * tf.math.rsqrt(1.0 + tf.square(z / USUAL))

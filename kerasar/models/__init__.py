@@ -1,6 +1,7 @@
 """One builder for each system of the papers."""
 
 from kerasar.models.causal_conv_net import CausalConvNet as CausalConvNet
+from kerasar.models.forecaster import Forecaster as Forecaster
 from kerasar.models.gated_pixel_cnn import GatedPixelCNN as GatedPixelCNN
 from kerasar.models.glow import Glow as Glow
 from kerasar.models.linear_recurrent import LinearRecurrent as LinearRecurrent

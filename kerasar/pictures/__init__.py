@@ -4,6 +4,7 @@ Each function returns a `matplotlib.figure.Figure` without pyplot, window or glo
 writes it; a notebook shows it.
 """
 
+from kerasar.pictures.backtest_figure import backtest_figure as backtest_figure
 from kerasar.pictures.convolution_figure import convolution_figure as convolution_figure
 from kerasar.pictures.density_figure import density_figure as density_figure
 from kerasar.pictures.fan_chart import fan_chart as fan_chart

@@ -1,4 +1,7 @@
-"""What `fit`, `evaluate` and `log_prob` take: `x`, or `{"x": …, "condition": …, "length": …}`."""
+"""What `fit`, `evaluate` and `log_prob` take: `x`, or `{"x": …, "condition": …, "length": …}`.
+
+Sequences may have a `"start"`, too: the steps before it are given, and what follows is judged.
+"""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -8,7 +11,7 @@ import tensorflow as tf
 
 from kerasar.typing import Tensor
 
-_KEYS = ("x", "condition", "length")
+_KEYS = ("x", "condition", "length", "start")
 
 
 class Batch(NamedTuple):
@@ -17,6 +20,7 @@ class Batch(NamedTuple):
     x: Tensor
     condition: Any = None
     length: Tensor | None = None
+    start: Tensor | None = None
 
     def present(self) -> dict[str, Any]:
         """The given parts by name."""
@@ -51,8 +55,8 @@ def unpack(data: Any) -> Batch:
         unknown = sorted(set(data) - set(_KEYS))
         if unknown or "x" not in data:
             raise ValueError(
-                'The data are a dict, which must have the key "x" and may have "condition" and '
-                f'"length", but its keys are {sorted(data)}.'
+                'The data are a dict, which must have the key "x" and may have "condition", '
+                f'"length" and "start", but its keys are {sorted(data)}.'
             )
         for part in data.values():
             _refuse_feed(part)

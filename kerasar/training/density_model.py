@@ -501,7 +501,7 @@ def _refuse_labels(y: Any, kwargs: Config) -> None:
 def _refuse_unknown(kwargs: Config, method: str) -> None:
     known = inspect.signature(getattr(keras.Model, method)).parameters
     for name in kwargs:
-        if name in ("condition", "length"):
+        if name in ("condition", "length", "start"):
             raise TypeError(
                 f"{method}() takes {name} as a part of x. Pass "
                 f'{method}({{"x": x, "{name}": {name}}}).'

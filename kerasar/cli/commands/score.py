@@ -140,7 +140,8 @@ def score(
         terms, nats = _log_prob(model, batch)
     sizes = np.full(len(names), math.prod(shape[1:]), "float64")
     if isinstance(batch, dict) and "length" in batch:
-        sizes = np.asarray(batch["length"], "float64") * math.prod(shape[2:])
+        steps = np.asarray(batch["length"], "float64") - np.asarray(batch.get("start", 0))
+        sizes = steps * math.prod(shape[2:])
     bits = nats / math.log(2) / sizes
     columns = {"nats": [f"{n:.4f}" for n in nats], "bits_per_dim": [f"{b:.5f}" for b in bits]}
     judged = None

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -18,15 +19,26 @@ from kerasar.cli.kinds.kind import (
 )
 from kerasar.cli.support.outputs import atomic_write
 from kerasar.cli.support.run_folder import RunFolder
-from kerasar.data import Quantizer, SeriesData, load_series, windows
+from kerasar.data import Quantizer, SeriesData, find_seasons, load_series, windows
 from kerasar.data.plain_text import picture_text
 
 if TYPE_CHECKING:
-    from kerasar.forecasting import Forecast
+    from kerasar.forecasting import Backtest, Choice, Forecast
     from kerasar.training import DensityModel
 
+#: Places of a series from which a backtest forecasts.
+_ORIGINS = 20
+#: Steps of a forecast, at least and where no season is longer.
+_STEPS = 12
 #: Steps of a piece of the series in training, where there are as many.
 _PIECE = 128
+
+
+class _Source(NamedTuple):
+    """What was read, and how it is normalized; None for levels."""
+
+    series: SeriesData
+    choice: Choice | None
 
 
 class Series(DataKind):
@@ -40,8 +52,13 @@ class Series(DataKind):
     sample_files = ("paths.csv", "quantiles.csv", "forecast.png")
     pictures = ("forecast.png",)
     example = MappingProxyType({"length": None, "levels": 256})
-    next_commands = (("sample {run} --prompt {data} --length 48 --num 200", "forecast"),)
+    next_commands = (
+        ("forecast {run} --steps 48", "paths and bands after its end"),
+        ("backtest {run}", "how good such forecasts were"),
+    )
     accepted = "a .csv or .npy file"
+    #: Steps of a forecast, where nothing says how many.
+    usual_steps = 48
 
     def claims(self, spec: str) -> bool:
         return Path(spec).suffix.lower() in (".csv", ".tsv", ".txt", ".npy")
@@ -49,45 +66,100 @@ class Series(DataKind):
     def load(
         self, spec: str, data_dir: Path | None, levels: int | None, settings: dict[str, Any]
     ) -> TrainingData:
+        from kerasar.forecasting import choose
+
         data = load_series(spec, settings.get("column"), levels)
-        size = min(_PIECE, max(2, len(data.train) // 10))
         if len(data.train) < 10:
             raise ValueError(
                 f"A series needs at least 10 steps to train on, but '{spec}' has "
                 f"{len(data.train)} that are not held out. Add steps."
             )
-        cut = len(data.train) - max(size, len(data.train) // 10)  # the last steps are validation
-        train = windows(data.train[:cut], min(size, cut), max(1, size // 8))
-        validation = windows(data.train[cut:], size, size)
-        test = windows(data.test, min(size, len(data.test)), min(size, len(data.test)))
+        seasons = find_seasons(data.train)
+        horizon = min(max([*seasons[:1], _STEPS]), max(len(data.train) // 4, 1))
+        choice = None if data.levels is not None else choose(data.train, horizon, seasons)
+        size, held_out = _sizes(data, choice, horizon)
+        train = windows(data.train[:-held_out], size, max(1, size // 8))
+        # The last steps are validation, behind such as a model needs to see them.
+        validation = _judged(data.train, len(data.train) - held_out, size)
+        whole = np.concatenate([data.train, data.test])
+        test = _judged(whole, len(data.train), size)
         arguments = {
             "length": None,
             "levels": data.levels,
             "num_variables": data.num_variables,
-            "likelihood": _likelihood(data),
+            "likelihood": _likelihood(data) if choice is None else choice.likelihood(),
             "input_encoding": "scalar",
+            **({} if choice is None else choice.arguments),
         }
         about = f"{len(data.train)} steps of {', '.join(data.columns)}, "
-        about += "real values" if data.levels is None else f"{data.levels} levels"
-        kept: dict[str, Any] = {"column": list(data.columns), "length": size}
+        about += _in_words(choice) if choice is not None else f"{data.levels} levels"
+        kept: dict[str, Any] = {"column": list(data.columns), "length": size, "horizon": horizon}
+        if choice is not None:
+            kept |= {"widening": choice.widening, "season": min(seasons, default=None)}
         if Path(spec).suffix.lower() == ".npy":
             kept["column"] = settings.get("column")
         elif data.num_variables is None:
             kept["column"] = data.columns[0]
         if data.quantizer is not None:
             kept["range"] = [data.quantizer.low.tolist(), data.quantizer.high.tolist()]
-        return TrainingData(data.name, train, validation, test, arguments, about, kept, data)
+        source = _Source(data, choice)
+        return TrainingData(data.name, train, validation, test, arguments, about, kept, source)
+
+    def start(self, model: DensityModel, data: TrainingData) -> bool:
+        if data.source.choice is None or model.name != "forecaster":
+            return False
+        from kerasar.forecasting import start_from
+
+        start_from(model, data.source.choice.fitted)
+        return True
 
     def load_named(
         self, run: RunFolder, model: DensityModel, spec: str, data_dir: Path | None, part: str
     ) -> NamedExamples:
-        data = _read(spec, run, model)
-        parts = {"train": data.train, "test": data.test, "auto": data.test}
-        chosen = np.concatenate([data.train, data.test]) if part == "all" else parts[part]
-        size = min(run.config["length"], len(chosen))
-        pieces = windows(chosen, size, size)
+        data = read_series(spec, run, model)
+        steps = np.concatenate([data.train, data.test])
+        if part == "train":
+            steps = data.train
         first = len(data.train) if part in ("test", "auto") else 0
-        return NamedExamples(pieces, [f"steps {first + i * size}…" for i in range(len(pieces))])
+        pieces = _judged(steps, first, run.config["length"])
+        begins = first + np.cumsum(pieces["length"] - pieces["start"])
+        begins -= pieces["length"] - pieces["start"]
+        return NamedExamples(pieces, [f"steps {begin}…" for begin in begins])
+
+    def judge(self, run: RunFolder, model: DensityModel, data: TrainingData) -> str | None:
+        series = data.source.series
+        found = self.backtest(run, model, series, len(series.train))
+        write_backtest(run.path / "backtest.json", found)
+        return backtest_in_words(found)
+
+    def backtest(
+        self,
+        run: RunFolder,
+        model: DensityModel,
+        series: SeriesData,
+        first: int,
+        horizon: int | None = None,
+        origins: int = _ORIGINS,
+        **options: Any,
+    ) -> Backtest:
+        """Forecasts from several places of a series, with the bands of the run."""
+        from kerasar.forecasting import backtest
+
+        whole = series.whole
+        steps = int(horizon or run.config.get("horizon", _STEPS))
+        if horizon is None:  # as far as there is something to judge it by
+            steps = min(steps, max(len(whole) - first, 1))
+        settings = {"temperature": _widened(run), "verbose": False, **options}
+        return backtest(
+            model,
+            whole,
+            steps,
+            origins,
+            min(first, len(whole) - steps),
+            run.config.get("season"),
+            data=series,
+            **settings,
+        )
 
     def showcase(
         self, run: RunFolder, model: DensityModel, data: TrainingData, result: str
@@ -95,7 +167,7 @@ class Series(DataKind):
         from kerasar.forecasting import forecast
         from kerasar.pictures import fan_chart, save
 
-        series = data.source
+        series = data.source.series
         steps = min(len(series.test), 48)
         past, future = series.decode(series.train), series.decode(series.test[:steps])
         # The training has come to its end: paths that run away are a warning in its picture.
@@ -106,6 +178,7 @@ class Series(DataKind):
             self.num_samples,
             series=series,
             on_runaway="clip",
+            temperature=_widened(run),
             verbose=False,
         )
         names = tuple(map(picture_text, series.columns))
@@ -118,9 +191,9 @@ class Series(DataKind):
         from kerasar.forecasting import forecast
 
         source = Path(request.prompt or run.config["data_path"])
-        series = _read(source, run, model)
-        past = np.concatenate([series.decode(series.train), series.decode(series.test)])
-        steps = 48 if request.length is None else whole_steps(request.length)
+        series = read_series(source, run, model)
+        past = series.whole
+        steps = self.usual_steps if request.length is None else whole_steps(request.length)
         found = forecast(
             model,
             past,
@@ -128,7 +201,7 @@ class Series(DataKind):
             request.num,
             series=series,
             on_runaway=request.on_runaway,
-            **request.options,
+            **request.options | {"temperature": request.options["temperature"] * _widened(run)},
         )
         description = (
             f"{steps} steps after the end of {picture_text(source.name)}, {request.num} paths "
@@ -154,12 +227,93 @@ class Series(DataKind):
             save(figure, path)
 
 
+def write_backtest(path: Path, found: Backtest) -> None:
+    """Writes the scores of a backtest as JSON."""
+    with atomic_write(path) as file:
+        file.write_text(json.dumps(found.to_dict(), indent=2) + "\n", encoding="utf-8")
+
+
+def backtest_in_words(found: Backtest) -> str:
+    """The scores of a backtest beside those of the seasonal naive forecast."""
+    ours, naive = found.scores, found.seasonal_naive
+    runaway = f" {found.clipped:,} paths ran away." if found.clipped else ""
+    return (
+        f"Forecasts of {found.paths.shape[2]} steps from {len(found.origins)} places: CRPS "
+        f"{ours['crps']:.4g} (seasonal naive {naive['crps']:.4g}); bands of 50 and 90 % held "
+        f"{ours['coverage_50']:.0%} and {ours['coverage_90']:.0%} of the values "
+        f"({naive['coverage_50']:.0%} and {naive['coverage_90']:.0%}).{runaway}"
+    )
+
+
 def _warning(found: Forecast) -> str:
     """What the heading of a forecast adds if paths had to be clipped."""
     return f"; {found.clipped:,} paths ran away" if found.clipped else ""
 
 
-def _read(spec: str | Path, run: RunFolder, model: DensityModel) -> SeriesData:
+def series_run(path: Path) -> RunFolder:
+    """The run at a path.
+
+    Raises:
+        ValueError: unless it was trained on a series.
+    """
+    run = RunFolder.open(path)
+    if run.config.get("kind") != Series.name:
+        raise ValueError(
+            f"Forecasts are of series, but '{run.path}' was trained on "
+            f"{run.config.get('kind', 'images')}. Train on a table of numbers: "
+            "kerasar train forecaster --data FILE.csv."
+        )
+    return run
+
+
+def read_for_run(data: Path | None, run: RunFolder, model: DensityModel) -> SeriesData:
+    """Another series, or that of a run."""
+    return read_series(data or run.config["data_path"], run, model)
+
+
+def _widened(run: RunFolder) -> float:
+    """The temperature with which the deviation of drawn steps is that of bands that hold."""
+    return float(run.config.get("widening", 1.0)) ** 2
+
+
+def _sizes(data: SeriesData, choice: Choice | None, horizon: int) -> tuple[int, int]:
+    """The steps of a piece of the series, and how many at its end are for validation."""
+    steps = len(data.train)
+    if choice is None:
+        size = min(_PIECE, max(2, steps // 10))
+        held_out = max(size, steps // 10)
+        return min(size, steps - held_out), held_out
+    held_out = min(max(horizon, steps // 10), steps // 3)
+    return min(max(_PIECE, 2 * choice.design.reach), steps - held_out), held_out
+
+
+def _judged(series: Any, first: int, size: int) -> dict[str, Any]:
+    """Pieces of so many steps in which each step from the first on is judged once.
+
+    A step is judged behind at least half of a piece, where the series has as much before it.
+    """
+    size = min(size, len(series))
+    stride = -(-size // 2)
+    begins = np.arange(first, len(series), stride)
+    ends = np.minimum(begins + stride, len(series))
+    lows = np.maximum(ends - size, 0)
+    pieces = windows(series, size)[lows]
+    return {"x": pieces, "start": begins - lows, "length": ends - lows}
+
+
+def _in_words(choice: Choice) -> str:
+    """How a series is normalized."""
+    design = choice.design
+    relative = {
+        "none": "real values",
+        "window": "relative to their running mean",
+        "difference": "relative to the last value",
+        "seasonal": f"relative to the value {design.season} steps before",
+    }[design.normalization]
+    return relative if design.support == "real" else f"logarithms, {relative}"
+
+
+def read_series(spec: str | Path, run: RunFolder, model: DensityModel) -> SeriesData:
     """Another series, or the same, in the columns and levels that the run was trained on."""
     quantizer = None
     if model.data_levels is not None:
@@ -169,10 +323,8 @@ def _read(spec: str | Path, run: RunFolder, model: DensityModel) -> SeriesData:
 
 
 def _likelihood(series: SeriesData) -> Any:
-    from kerasar.distributions import Categorical, GaussianMixture, Independent
+    from kerasar.distributions import Categorical, Independent
 
-    if series.levels is None:
-        return GaussianMixture(2, series.num_variables, series.mean, series.scale)
     if series.num_variables is None:
         return Categorical()
     return Independent(series.num_variables, Categorical())

@@ -31,15 +31,18 @@ class KeepBest(keras.callbacks.Callback):
         self._weights: list[Any] | None = None
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        reached = float((logs or {})[MONITOR])
+        self.take(float((logs or {})[MONITOR]), epoch + 1)
+
+    def take(self, reached: float, epoch: int) -> None:
+        """Keeps the model as it is after an epoch, if that reached less than all before."""
         if reached < self.best:
             weights = self.model.get_weights()
             with uninterrupted():  # the file and what is known of it change together
                 self.run.save_model(self.model)
-                self.best, self.epoch, self._weights = reached, epoch + 1, weights
+                self.best, self.epoch, self._weights = reached, epoch, weights
 
     def restore(self) -> None:
-        """Restores the best weights. An epoch must have ended."""
+        """Restores the best weights. Some must have been taken."""
         self.model.set_weights(self._weights)
 
 

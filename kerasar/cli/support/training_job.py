@@ -74,8 +74,14 @@ class TrainingJob:
         plan = TrainingPlan(config, self.data.train, self.data.validation)
         optimizer = keras.optimizers.Adam(plan.rate, global_clipnorm=model.clip_norm)
         model.compile(optimizer=optimizer)
+        model.adapt_to_data(plan.one_pass)
         best = KeepBest(self.run)
         best.set_model(model)
+        if self.kind.start(model, self.data):
+            found = model.evaluate(
+                plan.validation, batch_size=plan.batch_size, verbose=0, return_dict=True
+            )
+            best.take(found["bits_per_dim"], 0)
         progress = TrainingProgress(self.console, plan, self.kind.unit)
         others = self.kind.callbacks(self.run, model, plan.epochs)
         began = time.monotonic()
@@ -118,10 +124,15 @@ class TrainingJob:
             raise stopped_by
         self.run.save_config()
         self.console.print(
-            f"Trained for {seconds:.0f} s. {plan.word.capitalize()} {best.epoch} was best: "
-            f"{best.best:.3f} bits/{self.kind.unit} on the validation {self.kind.noun}."
+            f"Trained for {seconds:.0f} s. {self._best_in_words(best, plan)}: {best.best:.3f} "
+            f"bits/{self.kind.unit} on the validation {self.kind.noun}."
         )
         return stopped_by
+
+    def _best_in_words(self, best: KeepBest, plan: TrainingPlan) -> str:
+        if not best.epoch:
+            return "The start was best"
+        return f"{plan.word.capitalize()} {best.epoch} was best"
 
     def finish(self) -> None:
         """Evaluates the model on the test data, draws its pictures, and exports it."""
@@ -138,6 +149,10 @@ class TrainingJob:
             f"Held-out test {kind.noun} ({num_examples(test):,}): [bold]{result}[/bold], "
             f"{found['loss']:.2f} nats {kind.an_example}{in_words(more)}."
         )
+        with status("judging", self.console):
+            sentence = kind.judge(run, self.model, self.data)
+        if sentence is not None:
+            self.console.print(sentence)
         with status("drawing samples", self.console):
             kind.showcase(run, self.model, self.data, result)
         with status("exporting for TensorFlow Serving", self.console):

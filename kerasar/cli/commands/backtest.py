@@ -1,0 +1,84 @@
+"""`kerasar backtest`."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from kerasar.cli.kinds.series import (
+    Series,
+    backtest_in_words,
+    read_for_run,
+    series_run,
+    write_backtest,
+)
+from kerasar.cli.support.heartbeat import heartbeat
+from kerasar.cli.support.options import Run, Seed, integer_between
+from kerasar.cli.support.outputs import atomic_write, check_ending, check_new
+from kerasar.cli.support.tensorflow_startup import start_tensorflow
+from kerasar.data.plain_text import picture_text, plain_text
+
+
+def backtest(
+    run: Run,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Another file, judged as a whole.", show_default="the test part"),
+    ] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(
+            callback=integer_between(1), help="Of each forecast.", show_default="a season"
+        ),
+    ] = None,
+    origins: Annotated[
+        int, typer.Option(callback=integer_between(1), help="How many places to forecast from.")
+    ] = 20,
+    num: Annotated[
+        int, typer.Option(callback=integer_between(2), help="Paths of each forecast.")
+    ] = 200,
+    seed: Seed = 0,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="The scores, a new .json; the picture gets the same name.",
+            show_default="a new backtest-N.json in RUN",
+        ),
+    ] = None,
+) -> None:
+    """Judge a forecaster by what came: CRPS, coverage of its bands and more.
+
+    Paths are drawn from many places of the held-out part and compared with the values that
+    followed, beside those of the seasonal naive forecast. The file holds all scores, also for each
+    step ahead; the picture how often bands of each probability held, and some forecasts.
+
+        kerasar backtest runs/forecaster-demand
+        kerasar backtest runs/forecaster-demand --steps 336 --origins 50
+    """
+    folder = series_run(run)
+    target = out or folder.free("backtest.json")
+    picture = target.with_suffix(".png")
+    check_ending(target, (".json",), "--out")
+    for file in (target, picture):
+        check_new(file, "--out")
+    start_tensorflow()
+    model: Any = folder.load_model()
+    series = read_for_run(data, folder, model)
+    first = len(series.train) if data is None else max(len(series.train) // 2, 1)
+    with heartbeat("drawing forecasts"):
+        found = Series().backtest(
+            folder, model, series, first, steps, origins, num_paths=num, seed=seed
+        )
+    from kerasar.pictures import backtest_figure, save
+
+    whole = series.whole.reshape(len(series.whole), -1)[:, 0]
+    heading = picture_text(f"{folder.title}: {series.columns[0]}")
+    figure = backtest_figure(
+        whole, found.origins, found.paths[..., 0], found.actual[..., 0], heading
+    )
+    write_backtest(target, found)
+    with atomic_write(picture) as path:
+        save(figure, path)
+    typer.echo(backtest_in_words(found), err=True)
+    for file in (target, picture):
+        typer.echo(plain_text(file))

@@ -1,0 +1,244 @@
+"""Chooses how a series is normalized, on windows at several places of its training part.
+
+Each candidate is a linear autoregression (`kerasar.forecasting.linear`), fitted to what comes
+before the windows and judged by the paths that it draws there: by the score of a forecast over its
+whole horizon, not of the next step alone, which says little about trends and seasons.
+"""
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kerasar.arguments import checks_arguments
+from kerasar.checks import check_count, check_kind
+from kerasar.distributions import GaussianMixture, Independent, Relative
+from kerasar.forecasting.linear import SCALES, Array, Design, LinearForecaster
+from kerasar.forecasting.scores import crps
+from kerasar.layers.support import Support
+from kerasar.statistics import quantiles
+
+#: Where the parts begin on which candidates are judged, and windows of each.
+_CUTS, _WINDOWS = (0.5, 0.62, 0.75, 0.87), 4
+#: Paths of each, penalties that are tried, and how many steps at the end decide at least.
+_PATHS, _RIDGES, _ENOUGH = 60, (math.inf, 300.0, 100.0, 30.0, 10.0, 3.0), 1_000
+#: The band that is to hold, and the factors that are tried for it.
+_BAND, _FACTORS = 0.9, (1.0, 1.15, 1.3, 1.5, 1.75, 2.0)
+#: What stands for a value that is not finite: the worst.
+_HUGE = 1e30
+#: Fewer steps than this are too few.
+_LEAST_STEPS = 10
+#: The longest of the last steps that are seen one by one, and the least memory of a scale.
+_LAGS, _MEMORY = 50, 30
+#: Levels that move with the series. Others draw it back to where it was, which is tried only on
+#: series so long that a fit can tell.
+_MOVING, _LONG = ("seasonal", "difference"), 300
+#: How many variables of a step are drawn together, at most.
+_JOINT = 8
+
+
+@dataclass(frozen=True, eq=False)
+class Choice:
+    """How a series is best normalized, and the linear autoregression that says so.
+
+    Attributes:
+        design: what is seen, and relative to what.
+        fitted: a linear autoregression for each variable, fitted to the whole training part.
+        widening: by what the deviation of drawn steps is multiplied, so that bands of 90 % hold as
+            much on the windows.
+        series: `(steps,)` or `(steps, variables)`, that it was chosen for.
+    """
+
+    design: Design
+    fitted: tuple[LinearForecaster, ...]
+    widening: float
+    series: NDArray[Any]
+
+    def likelihood(self, num_components: int = len(SCALES)) -> Relative:
+        """The likelihood for a model of the series, relative to its level and scale."""
+        variables = None if self.series.ndim == 1 else self.series.shape[1]
+        inside: Any = GaussianMixture(num_components, variables)
+        if variables is not None and (variables > _JOINT or np.isnan(self.series).any()):
+            inside = Independent(variables, GaussianMixture(num_components))
+
+        def units(values: Sequence[float]) -> Any:
+            return values[0] if variables is None else tuple(values)
+
+        columns = self.series.reshape(len(self.series), -1).astype("float64")
+        design = self.design
+        return Relative(
+            inside,
+            design.normalization,
+            season=design.season,
+            memory=design.memory,
+            support=design.support,
+            mean=units(np.nanmean(columns, axis=0).tolist()),
+            scale=units(np.maximum(np.nanstd(columns, axis=0), 1e-30).tolist()),
+            center=units([each.center for each in self.fitted]),
+            unit=units([each.unit for each in self.fitted]),
+            spread=units([each.spread for each in self.fitted]),
+        )
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """Arguments of `kerasar.models.Forecaster`, besides the likelihood."""
+        design = self.design
+        return {"lags": design.lags, "seasons": design.seasons, "cycles": design.cycles}
+
+
+@checks_arguments
+def choose(
+    series: Any,
+    horizon: int,
+    seasons: Sequence[int] = (),
+    support: Any = None,
+    normalization: str | None = None,
+) -> Choice:
+    """Chooses level, season, support and lags by the forecasts of linear autoregressions.
+
+    Args:
+        series: the training part, `(steps,)` or `(steps, variables)`; NaN is missing.
+        horizon: int. How many steps ahead forecasts are for.
+        seasons: steps of each season that the series may have, such as 24 and 168 for hours.
+        support: as for `kerasar.distributions.Relative`; None tries "positive" too where all values
+            are.
+        normalization: as for `Relative`; None tries all.
+
+    Returns:
+        A `Choice`, whose candidates had the least geometric mean of CRPS over all windows.
+
+    Raises:
+        ValueError: for a series that is too short, or has a variable without two different values.
+        TypeError: for arguments of other kinds.
+
+    References:
+        Gneiting & Raftery. Strictly Proper Scoring Rules, Prediction, and Estimation. JASA 102,
+        2007 (CRPS). https://doi.org/10.1198/016214506000001437
+    """
+    check_count(horizon, "horizon")
+    for season in seasons:
+        check_count(season, "each of seasons", least=2)
+    array = check_kind(series, "series").astype("float64")
+    columns = array.reshape(len(array), -1)
+    for i, column in enumerate(columns.T):
+        seen = column[np.isfinite(column)]
+        if len(seen) < _LEAST_STEPS:
+            raise ValueError(
+                f"A series needs at least {_LEAST_STEPS} steps that are observed, but variable {i} "
+                f"of series has {len(seen)}. Add steps."
+            )
+        if seen.min() == seen.max():
+            raise ValueError(
+                f"Variable {i} of series is {seen[0]:g} throughout, so there is nothing to learn. "
+                "Leave it out."
+            )
+    usable = [s for s in sorted(set(seasons)) if 3 * s <= len(columns)]
+    last = max(_ENOUGH, 12 * max(usable, default=1), 4 * horizon)
+    recent = columns[-last:]
+    if support is None:
+        supports: list[Any] = ["real", "positive"] if np.nanmin(columns) > 0 else ["real"]
+    else:
+        supports = [Support(support).kind]
+    if normalization is not None:
+        tried: tuple[str, ...] = (normalization,)
+    else:
+        tried = _MOVING if len(recent) < _LONG else (*_MOVING, "window", "none")
+    candidates = list(_candidates(tried, usable, supports, len(recent)))
+    if not candidates:
+        raise ValueError(
+            f"normalization={normalization!r} needs a season that the series has three times, but "
+            f"seasons is {tuple(seasons)} and the series has {len(columns)} steps."
+        )
+    judged = [_judge(recent, design, horizon) for design in candidates]
+    best = candidates[int(np.argmin(judged))]
+    fitted = tuple(LinearForecaster.fit(column, best) for column in columns.T)
+    return Choice(best, fitted, _widening(recent, best, horizon), array)
+
+
+def _candidates(
+    normalizations: Sequence[str], seasons: list[int], supports: list[Any], steps: int
+) -> Iterator[Design]:
+    """Designs that a series of so many steps can bear."""
+    sights: list[tuple[int, tuple[int, ...], int]] = [(3, (), 1)]
+    for upto in range(1, len(seasons) + 1):
+        among = tuple(seasons[:upto])
+        sights.append((min(max(among[0] + 1, 8), _LAGS), among, 2))
+        sights.append((3, among, 2))
+    for lags, among, cycles in sights:
+        reach = max([lags, *(cycles * season + 1 for season in among)])
+        if among and reach > steps // 4:
+            continue
+        for normalization in normalizations:
+            periods = seasons if normalization == "seasonal" else [None]
+            for season in periods:
+                memory = max(2 * (season or max(seasons, default=1)), _MEMORY)
+                memory = min(memory, max(steps // 2, 2))
+                moves = [
+                    (ridge, persistence)
+                    for persistence in ((0.0, 1.0) if normalization == "seasonal" else (0.0,))
+                    for ridge in _RIDGES
+                    if not (math.isinf(ridge) and among)  # nothing is learned: seen once
+                ]
+                for support, (ridge, persistence) in itertools.product(supports, moves):
+                    yield Design(
+                        normalization,
+                        season,
+                        memory,
+                        support,
+                        lags,
+                        among,
+                        cycles,
+                        ridge,
+                        persistence,
+                    )
+
+
+def _judge(columns: Array, design: Design, horizon: int) -> float:
+    """The mean of the log of CRPS over windows, each behind what the candidate is fitted to."""
+    logs: list[float] = []
+    for column in columns.T:
+        least = 1e-9 * (np.nanstd(column) + 1e-30)
+        for paths, actual in _windows(column, design, horizon):
+            found = crps(paths, actual)  # (origins, steps)
+            seen = np.isfinite(found)
+            each = np.where(seen, found, 0).sum(axis=1) / np.maximum(seen.sum(axis=1), 1)
+            # The estimate is fair: of a score near 0 it may be below.
+            logs += np.log(np.maximum(each[seen.any(axis=1)], least)).tolist()
+    return float(np.mean(logs)) if logs else math.inf
+
+
+def _widening(columns: Array, design: Design, horizon: int) -> float:
+    """The least factor with which bands hold."""
+    for factor in _FACTORS:
+        inside, count = 0, 0
+        for column in columns.T:
+            for paths, actual in _windows(column, design, horizon, factor, 4 * _PATHS):
+                low, high = quantiles(np.moveaxis(paths, 1, 0), [0.5 - _BAND / 2, 0.5 + _BAND / 2])
+                inside += int(((low <= actual) & (actual <= high)).sum())
+                count += int(np.isfinite(actual).sum())
+        if inside >= _BAND * count:
+            break
+    return factor
+
+
+def _windows(
+    column: Array, design: Design, horizon: int, factor: float = 1.0, paths: int = _PATHS
+) -> Iterator[tuple[Array, Array]]:
+    """Paths `(origins, paths, steps)`, and what came, of each part with what is fitted before."""
+    steps = len(column)
+    cuts = [int(share * steps) for share in _CUTS]
+    for cut, end in zip(cuts, [*cuts[1:], steps], strict=True):
+        ahead = min(horizon, steps - cut)
+        latest = min(max(end - ahead, cut), steps - ahead)
+        origins = np.unique(np.linspace(cut, latest, _WINDOWS).astype(int))
+        if np.isfinite(column[:cut]).sum() < _LEAST_STEPS // 2:
+            continue
+        model = LinearForecaster.fit(column[:cut], design)
+        model.sigma *= factor
+        drawn = model.simulate(column, origins, ahead, paths)
+        drawn = np.nan_to_num(drawn, nan=_HUGE, posinf=_HUGE, neginf=-_HUGE)
+        yield drawn, np.stack([column[origin : origin + ahead] for origin in origins])

@@ -1,0 +1,281 @@
+"""Linear autoregressions relative to a level and a scale: where a `Forecaster` begins.
+
+In NumPy, for it is fitted in milliseconds: many of them are tried on windows at the end of the
+training part, and the best says how a series is normalized (`kerasar.forecasting.choose`). Its
+weights are those that the network begins with.
+"""
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kerasar.layers.level_and_scale import LEAST, PRIOR
+from kerasar.layers.relative_values import USUAL
+
+Array = NDArray[np.float64]
+
+#: The mixture of the noise that a forecaster begins with: weights, and scales of a variance of 1.
+WEIGHTS, SCALES = (0.35, 0.5, 0.15), (0.55, 0.95, 1.7)
+
+
+@dataclass(frozen=True)
+class Design:
+    """What a linear autoregression sees, and relative to what; steps as in `Forecaster`.
+
+    Attributes:
+        normalization, season, memory, support: as in `Relative`.
+        lags, seasons, cycles: as in `Forecaster`.
+        ridge: the penalty of what is learned beyond `persistence`, the squared weights of
+            standardized features; infinite: nothing is.
+        persistence: what the last distance from the level weighs, before anything is learned. 1
+            with "seasonal": a step differs from the last season as much as the step before it did.
+    """
+
+    normalization: str
+    season: int | None = None
+    memory: int = 50
+    support: Any = "real"
+    lags: int = 12
+    seasons: tuple[int, ...] = ()
+    cycles: int = 2
+    ridge: float = math.inf
+    persistence: float = 0.0
+
+    @property
+    def far_lags(self) -> list[int]:
+        """The lags around earlier seasons, beyond the recent ones."""
+        steps = {
+            k * s + d for s in self.seasons for k in range(1, self.cycles + 1) for d in (-1, 0, 1)
+        }
+        return sorted(lag for lag in steps if lag > self.lags)
+
+    @property
+    def reach(self) -> int:
+        """The largest lag."""
+        return max([self.lags, self.season or 0, *self.far_lags])
+
+
+@dataclass
+class _State:
+    """What is carried along a series: one number for each of the rows that go on."""
+
+    last: Array
+    total: Array
+    weight: Array
+    squares: Array
+
+    def take(self, rows: Any) -> "_State":
+        return _State(self.last[rows], self.total[rows], self.weight[rows], self.squares[rows])
+
+
+@dataclass
+class LinearForecaster:
+    """A linear autoregression, fitted to a series by least squares.
+
+    Attributes:
+        design: what it sees.
+        center, unit, spread: as in `Relative`.
+        weights: of the features, in the order of the network's layers: `(2 * lags)` from the oldest
+            step to the last, value and mask in turn; then three of the frame, and two for each of
+            the far lags; then the constant.
+        sigma: the standard deviation of its errors, in scales.
+    """
+
+    design: Design
+    center: float = 0.0
+    unit: float = 1.0
+    spread: float = 1.0
+    weights: Array = field(default_factory=lambda: np.zeros(0))
+    sigma: float = 1.0
+
+    @classmethod
+    def fit(cls, x: Array, design: Design) -> "LinearForecaster":
+        """Fits it to a series `(steps,)`, in which NaN is missing."""
+        line = _to_line(x, design.support)
+        seen = line[np.isfinite(line)]
+        unit = float(seen.std()) or 1.0
+        found = cls(design, float(seen.mean()), unit)
+        units = (line - found.center) / found.unit
+        found.spread = _spread(units, design)
+        features, z, observed = found._features(found._pass(units))
+        rows = observed.copy()
+        rows[: min(design.season or 1, len(z) // 3)] = False
+        start = np.zeros(features.shape[1])
+        start[2 * design.lags - 2] = design.persistence  # the value of the step before
+        rest = z[rows] - features[rows] @ start
+        weights, found.sigma = _ridge(features[rows], rest, design.ridge)
+        found.weights = start + weights
+        return found
+
+    def simulate(self, x: Array, origins: Any, steps: int, paths: int, seed: int = 0) -> Array:
+        """Paths from each of several origins of a series, `(origins, paths, steps)`.
+
+        An origin is the number of steps that are known.
+        """
+        units = (_to_line(x, self.design.support) - self.center) / self.unit
+        passed = self._pass(units)
+        origins = np.asarray(origins)
+        rows = np.repeat(np.arange(len(origins)), paths)
+        rng = np.random.default_rng(seed)
+        shape = (len(rows), steps)
+        scale = np.asarray(SCALES)[rng.choice(len(WEIGHTS), p=WEIGHTS, size=shape)]
+        noise = self.sigma * scale * rng.normal(size=shape)
+        reach, start = self.design.reach, origins[rows]
+        past = start[:, None] - np.arange(reach, 0, -1)  # indices, oldest first
+        inside, past = past >= 0, np.maximum(past, 0)
+        u = np.where(inside, units[past], np.nan)
+        z = np.where(inside, passed.z[past], 0.0)
+        o = inside & passed.observed[past]
+        u, z, o = (np.pad(part, ((0, 0), (0, steps))) for part in (u, z, o))
+        state = passed.states.take(start)
+        drawn = np.empty(shape)
+        for step in range(steps):
+            t = reach + step
+            season = self.design.season
+            lagged = np.full(len(rows), np.nan) if season is None else u[:, t - season]
+            level, log_scale, mean = self._frame(state, lagged)
+            feats = self._row(z[:, :t], o[:, :t], level, log_scale, mean, state.last)
+            value = feats @ self.weights + noise[:, step]
+            drawn[:, step] = u[:, t] = level + np.exp(log_scale) * value
+            z[:, t], o[:, t] = _squashed(value), True
+            self._update(state, u[:, t], np.ones(len(rows), bool), level)
+        line = drawn * self.unit + self.center
+        return _from_line(line, self.design.support).reshape(len(origins), paths, steps)
+
+    # The frame, step by step, as `LevelAndScale` has it.
+
+    def _frame(self, state: _State, lagged: Array) -> tuple[Array, Array, Array]:
+        """Level, log scale and running mean of the next step."""
+        mean, kind = state.total / state.weight, self.design.normalization
+        if kind == "none":
+            flat = np.zeros_like(mean)
+            return flat, flat + math.log(self.spread), mean
+        square = state.squares / state.weight + (LEAST * self.spread) ** 2
+        level = {"window": mean, "difference": state.last}.get(kind)
+        if level is None:
+            level = np.where(np.isfinite(lagged), lagged, state.last)
+        return level, 0.5 * np.log(square), mean
+
+    def _update(self, state: _State, u: Array, seen: Any, level: Array) -> None:
+        fade = np.where(seen, 1 - 1 / self.design.memory, 1.0)
+        value = np.where(seen, u, 0.0)
+        state.squares = fade * state.squares + np.where(seen, (value - level) ** 2, 0.0)
+        state.last = np.where(seen, value, state.last)
+        state.total = fade * state.total + value
+        state.weight = fade * state.weight + seen
+
+    def _pass(self, units: Array) -> "_Passed":
+        """The frame of each step and of the one after the last, and the state before it.
+
+        What `LevelAndScale` computes, in plain numbers, for arrays of one take ten times as long.
+        """
+        design, fade = self.design, 1 - 1 / self.design.memory
+        kind, season, least = design.normalization, design.season or 0, (LEAST * self.spread) ** 2
+        last, total, weight, squares = 0.0, 0.0, PRIOR, PRIOR * self.spread**2
+        rows, values = [], units.tolist()
+        for t in range(len(values) + 1):
+            mean, level = total / weight, last
+            if kind == "seasonal" and t >= season and values[t - season] == values[t - season]:
+                level = values[t - season]
+            elif kind == "window":
+                level = mean
+            elif kind == "none":
+                level = 0.0
+            square = self.spread**2 if kind == "none" else squares / weight + least
+            rows.append((level, 0.5 * math.log(square), mean, last, total, weight, squares))
+            if t < len(values) and values[t] == values[t]:  # not NaN
+                squares = fade * squares + (values[t] - level) ** 2
+                last, total, weight = values[t], fade * total + values[t], fade * weight + 1
+        level, log_scale, mean, *state = np.array(rows).T
+        observed = np.isfinite(units)
+        z = (np.nan_to_num(units) - level[:-1]) * np.exp(-log_scale[:-1])
+        return _Passed(_squashed(observed * z), observed, level, log_scale, mean, _State(*state))
+
+    def _features(self, passed: "_Passed") -> tuple[Array, Array, Any]:
+        """The features of each step, `(steps, features)`, and the values and masks."""
+        z, o = passed.z, passed.observed
+        reach = self.design.reach
+        both = [np.pad(part.astype(float), (reach, 0)) for part in (z, o)]
+        windows = [np.lib.stride_tricks.sliding_window_view(p, reach)[: len(z)] for p in both]
+        found = self._row(
+            windows[0], windows[1], passed.level[:-1], passed.log_scale[:-1], passed.mean[:-1],
+            passed.states.last[:-1],
+        )  # fmt: skip
+        return found, z, o
+
+    def _row(
+        self, z: Array, o: Any, level: Array, log_scale: Array, mean: Array, last: Array
+    ) -> Array:
+        """Features of a step from the values and masks before it, `(rows, steps)`."""
+        lags = self.design.lags
+        recent = np.stack([z[:, -lags:], o[:, -lags:]], -1).reshape(len(z), -1)
+        narrow = np.exp(-log_scale)
+        frame = [log_scale, _squashed((mean - level) * narrow), _squashed((last - level) * narrow)]
+        far = [part[:, -lag] for lag in self.design.far_lags for part in (z, o)]
+        return np.column_stack([recent, *frame, *far, np.ones(len(z))])
+
+
+@dataclass
+class _Passed:
+    z: Array
+    observed: Any
+    level: Array
+    log_scale: Array
+    mean: Array
+    states: _State
+
+
+def _spread(units: Array, design: Design) -> float:
+    """The root mean square of the distances from the level."""
+    plain = LinearForecaster(design)
+    passed = plain._pass(units)
+    apart = (units - passed.level[:-1])[min(design.season or 1, len(units) // 3) :]
+    apart = apart[np.isfinite(apart)]
+    return max(float(np.sqrt(np.mean(apart**2))), 1e-6) if len(apart) else 1.0
+
+
+def _ridge(features: Array, z: Array, ridge: float) -> tuple[Array, float]:
+    """Weights, and the standard deviation of errors of new data."""
+    count = features.shape[1]
+    if math.isinf(ridge):
+        return np.zeros(count), max(float(np.sqrt(np.mean(z**2))), 1e-2)
+    scale = features.std(axis=0) + 1e-3
+    scale[-1] = 1.0
+    standard = features / scale
+    gram = standard.T @ standard
+    penalized = gram + ridge * np.eye(count)
+    weights = np.linalg.solve(penalized, standard.T @ z)
+    free = min(float(np.trace(np.linalg.solve(penalized, gram))), 0.8 * len(z))
+    errors = np.mean((z - standard @ weights) ** 2)
+    # The errors of data that were not fitted are larger (Akaike's final prediction error).
+    errors *= (len(z) + free) / (len(z) - free)
+    return weights / scale, max(float(np.sqrt(errors)), 1e-2)
+
+
+def _squashed(z: Array) -> Array:
+    found: Array = z / np.sqrt(1 + (z / USUAL) ** 2)
+    return found
+
+
+def _to_line(x: Array, support: Any) -> Array:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        if support == "real":
+            line = x
+        elif support == "positive":
+            line = np.log(x)
+        else:
+            line = np.log(x - support[0]) - np.log(support[1] - x)
+    return np.where(np.isfinite(line), line, np.nan)
+
+
+def _from_line(y: Array, support: Any) -> Array:
+    if support == "real":
+        return y
+    y = np.clip(y, -80, 80)
+    if support == "positive":
+        found: Array = np.exp(y)
+        return found
+    return support[0] + (support[1] - support[0]) / (1 + np.exp(-y))

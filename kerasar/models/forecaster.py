@@ -1,0 +1,105 @@
+"""A network for forecasts of series that may be short: linear in the past, and what a net adds.
+
+A linear autoregression on the last steps, on the same steps of earlier seasons, and on what level
+and scale say, all relative to the series' own level (`kerasar.distributions.Relative`); beside it a
+small network of the same inputs, whose last layer begins at zero. So it begins as the linear model,
+of which `kerasar.forecasting.fit_least_squares` finds the weights at once, and training finds out
+what there is beyond it.
+"""
+
+from collections.abc import Sequence
+
+import keras
+from keras import layers as L
+
+from kerasar.checks import check_sizes
+from kerasar.density_models.autoregressive import AutoregressiveModel
+from kerasar.distributions.likelihoods import GaussianMixture, Likelihood, Relative
+from kerasar.layers import CausalShift, StrictlyCausalConv1D
+from kerasar.models.parts.builder import builder
+from kerasar.models.parts.relative_series import RelativeSeries
+
+
+@builder
+def Forecaster(
+    length: int | None,
+    *,
+    likelihood: Likelihood | None = None,
+    lags: int = 12,
+    seasons: Sequence[int] = (),
+    cycles: int = 2,
+    units: int = 32,
+    dropout: float = 0.0,
+) -> AutoregressiveModel:
+    """A forecaster of series: a linear autoregression and a small network, ready to compile.
+
+    Args:
+        length: int. Steps of a sequence. None leaves it open; `sample` then takes `length=`.
+        likelihood: a `Relative` one, of a step relative to its level and scale. Its `event_size`
+            is the number of variables of a step, None for scalars. None: three Gaussians, relative
+            to the last value.
+        lags: int. How many of the last steps are seen.
+        seasons: steps of each season, whose earlier values are seen.
+        cycles: int. How many earlier seasons of each are seen: the same step of it, and those
+            before and after.
+        units: int. Units of each of the two hidden layers.
+        dropout: of the hidden layers, in training.
+
+    Returns:
+        An `AutoregressiveModel` of sequences. Its network outputs `(batch, time, parameters)`.
+
+    Raises:
+        ValueError, TypeError: for arguments that are unknown or do not fit together.
+
+    Example:
+        >>> import kerasar
+        >>> inside = kerasar.distributions.GaussianMixture(2)
+        >>> likelihood = kerasar.distributions.Relative(inside, "seasonal", season=12)
+        >>> model = kerasar.models.Forecaster(None, likelihood=likelihood, seasons=[12])
+        >>> model.sample(3, length=24).shape
+        (3, 24)
+    """
+    check_sizes(length=length, lags=lags, cycles=cycles, units=units)
+    for season in seasons:
+        check_sizes(seasons=season)
+    likelihood = Relative(GaussianMixture(3)) if likelihood is None else likelihood
+    if not isinstance(likelihood, Relative):
+        raise ValueError(
+            "Forecaster is for real values, relative to their own level, but got the likelihood "
+            f"{type(likelihood).__name__}. Pass a kerasar.distributions.Relative, or take another "
+            "model for levels."
+        )
+    variables = likelihood.event_size
+    shape = (length,) if variables is None else (length, variables)
+    x = keras.Input(shape, name="x")
+    relative = RelativeSeries(x, likelihood)
+
+    known = [relative.features]  # of each step, from values before it
+    steps = {k * s + d for s in seasons for k in range(1, cycles + 1) for d in (-1, 0, 1)}
+    for lag in sorted(lag for lag in steps if lag > lags):
+        known.append(CausalShift(steps=lag, name=f"lag{lag}")(relative.values))
+    known = known[0] if len(known) == 1 else L.Concatenate(name="known")(known)
+
+    inside = likelihood.likelihood.num_parameters()
+    linear = L.Add(name="linear")(
+        [
+            StrictlyCausalConv1D(
+                inside, lags, kernel_initializer="zeros", use_bias=False, name="linear_recent"
+            )(relative.values),
+            L.Dense(inside, kernel_initializer="zeros", name="linear_known")(known),
+        ]
+    )
+    h = L.Add(name="first")(
+        [
+            StrictlyCausalConv1D(units, lags, name="recent")(relative.values),
+            L.Dense(units, use_bias=False, name="earlier")(known),
+        ]
+    )
+    h = L.Activation("relu", name="first_relu")(h)
+    if dropout:
+        h = L.Dropout(dropout, name="dropout")(h)
+    h = L.Dense(units, activation="relu", name="second")(h)
+    beyond = L.Dense(inside, use_bias=False, kernel_initializer="zeros", name="beyond")(h)
+    parameters = relative.head(L.Add(name="parameters")([linear, beyond]))
+    network = keras.Model(x, parameters, name="forecaster")
+    return AutoregressiveModel(network, likelihood, name="forecaster")

@@ -1,0 +1,149 @@
+"""How a series is normalized: linear autoregressions, their choice, and the start of a network."""
+
+import math
+
+import numpy as np
+import pytest
+
+import kerasar
+from kerasar.data import find_seasons
+from kerasar.distributions import GaussianMixture, Independent
+from kerasar.forecasting import choose, crps, start_from
+from kerasar.forecasting.linear import Design, LinearForecaster
+
+RNG = np.random.default_rng(0)
+MONTHS = np.arange(160)
+SEASONAL = 50 + 10 * np.sin(2 * np.pi * MONTHS / 12) + RNG.normal(size=160)
+GAPS = np.where(RNG.random(160) < 0.2, np.nan, SEASONAL)
+
+
+def model_of(choice):
+    return kerasar.models.Forecaster(None, likelihood=choice.likelihood(), **choice.arguments)
+
+
+@pytest.mark.parametrize(
+    ("series", "normalization", "support"),
+    [(GAPS, "window", "positive"), (SEASONAL, "difference", (0, 100)), (GAPS, "seasonal", "real")],
+)
+def test_a_network_begins_as_the_linear_model(series, normalization, support):
+    choice = choose(series[:120], 12, [12], support, normalization)
+    linear = choice.fitted[0]
+    design = Design(normalization, linear.design.season, 20, support, 5, (12,), 2, 3.0)
+    linear = LinearForecaster.fit(series[:120], design)
+    from kerasar.forecasting.choose import Choice
+
+    choice = Choice(design, (linear,), 1.0, series[:120])
+    model = model_of(choice)
+    start_from(model, [linear])
+    x = series.astype("float32")[None]
+    parameters = model.compute_parameters(x, training=False)[0].numpy()
+    features, z, observed = linear._features(
+        linear._pass((linear_line(series, support) - linear.center) / linear.unit)
+    )
+    means = features @ linear.weights
+    # Before the far lags reach into the series both have zeros there.
+    np.testing.assert_allclose(parameters[:, 3:6], np.repeat(means[:, None], 3, 1), atol=2e-3)
+    np.testing.assert_allclose(
+        parameters[:, -2],
+        linear._pass((linear_line(series, support) - linear.center) / linear.unit).level[:-1],
+        atol=1e-4,
+    )
+
+
+def linear_line(x, support):
+    return {
+        "real": lambda: x,
+        "positive": lambda: np.log(x),
+        (0, 100): lambda: np.log(x) - np.log(100 - x),
+    }[support]()
+
+
+def test_paths_of_a_network_that_begins_so_are_those_of_the_linear_model():
+    choice = choose(SEASONAL, 12, [12])
+    model = model_of(choice)
+    start_from(model, choice.fitted)
+    found = kerasar.forecast(model, SEASONAL, 12, num_paths=600).paths
+    expected = choice.fitted[0].simulate(SEASONAL, [160], 12, 600)[0]
+    spread = expected.std(axis=0)
+    np.testing.assert_array_less(np.abs(found.mean(0) - expected.mean(0)), 0.25 * spread)
+    np.testing.assert_allclose(found.std(axis=0), spread, rtol=0.15)
+
+
+@pytest.mark.parametrize("joint", [True, False])
+def test_each_variable_begins_with_its_own_linear_model(joint):
+    other = np.cumsum(RNG.normal(size=160))
+    series = np.stack([SEASONAL, other], 1)
+    if not joint:
+        series[5, 0] = np.nan
+    choice = choose(series, 6, [12], normalization="difference")
+    kind = type(choice.likelihood().likelihood)
+    assert kind is (GaussianMixture if joint else Independent)
+    model = model_of(choice)
+    start_from(model, choice.fitted)
+    paths = kerasar.forecast(model, series, 6, num_paths=400).paths
+    for variable in range(2):
+        alone = choice.fitted[variable].simulate(series[:, variable], [160], 6, 400)[0]
+        apart = np.abs(paths[..., variable].mean(0) - alone.mean(0))
+        np.testing.assert_array_less(apart, 0.3 * alone.std(axis=0))
+
+
+def test_the_level_that_forecasts_best_is_chosen():
+    rng = np.random.default_rng(1)
+    assert choose(SEASONAL, 12, [12]).design.normalization == "seasonal"
+    walk = np.cumsum(rng.normal(size=200) + 0.3)
+    found = choose(walk, 12).design
+    assert found.normalization == "difference" and found.support == "real"
+    growing = np.exp(0.2 * np.cumsum(rng.normal(size=250)))
+    assert choose(growing, 12).design.support == "positive"
+    noise = rng.normal(size=600)
+    assert choose(noise, 12).design.normalization in ("none", "window")
+
+
+def test_bands_of_a_process_that_is_known_hold_without_being_widened():
+    rng = np.random.default_rng(2)
+    x = np.zeros(900)
+    for t in range(1, 900):
+        x[t] = 0.8 * x[t - 1] + rng.normal()
+    choice = choose(x[:700], 10)
+    assert choice.widening <= 1.15
+    paths = choice.fitted[0].simulate(x, np.arange(700, 890, 10), 10, 300)
+    low, high = np.quantile(paths, [0.05, 0.95], axis=1)
+    actual = np.stack([x[o : o + 10] for o in range(700, 890, 10)])
+    assert abs(((low <= actual) & (actual <= high)).mean() - 0.9) < 0.08
+
+
+def test_crps_is_that_of_a_normal_distribution():
+    paths = RNG.normal(2.0, 3.0, size=(4000, 1))
+    z = (4.0 - 2.0) / 3.0
+    below = 0.5 * (1 + math.erf(z / math.sqrt(2)))
+    density = math.exp(-0.5 * z**2) / math.sqrt(2 * math.pi)
+    exact = 3 * (z * (2 * below - 1) + 2 * density - 1 / math.sqrt(math.pi))
+    np.testing.assert_allclose(crps(paths, [4.0]), [exact], rtol=0.05)
+    few = RNG.normal(2.0, 3.0, size=(20_000, 3, 1))  # fair: the same mean from 3 paths
+    np.testing.assert_allclose(crps(few, np.full((20_000, 1), 4.0)).mean(), exact, rtol=0.05)
+
+
+def test_seasons_are_found_in_what_repeats():
+    days = np.arange(24 * 40)
+    rng = np.random.default_rng(0)
+    hourly = np.sin(2 * np.pi * days / 24) * (1 + (days // 24 % 7 > 4)) + 0.1 * rng.normal(size=960)
+    assert find_seasons(hourly) == (24, 168)
+    assert find_seasons(np.where(rng.random(960) < 0.2, np.nan, hourly)) == (24, 168)
+    assert find_seasons(np.cumsum(rng.normal(size=500))) == ()
+    assert find_seasons(3.0 * np.arange(60)) == find_seasons(np.arange(3.0)) == ()
+
+
+@pytest.mark.parametrize(
+    ("series", "arguments", "match"),
+    [
+        ([1.0] * 5, {}, "at least 10 steps that are observed, but variable 0 .* has 5"),
+        ([2.0] * 30, {}, "Variable 0 of series is 2 throughout"),
+        (SEASONAL, dict(horizon=0), "horizon must be at least 1"),
+        (SEASONAL, dict(normalization="seasonal"), "needs a season"),
+        (SEASONAL, dict(support="above"), "support must be"),
+        (SEASONAL, dict(seasons=[1]), "each of seasons must be at least 2"),
+    ],
+)
+def test_what_cannot_be_chosen_for_is_refused(series, arguments, match):
+    with pytest.raises(ValueError, match=match):
+        choose(series, **{"horizon": 6, **arguments})
