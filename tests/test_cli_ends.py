@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from test_cli_kinds import refuse, succeed
 
+import kerasar
 from kerasar.cli.commands.train import _run_path
-from kerasar.cli.registry import MODELS
 from kerasar.cli.support.disk import NotWrittenError, disk_errors, lock, staging_folder, sweep
 from kerasar.cli.support.outputs import atomic_write, check_new
 from kerasar.cli.support.run_config import read_config
@@ -32,7 +32,7 @@ def run(tmp_path, monkeypatch):
     run = RunFolder(Path("run"), {"model": "shifted-pixelcnn", "kind": "images", "data": "digits"})
     run.path.mkdir()
     run.save_config()
-    run.save_model(MODELS["shifted-pixelcnn"].build(image_shape=SHAPE, levels=LEVELS))
+    run.save_model(kerasar.models.ShiftedPixelCNN(SHAPE, LEVELS))
     return run
 
 

@@ -1,6 +1,5 @@
 """The command on images: classes, latents, and what a model cannot do."""
 
-import dataclasses
 import json
 from pathlib import Path
 from types import MappingProxyType
@@ -11,6 +10,7 @@ from test_cli_kinds import refuse, succeed
 
 import kerasar
 from kerasar.cli import registry
+from kerasar.cli.defaults import Facts
 from kerasar.cli.kinds.images.images import _columns
 from kerasar.cli.support.quick import fast_start_options
 
@@ -39,7 +39,7 @@ def trained(tmp_path_factory):
     )
     with pytest.MonkeyPatch.context() as patch:
         small = {
-            name: dataclasses.replace(registry.MODELS[name], settings={"images": sizes})
+            name: registry.MODELS[name].with_settings({"images": sizes})
             for name, sizes in SIZES.items()
         }
         patch.setattr(registry, "MODELS", MappingProxyType({**registry.MODELS, **small}))
@@ -123,8 +123,9 @@ def test_images_that_no_picture_can_show_are_refused_before_training(tmp_path):
 
 def test_a_sampling_method_is_asked_of_models_that_have_several():
     shape = {"image_shape": (28, 28, 1), "levels": 2}
+    facts = Facts("images", 1_000, (28, 28, 1), 2)
     chosen = {
-        name: fast_start_options(registry.MODELS[name].build("images", **shape))
+        name: fast_start_options(registry.MODELS[name].build(facts, **shape))
         for name in ("shifted-pixelcnn", "masked-input-lenet")
     }
     assert chosen == {"shifted-pixelcnn": {"method": "parallel"}, "masked-input-lenet": {}}

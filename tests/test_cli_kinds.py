@@ -1,7 +1,6 @@
 """The command on sequences, recordings and series: train, sample, score, and what is refused."""
 
 import csv
-import dataclasses
 import json
 from pathlib import Path
 from types import MappingProxyType
@@ -41,16 +40,12 @@ def small_models():
         settings = {
             "wavenet": {"audio": {**SMALL, "input_encoding": "embedding"}, "series": SMALL},
             "linear-recurrent": {"sequences": dict(filters=4, blocks=1)},
-            "causal-conv-net": {
-                **registry.MODELS["causal-conv-net"].settings,
-                "sequences": dict(filters=4, dilations=(1, 2)),
-            },
+            "causal-conv-net": {"sequences": dict(filters=4, dilations=(1, 2))},
             "realnvp": {"vectors": dict(hidden_units=8, depth=2)},
             "maf": {"vectors": dict(hidden_units=(8,), depth=2)},
         }
         small = {
-            name: dataclasses.replace(registry.MODELS[name], settings=sizes)
-            for name, sizes in settings.items()
+            name: registry.MODELS[name].with_settings(sizes) for name, sizes in settings.items()
         }
         patch.setattr(registry, "MODELS", MappingProxyType({**registry.MODELS, **small}))
         for kind in (kerasar.AutoregressiveModel, kerasar.FlowModel):

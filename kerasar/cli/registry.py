@@ -7,7 +7,7 @@ import difflib
 import importlib
 import inspect
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -54,6 +54,15 @@ class ModelEntry:
     def choose(self, facts: Facts) -> Choice:
         """The settings for such data."""
         return next(choice for choice in self.choices if choice.fits(facts))
+
+    def with_settings(self, settings: Mapping[str, Mapping[str, Any]]) -> "ModelEntry":
+        """The same model with other sizes for some kinds of data, for small trials."""
+        others = tuple(
+            replace(choice, kind=kind, settings=sizes)
+            for kind, sizes in settings.items()
+            for choice in self.choices[-1:]
+        )
+        return replace(self, choices=(*others, *self.choices))
 
     def _builder(self) -> Callable[..., Any]:
         module, name = self.builder.split(":")
