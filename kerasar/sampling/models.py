@@ -35,7 +35,11 @@ class SampledModel(Protocol):
     conditions: SampledConditions
     data_shape: Shape
     data_levels: int | None
+    takes_missing: bool
     function_cache: FunctionCache
+
+    @property
+    def data_dtype(self) -> str: ...
 
 
 class SampledAutoregressive(SampledModel, Protocol):
