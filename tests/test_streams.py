@@ -369,6 +369,7 @@ def test_values_in_turn_need_those_before_them():
     "arguments, words",
     [
         ({"batch_size": 0}, "batch_size must be"),
+        ({"batch_size": 10**9}, "batch_size"),
         ({"length": 5}, "built for sequences of 12 steps, but got length=5"),
         ({"condition": np.zeros((1, 2))}, "has no condition"),
     ],

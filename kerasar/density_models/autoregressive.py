@@ -287,12 +287,14 @@ class AutoregressiveModel(AutoregressiveDensity):
             filepath: a folder that does not exist yet, for example `exported/1`.
             **kwargs: `verbose`, as for `keras.Model.export`; `max_samples` (4096) and
                 `max_positions` (2**22, or one example if that has more values), what a request may
-                ask for at most.
+                ask for at most; `streaming` (False), whether there are the signatures `begin`,
+                `score_step` and `draw_step` too, which run sequences step by step, as `stream`.
 
         Raises:
             FileExistsError: if something is there already.
+            ValueError: for streaming, if the model has no `stream`, or one that needs a length.
         """
-        export_autoregressive(self, filepath, **check_export_options(kwargs))
+        export_autoregressive(self, filepath, **check_export_options(kwargs, streams=True))
 
     def endpoints(self, **bounds: Any) -> dict[str, Endpoint]:
         """What `export` writes: functions on tensors by name."""

@@ -106,7 +106,7 @@ def write_state(path: Any, step: int, origin: Origin, memory: Memory) -> None:
     path = new_file(path)
     if path.suffix != ".npz":
         raise ValueError(f"path must be the name of an .npz file, but got '{path}'.")
-    arrays = {name: tensor.numpy() for name, tensor in _named(memory).items()}
+    arrays = {name: tensor.numpy() for name, tensor in memory.by_name().items()}
     facts = {name: np.array(fact) for name, fact in {**origin.facts(), "step": step}.items()}
     np.savez(path, allow_pickle=False, **facts, **arrays)
 
@@ -128,7 +128,7 @@ def read_state(path: Any, origin: Origin, like: Memory) -> tuple[int, Memory]:
     if facts is None or any(array.ndim for array in facts.values()):
         raise _refusal(path)
     origin.check_file({name: array.item() for name, array in facts.items()})
-    wanted = _named(like)
+    wanted = like.by_name()
     arrays = _read(path, {name: _num_bytes(tensor) for name, tensor in wanted.items()})
     step = facts["step"].item()
     if arrays is None or not isinstance(step, int) or not 0 <= step <= origin.length:
@@ -165,14 +165,6 @@ def _read(path: Path, sizes: dict[str, int]) -> dict[str, np.ndarray] | None:
             return {name: arrays[name] for name in sizes}
     except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, KeyError, OSError):
         return None
-
-
-def _named(memory: Memory) -> dict[str, Tensor]:
-    """The tensors of a memory by name, in the order of `tf.nest`."""
-    parts = {"last": [memory.last]}
-    for name, part in memory.axis._asdict().items():
-        parts[name] = tf.nest.flatten(part)
-    return {f"{name}_{i}": tensor for name, part in parts.items() for i, tensor in enumerate(part)}
 
 
 def _num_bytes(tensor: Tensor) -> int:

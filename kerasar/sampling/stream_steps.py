@@ -1,5 +1,7 @@
 """Single steps of a sequence as functions on tensors: the state goes in, and comes out."""
 
+import functools
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -29,6 +31,15 @@ class Memory(NamedTuple):
     last: Tensor
     axis: AxisState
 
+    def by_name(self) -> dict[str, Tensor]:
+        """The tensors by name, in the order of `tf.nest`."""
+        parts = {"last": [self.last]}
+        for name, part in self.axis._asdict().items():
+            parts[name] = tf.nest.flatten(part)
+        return {
+            f"{name}_{i}": tensor for name, part in parts.items() for i, tensor in enumerate(part)
+        }
+
 
 class StreamSteps:
     """The steps of a model's streams as graphs, traced once for batches of any size.
@@ -44,15 +55,42 @@ class StreamSteps:
         self.step = SequenceStep(model, program)
         self._read: list[Edge] = []
         #: From `(examples, condition)` to what does not depend on the data, and the memory.
-        self.begin = OpenBatchFunction(self._begin)
+        self.begin = OpenBatchFunction(self.compute_begin)
         #: From `(known, memory, x), t` to the log-probabilities, `(batch,)`, and the memory.
-        self.score = OpenBatchFunction(self._score)
+        self.score = OpenBatchFunction(self.compute_score)
         #: From `(known, memory, seeds, examples), t, options` to the values and the memory.
-        self.draw = OpenBatchFunction(self._draw)
+        self.draw = OpenBatchFunction(self.compute_draw)
         #: From `(known, memory, x), t` to the parameters of the step.
-        self.parameters = OpenBatchFunction(self._parameters)
+        self.parameters = OpenBatchFunction(self.compute_parameters)
 
-    def _begin(self, batch: tuple[Tensor, Any]) -> tuple[list[Tensor], Memory]:
+    @functools.cached_property
+    def memory(self) -> Memory:
+        """A memory as symbolic tensors, in which the size of a batch is open."""
+        conditions = {
+            name: tf.TensorSpec((None, *shape), self.model.conditions.dtypes[name])
+            for name, shape in self.model.conditions.shapes.items()
+        }
+        batch = tf.TensorSpec((None,), tf.int32), conditions or None
+        begin = tf.function(self.compute_begin, autograph=False)
+        memory: Memory = begin.get_concrete_function(batch).structured_outputs[1]
+        return memory
+
+    @functools.cached_property
+    def folds(self) -> dict[str, int]:
+        """Where several rows of a tensor belong to one sequence: how many, by its name."""
+        plans = self.program.axis_program.caches.values()
+        return {f"caches_{i}": plan.fold for i, plan in enumerate(plans)}
+
+    @property
+    def size(self) -> int:
+        """How many values the memory of one sequence holds."""
+        return sum(
+            math.prod(tensor.shape[1:]) * self.folds.get(name, 1)
+            for name, tensor in self.memory.by_name().items()
+        )
+
+    def compute_begin(self, batch: tuple[Tensor, Any]) -> tuple[list[Tensor], Memory]:
+        """What does not depend on the data, and the memory before the first step."""
         examples, condition = batch
         rows = tf.shape(examples)[0]
         given = self.model.conditions.tensors(condition)
@@ -64,17 +102,19 @@ class StreamSteps:
         state = _batch_first(execution.initial())
         return [tf.identity(known[edge]) for edge in self._read], Memory(last, state)
 
-    def _score(
+    def compute_score(
         self, batch: tuple[list[Tensor], Memory, Tensor], t: Tensor
     ) -> tuple[Tensor, Memory]:
+        """The log-probability of a step, `(batch,)`, and the memory after it."""
         known, memory, x = batch
         _, parameters, memory = self._run(known, memory, t, self._given(x))
         terms = self.model.likelihood.log_prob(parameters, x)
         return tf.reduce_sum(terms, axis=list(range(1, terms.shape.rank))), memory
 
-    def _draw(
+    def compute_draw(
         self, batch: tuple[list[Tensor], Memory, Tensor, Tensor], t: Tensor, options: Options
     ) -> tuple[Tensor, Memory]:
+        """The drawn values of a step, and the memory after it."""
         known, memory, seeds, examples = batch
         likelihood = self.model.likelihood
 
@@ -88,7 +128,8 @@ class StreamSteps:
         values, _, memory = self._run(known, memory, t, choose)
         return values, memory
 
-    def _parameters(self, batch: tuple[list[Tensor], Memory, Tensor], t: Tensor) -> Tensor:
+    def compute_parameters(self, batch: tuple[list[Tensor], Memory, Tensor], t: Tensor) -> Tensor:
+        """The parameters of a step's events."""
         known, memory, x = batch
         return self._run(known, memory, t, self._given(x))[1]
 

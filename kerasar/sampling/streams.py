@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from kerasar.checks import check_count
+from kerasar.checks import check_count, check_memory
 from kerasar.function_cache import check_eager
 from kerasar.sampling.cached import CachedSampler
 from kerasar.sampling.models import SampledAutoregressive
@@ -21,6 +21,18 @@ def begin_stream(
     """A stream of a model; the arguments are those of `AutoregressiveModel.stream`."""
     check_eager("stream()")
     check_count(batch_size, "batch_size")
+    steps = find_stream_steps(model, length)
+    check_memory("batch_size", batch_size, (batch_size, steps.size))
+    sizes = (steps.length, *model.data_shape[1:])
+    return Stream(model, steps, model.conditions.check(condition, batch_size, sizes), batch_size)
+
+
+def find_stream_steps(model: SampledAutoregressive, length: int | None = None) -> StreamSteps:
+    """The steps of a model's streams, made when they are first asked for.
+
+    Raises:
+        ValueError: if the model has no streams, or needs another length.
+    """
     if len(model.data_shape) == 3 or model.analysis.graph.raster:
         raise ValueError(
             f"Model '{model.name}' draws images, which do not come step by step: stream() is for "
@@ -36,11 +48,11 @@ def begin_stream(
             f"Model '{model.name}' cannot be run step by step: {reason}. sample() and "
             "log_prob_map() take any causal network."
         ) from None
-    checked = model.conditions.check(condition, batch_size, (steps, *model.data_shape[1:]))
-    functions = model.function_cache.get(
+    if not isinstance(program, SequenceProgram):
+        raise TypeError("sequences have other steps than images")
+    return model.function_cache.get(
         (StreamSteps, steps), lambda: StreamSteps(model, program, steps), is_fresh=True
     )
-    return Stream(model, functions, checked, batch_size)
 
 
 def _stream_length(model: SampledAutoregressive, sampler: CachedSampler, length: int | None) -> int:
