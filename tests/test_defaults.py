@@ -63,6 +63,12 @@ def test_a_run_by_the_clock(tmp_path):
     assert config["training"]["seconds"] < time.monotonic() - began
 
 
+def test_a_flow_by_the_clock_takes_its_statistics_from_the_data(tmp_path):
+    out = tmp_path / "run"
+    done = train("realnvp", "--data", "moons", "--minutes", "0.05", "--out", out)
+    assert done.exit_code == 0, done.output
+
+
 def test_epochs_and_minutes_exclude_each_other(tmp_path):
     done = train("pixelcnn", "--data", "digits", "--minutes", "1", "--epochs", "2")
     assert done.exit_code == 2 and "--epochs or --minutes, not both" in done.output

@@ -171,6 +171,20 @@ class ReceptiveField:
     reach: Any
     blind_spot: frozenset[Offset]
 
+    def __repr__(self) -> str:
+        """Short, however many offsets there are."""
+        parts = (f"{name}={_brief(getattr(self, name))}" for name in ("offsets", "blind_spot"))
+        return f"ReceptiveField(reach={self.reach}, {', '.join(parts)})"
+
+
+def _brief(offsets: frozenset[Offset], most: int = 8) -> str:
+    """A set of offsets; of many the first and the last ones."""
+    ordered = [str(offset) for offset in sorted(offsets)]
+    if len(ordered) > most:
+        half = most // 2
+        ordered = [*ordered[:half], f"… {len(ordered) - most} more …", *ordered[-half:]]
+    return "{" + ", ".join(ordered) + "}"
+
 
 @checks_arguments
 def receptive_field(network: keras.Model, event_rank: int | None = None) -> ReceptiveField:

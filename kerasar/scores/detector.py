@@ -14,7 +14,8 @@ from kerasar.scores.compute import checked_batch, compute_example, is_map, run_o
 from kerasar.scores.models import ScoredModel
 from kerasar.scores.rarity import Rarity
 from kerasar.scores.statistics import Example, patch_size, statistics
-from kerasar.serving.archive import Endpoint, write_archive
+from kerasar.serving.archive import Endpoint, describe, write_archive
+from kerasar.serving.bounds import Bounds
 from kerasar.training.batches import Batch
 from kerasar.training.dataset_checks import value_assertions
 from kerasar.typing import Config, Tensor
@@ -307,7 +308,7 @@ class AnomalyDetector(keras.Model):
             made = self.model.endpoints(**options)
             return {**made, "anomaly": (serve, made["log_prob"][1])}
 
-        write_archive(endpoints, filepath, verbose)
+        write_archive(endpoints, filepath, verbose, describe(self.model, Bounds(**options)))
 
     def get_config(self) -> Config:
         return {

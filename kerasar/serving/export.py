@@ -14,7 +14,7 @@ import tensorflow as tf
 from kerasar.noise import fold_in
 from kerasar.sampling.options import Options
 from kerasar.sampling.partial_batch import PartialBatch
-from kerasar.serving.archive import Endpoint, write_archive
+from kerasar.serving.archive import Endpoint, describe, write_archive
 from kerasar.serving.bounds import Bounds
 from kerasar.serving.export_stream import StreamSignatures
 from kerasar.serving.models import ServedAutoregressive, ServedNetwork
@@ -41,7 +41,10 @@ def export_autoregressive(
         FileExistsError: if `filepath` exists; nothing is overwritten.
         ValueError: for streaming, if the model has no streams, or they need a length.
     """
-    write_archive(lambda: autoregressive_endpoints(model, streaming, **bounds), filepath, verbose)
+    about = describe(model, Bounds(**bounds))
+    write_archive(
+        lambda: autoregressive_endpoints(model, streaming, **bounds), filepath, verbose, about
+    )
 
 
 def autoregressive_endpoints(
@@ -64,7 +67,8 @@ def export_masked_input(
     Raises:
         FileExistsError: if `filepath` exists; nothing is overwritten.
     """
-    write_archive(lambda: masked_input_endpoints(model, **bounds), filepath, verbose)
+    about = describe(model, Bounds(**bounds))
+    write_archive(lambda: masked_input_endpoints(model, **bounds), filepath, verbose, about)
 
 
 def masked_input_endpoints(model: ServedNetwork, **bounds: Any) -> dict[str, Endpoint]:

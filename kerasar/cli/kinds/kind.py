@@ -279,7 +279,12 @@ class DataKind(ABC):
 
     def export(self, run: RunFolder, model: DensityModel, folder: Path) -> None:
         """Writes a SavedModel, with `export_notes` where TensorFlow Serving leaves place."""
+        from kerasar.serving.archive import CONFIG
+
         model.export(str(folder))
+        if (file := folder / CONFIG).exists():
+            about = {**json.loads(file.read_text(encoding="utf-8")), "trained": _how(run)}
+            file.write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
         for name, note in self.export_notes(run).items():
             extra = folder / "assets.extra"
             extra.mkdir(parents=True, exist_ok=True)
@@ -291,6 +296,13 @@ class DataKind(ABC):
         self, path: Path, samples: Samples, run: RunFolder, model: DensityModel
     ) -> None:
         """Writes samples to a file of another kind than `.npz`."""
+
+
+def _how(run: RunFolder) -> dict[str, Any]:
+    """How the model of a run was trained, for `assets/config.json`."""
+    names = ("model", "data", "kind", "epochs", "minutes", "batch_size", "learning_rate", "seed")
+    found = {name: run.config.get(name) for name in names}
+    return found | {"training": run.config.get("training"), "test": run.config.get("test")}
 
 
 def path_of(spec: str) -> Path | None:

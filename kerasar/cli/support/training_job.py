@@ -74,6 +74,7 @@ class TrainingJob:
         plan = TrainingPlan(config, self.data.train, self.data.validation)
         optimizer = keras.optimizers.Adam(plan.rate, global_clipnorm=model.clip_norm)
         model.compile(optimizer=optimizer)
+        model.adapt_to_data(plan.one_pass)
         best = KeepBest(self.run)
         best.set_model(model)
         if self.kind.start(model, self.data):

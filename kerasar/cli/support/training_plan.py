@@ -30,7 +30,9 @@ class TrainingPlan:
         self.batch_size, self.validation = settings["batch_size"], validation
         #: Batches of a whole pass.
         self.batches = math.ceil(num_examples(train) / self.batch_size)
-        self.data = pipeline(train, self.batch_size, seed=settings["seed"])
+        #: Every example once, for layers that take their statistics from the data.
+        self.one_pass = pipeline(train, self.batch_size, seed=settings["seed"])
+        self.data = self.one_pass
         self.budget: TimeBudget | None = None
         if minutes is None:
             self.epochs = settings["epochs"]
@@ -42,7 +44,7 @@ class TrainingPlan:
         self.epochs, self.rate = max(2, min(_ROUNDS, round(2 * minutes))), rate
         self.budget = TimeBudget(minutes, rate, rounds=self.epochs)
         self.validation = take(validation, slice(0, _VALIDATED))
-        self.data = self.data.repeat()
+        self.data = self.one_pass.repeat()
 
     @property
     def fit_options(self) -> dict[str, Any]:
