@@ -2,6 +2,7 @@
 
 import functools
 
+import attention
 import keras
 import numpy as np
 import pytest
@@ -36,6 +37,20 @@ def open_text():
 
 def open_attention():
     return kerasar.models.Transformer(None, LEVELS, units=8, layers=1, num_heads=2).network
+
+
+def open_ahead():
+    x = keras.Input((None,), dtype="int32", name="x")
+    h = CausalShift(steps=2)(L.Embedding(LEVELS, 4)(x))
+    return keras.Model(x, L.Dense(LEVELS)(L.Conv1D(6, 3, padding="same", activation="tanh")(h)))
+
+
+def open_series():
+    """A series beside the data, as long as these."""
+    x = keras.Input((None,), dtype="int32", name="x")
+    series = keras.Input((None, 2), name="series")
+    h = L.GRU(5, return_sequences=True)(CausalShift()(L.Embedding(LEVELS, 4)(x)))
+    return keras.Model([x, series], L.Dense(LEVELS)(L.Concatenate()([h, series])))
 
 
 def values_in_turn():
@@ -221,15 +236,33 @@ def test_batches_of_any_size_share_their_graphs():
     assert streams[0]._steps.score._function.experimental_get_tracing_count() == 1
 
 
-def test_attention_of_open_length_takes_one():
-    model = model_of(open_attention)
-    with pytest.raises(ValueError, match="its layers make masks of one length: pass length="):
-        model.stream()
-    x = data_of(model)
-    stream = model.stream(BATCH, length=LENGTH)
-    assert_close(scored(stream, x), model.log_prob_map(x))
+@pytest.mark.parametrize(
+    "build, why",
+    [
+        (open_attention, "its layers make masks of one length"),
+        (open_ahead, "its layers look ahead, up to the end of the data"),
+        (open_series, "it has a condition with that many steps"),
+    ],
+    ids=["attention", "look-ahead", "condition"],
+)
+def test_some_open_lengths_must_be_known(build, why):
+    model = model_of(build)
+    x, condition = data_of(model), condition_of(model)
+    with pytest.raises(ValueError, match=f"{why}: pass length="):
+        model.stream(BATCH, condition)
+    stream = model.stream(BATCH, condition, length=LENGTH)
+    assert_close(scored(stream, x), model.log_prob_map(x, condition))
     with pytest.raises(ValueError, match="over: its length is 12 steps.*length="):
         stream.draw()
+
+
+def test_attention_with_its_heads_in_the_batch():
+    x, h = attention.start()
+    network = attention.network(x, attention.folded_heads(h, attention.CAUSAL))
+    randomize(network)
+    model = kerasar.AutoregressiveModel(network)
+    data = np.random.default_rng(0).integers(attention.K, size=(BATCH, attention.T))
+    assert_close(scored(model.stream(BATCH), data), model.log_prob_map(data))
 
 
 def test_a_stream_of_known_length_ends():
@@ -394,8 +427,10 @@ def test_models_without_steps_say_so():
     x = keras.Input((LENGTH,), dtype="int32", name="x")
     h = Undeclared()(CausalShift()(L.Embedding(LEVELS, 4)(x)))
     network = keras.Model(x, L.Dense(LEVELS)(h))
+    with pytest.warns(UserWarning, match="does not declare what it sees"):
+        model = kerasar.AutoregressiveModel(network)
     with pytest.raises(ValueError, match=r"cannot be run step by step: layer 'undeclared.*sample"):
-        kerasar.AutoregressiveModel(network).stream()
+        model.stream()
     with pytest.raises(ValueError, match="order of its own, so it has no stream"):
         OrderedModel(dilated(), order=range(LENGTH)).stream()
 
