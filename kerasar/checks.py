@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasar.arguments import shorten
+from kerasar.arguments import check_kind_of, shorten
 from kerasar.memory import available_memory, in_gib
 from kerasar.typing import Shape
 
@@ -408,24 +408,32 @@ def check_seed(seed: Any) -> int:
     return int(seed)
 
 
-def check_export_options(options: dict[str, Any]) -> dict[str, Any]:
+def check_export_options(options: dict[str, Any], streams: bool = False) -> dict[str, Any]:
     """The options of `export` but for the format, of which there is one.
+
+    Args:
+        options: by name.
+        streams: whether `streaming` is one.
 
     Raises:
         ValueError: for another format.
-        TypeError: for options that there are not.
+        TypeError: for options that there are not, or a `streaming` that is no Boolean.
     """
     if options.get("format") not in (None, "tf_saved_model"):
         raise ValueError(
             f"export() writes a SavedModel, whose format is 'tf_saved_model', but got format="
             f"{options['format']!r}. Leave format out; save('model.keras') writes Keras' own."
         )
+    names = ["verbose", "max_samples", "max_positions", *["streaming"] * streams]
     for name in options:
-        if name not in ("format", "verbose", "max_samples", "max_positions"):
+        if name not in ("format", *names):
+            shown = ", ".join(f"'{one}'" for one in names[:-1])
             raise TypeError(
-                f"export() has no option '{name}', only 'verbose', 'max_samples' and "
-                "'max_positions': the signatures are those of the model. Leave it out."
+                f"export() has no option '{name}', only {shown} and '{names[-1]}': the signatures "
+                "are those of the model. Leave it out."
             )
+    if "streaming" in options:
+        check_kind_of(options["streaming"], "streaming", bool)
     return {name: value for name, value in options.items() if name != "format"}
 
 

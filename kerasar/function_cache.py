@@ -20,6 +20,7 @@ from kerasar.keras_internals import nested_layers
 _NOTES = frozenset(
     """_called _losses _loss_ids _metrics _lock _tracker _parent_path built _build_shapes_dict
     _call_signature _saved_model_arg_spec _saved_model_inputs_spec _convert_input_args
+    _dropout_mask _recurrent_dropout_mask
     _allow_non_tensor_positional_args _input_spec input_spec _jit_compile""".split()
 )
 
@@ -178,8 +179,10 @@ class OpenBatchFunction:
 
 
 def _open_spec(tensor: Any) -> tf.TensorSpec | None:
-    """What a tensor of a batch of any size is."""
-    return None if tensor is None else tf.TensorSpec((None, *tensor.shape[1:]), tensor.dtype)
+    """What a tensor of a batch of any size is; a scalar is the same for any."""
+    if tensor is None:
+        return None
+    return tf.TensorSpec((None, *tensor.shape[1:]) if tensor.shape.rank else (), tensor.dtype)
 
 
 def _kind(argument: Any) -> Hashable:

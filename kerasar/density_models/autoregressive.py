@@ -19,6 +19,8 @@ from kerasar.density_models.autoregressive_density import AutoregressiveDensity
 from kerasar.distributions.likelihoods import Likelihood
 from kerasar.sampling.methods import find_sampler
 from kerasar.sampling.sampler import Sampler, SamplingRequest
+from kerasar.sampling.stream import Stream
+from kerasar.sampling.streams import begin_stream
 from kerasar.serving.archive import Endpoint
 from kerasar.serving.export import autoregressive_endpoints, export_autoregressive
 from kerasar.training.batches import Batch
@@ -233,6 +235,39 @@ class AutoregressiveModel(AutoregressiveDensity):
         drawn = self.sampler(method).run(request)
         return drawn if num_completions > 1 else drawn[:, 0]
 
+    @checks_arguments
+    def stream(
+        self, batch_size: int = 1, condition: Any = None, length: int | None = None
+    ) -> Stream:
+        """Begins sequences that are scored, or drawn, one step after the other.
+
+        `stream.score(x_t)` gives the log-probability of the next step, `stream.draw()` draws it,
+        `stream.parameters()` looks at its distribution; `stream.state` can be copied and saved.
+        Nothing is computed twice, and the memory does not grow.
+
+        Args:
+            batch_size: number of sequences, which go on side by side.
+            condition: what the network is conditioned on, one row for each sequence.
+            length: for how many steps there is room, where the network leaves its length open and
+                needs to know it, as attention does; else there is no end.
+
+        Raises:
+            ValueError: if the model draws images, has a layer that cannot be run step by step (it
+                is named), or needs a length.
+            ValueError, TypeError: for arguments that do not fit.
+
+        Example:
+            >>> import keras, kerasar
+            >>> x = keras.Input((None,), dtype="int32", name="x")
+            >>> h = kerasar.layers.CausalShift()(keras.layers.Embedding(4, 16)(x))
+            >>> h = keras.layers.Conv1D(16, 3, padding="causal", activation="relu")(h)
+            >>> model = kerasar.AutoregressiveModel(keras.Model(x, keras.layers.Dense(4)(h)))
+            >>> stream = model.stream(batch_size=2)
+            >>> stream.score([0, 3]).shape, stream.draw(seed=1).shape, stream.step
+            ((2,), (2,), 2)
+        """
+        return begin_stream(self, batch_size, condition, length)
+
     def sampler(self, method: str | None = None) -> Sampler:
         """The sampler of that name, from "cached", "parallel" and "sequential"; None: the best.
 
@@ -252,12 +287,14 @@ class AutoregressiveModel(AutoregressiveDensity):
             filepath: a folder that does not exist yet, for example `exported/1`.
             **kwargs: `verbose`, as for `keras.Model.export`; `max_samples` (4096) and
                 `max_positions` (2**22, or one example if that has more values), what a request may
-                ask for at most.
+                ask for at most; `streaming` (False), whether there are the signatures `begin`,
+                `score_step` and `draw_step` too, which run sequences step by step, as `stream`.
 
         Raises:
             FileExistsError: if something is there already.
+            ValueError: for streaming, if the model has no `stream`, or one that needs a length.
         """
-        export_autoregressive(self, filepath, **check_export_options(kwargs))
+        export_autoregressive(self, filepath, **check_export_options(kwargs, streams=True))
 
     def endpoints(self, **bounds: Any) -> dict[str, Endpoint]:
         """What `export` writes: functions on tensors by name."""

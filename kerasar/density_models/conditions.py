@@ -144,6 +144,11 @@ class Conditions:
         return {condition.name: condition.shape for condition in self}
 
     @property
+    def dtypes(self) -> dict[str, str]:
+        """What the network takes, by name."""
+        return {condition.name: condition.dtype for condition in self}
+
+    @property
     def limits(self) -> dict[str, ConditionLimits]:
         """Constraints beyond the shapes, by name."""
         return {condition.name: condition.limits for condition in self}

@@ -17,6 +17,7 @@ from kerasar.density_models.autoregressive import AutoregressiveModel
 from kerasar.density_models.masked_input_density import check_order
 from kerasar.distributions.likelihoods import Likelihood
 from kerasar.distributions.surprise import Surprise
+from kerasar.sampling import Stream
 from kerasar.serving.archive import Endpoint
 from kerasar.serving.ordered import export_ordered, ordered_endpoints
 from kerasar.training.batches import Batch, unpack
@@ -99,6 +100,17 @@ class OrderedModel(AutoregressiveModel):
         drawn = super().inpaint(values, known, *args, **kwargs)
         several = drawn.ndim > values.ndim
         return np.take(drawn, self._rank_of, axis=2 if several else 1)
+
+    def stream(self, *args: Any, **kwargs: Any) -> Stream:
+        """Refused: the values of a vector do not come in the model's order.
+
+        Raises:
+            ValueError: always.
+        """
+        raise ValueError(
+            f"Model '{self.name}' draws values in an order of its own, so it has no stream. Use "
+            "sample(), or inpaint() to give some of the values."
+        )
 
     def export(self, filepath: str, **kwargs: Any) -> None:
         """Writes a SavedModel with the signatures `log_prob`, `sample` and `inpaint`.

@@ -75,7 +75,7 @@ class CachedSampler(Sampler):
         length: Tensor | None = None,
     ) -> Tensor:
         """The loop over all positions, or the first `length` steps; all as graph operations."""
-        program = self._program(shape)
+        program = self.program_for(shape)
         return run_steps(self.model, program, batch, options, shape, compiled, length)
 
     def _steps(self, length: int | None) -> Program:
@@ -89,8 +89,12 @@ class CachedSampler(Sampler):
         check_steps(self.model, program, length)
         return program
 
-    def _program(self, shape: Any) -> Program:
-        """The steps for data of that shape."""
+    def program_for(self, shape: Any) -> Program:
+        """The checked steps for data of that shape.
+
+        Raises:
+            NotSteppable: if the steps are those of one length, and it is open.
+        """
         if self.is_for_any_length:
             return self.program
         if not isinstance(shape[0], int):

@@ -7,7 +7,8 @@ import tensorflow as tf
 
 from kerasar.sampling.models import SampledAutoregressive
 from kerasar.sampling.options import Options, draw_or_keep
-from kerasar.sampling.partial_batch import PartialBatch, events_so_far, noise_at, swap_batch
+from kerasar.sampling.partial_batch import PartialBatch, noise_at, swap_batch
+from kerasar.sampling.sequence_step import SequenceStep
 from kerasar.stepwise.rings import ArrayRing, TensorRing, while_loop
 from kerasar.stepwise.sequence_steps import SequenceProgram
 from kerasar.typing import Tensor
@@ -45,11 +46,8 @@ class SequenceLoop:
         self.compiled = compiled
         shape = batch.values.shape if compiled else tf.shape(batch.values)
         self.x, self.output = program.graph.x, program.graph.output
-        #: Whether the channels of a step are events of their own, drawn one after the other.
-        self.by_value = len(self.x.shape) > 2 and model.likelihood.event_rank == 0
-        self.events = int(self.x.shape[-1] or 1) if self.by_value else 1
-        self.in_turn = program.sees_present
-        self.batch_size, self.room = shape[0], shape[1] // self.events
+        self.step = SequenceStep(model, program)
+        self.batch_size, self.room = shape[0], shape[1] // self.step.events
         self.length = self.room if length is None else length
         self.execution = program.bind(
             self.batch_size,
@@ -62,9 +60,9 @@ class SequenceLoop:
     def _by_step(self, values: Tensor) -> Tensor:
         """`(batch, positions, …)` as `(steps, batch, …)`, or by value `(steps, events, batch)`."""
         swapped = swap_batch(values)
-        if not self.by_value:
+        if not self.step.by_value:
             return swapped
-        return tf.reshape(swapped, tf.stack([self.length, self.events, self.batch_size]))
+        return tf.reshape(swapped, tf.stack([self.length, self.step.events, self.batch_size]))
 
     def run(self) -> Tensor:
         """The values, shape of `batch.values`; or the parameters, `(batch, positions, …)`."""
@@ -87,7 +85,7 @@ class SequenceLoop:
         stacked = swap_batch(results.stack())
         if not self.record:
             return tf.reshape(stacked, tf.shape(values))
-        if not self.by_value:
+        if not self.step.by_value:
             return stacked
         return tf.reshape(stacked, tf.stack([*tf.unstack(tf.shape(values)[:2]), made[1][-1]]))
 
@@ -106,7 +104,7 @@ class SequenceLoop:
         self, end: Any, t: Tensor, last: Tensor, state: Any, results: tf.TensorArray
     ) -> Any:
         parameters = self.model.network.output_shape[-1]
-        positions = t * self.events + tf.range(_BLOCK * self.events)
+        positions = t * self.step.events + tf.range(_BLOCK * self.step.events)
         noise = None
         if not self.record:
             noise = noise_at(self.model.likelihood, self.batch, positions, parameters)
@@ -128,38 +126,23 @@ class SequenceLoop:
         extent: Tensor,
     ) -> Any:
         """Draws step t, given the one before it; attention reads the positions before `extent`."""
-        draw = self._draw_in_turn if self.in_turn else self._draw_together
-        value, parameters, state = draw(t, last, state, noise, extent)
+        value, parameters, state = self.step.run(
+            self.execution,
+            t,
+            last,
+            state,
+            lambda parameters, event: self._event(parameters, t, event, noise),
+            extent,
+        )
         results = results.write(t, parameters if self.record else value)
         return t + 1, tf.reshape(tf.cast(value, self.x.dtype), tf.shape(last)), state, results
 
-    def _draw_together(
-        self, t: Tensor, last: Tensor, state: Any, noise: Tensor | None, extent: Tensor
-    ) -> Any:
-        """All events of a step from one run of the network, for none sees another."""
-        output, state = self.execution.step(t, state, last, extent)
-        events = [self._event(output, t, event, noise) for event in range(self.events)]
-        return tf.stack(events, -1) if self.by_value else events[0], output[:, 0], state
-
-    def _draw_in_turn(
-        self, t: Tensor, last: Tensor, state: Any, noise: Tensor | None, extent: Tensor
-    ) -> Any:
-        """Each event given those drawn before it; the last run of the network sees them all."""
-        events: list[Tensor] = []
-        parameters = []
-        for event in range(self.events):
-            output, _ = self.execution.step(t, state, events_so_far(events, last), extent)
-            events.append(self._event(output, t, event, noise))
-            parameters.append(output[:, 0, event])
-        _, state = self.execution.step(t, state, events_so_far(events, last), extent)
-        return tf.stack(events, -1), tf.stack(parameters, 1), state
-
-    def _event(self, output: Tensor, t: Tensor, event: int, noise: Tensor | None) -> Tensor:
+    def _event(self, parameters: Tensor, t: Tensor, event: int, noise: Tensor | None) -> Tensor:
         """One event of a step: a channel, or all of them."""
-        parameters, given, known = output[:, 0], self.given[t], self.known[t]
-        if self.by_value:
-            parameters, given, known = parameters[:, event], given[event], known[event]
+        given, known = self.given[t], self.known[t]
+        if self.step.by_value:
+            given, known = given[event], known[event]
         if noise is None:
             return given
-        drawn = noise[t % _BLOCK * self.events + event]
+        drawn = noise[t % _BLOCK * self.step.events + event]
         return draw_or_keep(self.model.likelihood, parameters, drawn, self.options, given, known)

@@ -16,7 +16,8 @@ from kerasar.sampling.options import Options
 from kerasar.sampling.partial_batch import PartialBatch
 from kerasar.serving.archive import Endpoint, describe, write_archive
 from kerasar.serving.bounds import Bounds
-from kerasar.serving.models import ServedNetwork
+from kerasar.serving.export_stream import StreamSignatures
+from kerasar.serving.models import ServedAutoregressive, ServedNetwork
 from kerasar.training.batches import Batch
 from kerasar.training.dataset_checks import value_assertions
 from kerasar.typing import Tensor
@@ -26,23 +27,33 @@ _OPTIONS = {"seed": "int32", "temperature": "float32", "top_k": "int32", "top_p"
 
 
 def export_autoregressive(
-    model: ServedNetwork,
+    model: ServedAutoregressive,
     filepath: str | os.PathLike[str],
     verbose: bool = False,
+    streaming: bool = False,
     **bounds: Any,
 ) -> None:
     """Writes the signatures `log_prob` (= `serving_default`), `sample`, `inpaint`, `continuation`.
 
+    With `streaming` also `begin`, `score_step` and `draw_step`.
+
     Raises:
         FileExistsError: if `filepath` exists; nothing is overwritten.
+        ValueError: for streaming, if the model has no streams, or they need a length.
     """
     about = describe(model, Bounds(**bounds))
-    write_archive(lambda: autoregressive_endpoints(model, **bounds), filepath, verbose, about)
+    write_archive(
+        lambda: autoregressive_endpoints(model, streaming, **bounds), filepath, verbose, about
+    )
 
 
-def autoregressive_endpoints(model: ServedNetwork, **bounds: Any) -> dict[str, Endpoint]:
+def autoregressive_endpoints(
+    model: ServedAutoregressive, streaming: bool = False, **bounds: Any
+) -> dict[str, Endpoint]:
     """The endpoints of an autoregressive model, the default one first."""
-    return Signatures(model, Bounds(**bounds).check()).all()
+    signatures = Signatures(model, Bounds(**bounds).check())
+    found = signatures.all()
+    return {**found, **StreamSignatures(model, signatures).all()} if streaming else found
 
 
 def export_masked_input(
@@ -115,7 +126,7 @@ class Signatures:
         return found
 
     def log_prob(self, x: Tensor, *conditions: Tensor) -> dict[str, Tensor]:
-        with tf.control_dependencies(self._value_assertions(x)):
+        with tf.control_dependencies(self.value_assertions(x)):
             x = tf.identity(x)
         shape = tf.shape(x)
         batch = Batch(x, self.model.conditions.from_signature(conditions, shape[0], shape[1:]))
@@ -146,7 +157,7 @@ class Signatures:
             tf.debugging.Assert(
                 fits, [f"length must be {wanted}, but length and prompt are", length, given]
             ),
-            *self._value_assertions(prompt),
+            *self.value_assertions(prompt),
             *self._continued(tf.shape(prompt)[0], length),
         ]
         with tf.control_dependencies(checks):
@@ -170,7 +181,7 @@ class Signatures:
         ]
         with tf.control_dependencies(checks):
             values = tf.where(known, x, tf.zeros_like(x))
-        with tf.control_dependencies(self._value_assertions(values)):
+        with tf.control_dependencies(self.value_assertions(values)):
             values = tf.identity(values)
         return self._complete(values, known, *arguments)
 
@@ -184,14 +195,14 @@ class Signatures:
         top_p: Tensor,
         *conditions: Tensor,
     ) -> dict[str, Tensor]:
-        with tf.control_dependencies(self._option_checks(seed, temperature, top_k, top_p)):
+        with tf.control_dependencies(self.option_checks(seed, temperature, top_k, top_p)):
             batch = self._partial_batch(values, known, seed, conditions)
         shape = tf.shape(values)
 
         def run(options: Options) -> Tensor:
             return self.complete(batch, options, shape[1:])
 
-        if not self._truncates:
+        if not self.truncates:
             completed = run(Options(temperature))
         else:
             # Sorting the levels at each position is costly: leave it out where no option needs it.
@@ -202,17 +213,20 @@ class Signatures:
             )
         return {"samples": tf.reshape(completed, shape)}
 
-    def _value_assertions(self, x: Tensor) -> list[Any]:
+    def value_assertions(self, x: Tensor) -> list[Any]:
+        """Graph assertions that fail for values that the model cannot have."""
         return value_assertions(x, self.model.data_levels, self.model.likelihood.takes_missing)
 
     @property
-    def _truncates(self) -> bool:
+    def truncates(self) -> bool:
+        """Whether top-k and top-p mean something."""
         return self.model.data_levels is not None and self.model.likelihood.truncates
 
-    def _option_checks(
+    def option_checks(
         self, seed: Tensor, temperature: Tensor, top_k: Tensor, top_p: Tensor
     ) -> list[Any]:
-        most = self.model.data_levels if self._truncates else 0
+        """Graph assertions that fail for options out of range."""
+        most = self.model.data_levels if self.truncates else 0
         checks = [
             tf.debugging.Assert(seed >= 0, ["seed must not be negative, but is", seed]),
             tf.debugging.Assert(
@@ -226,7 +240,7 @@ class Signatures:
                 (top_k >= 0) & (top_k <= most), [f"top_k must lie in [0, {most}], but is", top_k]
             ),
         ]
-        if not self._truncates:
+        if not self.truncates:
             words = "top_p must be 1, for the likelihood lists no single likeliest values, but is"
             checks.append(tf.debugging.Assert(tf.equal(top_p, 1.0), [words, top_p]))
         return checks

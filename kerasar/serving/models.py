@@ -1,11 +1,16 @@
 """What an export needs of a model: protocols, for the model classes are a floor above."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 import tensorflow as tf
 
-from kerasar.sampling.models import SampledConditions, SampledFlow, SampledModel
+from kerasar.sampling.models import (
+    SampledAutoregressive,
+    SampledConditions,
+    SampledFlow,
+    SampledModel,
+)
 from kerasar.sampling.sampler import Sampler
 from kerasar.training.batches import Batch
 from kerasar.typing import Shape, Tensor
@@ -14,6 +19,7 @@ from kerasar.typing import Shape, Tensor
 class ServedConditions(SampledConditions, Protocol):
     """The conditions of a model, as inputs of its signatures."""
 
+    def __iter__(self) -> Iterator[Any]: ...
     def specs(self) -> list[tf.TensorSpec]: ...
     def from_signature(self, tensors: Sequence[Tensor], examples: Tensor, sizes: Any) -> Any: ...
 
@@ -26,6 +32,12 @@ class ServedNetwork(SampledModel, Protocol):
 
     def compute_log_prob_map(self, batch: Batch, training: bool = False) -> Tensor: ...
     def sampler(self, method: str | None = None) -> Sampler: ...
+
+
+class ServedAutoregressive(ServedNetwork, SampledAutoregressive, Protocol):
+    """An `AutoregressiveModel`."""
+
+    conditions: ServedConditions
 
 
 class ServedInOrder(ServedNetwork, Protocol):

@@ -58,13 +58,30 @@ class SequenceProgram:
         """How many steps further on an output may read tensors that look ahead."""
         return -self.axis_program.start
 
+    @property
+    def depends_on_length(self) -> bool:
+        """Whether a step reads tensors beyond the end of the data, where there is padding."""
+        changes = self.axis_program.length_changes
+        return any(lead > changes.get(e, 0) for e, lead in self.axis_program.lead.items())
+
     def bind(
         self, batch: Tensor, length: Tensor, conditions: list[Tensor], rings: Rings
     ) -> "SequenceExecution":
         """Everything that is computed once: conditions, weights; call it outside the loop."""
         known = self.analysis.compute_conditions(conditions, batch)
+        return self.bind_known(batch, length, known, rings)
+
+    def bind_known(
+        self, batch: Tensor, length: Tensor, known: dict[Edge, Tensor], rings: Rings
+    ) -> "SequenceExecution":
+        """The same, from what does not depend on the data; steps need what `read_edges` names."""
         execution = AxisExecution(self.axis_program, batch, length, rings)
         return SequenceExecution(self.graph.x, self.graph.output, execution, known)
+
+    def read_edges(self, known: dict[Edge, Tensor]) -> list[Edge]:
+        """Which of the tensors that do not depend on the data the steps read."""
+        read = {edge for step in self.axis_program.steps for edge in step.node.inputs}
+        return [edge for edge in known if edge in read]
 
 
 class SequenceExecution:

@@ -1,0 +1,168 @@
+"""Single steps of a sequence as functions on tensors: the state goes in, and comes out."""
+
+import functools
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+from kerasar.causality.graph import Edge
+from kerasar.function_cache import OpenBatchFunction
+from kerasar.noise import uniforms
+from kerasar.sampling.models import SampledAutoregressive
+from kerasar.sampling.options import Options, apply_options
+from kerasar.sampling.partial_batch import swap_batch
+from kerasar.sampling.sequence_step import Choice, SequenceStep
+from kerasar.stepwise.axis_execution import AxisState
+from kerasar.stepwise.rings import BatchRing
+from kerasar.stepwise.sequence_steps import SequenceExecution, SequenceProgram
+from kerasar.typing import Tensor
+
+
+class Memory(NamedTuple):
+    """What is passed from step to step; the first axis of every tensor holds the batch.
+
+    Attributes:
+        last: the data of the step before, `(batch, 1, …)`.
+        axis: the state of the network's steps.
+    """
+
+    last: Tensor
+    axis: AxisState
+
+    def by_name(self) -> dict[str, Tensor]:
+        """The tensors by name, in the order of `tf.nest`."""
+        parts = {"last": [self.last]}
+        for name, part in self.axis._asdict().items():
+            parts[name] = tf.nest.flatten(part)
+        return {
+            f"{name}_{i}": tensor for name, part in parts.items() for i, tensor in enumerate(part)
+        }
+
+
+class StreamSteps:
+    """The steps of a model's streams as graphs, traced once for batches of any size.
+
+    Args:
+        model: an `AutoregressiveDensity`.
+        program: the checked step form of its network.
+        length: how many steps there are at most.
+    """
+
+    def __init__(self, model: SampledAutoregressive, program: SequenceProgram, length: int) -> None:
+        self.model, self.program, self.length = model, program, length
+        self.step = SequenceStep(model, program)
+        self._read: list[Edge] = []
+        #: From `(examples, condition)` to what does not depend on the data, and the memory.
+        self.begin = OpenBatchFunction(self.compute_begin)
+        #: From `(known, memory, x), t` to the log-probabilities, `(batch,)`, and the memory.
+        self.score = OpenBatchFunction(self.compute_score)
+        #: From `(known, memory, seeds, examples), t, options` to the values and the memory.
+        self.draw = OpenBatchFunction(self.compute_draw)
+        #: From `(known, memory, x), t` to the parameters of the step.
+        self.parameters = OpenBatchFunction(self.compute_parameters)
+
+    @functools.cached_property
+    def memory(self) -> Memory:
+        """A memory as symbolic tensors, in which the size of a batch is open."""
+        conditions = {
+            name: tf.TensorSpec((None, *shape), self.model.conditions.dtypes[name])
+            for name, shape in self.model.conditions.shapes.items()
+        }
+        batch = tf.TensorSpec((None,), tf.int32), conditions or None
+        begin = tf.function(self.compute_begin, autograph=False)
+        memory: Memory = begin.get_concrete_function(batch).structured_outputs[1]
+        return memory
+
+    @functools.cached_property
+    def folds(self) -> dict[str, int]:
+        """Where several rows of a tensor belong to one sequence: how many, by its name."""
+        plans = self.program.axis_program.caches.values()
+        return {f"caches_{i}": plan.fold for i, plan in enumerate(plans)}
+
+    @property
+    def size(self) -> int:
+        """How many values the memory of one sequence holds."""
+        return sum(
+            math.prod(tensor.shape[1:]) * self.folds.get(name, 1)
+            for name, tensor in self.memory.by_name().items()
+        )
+
+    def compute_begin(self, batch: tuple[Tensor, Any]) -> tuple[list[Tensor], Memory]:
+        """What does not depend on the data, and the memory before the first step."""
+        examples, condition = batch
+        rows = tf.shape(examples)[0]
+        given = self.model.conditions.tensors(condition)
+        known = self.program.analysis.compute_conditions(given, rows)
+        self._read = self.program.read_edges(known)
+        execution = self.program.bind_known(rows, self.length, known, BatchRing)
+        x = self.program.graph.x
+        last = tf.zeros(tf.stack([rows, 1, *x.shape[2:]]), x.dtype)
+        state = _batch_first(execution.initial())
+        return [tf.identity(known[edge]) for edge in self._read], Memory(last, state)
+
+    def compute_score(
+        self, batch: tuple[list[Tensor], Memory, Tensor], t: Tensor
+    ) -> tuple[Tensor, Memory]:
+        """The log-probability of a step, `(batch,)`, and the memory after it."""
+        known, memory, x = batch
+        _, parameters, memory = self._run(known, memory, t, self._given(x))
+        terms = self.model.likelihood.log_prob(parameters, x)
+        return tf.reduce_sum(terms, axis=list(range(1, terms.shape.rank))), memory
+
+    def compute_draw(
+        self, batch: tuple[list[Tensor], Memory, Tensor, Tensor], t: Tensor, options: Options
+    ) -> tuple[Tensor, Memory]:
+        """The drawn values of a step, and the memory after it."""
+        known, memory, seeds, examples = batch
+        likelihood = self.model.likelihood
+
+        def choose(parameters: Tensor, event: int) -> Tensor:
+            parameters = apply_options(likelihood, parameters, options)
+            position = t * self.step.events + event
+            count = likelihood.num_uniforms(parameters.shape[-1])
+            noise = likelihood.noise(uniforms(seeds, examples, position, count))
+            return tf.cast(likelihood.sample(parameters, noise), self.value_dtype)
+
+        values, _, memory = self._run(known, memory, t, choose)
+        return values, memory
+
+    def compute_parameters(self, batch: tuple[list[Tensor], Memory, Tensor], t: Tensor) -> Tensor:
+        """The parameters of a step's events."""
+        known, memory, x = batch
+        return self._run(known, memory, t, self._given(x))[1]
+
+    @property
+    def value_dtype(self) -> str:
+        """What values are drawn in, as the samplers draw them."""
+        return "float32" if self.model.data_levels is None else "int32"
+
+    def _given(self, x: Tensor) -> Choice:
+        """Gives each event of a step its value in `x`."""
+        return lambda _, event: x[:, event] if self.step.by_value else x
+
+    def _run(
+        self, known: list[Tensor], memory: Memory, t: Tensor, choose: Callable[..., Tensor]
+    ) -> tuple[Tensor, Tensor, Memory]:
+        """One step: the values, their parameters, and the memory after it."""
+        last, before = memory
+        execution = self._execution(known, tf.shape(last)[0])
+        extent = execution.extent(t + 1)
+        values, parameters, after = self.step.run(
+            execution, t, last, _batch_first(before), choose, extent
+        )
+        last = tf.reshape(tf.cast(values, last.dtype), tf.shape(last))
+        state = tf.nest.map_structure(
+            lambda new, old: tf.ensure_shape(new, old.shape), _batch_first(after), before
+        )
+        return values, parameters, Memory(last, state)
+
+    def _execution(self, known: list[Tensor], rows: Tensor) -> SequenceExecution:
+        named = dict(zip(self._read, known, strict=True))
+        return self.program.bind_known(rows, self.length, named, BatchRing)
+
+
+def _batch_first(state: AxisState) -> AxisState:
+    """A state with the axes of its slots swapped: from a step's order to a memory's, and back."""
+    return state._replace(pending=[swap_batch(slot) for slot in state.pending])

@@ -1,0 +1,157 @@
+"""The signatures of streams: the state comes in and goes out, so a server keeps no sessions.
+
+The state is a set of named tensors whose first axis holds the batch. A client hands what one answer
+gave to the next request; all rows of a request are at the same step.
+"""
+
+from typing import Any, Protocol
+
+import tensorflow as tf
+
+from kerasar.noise import fold_in
+from kerasar.sampling.options import Options
+from kerasar.sampling.stream_steps import Memory
+from kerasar.sampling.streams import find_stream_steps
+from kerasar.serving.archive import Endpoint
+from kerasar.serving.bounds import Bounds
+from kerasar.serving.models import ServedAutoregressive
+from kerasar.typing import Tensor
+
+
+class StreamChecks(Protocol):
+    """What streams share with the other signatures, `kerasar.serving.export.Signatures`."""
+
+    bounds: Bounds
+    dtype: Any
+    options: list[tf.TensorSpec]
+    conditions: list[tf.TensorSpec]
+
+    @property
+    def truncates(self) -> bool: ...
+    def value_assertions(self, x: Tensor) -> list[Any]: ...
+    def option_checks(
+        self, seed: Tensor, temperature: Tensor, top_k: Tensor, top_p: Tensor
+    ) -> list[Any]: ...
+
+
+class StreamSignatures:
+    """`begin`, `score_step` and `draw_step`, on tensors named as in the signature.
+
+    Args:
+        model: the model to export.
+        checks: its other signatures.
+
+    Raises:
+        ValueError: if the model has no streams, needs a length for them, or has a state without a
+            batch axis.
+    """
+
+    def __init__(self, model: ServedAutoregressive, checks: StreamChecks) -> None:
+        self.model, self.checks = model, checks
+        self.steps = find_stream_steps(model)
+        self.state = [
+            tf.TensorSpec((None,), tf.int32, name="state_step"),
+            tf.TensorSpec((None,), tf.int32, name="state_example"),
+        ]
+        for name, tensor in self.steps.memory.by_name().items():
+            if not tensor.shape.rank or tensor.shape[0] is not None:
+                raise ValueError(
+                    f"Model '{model.name}' cannot be exported with streaming=True: its state "
+                    f"'{name}', of shape {tuple(tensor.shape)}, has no batch axis. Leave it out; "
+                    "model.stream() takes any state."
+                )
+            self.state.append(tf.TensorSpec(tensor.shape, tensor.dtype, name=f"state_{name}"))
+
+    def all(self) -> dict[str, Endpoint]:
+        """The endpoints by name."""
+        count = tf.TensorSpec((), tf.int32, name="num_samples")
+        x = tf.TensorSpec((None, *self.model.data_shape[1:]), self.checks.dtype, name="x_t")
+        conditions = self.checks.conditions
+        return {
+            "begin": (self.begin, [count, *conditions]),
+            "score_step": (self.score_step, [x, *self.state, *conditions]),
+            "draw_step": (self.draw_step, [*self.checks.options, *self.state, *conditions]),
+        }
+
+    def begin(self, num_samples: Tensor, *conditions: Tensor) -> dict[str, Tensor]:
+        with tf.control_dependencies(self._count_checks(num_samples)):
+            examples = tf.range(num_samples)
+        _, memory = self._begun(examples, conditions)
+        return self._named(tf.zeros_like(examples), examples, memory)
+
+    def score_step(self, x_t: Tensor, *arguments: Tensor) -> dict[str, Tensor]:
+        with tf.control_dependencies(self.checks.value_assertions(x_t)):
+            x_t = tf.identity(x_t)
+        step, examples, known, memory = self._resumed(tf.shape(x_t)[0], "x_t", arguments)
+        terms, memory = self.steps.compute_score((known, memory, x_t), step[0])
+        return {"log_prob": terms, **self._named(step + 1, examples, memory)}
+
+    def draw_step(
+        self,
+        seed: Tensor,
+        temperature: Tensor,
+        top_k: Tensor,
+        top_p: Tensor,
+        *arguments: Tensor,
+    ) -> dict[str, Tensor]:
+        with tf.control_dependencies(self.checks.option_checks(seed, temperature, top_k, top_p)):
+            seed = tf.identity(seed)
+        rows = tf.shape(arguments[0])[0]
+        step, examples, known, memory = self._resumed(rows, "state_step", arguments)
+        batch = known, memory, fold_in(seed, tf.zeros_like(examples)), examples
+
+        def run(options: Options) -> tuple[Tensor, Memory]:
+            return self.steps.compute_draw(batch, step[0], options)
+
+        if not self.checks.truncates:
+            values, memory = run(Options(temperature))
+        else:
+            values, memory = tf.cond(
+                (top_k > 0) | (top_p < 1),
+                lambda: run(Options(temperature, top_k, top_p)),
+                lambda: run(Options(temperature)),
+            )
+        return {"samples": values, **self._named(step + 1, examples, memory)}
+
+    def _begun(self, examples: Tensor, conditions: Any) -> tuple[list[Tensor], Memory]:
+        """What does not depend on the data, and a memory before the first step."""
+        sizes = tf.constant([self.steps.length, *self.model.data_shape[1:]])
+        rows = tf.shape(examples)[0]
+        named = self.model.conditions.from_signature(conditions, rows, sizes)
+        return self.steps.compute_begin((examples, named))
+
+    def _resumed(
+        self, rows: Tensor, owner: str, arguments: tuple[Tensor, ...]
+    ) -> tuple[Tensor, Tensor, list[Tensor], Memory]:
+        """Step and examples, `(batch,)`, what does not depend on the data, and the memory."""
+        state, conditions = arguments[: len(self.state)], arguments[len(self.state) :]
+        with tf.control_dependencies(self._state_checks(rows, owner, state)):
+            step, examples, *tensors = map(tf.identity, state)
+        known, like = self._begun(examples, conditions)
+        return step, examples, known, tf.nest.pack_sequence_as(like, tensors)
+
+    def _count_checks(self, count: Tensor) -> list[Any]:
+        return self.checks.bounds.assertions(count, {}, (self.steps.size,))
+
+    def _state_checks(self, rows: Tensor, owner: str, state: tuple[Tensor, ...]) -> list[Any]:
+        """Graph assertions that fail where a state does not fit the request."""
+        checks = self._count_checks(rows)
+        for spec, tensor in zip(self.state, state, strict=True):
+            wanted, own = (
+                rows * self.steps.folds.get(spec.name.removeprefix("state_"), 1),
+                tf.shape(tensor)[0],
+            )
+            words = f"{spec.name} must have as many rows as {owner} asks for, but these are"
+            checks.append(tf.debugging.Assert(tf.equal(own, wanted), [words, own, wanted]))
+        step, length = state[0], self.steps.length
+        words = f"state_step must lie in [0, {length}), as long as the stream is, but is"
+        inside = tf.reduce_all((step >= 0) & (step < length))
+        checks.append(tf.debugging.Assert(inside, [words, step]))
+        words = "state_step must be the same for all rows of a request, but is"
+        checks.append(tf.debugging.Assert(tf.reduce_all(tf.equal(step, step[:1])), [words, step]))
+        return checks
+
+    def _named(self, step: Tensor, examples: Tensor, memory: Memory) -> dict[str, Tensor]:
+        """The state by the names of its tensors."""
+        tensors = [step, examples, *tf.nest.flatten(memory)]
+        return {spec.name: tensor for spec, tensor in zip(self.state, tensors, strict=True)}

@@ -1,0 +1,127 @@
+"""Exported streams: the state goes in and out of requests, and what does not fit is refused."""
+
+import functools
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from networks import LENGTH, LEVELS, conditional, dilated, masked_grey
+from test_export import serve
+from test_streams import (
+    assert_close,
+    condition_of,
+    data_of,
+    model_of,
+    open_attention,
+    open_text,
+    real_vectors,
+    sizes_of,
+    values_in_turn,
+)
+
+from kerasar.density_models.ordered import OrderedModel
+from kerasar.serving.bounds import checking_shapes
+
+OPTIONS = dict(seed=7, temperature=0.9, top_k=3, top_p=1.0)
+
+
+@functools.cache
+def signatures_of(build):
+    """The functions behind the signatures, checks included."""
+    endpoints = model_of(build).endpoints(streaming=True, max_samples=5)
+    return {
+        name: tf.function(checking_shapes(function, specs), input_signature=specs, autograph=False)
+        for name, (function, specs) in endpoints.items()
+    }
+
+
+class Client:
+    """Hands the state of each answer to the next request."""
+
+    def __init__(self, build, batch=3):
+        self.functions, self.model = signatures_of(build), model_of(build)
+        self.conditions = list((condition_of(self.model, batch) or {}).values())
+        self.state = self.functions["begin"](tf.constant(batch), *self.conditions)
+
+    def request(self, name, *given):
+        answer = self.functions[name](*given, *self.state.values(), *self.conditions)
+        found, *state = answer.items()
+        self.state = dict(state)
+        return found[1].numpy()
+
+    def score(self, x):
+        dtype = tf.int32 if self.model.discrete else tf.float32
+        return self.request("score_step", tf.constant(x, dtype))
+
+    def draw(self, seed=7, temperature=0.9, top_k=0, top_p=1.0):
+        return self.request(
+            "draw_step",
+            tf.constant(seed),
+            tf.constant(temperature),
+            tf.constant(top_k),
+            tf.constant(top_p),
+        )
+
+
+@pytest.mark.parametrize(
+    "build", [conditional, values_in_turn, open_text, real_vectors], ids=lambda b: b.__name__
+)
+def test_steps_are_those_of_the_model(build):
+    model = model_of(build)
+    x, condition = data_of(model), condition_of(model)
+    client = Client(build)
+    terms = np.stack([client.score(x[:, t]) for t in range(LENGTH)], axis=1)
+    offline = model.log_prob_map(x, condition)
+    assert_close(terms, offline.reshape(*offline.shape[:2], -1).sum(-1))
+    client = Client(build)
+    drawn = np.stack([client.draw() for _ in range(LENGTH)], axis=1)
+    expected = model.sample(3, 7, 0.9, condition=condition, **sizes_of(model))
+    assert_close(drawn, expected)
+
+
+def test_a_server_without_keras_runs_streams_and_refuses_what_does_not_fit(tmp_path):
+    model = model_of(dilated)
+    model.export(tmp_path / "1", streaming=True, max_samples=5)
+    x = data_of(model, 2).tolist()
+    first, second = [row[0] for row in x], [row[1] for row in x]
+    (state,) = serve(tmp_path / "1", [("begin", dict(num_samples=2))])
+    (scored,) = serve(tmp_path / "1", [("score_step", dict(x_t=first, **state))])
+    one = scored.pop("log_prob")
+    uneven = {**scored, "state_step": [1, 2]}
+    over = {**scored, "state_step": [LENGTH, LENGTH]}
+    ring = next(name for name in scored if name.startswith("state_rings"))
+    narrow = {**scored, ring: np.asarray(scored[ring])[..., :1]}
+    short = {**scored, ring: scored[ring][:1]}
+    draw = dict(OPTIONS, **scored)
+    refused = [
+        ("num_samples must lie in [1, 5]", "begin", dict(num_samples=6)),
+        ("num_samples must lie in [1, 5]", "begin", dict(num_samples=0)),
+        ("x must", "score_step", dict(x_t=[0, LEVELS], **scored)),
+        ("x_t must have shape (any)", "score_step", dict(x_t=x, **scored)),
+        ("must have as many rows as x_t", "score_step", dict(x_t=[0, 1, 2], **scored)),
+        (f"{ring} must have shape", "score_step", dict(x_t=second, **narrow)),
+        (f"{ring} must have as many rows", "score_step", dict(x_t=second, **short)),
+        ("state_step must be the same", "score_step", dict(x_t=second, **uneven)),
+        ("state_step must lie in [0, 12)", "score_step", dict(x_t=second, **over)),
+        ("temperature must be above 0", "draw_step", {**draw, "temperature": float("inf")}),
+        ("top_k must lie in [0, 4]", "draw_step", {**draw, "top_k": 9}),
+    ]
+    good = ("score_step", dict(x_t=second, **scored))
+    answers = serve(tmp_path / "1", [*((name, given) for _, name, given in refused), good])
+    for (words, *_), answer in zip(refused, answers, strict=False):
+        assert isinstance(answer, str) and words in answer, answer
+    assert_close(np.stack([one, answers[-1]["log_prob"]], 1), model.log_prob_map(x)[:, :2])
+
+
+def test_models_without_streams_are_not_exported_with_them(tmp_path):
+    for model, words in [
+        (model_of(masked_grey), "draws images"),
+        (model_of(open_attention), "leaves its length open"),
+    ]:
+        with pytest.raises(ValueError, match=words):
+            model.export(tmp_path / "1", streaming=True)
+    with pytest.raises(TypeError, match="has no option 'streaming'"):
+        OrderedModel(dilated(), order=range(LENGTH)).export(tmp_path / "1", streaming=True)
+    with pytest.raises(TypeError, match="streaming must be True or False"):
+        model_of(dilated).export(tmp_path / "1", streaming="yes")
+    assert not (tmp_path / "1").exists()
