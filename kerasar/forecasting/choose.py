@@ -137,7 +137,7 @@ def choose(
                 "Leave it out."
             )
     usable = [s for s in sorted(set(seasons)) if 3 * s <= len(columns)]
-    last = max(_ENOUGH, 12 * max(usable, default=1), 4 * horizon)
+    last = max(_ENOUGH, 6 * max(usable, default=1), 4 * horizon)
     recent = columns[-last:]
     if support is None:
         supports: list[Any] = ["real", "positive"] if np.nanmin(columns) > 0 else ["real"]
@@ -153,6 +153,10 @@ def choose(
             f"normalization={normalization!r} needs a season that the series has three times, but "
             f"seasons is {tuple(seasons)} and the series has {len(columns)} steps."
         )
+    if len(recent) > _LONG:  # what is far behind at one place is not looked at elsewhere
+        rough = [_judge(recent, design, horizon, _CUTS[2:3]) for design in candidates]
+        order = np.argsort(rough, kind="stable")[: max(len(candidates) // 4, 8)]
+        candidates = [candidates[i] for i in order]
     judged = [_judge(recent, design, horizon) for design in candidates]
     best = candidates[int(np.argmin(judged))]
     fitted = tuple(LinearForecaster.fit(column, best) for column in columns.T)
@@ -197,12 +201,12 @@ def _candidates(
                     )
 
 
-def _judge(columns: Array, design: Design, horizon: int) -> float:
+def _judge(columns: Array, design: Design, horizon: int, cuts: Sequence[float] = _CUTS) -> float:
     """The mean of the log of CRPS over windows, each behind what the candidate is fitted to."""
     logs: list[float] = []
     for column in columns.T:
         least = 1e-9 * (np.nanstd(column) + 1e-30)
-        for paths, actual in _windows(column, design, horizon):
+        for paths, actual in _windows(column, design, horizon, cuts=cuts):
             found = crps(paths, actual)  # (origins, steps)
             seen = np.isfinite(found)
             each = np.where(seen, found, 0).sum(axis=1) / np.maximum(seen.sum(axis=1), 1)
@@ -226,12 +230,18 @@ def _widening(columns: Array, design: Design, horizon: int) -> float:
 
 
 def _windows(
-    column: Array, design: Design, horizon: int, factor: float = 1.0, paths: int = _PATHS
+    column: Array,
+    design: Design,
+    horizon: int,
+    factor: float = 1.0,
+    paths: int = _PATHS,
+    cuts: Sequence[float] = _CUTS,
 ) -> Iterator[tuple[Array, Array]]:
     """Paths `(origins, paths, steps)`, and what came, of each part with what is fitted before."""
     steps = len(column)
-    cuts = [int(share * steps) for share in _CUTS]
-    for cut, end in zip(cuts, [*cuts[1:], steps], strict=True):
+    ends = dict(zip(_CUTS, (*_CUTS[1:], 1.0), strict=True))
+    for share in cuts:
+        cut, end = int(share * steps), int(ends[share] * steps)
         ahead = min(horizon, steps - cut)
         latest = min(max(end - ahead, cut), steps - ahead)
         origins = np.unique(np.linspace(cut, latest, _WINDOWS).astype(int))
