@@ -1,4 +1,4 @@
-"""Which images are odd, and where? Damaged digits among good ones, found by their likelihood.
+"""Which images are odd, and where? Damaged digits and blank images among good ones.
 
 python examples/anomalies.py               # a minute; writes anomalies.png
 """
@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 import kerasar
-from kerasar.pictures import image_grid, save, surprise_image
+from kerasar.pictures import save, strangest_figure
 
 LEVELS = 17
 
@@ -22,6 +22,11 @@ def damaged(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return copies
 
 
+def auroc(odd: np.ndarray, good: np.ndarray) -> float:
+    """The share of pairs in which the odd one scores higher."""
+    return float((odd[:, None] > good[None, :]).mean())
+
+
 def main(epochs: int = 30) -> None:
     (x, _), (x_test, _) = kerasar.data.load_digits()
     model = kerasar.models.ShiftedPixelCNN((8, 8, 1), LEVELS)
@@ -30,24 +35,24 @@ def main(epochs: int = 30) -> None:
     model.fit(x, batch_size=32, epochs=epochs, verbose=2)
 
     odd = damaged(x_test, np.random.default_rng(0))
-    good, bad = -model.log_prob(x_test), -model.log_prob(odd)  # nats; high is improbable
-    above = (bad[:, None] > good[None, :]).mean()
-    print(f"A damaged digit is less probable than a good one in {above:.1%} of all pairs (AUROC).")
+    blank = np.zeros_like(x_test[:1])
+    nats = kerasar.scores.surprise
+    print(f"Likelihood alone: {auroc(nats(model, odd), nats(model, x_test)):.3f} (AUROC), but")
+    print(f"a blank image is likelier than {auroc(nats(model, x_test), nats(model, blank)):.0%}.")
 
-    # The threshold comes from good images that training has not seen: one in fifty lies above it.
-    threshold = np.quantile(-model.log_prob(held_out), 0.98)
-    found, alarms = (bad > threshold).mean(), (good > threshold).mean()
-    print(f"Above the threshold: {found:.1%} of the damaged, {alarms:.1%} of the good ones.")
+    # Fitted and calibrated on good images that training has not seen.
+    detector = kerasar.AnomalyDetector(model).fit(held_out)
+    print(f"The detector: {auroc(detector.score(odd), detector.score(x_test)):.3f}, and the blank")
+    print(f"image has p = {detector.p_value(blank)[0]:.3f}.")
+    found, alarms = (detector.is_anomaly(images, false_alarms=0.05) for images in (odd, x_test))
+    low, high = detector.expected_range(0.05)
+    print(f"Alarms: {found.mean():.1%} of the damaged, {alarms.mean():.1%} of the good ones,")
+    print(f"of which {low:.1%} to {high:.1%} were to be expected.")
 
-    # log_prob_map says where: on the damaged pixels.
-    worst = np.argsort(-bad)[:12]
-    surprise = model.log_prob_map(odd[worst])
-    pairs = [
-        surprise_image(image, nats, LEVELS, most=12.0)
-        for image, nats in zip(odd[worst], surprise, strict=True)
-    ]
-    heading = "The oddest digits, and the bits that each pixel costs"
-    save(image_grid(np.stack(pairs), 256, columns=4, heading=heading), "anomalies.png")
+    worst = odd[np.argsort(-detector.score(odd))[:12]]
+    why = detector.explain(worst)
+    heading = "The strangest digits, and the bits that pixels cost beyond what was expected"
+    save(strangest_figure(worst, why.excess_map, LEVELS, why.statistic, heading), "anomalies.png")
 
 
 if __name__ == "__main__":

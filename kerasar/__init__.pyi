@@ -9,6 +9,7 @@ from kerasar import layers as layers
 from kerasar import models as models
 from kerasar import pictures as pictures
 from kerasar import sampling as sampling
+from kerasar import scores as scores
 from kerasar import serving as serving
 from kerasar import testing as testing
 from kerasar import training as training
@@ -25,6 +26,7 @@ from kerasar.density_models.vae import VAEModel as VAEModel
 from kerasar.forecasting.backtest import backtest as backtest
 from kerasar.forecasting.draw import forecast as forecast
 from kerasar.loading import load as load
+from kerasar.scores.detector import AnomalyDetector as AnomalyDetector
 from kerasar.stepwise.explain import explain as explain
 
 __version__: str

@@ -486,3 +486,20 @@ def new_file(path: Any, name: str = "path") -> Path:
     if not path.parent.is_dir():
         raise FileNotFoundError(f"There is no folder '{path.parent}' for '{path}'. Make it first.")
     return path
+
+
+def new_keras_file(filepath: Any) -> Path:
+    """A path where a `.keras` file can be written.
+
+    Raises:
+        ValueError: for another ending.
+        TypeError, FileNotFoundError, IsADirectoryError: as `new_file` does.
+    """
+    path = user_path(filepath, "filepath")
+    if path.suffix != ".keras":
+        raise ValueError(
+            f"filepath must be the name of a .keras file, but got '{path}'. Call it "
+            f"'{path.with_suffix('.keras').name}'; save_weights('name.weights.h5') writes the "
+            "weights alone."
+        )
+    return new_file(path, "filepath")

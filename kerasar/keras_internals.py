@@ -47,6 +47,9 @@ def _sliced_spec(self: Any, x: Any, key: Any) -> Any:
 
 _GetItem.compute_output_spec = _sliced_spec
 
+# `array * x` as `x * array`: NumPy would take a symbolic tensor for an array, which has no values.
+keras.KerasTensor.__array_ufunc__ = None
+
 
 def functional_graph(model: Any) -> Any:
     """The functional model that a model is or (a built `keras.Sequential`) holds, else None.
@@ -155,10 +158,12 @@ def nested_layers(layer: keras.layers.Layer, include_self: bool = True) -> list[
 
 
 def operation_classes(*names: str) -> list[type]:
-    """The operation classes behind functions of `keras.ops`, which are not public by name."""
+    """The operation classes behind functions of `keras.ops` and `keras.activations`, which are not
+    public by name."""
+    from keras.src.activations import activations
     from keras.src.ops import core, math, nn, numpy
 
-    modules = (numpy, nn, core, math)
+    modules = (numpy, nn, core, math, activations)
     return [getattr(module, name) for name in names for module in modules if hasattr(module, name)]
 
 
@@ -365,3 +370,9 @@ def graphs_as_they_are() -> Iterator[None]:
         yield
     finally:
         running.function_call_options = before
+
+
+def rate_schedule(optimizer: Any) -> Any:
+    """The schedule of an optimizer's learning rate; None if that is a number."""
+    rate = optimizer._learning_rate
+    return rate if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule) else None

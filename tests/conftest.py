@@ -5,6 +5,7 @@ import gc
 import keras
 import pytest
 import tensorflow as tf
+from tensorflow.python.framework import ops as framework_ops
 
 import kerasar
 from kerasar.sampling.cached import CachedSampler
@@ -13,9 +14,15 @@ from kerasar.testing import randomize
 from kerasar.training import DensityModel
 
 # What the imports made stays: collecting it again and again takes a tenth of the time of tracing.
+# And what tests left, of which there is more and more, is looked through once: see `collected`.
 gc.collect()
 gc.freeze()
-gc.set_threshold(100_000, 20, 50)
+gc.set_threshold(100_000, 20, 20)
+
+# Operations keep no record of the lines that made them, a fifth of the time of tracing them.
+_make_operation = framework_ops._create_c_op.__wrapped__
+assert _make_operation.__defaults__ == (None, True), "op_def and extract_traceback, before 2.22"
+_make_operation.__defaults__ = (None, False)
 
 # Operations of tests are too small to share out among threads, which would wait for each other.
 tf.config.threading.set_intra_op_parallelism_threads(1)
@@ -46,6 +53,15 @@ def without_xla():
     patch.undo()
 
 
+@pytest.fixture(scope="module", autouse=True)
+def collected():
+    """What is left of a module and still in use is not looked through again."""
+    yield
+    if gc.get_count()[2] > 3:
+        gc.collect()
+        gc.freeze()
+
+
 @pytest.fixture(autouse=True)
 def xla_where_marked(request, monkeypatch, without_xla):
     """Tests marked `xla`, and long ones, train as `compile` chooses."""
@@ -69,7 +85,7 @@ def pixels():
     return model
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def sequences():
     """A function that makes causal networks on sequences; 4 steps of 3 levels unless told."""
 

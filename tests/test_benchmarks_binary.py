@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from drawing import some
 from run_benchmark import run_benchmark
 
 from kerasar.data import load_sequences
@@ -48,7 +49,7 @@ def test_piano_rolls_become_sequences(tmp_path):
     np.testing.assert_array_equal(data.test["x"][0, :3], rolls[0])
 
 
-@pytest.mark.parametrize("model", ["gated", "diagonal_bilstm"])
+@pytest.mark.parametrize("model", some(["gated", "diagonal_bilstm"], ["gated"]))
 def test_images(tmp_path, model):
     run_benchmark("quality.images", model, "--tiny", "--out", tmp_path)
     found = result(tmp_path)

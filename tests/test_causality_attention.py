@@ -4,12 +4,14 @@ import keras
 import numpy as np
 import pytest
 from attention import CAUSAL_NETWORKS, LEAKING_NETWORKS, K, T, many_kinds, random_network
+from drawing import check_cached, check_steps, some
 
 import kerasar
 from kerasar.causality.analysis import analyze
 from kerasar.causality.pairs.values import combine, is_known, is_low
 from kerasar.causality.randomize import randomize
 from kerasar.stepwise import make_stepper
+from kerasar.testing import check_the_sample
 
 
 def pairs_seen(network, bases=3):
@@ -40,10 +42,25 @@ def test_causal_attention_is_proven_and_cached(name):
     seen = pairs_seen(network)
     assert not np.triu(seen).any()
     one, other = np.nonzero(seen)
-    model = kerasar.AutoregressiveModel(network)
     assert kerasar.receptive_field(network).offsets == {(int(lag),) for lag in other - one}
-    found = model.sample(16, seed=1, method="cached")
-    assert (found == model.sample(16, seed=1, method="sequential")).all()
+    check_steps(kerasar.AutoregressiveModel(network))
+
+
+#: One of each way in which keys, values and queries reach a step.
+QUICK = [
+    "key of a later step",
+    "linear",
+    "folded heads",
+    "grouped queries",
+    "two blocks",
+    "with a convolution",
+    "queries of a table",
+]
+
+
+@pytest.mark.parametrize("name", some(CAUSAL_NETWORKS, QUICK))
+def test_attention_is_drawn_from_its_caches(name):
+    check_cached(kerasar.AutoregressiveModel(drawn(CAUSAL_NETWORKS[name])), num_samples=16)
 
 
 @pytest.mark.parametrize("name", LEAKING_NETWORKS)
@@ -65,10 +82,10 @@ def test_loops_in_parts_draw_the_same(compiled, monkeypatch):
     """Compiled, caches have other axes and grow from part to part; else they are read in blocks."""
     monkeypatch.setattr("kerasar.sampling.cached_sequence._BLOCK", 2)
     model = kerasar.AutoregressiveModel(drawn(many_kinds))
-    found = model.sample(3, seed=1, method="cached", jit_compile=compiled)
-    assert (found == model.sample(3, seed=1, method="sequential")).all()
-    alone = model.sample(1, seed=1, method="cached", jit_compile=compiled)
-    assert (alone == found[:1]).all()
+    found = model.sample(4, seed=1, method="cached", jit_compile=compiled)
+    check_the_sample(model, found, seed=1)
+    fewer = model.sample(2, seed=1, method="cached", jit_compile=compiled)
+    assert (fewer == found[:2]).all()
 
 
 def test_weights_beside_the_graph_are_read_live():
@@ -168,8 +185,7 @@ def check_random(seeds):
         one, other = np.nonzero(seen)
         found = kerasar.receptive_field(network).offsets
         assert found >= {(int(lag),) for lag in other - one}, seed
-        cached = model.sample(8, seed=1, method="cached")
-        assert (cached == model.sample(8, seed=1, method="sequential")).all(), seed
+        check_cached(model)
         taken += 1
     return causal, taken
 

@@ -204,3 +204,11 @@ def test_probe_and_proof_agree_on_a_leak():
     with pytest.raises(ValueError) as probed:
         probe_causal(read_graph(model))
     assert str(proven.value) == str(probed.value)
+
+
+def test_a_long_receptive_field_is_printed_short():
+    x = keras.Input((1000, 2), name="x")
+    h = keras.layers.LSTM(2, return_sequences=True)(CausalShift()(x))
+    text = repr(kerasar.receptive_field(keras.Model(x, h)))
+    assert text.startswith("ReceptiveField(reach=None, offsets={(-999,), (-998,), ")
+    assert "… 991 more …" in text and len(text) < 200

@@ -14,6 +14,7 @@ import kerasar
 from kerasar.causality.analysis import analyze
 from kerasar.causality.graph import read_graph
 from kerasar.causality.probe import probe_causal
+from kerasar.causality.proof import prove
 from kerasar.causality.randomize import randomize
 from kerasar.layers import CausalShift, MaskedConv2D, SplitChannels
 from kerasar.sampling.cached_image import ImageLoop
@@ -146,7 +147,7 @@ def test_offsets_are_those_of_brute_force(chain):
     check_offsets(chain)
 
 
-@settings(quick, max_examples=15)
+@settings(quick, max_examples=8)
 @given(chains(SAME_SIZE))
 def test_verdicts_are_those_of_brute_force(chain):
     check_verdict(chain)
@@ -437,7 +438,7 @@ def try_graph(drawn):
     analysis = analyze(network)
     verdict = "refused"
     try:
-        kerasar.check_causal(network)
+        prove(analysis)
         verdict = "accepted"
     except ValueError:
         pass
@@ -482,14 +483,14 @@ def try_graphs(kind, seeds):
 
 
 def test_sequence_graphs_of_every_kind_are_judged_rightly():
-    count = try_graphs(DrawnSequence, range(8, 32))  # many leak
-    assert count["causal", "accepted"] > 10
-    assert count["leaking", "refused"] > 5
+    count = try_graphs(DrawnSequence, range(8, 24))  # many leak
+    assert count["causal", "accepted"] > 6
+    assert count["leaking", "refused"] > 3
 
 
 def test_image_graphs_of_every_kind_are_judged_rightly():
-    count = try_graphs(DrawnImage, range(10))
-    assert count["causal", "accepted"] > 5
+    count = try_graphs(DrawnImage, range(7))
+    assert count["causal", "accepted"] > 3
 
 
 @pytest.mark.long

@@ -1,5 +1,6 @@
 """The command as a whole: what it lists, what it imports, how it says that something is wrong."""
 
+import dataclasses
 import subprocess
 import sys
 
@@ -73,13 +74,11 @@ def test_each_entry_of_the_registry_builds_a_model(name):
             example["levels"] = None
         if name == "piecewise-linear-flow":
             example["dim"] = 1
-        model = MODELS[name].build(kind, **example)
+        facts = dataclasses.replace(
+            KINDS[kind].example_facts(), shape=example.get("image_shape", ())
+        )
+        model = MODELS[name].build(facts, **example)
         assert model.data_levels == example.get("levels")
-
-
-@pytest.mark.parametrize("name", list(MODELS))
-def test_each_entry_of_the_registry_trains_on_any_data(name):
-    assert MODELS[name].training_for("anything").epochs > 0
 
 
 @pytest.mark.parametrize("name", ["shifted-pixelcn", "shifted_pixelcnn", "ShiftedPixelCNN"])

@@ -41,6 +41,10 @@ def small_models():
         settings = {
             "wavenet": {"audio": {**SMALL, "input_encoding": "embedding"}, "series": SMALL},
             "linear-recurrent": {"sequences": dict(filters=4, blocks=1)},
+            "causal-conv-net": {
+                **registry.MODELS["causal-conv-net"].settings,
+                "sequences": dict(filters=4, dilations=(1, 2)),
+            },
             "realnvp": {"vectors": dict(hidden_units=8, depth=2)},
             "maf": {"vectors": dict(hidden_units=(8,), depth=2)},
         }

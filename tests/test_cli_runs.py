@@ -19,6 +19,8 @@ from kerasar.cli.kinds.images.masks import Hide, known_pixels
 from kerasar.cli.registry import MODELS
 from kerasar.cli.support.run_folder import RunFolder
 from kerasar.density_models.autoregressive import AutoregressiveModel
+from kerasar.loading import load as loaded
+from kerasar.scores import AnomalyDetector
 
 LEVELS, SHAPE = 5, (4, 6, 1)
 
@@ -209,6 +211,66 @@ def test_scores_in_a_file_are_those_on_the_screen(run, folder):
     with open("scores.csv") as file:
         assert file.read() == shown
     assert done.stdout == ""
+
+
+@pytest.fixture
+def judging(run, tmp_path):
+    """A run whose data leave enough to fit a detector on, and a file of other images."""
+    np.savez("many.npz", x_train=images(600), x_test=images(5, seed=1))
+    shutil.copytree(run, "judging")
+    config = json.loads((tmp_path / "judging" / "config.json").read_text())
+    config |= {"data_path": "many.npz", "data_dir": None}
+    (tmp_path / "judging" / "config.json").write_text(json.dumps(config))
+    np.save("odd.npy", np.concatenate([images(3, seed=2), np.zeros((1, *SHAPE), "uint8")]))
+    return tmp_path / "judging"
+
+
+def test_a_detector_is_fitted_once_and_judges(judging):
+    done = succeed("score", judging, "odd.npy", "--detector", "--picture", "strangest.png")
+    assert "Fitted a detector on the examples that chose the best epoch, 39 of them" in done.stderr
+    rows = list(csv.DictReader(io.StringIO(done.stdout)))
+    detector = loaded(judging / "detector.keras")
+    x = np.load("odd.npy")
+    np.testing.assert_allclose([float(row["score"]) for row in rows], detector.score(x), atol=1e-3)
+    np.testing.assert_allclose([float(row["p_value"]) for row in rows], detector.p_value(x))
+    assert [row["alarm"] for row in rows] == [str(int(a)) for a in detector.is_anomaly(x, 0.05)]
+    assert min(imread("strangest.png").shape[:2]) > 100
+    again = succeed("score", judging, "odd.npy", "--detector")
+    assert again.stdout == done.stdout and "Fitted" not in again.stderr
+
+
+def test_a_detector_is_fitted_on_what_the_user_calls_good(judging):
+    np.save("good.npy", images(80, seed=3))
+    succeed("score", judging, "odd.npy", "--detector", "--good", "good.npy", "--out", "scores.csv")
+    assert not (judging / "detector.keras").exists()
+    detector = AnomalyDetector(loaded(judging / "model.keras")).fit(np.load("good.npy"))
+    with open("scores.csv") as file:
+        scores = [float(row["score"]) for row in csv.DictReader(file)]
+    np.testing.assert_allclose(scores, detector.score(np.load("odd.npy")), atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--good", "odd.npy"), "--good is for the detector. Add --detector"),
+        (("--picture", "a.png"), "--picture is for the detector. Add --detector"),
+        (("--detector", "--picture", "a.pdf"), "--picture must end in .png"),
+        (("--detector", "--good", "odd.npy"), "at least 50 good examples, but got 4"),
+        (("--detector", "--false-alarms", "0.001"), "needs at least 999 examples for calibration"),
+        (("--detector", "--false-alarms", "2"), "--false-alarms must lie above 0"),
+    ],
+)
+def test_what_a_detector_cannot_do_is_said(judging, arguments, words):
+    done = kerasar("score", judging, "odd.npy", *arguments)
+    assert done.exit_code == 2 and words in " ".join(done.output.split())
+
+
+def test_a_detector_of_another_model_is_refused(judging):
+    succeed("score", judging, "odd.npy", "--detector")
+    other = MODELS["shifted-pixelcnn"].build(image_shape=SHAPE, levels=LEVELS)
+    other.save(judging / "model.keras")
+    done = kerasar("score", judging, "odd.npy", "--detector")
+    assert "must be a detector of the model in" in done.output and "Remove it" in done.output
 
 
 # export

@@ -62,6 +62,8 @@ def test_a_run_folder_holds_all_it_should(trained):
         "export",
     }
     assert (run / "export" / "1" / "saved_model.pb").is_file()
+    about = json.loads((run / "export" / "1" / "assets" / "config.json").read_text())
+    assert about["trained"]["epochs"] == 2 and about["trained"]["test"]["nats"] > 0
 
 
 def test_the_settings_of_a_run_are_kept(trained):

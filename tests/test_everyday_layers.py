@@ -5,6 +5,7 @@ import warnings
 import keras
 import numpy as np
 import pytest
+from drawing import check_cached
 from keras import layers as L
 from keras import ops
 
@@ -101,7 +102,7 @@ def unwarned(net):
 
 
 def check_proven(net):
-    """Proven without a probe; offsets as brute force finds them; three samplers alike."""
+    """Proven without a probe; offsets as brute force finds them; drawn from caches."""
     model = unwarned(net)
     randomize(net)
     x = np.random.default_rng(0).integers(LEVELS, size=(12, *net.inputs[0].shape[1:]))
@@ -109,7 +110,7 @@ def check_proven(net):
     axes = len(next(iter(offsets)))
     sees = {offset[0] for offset in offsets} if axes == 1 else offsets
     check_causal_by_probe(net, x, lambda v: (v + 1) % LEVELS, sees, axes)
-    check_alike(model, *kerasar.sampling.METHODS)
+    check_cached(model)
     return model
 
 
@@ -226,7 +227,7 @@ def test_networks(build):
 
 
 def test_masked_steps_put_out_zeros_where_keras_does():
-    check_alike(unwarned(masked_lstm(zero_output_for_mask=True)), "sequential", "cached")
+    check_cached(unwarned(masked_lstm(zero_output_for_mask=True)))
 
 
 def test_a_mask_of_the_present_is_a_leak():
@@ -243,8 +244,7 @@ def test_a_mask_from_a_condition():
     model = unwarned(keras.Model([x, mask], L.Dense(LEVELS)(h)))
     randomize(model.network)
     condition = np.random.default_rng(0).integers(2, size=(8, LENGTH)).astype(bool)
-    drawn = [model.sample(8, condition=condition, method=m) for m in ("sequential", "cached")]
-    np.testing.assert_array_equal(*drawn)
+    check_cached(model, condition=condition)
 
 
 def test_a_mask_never_drops_a_position_from_the_likelihood():
@@ -303,8 +303,7 @@ def test_series_of_vectors_drawn_value_by_value(size):
     rows = [L.Dense(LEVELS)(L.GRU(3, return_sequences=True)(h)) for _ in range(size)]
     model = unwarned(keras.Model(x, ops.stack(rows, axis=2)))
     randomize(model.network)
-    drawn = [model.sample(4, length=70, method=m) for m in ("parallel", "cached")]
-    np.testing.assert_array_equal(*drawn)
+    check_cached(model, 4, length=70)
 
 
 def transposed_and_pooled():
@@ -336,7 +335,7 @@ def test_transposed_convolutions_and_averages_at_the_borders_of_images():
     randomize(net)
     above = {(-r, c) for r in (1, 2, 3) for c in (-1, 0, 1)}
     assert kerasar.receptive_field(net).offsets == above | {(0, -1), (0, -2)}
-    check_alike(model, *kerasar.sampling.METHODS)
+    check_cached(model)
 
 
 def test_a_transposed_convolution_that_looks_ahead_is_named():
@@ -388,7 +387,7 @@ def test_a_conv_lstm_over_steps():
     model = unwarned(keras.Model(x, L.Dense(LEVELS)(h)))
     randomize(model.network)
     assert kerasar.receptive_field(model.network).offsets == {(-1,), (-2,)}
-    check_alike(model, *kerasar.sampling.METHODS)
+    check_cached(model)
 
 
 #: name: (body that mixes positions, what the refusal says).

@@ -21,7 +21,7 @@ FLOORS = [
     {"cli"},
     {"loading"},
     {"models"},
-    {"density_models"},
+    {"density_models", "scores"},
     {"serving", "testing"},
     {"sampling", "training"},
     {"forecasting"},

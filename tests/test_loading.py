@@ -405,17 +405,20 @@ def test_a_quantized_network_comes_back(tmp_path, change):
 
 
 @pytest.mark.filterwarnings("ignore:.*(quantiz|Skipping variable loading)")
-@pytest.mark.parametrize("mode", ["int8", "int4"])
 @pytest.mark.parametrize(
-    "model",
+    ("kind", "mode"),
     [
-        lambda: kerasar.models.Transformer(6, 5, units=8, layers=1, num_heads=2),
-        lambda: kerasar.models.RealNVP(6, hidden_units=8, depth=2),
+        ("attention", "int4"),
+        ("couplings", "int8"),
+        pytest.param("attention", "int8", marks=pytest.mark.long),
+        pytest.param("couplings", "int4", marks=pytest.mark.long),
     ],
-    ids=["attention", "couplings"],
 )
-def test_quantized_layers_inside_layers_come_back(tmp_path, model, mode):
-    model = model()
+def test_quantized_layers_inside_layers_come_back(tmp_path, kind, mode):
+    if kind == "attention":
+        model = kerasar.models.Transformer(6, 5, units=8, layers=1, num_heads=2)
+    else:
+        model = kerasar.models.RealNVP(6, hidden_units=8, depth=2)
     randomize(model)
     before = [value.copy() for value in model.get_weights()]
     model.quantize(mode)

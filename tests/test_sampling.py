@@ -17,6 +17,12 @@ def test_samplers_agree_and_follow_log_prob(pixels, sequences):
     check_samples(sequences(levels=2, units=1, likelihood=Bernoulli()))
 
 
+@pytest.fixture(scope="module")
+def of_twelve_steps(sequences):
+    """Shared, for the loops of a model are traced once."""
+    return sequences(length=12)
+
+
 @pytest.mark.parametrize(
     "options",
     [
@@ -29,8 +35,8 @@ def test_samplers_agree_and_follow_log_prob(pixels, sequences):
     ],
     ids=str,
 )
-def test_samplers_agree_under_options(sequences, options):
-    check_samples(sequences(length=12), **options)
+def test_samplers_agree_under_options(of_twelve_steps, options):
+    check_samples(of_twelve_steps, **options)
 
 
 def test_samplers_agree_on_larger_images():

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from drawing import check_cached
 from keras import layers as L
 from keras import ops
 
@@ -157,7 +158,7 @@ def test_a_scan_in_a_layer_is_a_recurrence(call):
     kerasar.check_causal(model)
     assert not analyze(model).unknown
     assert kerasar.receptive_field(model).offsets == responses(model)
-    check_samples(kerasar.AutoregressiveModel(model), num_samples=4)
+    check_cached(kerasar.AutoregressiveModel(model), num_samples=4)
     x = np.random.default_rng(1).integers(K, size=(3, T))
     np.testing.assert_allclose(run(analyze(model).graph, x), model(x), atol=1e-5)
 
@@ -198,7 +199,7 @@ def test_lora_is_followed():
     dense = next(part for part in model.network.layers if isinstance(part, Recurrent)).dense
     dense.enable_lora(2)
     dense.lora_kernel_b.assign(np.random.default_rng(0).normal(size=(2, C)))
-    check_samples(model, num_samples=4)
+    check_cached(model, num_samples=4)
 
 
 def of_a_condition(self, inputs):
@@ -230,8 +231,8 @@ def test_conditions_may_be_captured_or_run_along(call, shape):
     model = keras.Model([x, c], L.Dense(K)(made([h, c])))
     randomize(model)
     assert not analyze(model).unknown
-    given = np.random.default_rng(0).normal(size=(1, *shape)).astype("float32")
-    check_samples(kerasar.AutoregressiveModel(model), num_samples=4, condition=given)
+    given = np.random.default_rng(0).normal(size=(4, *shape)).astype("float32")
+    check_cached(kerasar.AutoregressiveModel(model), num_samples=4, condition=given)
 
 
 def test_between_transpositions_a_scan_of_a_network_is_a_recurrence():
@@ -255,7 +256,7 @@ def test_the_function_of_an_associative_scan_may_use_weights():
 
     model = network(layer(call))
     assert not analyze(model).unknown
-    check_samples(kerasar.AutoregressiveModel(model), num_samples=4)
+    check_cached(kerasar.AutoregressiveModel(model), num_samples=4)
 
 
 def maximum_of(self, h):

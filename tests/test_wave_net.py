@@ -9,7 +9,13 @@ from test_export import serve
 import kerasar
 from kerasar.distributions.likelihoods import DiscretizedLogisticMixture, GaussianMixture
 from kerasar.models import WaveNet
-from kerasar.testing import check_causal_by_probe, check_normalized, check_samples, randomize
+from kerasar.testing import (
+    check_causal_by_probe,
+    check_normalized,
+    check_samples,
+    check_the_sample,
+    randomize,
+)
 
 SMALL = dict(filters=4, skip_filters=6, cycles=2, cycle_length=3)
 TINY = dict(filters=4, skip_filters=4, cycles=1, cycle_length=2)
@@ -97,16 +103,17 @@ def test_its_probabilities_sum_to_one(name):
 
 
 @pytest.mark.parametrize("name", ["class", "learned", "both"])
-def test_all_samplers_draw_the_same(name):
+def test_it_is_drawn_from_its_caches(name):
     options, condition = CONDITIONS[name]
-    check_samples(fresh(4, 4, **TINY, **options), num_samples=8, condition=condition)
+    model = fresh(4, 4, **TINY, **options)
+    check_samples(model, num_samples=8, condition=condition, methods=["cached"])
 
 
 def test_compiled_it_draws_the_same():
     model = fresh(24, num_classes=3, local_features=2, hop=4, **TINY)
     condition = {"global": np.arange(8) % 3, "local": noise(8, 6, 2)}
     drawn = model.sample(8, condition=condition, jit_compile=True)
-    np.testing.assert_array_equal(drawn, model.sample(8, condition=condition, method="sequential"))
+    check_the_sample(model, drawn, condition=condition)
 
 
 def test_the_class_reaches_every_step_and_only_its_own_example():

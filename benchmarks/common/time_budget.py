@@ -1,5 +1,6 @@
-"""Training for a stretch of time: a learning rate that falls along a cosine until time is up."""
+"""Clocks for trainings that take a stretch of time, and what is kept of them."""
 
+import functools
 import math
 import time
 from typing import Any
@@ -18,33 +19,11 @@ def clock(kind: str) -> float:
     return (time.monotonic() if kind == WALL else time.process_time() / cores()) / 60
 
 
-class CosineInTime(keras.callbacks.Callback):
-    """Ends training after some minutes, its learning rate falling from `peak` to 0 on the way.
+def time_budget(minutes: float, learning_rate: float, kind: str) -> Any:
+    """A `kerasar.training.TimeBudget` on that clock."""
+    from kerasar.training import TimeBudget
 
-    The rate rises linearly over the first fiftieth. Compiling, which ends with the first call
-    back, is not counted.
-
-    Args:
-        minutes: of training.
-        peak: the highest learning rate.
-        kind: which clock, `WALL` or `CPU`.
-    """
-
-    per_execution = True
-
-    def __init__(self, minutes: float, peak: float, kind: str = WALL) -> None:
-        super().__init__()
-        self.minutes, self.peak, self.kind = minutes, peak, kind
-        self.start: float | None = None
-
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        now = clock(self.kind)
-        self.start = now if self.start is None else self.start
-        done = min((now - self.start) / self.minutes, 1.0)
-        rate = self.peak * min(50 * done + 0.02, 0.5 + 0.5 * math.cos(math.pi * done))
-        self.model.optimizer.learning_rate.assign(rate)
-        if done >= 1:
-            self.model.stop_training = True
+    return TimeBudget(minutes, learning_rate, clock=functools.partial(clock, kind))
 
 
 class KeepBest(keras.callbacks.Callback):

@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmarks.common.arguments import CPU
 from benchmarks.common.report import machine
-from benchmarks.common.time_budget import CosineInTime, KeepBest, clock
+from benchmarks.common.time_budget import KeepBest, clock, time_budget
 
 
 def train(
@@ -31,7 +31,7 @@ def train(
     """
     options.out.mkdir(parents=True, exist_ok=True)
     best = KeepBest(options.out / "best.keras")
-    budget = CosineInTime(options.minutes, options.learning_rate, options.clock)
+    budget = time_budget(options.minutes, options.learning_rate, options.clock)
     if isinstance(x, np.ndarray):
         fit.setdefault("batch_size", options.batch_size)
     wall, cpu = time.monotonic(), clock(CPU)

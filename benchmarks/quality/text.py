@@ -23,7 +23,7 @@ import tensorflow as tf
 
 from benchmarks.common.arguments import CPU, DATA_DIR, WALL, make_parser, parse
 from benchmarks.common.report import machine
-from benchmarks.common.time_budget import CosineInTime, clock
+from benchmarks.common.time_budget import clock, time_budget
 from benchmarks.common.trial import write_result
 
 _WARM_UP = 100
@@ -111,7 +111,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.minutes is None:
         model.fit(data, steps_per_epoch=options.steps, verbose=0)
     else:
-        budget = CosineInTime(options.minutes, options.learning_rate, options.clock)
+        budget = time_budget(options.minutes, options.learning_rate, options.clock)
         model.fit(data, steps_per_epoch=100, epochs=100_000, callbacks=[budget], verbose=0)
     result = {
         "data": options.data.stem,

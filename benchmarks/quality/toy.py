@@ -24,7 +24,7 @@ import numpy as np
 
 from benchmarks.common.arguments import CPU, WALL, make_parser, parse
 from benchmarks.common.report import machine, write_report
-from benchmarks.common.time_budget import CosineInTime, clock
+from benchmarks.common.time_budget import clock, time_budget
 
 #: name, label, builder, its arguments, batch size, peak learning rate. The lecture's come at its
 #: size: 32 channels.
@@ -103,7 +103,7 @@ def train(model: Any, options: Any, epoch: int, batch_size: int, rate: float) ->
     # Compiling by XLA takes longer than a tiny run.
     jit_compile = False if options.tiny else None
     model.compile(keras.optimizers.Adam(rate, clipnorm=1.0), jit_compile=jit_compile)
-    budget = CosineInTime(options.minutes, rate, options.clock)
+    budget = time_budget(options.minutes, rate, options.clock)
     length = model.data_shape[0]
     seed, done = FIRST_EPOCH, False
     wall, cpu = time.monotonic(), clock(CPU)

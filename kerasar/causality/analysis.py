@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasar.causality.batch_first_scans import put_batch_first
+from kerasar.causality.bound_convolutions import bind_kernels
 from kerasar.causality.constants import lift_constants
 from kerasar.causality.dependence import (
     Dependence,
@@ -20,6 +21,7 @@ from kerasar.causality.dependence import (
     spreads,
 )
 from kerasar.causality.expansions import spell_out
+from kerasar.causality.flat_pixels import flat_pixels
 from kerasar.causality.graph import Edge, Graph, Node, read_graph
 from kerasar.causality.offsets import Offsets
 from kerasar.causality.pairs import PairReader
@@ -144,8 +146,18 @@ def analyze(
         ValueError: if the network has no graph.
     """
     graph = read_graph(network, event_rank, length)
+    analysis = _settled(graph)
+    if graph.position_rank == 2 and (analysis.mixing or analysis.unknown):
+        for other in map(_settled, flat_pixels(graph)):
+            if not other.mixing and not other.unknown:
+                return other
+    return analysis
+
+
+def _settled(graph: Graph) -> Analysis:
+    """What is known of a graph, with those layers as single nodes that are of more use so."""
     while True:
-        analysis = analyze_graph(put_batch_first(lift_constants(spell_out(graph))))
+        analysis = analyze_graph(put_batch_first(lift_constants(spell_out(bind_kernels(graph)))))
         closed = _to_close(graph, analysis)
         if not closed:
             return analysis

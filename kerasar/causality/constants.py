@@ -12,19 +12,22 @@ from typing import Any
 import keras
 
 from kerasar.causality.graph import Edge, Graph, Node
+from kerasar.causality.node import JOINING
 from kerasar.causality.rules.pointwise import ELEMENTWISE_CLASSES, MERGES, is_array
 from kerasar.keras_internals import automatic_names_kept, made_by
 
+_OF_EQUAL_RANKS = frozenset([*MERGES, *JOINING])
+
 
 def lift_constants(graph: Graph) -> Graph:
-    """The same graph with the position tables of its elementwise operations as edges."""
+    """The same graph with the position tables of sums, products and the like as edges."""
     constants: dict[Edge, Any] = {}
     of_all_examples = set(graph.constants)
     nodes: list[Node] = []
     for node in graph.nodes:
         if of_all_examples.issuperset(node.inputs):
             of_all_examples.update(node.outputs)
-        elif type(node.operation) in MERGES:
+        elif type(node.operation) in _OF_EQUAL_RANKS:
             node, lifted = _lifted(node, graph.position_rank)
             constants.update(lifted)
         elif type(node.operation) in ELEMENTWISE_CLASSES:
@@ -41,11 +44,12 @@ def lift_constants(graph: Graph) -> Graph:
 
 def _lifted(node: Node, position_rank: int) -> tuple[Node, dict[Edge, Any]]:
     """The node with its position tables as edges, and what these stand for: weights stay live."""
-    rank, slots, constants = len(node.outputs[0].shape), list(node.slots), {}
-    is_merge = type(node.operation) in MERGES
+    of_equal_ranks = type(node.operation) in _OF_EQUAL_RANKS
+    rank = max(len(edge.shape) for edge in (node.inputs if of_equal_ranks else node.outputs))
+    slots, constants = list(node.slots), {}
     for part in filter(is_array, keras.tree.flatten(node.constants)):
-        if is_merge and len(part.shape) != rank:
-            continue  # Keras inserts axes behind the first
+        if of_equal_ranks and len(part.shape) != rank:
+            continue  # Keras' merges insert axes behind the first
         shape = (1,) * (rank - len(part.shape)) + tuple(part.shape)
         differs = any(size != 1 for size in shape[1 : position_rank + 1])
         if differs and len(shape) == rank and shape[0] == 1:

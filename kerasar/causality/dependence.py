@@ -13,6 +13,7 @@ from kerasar.causality.rules.activations import is_elementwise
 from kerasar.causality.rules.pointwise import ELEMENTWISE_CLASSES
 from kerasar.keras_internals import operation_classes
 from kerasar.layers.protocol import Declaration, Offset, Recurrence, RowRecurrence, Taps, declares
+from kerasar.typing import Shape
 
 L = keras.layers
 #: What an open size of an image is taken to be by recurrences over images.
@@ -132,6 +133,11 @@ class Passage(NamedTuple):
         tails = [edge.shape[1 + rank :] for edge in (self.source, self.made)]
         if not tails[0] or any(None in tail for tail in tails):
             return None
+        is_last = getattr(self.node.operation, "axis", -1) in (-1, len(self.made.shape) - 1)
+        if kind in _MAKES_AXIS and is_last and tails[1][:-1] == tails[0]:
+            return lambda channels: np.repeat(channels, int(tails[1][-1] or 1), axis=1)
+        if kind in _OVER_LAST and len(tails[0]) > 1 and tails[0][:-1] == tails[1][:-1]:
+            return lambda channels: _over_last(channels, *tails)
         if kind in _REARRANGED and self._is_rearranged():
             return lambda channels: channels[:, self._rearranged()]
         if kind in _JOINS and self.node.operation.axis % len(self.made.shape) > rank:
@@ -192,6 +198,12 @@ def channels_of(edge: Edge, position_rank: int) -> int:
     return int(np.prod([size or 1 for size in edge.shape[1 + position_rank :]], initial=1))
 
 
+def _over_last(channels: Any, before: Shape, after: Shape) -> Any:
+    """Each vector along the last axis by itself, such as the one of each color channel."""
+    blocks = channels.reshape(len(channels), *before).any(axis=-1)
+    return np.repeat(blocks.reshape(len(channels), -1), int(after[-1] or 1), axis=1)
+
+
 def dense(channels: Any, count: int) -> Any:
     """Every channel of the result sees what any channel of the input sees."""
     return np.repeat(channels.any(axis=1, keepdims=True), count, axis=1)
@@ -216,6 +228,9 @@ def _there_and_back(seen: Offsets, reads: Offsets) -> bool:
     return (seen.without_any(here) + reads.without_any(here)).has(here)
 
 
+#: Operations that make a new last axis, and those along the last one.
+_MAKES_AXIS = frozenset([L.Embedding, *operation_classes("OneHot")])
+_OVER_LAST = frozenset([L.Dense])
 _STACKS = frozenset(operation_classes("Stack"))
 _JOINS = _STACKS | {L.Concatenate, *operation_classes("Concatenate")}
 #: Operations that only put the elements behind the positions elsewhere.

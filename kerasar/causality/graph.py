@@ -57,6 +57,8 @@ class Graph:
     """Layers that were opened, as single nodes, and what their pieces make."""
     stand_for: Mapping[Edge, Edge] = dataclasses.field(default_factory=dict)
     """Tensors that were put in the place of those that the pieces of a layer make."""
+    raster: tuple[int, ...] = ()
+    """(height, width) of the images whose pixels, or values, are positions in raster order."""
 
     def run(
         self, values: dict[Edge, Tensor], training: bool = False
@@ -84,6 +86,8 @@ class Graph:
     def inputs(self, tensors: Mapping[str, Tensor]) -> dict[Edge, Tensor]:
         """The values of `x`, the conditions and constants, from tensors by input name."""
         named = {edge: tensors[edge.name] for edge in (self.x, *self.conditions)}
+        if self.raster:
+            named[self.x] = tf.reshape(named[self.x], (-1, *self.x.shape[1:]))
         return {**named, **self.constant_values()}
 
     def constant_values(self) -> dict[Edge, Tensor]:

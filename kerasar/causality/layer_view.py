@@ -5,6 +5,7 @@ view. The layer itself is never changed, so this is safe beside other threads an
 restore.
 """
 
+import functools
 import inspect
 import re
 import types
@@ -16,7 +17,17 @@ import numpy as np
 import tensorflow as tf
 
 from kerasar.causality.layer_key import layer_key
-from kerasar.keras_internals import autocast, describe_call, exact_outputs, has_mask
+from kerasar.keras_internals import (
+    autocast,
+    calling,
+    cast_inputs,
+    describe_call,
+    exact_outputs,
+    has_mask,
+    made_by,
+    operation_classes,
+    replaces_methods,
+)
 
 #: Whose objects are taken for granted.
 _LIBRARIES = ("keras", "tensorflow", "numpy", "kerasar")
@@ -63,10 +74,22 @@ class SubLayer(keras.Operation):
 
 
 class StandIn(keras.KerasTensor):
-    """Stands for a weight, which can be sliced without a tuple, and has its value."""
+    """Stands for a weight, which can be sliced without a tuple, has its value, and can be masked.
+
+    Attributes:
+        mask_weight: what `assign` does, which is given the new value.
+    """
+
+    mask_weight: Callable[[keras.KerasTensor], None] | None = None
 
     @property
     def value(self) -> "StandIn":
+        return self
+
+    def assign(self, value: Any) -> "StandIn":
+        if self.mask_weight is None:
+            raise CannotOpen("its call assigns to an array")
+        self.mask_weight(value)
         return self
 
     def __getitem__(self, key: Any) -> Any:
@@ -83,6 +106,7 @@ class Trace:
     def __init__(self) -> None:
         self.constants: list[tuple[keras.KerasTensor, Any]] = []
         self._stand_ins: dict[int, keras.KerasTensor] = {}
+        self._masked: set[int] = set()
         self._views: dict[int, LayerView] = {}
         self._seen: list[tuple[str, Any, Any]] = []
 
@@ -102,7 +126,29 @@ class Trace:
             made = StandIn(tuple(value.shape), keras.backend.standardize_dtype(dtype))
             self._stand_ins[id(value)] = made
             self.constants.append((made, value))
+            if isinstance(value, keras.Variable):
+                made.mask_weight = functools.partial(self._mask, value)
         return self._stand_ins[id(value)]
+
+    def _mask(self, variable: keras.Variable, value: Any) -> None:
+        """A weight that is multiplied by a mask for good: what is read of it next is masked.
+
+        Any other assignment makes another function of each call.
+        """
+        now, node = self._stand_ins[id(variable)], made_by(value)
+        factors = list(keras.tree.flatten(node.arguments.args)) if node is not None else []
+        names = {id(made): array for made, array in self.constants}
+        masks = [names.get(id(factor), factor) for factor in factors if factor is not now]
+        is_product = node is not None and type(node.operation) in _PRODUCTS
+        if not is_product or len(masks) != 1 or not _is_mask(masks[0]):
+            raise CannotOpen(
+                f"its call assigns to weight '{variable.name}' what is not the weight times a "
+                "constant mask of zeros and ones"
+            )
+        value.__class__ = StandIn
+        value.mask_weight = functools.partial(self._mask, variable)
+        self._stand_ins[id(variable)] = value
+        self._masked.add(id(variable))
 
     def weight(self, variable: keras.Variable) -> keras.KerasTensor:
         """A weight as the layer sees it: cast to the dtype in which the layer computes."""
@@ -124,7 +170,17 @@ class Trace:
         )
         if kwargs.get("training") is not False:
             kwargs.pop("training", None)  # it follows the layer around it
+        if self._masked.intersection(map(id, layer.variables)):
+            return self._inline(layer, args, kwargs)
         return SubLayer(layer, layer.name)(*args, **kwargs)
+
+    def _inline(self, layer: keras.layers.Layer, args: Any, kwargs: Any) -> Any:
+        """The call of a sub-layer whose weights were masked: its pieces, which read them masked."""
+        if layer.activity_regularizer is not None or replaces_methods(layer):
+            raise CannotOpen(f"it masks the weights of '{layer.name}', which does more than call")
+        with calling(layer, is_nested=True):
+            args, kwargs = cast_inputs(layer, (args, kwargs))
+            return call_through_view(self, layer)(*args, **kwargs)
 
     def wrapped(self, value: Any, name: str) -> Any:
         """An attribute's value with views for layers and symbolic tensors for weights."""
@@ -235,6 +291,17 @@ def _is_property(attribute: Any) -> bool:
 
 def _is_array(value: Any) -> bool:
     return isinstance(value, (np.ndarray, tf.Tensor, keras.Variable))
+
+
+def _is_mask(value: Any) -> bool:
+    """Whether it is a constant array of zeros and ones: multiplied twice, it does the same."""
+    if isinstance(value, (keras.Variable, keras.KerasTensor)) or not _is_array(value):
+        return False
+    array = np.asarray(value)
+    return bool(((array == 0) | (array == 1)).all())
+
+
+_PRODUCTS = frozenset(operation_classes("Multiply"))
 
 
 def _state(value: Any, depth: int = 4) -> Any:

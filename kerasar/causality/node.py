@@ -13,7 +13,7 @@ from kerasar.keras_internals import nodes_of, operation_classes, takes_training,
 from kerasar.typing import Shape, Tensor
 
 _FILLED = frozenset(operation_classes("ZerosLike", "OnesLike", "FullLike"))
-_JOINING = frozenset([keras.layers.Concatenate, *operation_classes("Concatenate", "Stack")])
+JOINING = frozenset([keras.layers.Concatenate, *operation_classes("Concatenate", "Stack")])
 
 
 @dataclasses.dataclass(eq=False)
@@ -65,7 +65,7 @@ class Node:
             del kwargs["mask"]
         if takes_training(self.operation):
             kwargs["training"] = training and not self.inference_only
-        if type(self.operation) in _JOINING and self.operation.axis != 0 and args:
+        if type(self.operation) in JOINING and self.operation.axis != 0 and args:
             args = (_for_each_example(args[0]), *args[1:])
         if type(self.operation) in ASSOCIATIVE_SCANS:
             found = associative_scan(self.operation, *args, **kwargs)

@@ -26,6 +26,8 @@ from kerasar.typing import Shape, Tensor
 _BATCHES, _OPEN = (1, 3), (5, 24, 96, 1_000)
 #: How often weights are drawn; by how much outputs may differ, relative to the largest.
 _DRAWS, _TOLERANCE = 2, 1e-6
+#: Up to which size a loop over an axis costs less than making a graph of it.
+_SHORT = 48
 #: What integers lie below, where no embedding limits them.
 _INTEGERS = 1_000
 _CHECKED: weakref.WeakKeyDictionary[type, set[str]] = weakref.WeakKeyDictionary()
@@ -118,7 +120,8 @@ def _compare(
     values: dict[Edge, Tensor],
 ) -> bool:
     """Whether the layer takes these inputs; CannotOpen if its pieces then differ."""
-    run = _run_in_graph if _holds_scan(pieces) else _run
+    is_long = max(max(value.shape, default=0) for value in values.values()) > _SHORT
+    run = _run_in_graph if is_long and _holds_scan(pieces) else _run
 
     def run_pieces(training: bool) -> list[Tensor]:
         found = dict(values)
@@ -165,7 +168,7 @@ def _run(function: Callable[[], Any]) -> Any:
 
 
 def _run_in_graph(function: Callable[[], Any]) -> Any:
-    """For loops, which take a millisecond a step where they are not part of a graph."""
+    """For long loops, which take a millisecond a step where they are not part of a graph."""
     return tf.function(function, autograph=False).get_concrete_function()()
 
 

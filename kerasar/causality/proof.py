@@ -12,6 +12,7 @@ from kerasar.causality.analysis import Analysis, analyze
 from kerasar.causality.certificate import certify, uses_batch_statistics
 from kerasar.causality.dependence import Dependence
 from kerasar.causality.explain import BEFORE, FUTURE, PRESENT, explain_leak
+from kerasar.causality.flat_pixels import on_image
 from kerasar.causality.graph import Edge
 from kerasar.causality.offsets import Offsets
 from kerasar.causality.probe import probe_causal
@@ -170,6 +171,20 @@ class ReceptiveField:
     reach: Any
     blind_spot: frozenset[Offset]
 
+    def __repr__(self) -> str:
+        """Short, however many offsets there are."""
+        parts = (f"{name}={_brief(getattr(self, name))}" for name in ("offsets", "blind_spot"))
+        return f"ReceptiveField(reach={self.reach}, {', '.join(parts)})"
+
+
+def _brief(offsets: frozenset[Offset], most: int = 8) -> str:
+    """A set of offsets; of many the first and the last ones."""
+    ordered = [str(offset) for offset in sorted(offsets)]
+    if len(ordered) > most:
+        half = most // 2
+        ordered = [*ordered[:half], f"… {len(ordered) - most} more …", *ordered[-half:]]
+    return "{" + ", ".join(ordered) + "}"
+
 
 @checks_arguments
 def receptive_field(network: keras.Model, event_rank: int | None = None) -> ReceptiveField:
@@ -200,7 +215,10 @@ def receptive_field(network: keras.Model, event_rank: int | None = None) -> Rece
         )
     if analysis.output is None:
         return ReceptiveField(frozenset(), 0, frozenset())
-    return field_of(analysis.output.offsets, analysis.sizes)
+    offsets, image = analysis.output.offsets, analysis.graph.raster
+    if image:
+        return field_of(on_image(offsets, analysis.sizes, image), image)
+    return field_of(offsets, analysis.sizes)
 
 
 def _of_any_length(found: list[Offsets]) -> Offsets:

@@ -19,7 +19,8 @@ from kerasar.density_models.autoregressive_density import AutoregressiveDensity
 from kerasar.distributions.likelihoods import Likelihood
 from kerasar.sampling.methods import find_sampler
 from kerasar.sampling.sampler import Sampler, SamplingRequest
-from kerasar.serving.export import export_autoregressive
+from kerasar.serving.archive import Endpoint
+from kerasar.serving.export import autoregressive_endpoints, export_autoregressive
 from kerasar.training.batches import Batch
 from kerasar.training.short_convolutions import ShortConvForward
 from kerasar.typing import Config, Tensor
@@ -257,6 +258,10 @@ class AutoregressiveModel(AutoregressiveDensity):
             FileExistsError: if something is there already.
         """
         export_autoregressive(self, filepath, **check_export_options(kwargs))
+
+    def endpoints(self, **bounds: Any) -> dict[str, Endpoint]:
+        """What `export` writes: functions on tensors by name."""
+        return autoregressive_endpoints(self, **bounds)
 
     def _check_prompt(self, prompt: Any, shape: tuple[int, ...]) -> np.ndarray:
         if len(self.data_shape) == 3:

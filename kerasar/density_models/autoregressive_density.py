@@ -14,6 +14,7 @@ from kerasar.causality.scan_operations import SCANS
 from kerasar.density_models.conditions import Conditions
 from kerasar.density_models.network_density import NetworkDensity, judged_steps
 from kerasar.distributions.likelihoods import Categorical, Likelihood
+from kerasar.distributions.surprise import Surprise
 from kerasar.keras_internals import call_with, nested_layers
 from kerasar.layers import LevelAndScale, LinearRecurrence
 from kerasar.training.batches import Batch, unpack
@@ -114,6 +115,14 @@ class AutoregressiveDensity(NetworkDensity):
         terms = self.likelihood.log_prob(parameters, batch.x)
         judged = judged_steps(batch)
         return terms if judged is None else tf.where(judged, terms, tf.zeros_like(terms))
+
+    def compute_surprise(self, batch: Batch) -> Surprise:
+        parameters = self.compute_parameters(batch.x, batch.condition, training=False)
+        found = self.likelihood.surprise(parameters, batch.x)
+        if batch.length is None:
+            return found
+        real = tf.sequence_mask(batch.length, tf.shape(found.nats)[1])
+        return Surprise(*(tf.where(real, part, tf.zeros_like(part)) for part in found))
 
     def negative_log_likelihood(self, batch: Batch, training: bool) -> Tensor:
         terms = self.compute_log_prob_map(batch, training)

@@ -10,8 +10,10 @@ import tensorflow as tf
 from kerasar.arguments import checks_arguments
 from kerasar.checks import check_count, check_data, check_export_options, check_numbers, check_shape
 from kerasar.density_models.autoregressive import AutoregressiveModel
+from kerasar.distributions.surprise import Surprise
 from kerasar.keras_internals import functional_graph
-from kerasar.serving.export_encoded import export_encoded
+from kerasar.serving.archive import Endpoint
+from kerasar.serving.export_encoded import encoded_endpoints, export_encoded
 from kerasar.training.batches import Batch, unpack
 from kerasar.training.density_model import DensityModel
 from kerasar.training.finite_guard import first_non_finite
@@ -107,6 +109,11 @@ class EncodedModel(DensityModel):
         terms = self.decoded_log_prob_map(x, latent, training)
         return tf.reduce_sum(terms, axis=list(range(1, len(terms.shape))))
 
+    def compute_surprise(self, batch: Batch) -> Surprise:
+        """The nats of each event given the latent that the encoder makes of the example."""
+        latent = {self._latent_name: self.compute_latent(batch.x)}
+        return self.decoder.compute_surprise(Batch(batch.x, latent))
+
     def num_dims(self, batch: Batch) -> Tensor:
         return self.decoder.num_dims(batch)
 
@@ -172,6 +179,10 @@ class EncodedModel(DensityModel):
             FileExistsError: if something is there already.
         """
         export_encoded(self, filepath, **check_export_options(kwargs))
+
+    def endpoints(self, **bounds: Any) -> dict[str, Endpoint]:
+        """What `export` writes: functions on tensors by name."""
+        return encoded_endpoints(self, **bounds)
 
     # Checks.
 

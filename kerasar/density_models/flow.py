@@ -27,7 +27,8 @@ from kerasar.noise import uniforms
 from kerasar.sampling.flow_sampler import FlowSampler, compute_data
 from kerasar.sampling.options import check_temperature
 from kerasar.sampling.progress import VERBOSE
-from kerasar.serving.export_flow import export_flow
+from kerasar.serving.archive import Endpoint
+from kerasar.serving.export_flow import export_flow, flow_endpoints
 from kerasar.statistics import log_mean_exp
 from kerasar.training.batches import Batch, unpack
 from kerasar.typing import Tensor
@@ -314,6 +315,10 @@ class FlowModel(FlowDensity):
             FileExistsError: if something is there already.
         """
         export_flow(self, filepath, **check_export_options(kwargs))
+
+    def endpoints(self, **bounds: Any) -> dict[str, Endpoint]:
+        """What `export` writes: functions on tensors by name."""
+        return flow_endpoints(self, **bounds)
 
     def _checked(self, x: Any, condition: Any) -> Batch:
         batch = unpack(x)

@@ -27,6 +27,7 @@ from kerasar.checks import (
 from kerasar.density_models.conditions import Condition, Conditions
 from kerasar.distributions.base_distributions import BaseDistribution, StandardNormal
 from kerasar.distributions.dequantization import Dequantization
+from kerasar.distributions.surprise import Surprise
 from kerasar.keras_internals import nested_layers
 from kerasar.layers.bijections.base import Bijection
 from kerasar.layers.bijections.chain import Chain
@@ -168,6 +169,33 @@ class FlowDensity(DensityModel):
         self, batch: Batch, uniforms: Tensor | None = None, training: bool | None = None
     ) -> Tensor:
         """`log_prob` on tensors, `(batch,)`; integers need `uniforms`, `(batch, dim)`."""
+        z, log_det, extra = self._change_of_variables(batch, uniforms, training)
+        return self.base.log_prob(z) + log_det + extra
+
+    def compute_surprise(self, batch: Batch) -> Surprise:
+        """The nats of each element of the latent, which sum to those of the example, on tensors.
+
+        Each bears an equal part of the log determinant. What the model expects is the mean under
+        the base, given that determinant.
+        """
+        uniforms = None
+        if self.dequantization is not None:
+            # The same noise for each example, whatever batch it is in.
+            examples = tf.zeros(tf.shape(batch.x)[:1], tf.int32)
+            uniforms = self.uniforms(0, examples, 0, self.dim)
+        if batch.condition is not None:  # a dict where it comes from a signature
+            batch = batch._replace(condition=self.conditions.tensors(batch.condition)[0])
+        z, log_det, extra = self._change_of_variables(batch, uniforms, training=False)
+        each = tf.reshape(self.base.log_prob(tf.reshape(z, (-1, 1))), (-1, self.dim))
+        share = tf.cast(log_det + extra, each.dtype)[:, None] / self.dim
+        mean, variance = self.base.expected_nats()
+        found = -each - share, mean - share + tf.zeros_like(each), variance + tf.zeros_like(each)
+        return Surprise(*(tf.cast(part, tf.float32) for part in found))
+
+    def _change_of_variables(
+        self, batch: Batch, uniforms: Tensor | None, training: bool | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Latents, `(batch, dim)`, their log determinant, and that of the dequantization."""
         extra: Tensor = 0.0
         if self.dequantization is None:
             y = tf.cast(batch.x, self.bijection.flow_dtype)
@@ -177,7 +205,7 @@ class FlowDensity(DensityModel):
                 batch.x, tf.cast(uniforms, self.bijection.flow_dtype), training=training
             )
         z, log_det = self.compute_latent(y, batch.condition, training)
-        return self.base.log_prob(z) + log_det + extra
+        return z, log_det, extra
 
     def uniforms(self, seed: Any, examples: Tensor, draw: Any, size: int) -> Tensor:
         """Values in (0, 1), `(examples, size)`, a function of seed, example and draw alone."""

@@ -12,7 +12,8 @@ from kerasar.checks import check_count, check_export_options, check_given, check
 from kerasar.density_models.masked_input_density import MaskedInputDensity, check_order
 from kerasar.sampling.order_samplers import FixedOrder, LowestEntropyFirst
 from kerasar.sampling.sampler import Sampler, SamplingRequest
-from kerasar.serving.export import export_masked_input
+from kerasar.serving.archive import Endpoint
+from kerasar.serving.export import export_masked_input, masked_input_endpoints
 
 
 @keras.saving.register_keras_serializable(package="kerasar")
@@ -223,6 +224,10 @@ class MaskedInputModel(MaskedInputDensity):
             FileExistsError: if something is there already.
         """
         export_masked_input(self, filepath, **check_export_options(kwargs))
+
+    def endpoints(self, **bounds: Any) -> dict[str, Endpoint]:
+        """What `export` writes: functions on tensors by name."""
+        return masked_input_endpoints(self, **bounds)
 
     def sampler(self, order: str | Sequence[int] | None = None) -> Sampler:
         """The sampler of an order that the model was trained for; `order` as for `sample`.

@@ -24,6 +24,7 @@ from kerasar.checks import check_kind
 from kerasar.density_models.conditions import Conditions
 from kerasar.density_models.network_density import NetworkDensity
 from kerasar.distributions.likelihoods import Categorical
+from kerasar.distributions.surprise import Surprise
 from kerasar.keras_internals import call_with
 from kerasar.training.batches import Batch
 from kerasar.typing import Config, Shape, Tensor
@@ -170,6 +171,16 @@ class MaskedInputDensity(NetworkDensity):
         if batch.length is not None:
             terms = tf.where(self._real(batch), terms, tf.zeros_like(terms))
         return tf.reshape(terms, (-1, *self.data_shape))
+
+    def compute_surprise(self, batch: Batch) -> Surprise:
+        def each(parameters: Tensor, x: Tensor) -> Tensor:
+            return tf.stack(self.likelihood.surprise(parameters, x), axis=-1)
+
+        found = self._chain(batch.x, batch.condition, False, each)
+        if batch.length is not None:
+            found = tf.where(self._real(batch)[..., None], found, tf.zeros_like(found))
+        found = tf.reshape(found, (-1, *self.data_shape, len(Surprise._fields)))
+        return Surprise(*tf.unstack(found, axis=-1))
 
     def _chain(
         self,

@@ -11,11 +11,12 @@ from kerasar.causality.graph import Graph
 from kerasar.checks import as_array, check_count, check_data, check_shape
 from kerasar.density_models.conditions import Conditions
 from kerasar.distributions.likelihoods import Likelihood
+from kerasar.distributions.surprise import Surprise
 from kerasar.keras_internals import functional_graph
 from kerasar.training.batches import Batch, unpack
 from kerasar.training.density_model import DensityModel
 from kerasar.training.finite_guard import first_non_finite
-from kerasar.typing import Config, Shape, Tensor
+from kerasar.typing import Shape, Tensor
 
 
 class NetworkDensity(DensityModel):
@@ -85,6 +86,13 @@ class NetworkDensity(DensityModel):
         """`log_prob_map` on tensors, without checks."""
         raise NotImplementedError(f"{type(self).__name__} must define compute_log_prob_map()")
 
+    def compute_surprise(self, batch: Batch) -> Surprise:
+        """The nats of each event, with their mean and variance under the model, on tensors.
+
+        Padding behind the end of a sequence has zeros.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define compute_surprise()")
+
     def call(self, inputs: Any, training: bool | None = None) -> Tensor:
         """The network's output: parameters of each event. `inputs` is what `fit` takes."""
         batch = unpack(inputs)
@@ -130,10 +138,9 @@ class NetworkDensity(DensityModel):
             batch = batch._replace(condition=condition)
         batch = self.check_batch(batch)
         graph = self.function_cache.traced_open("log_prob_map", self.compute_log_prob_map)
-        parts = batch.present()
         return np.concatenate(
             [
-                graph(Batch(**_slice(parts, start, start + batch_size))).numpy()
+                graph(batch.rows(start, start + batch_size)).numpy()
                 for start in range(0, len(batch.x), batch_size)
             ]
         )
@@ -254,7 +261,3 @@ def _length_assertions(batch: Batch) -> list[Any]:
     words = "length must lie in [1, the padded length], but the padded length and the lengths are"
     inside = tf.reduce_all((batch.length >= 1) & (batch.length <= padded))
     return [*found, tf.debugging.Assert(inside, [words, padded, batch.length], summarize=8)]
-
-
-def _slice(parts: Config, start: int, stop: int) -> Config:
-    return keras.tree.map_structure(lambda part: tf.constant(part[start:stop]), parts)

@@ -16,7 +16,9 @@ from kerasar.checks import check_export_options, check_given
 from kerasar.density_models.autoregressive import AutoregressiveModel
 from kerasar.density_models.masked_input_density import check_order
 from kerasar.distributions.likelihoods import Likelihood
-from kerasar.serving.ordered import export_ordered
+from kerasar.distributions.surprise import Surprise
+from kerasar.serving.archive import Endpoint
+from kerasar.serving.ordered import export_ordered, ordered_endpoints
 from kerasar.training.batches import Batch, unpack
 from kerasar.typing import Config, Tensor
 
@@ -82,6 +84,10 @@ class OrderedModel(AutoregressiveModel):
         batch = batch._replace(x=self.to_model_order(batch.x))
         return self.to_data_order(super().compute_log_prob_map(batch, training))
 
+    def compute_surprise(self, batch: Batch) -> Surprise:
+        found = super().compute_surprise(batch._replace(x=self.to_model_order(batch.x)))
+        return Surprise(*(self.to_data_order(part) for part in found))
+
     def sample(self, *args: Any, **kwargs: Any) -> np.ndarray:
         """Draws examples from the model; as for `AutoregressiveModel`, without `prompt`."""
         return np.take(super().sample(*args, **kwargs), self._rank_of, axis=1)
@@ -100,6 +106,10 @@ class OrderedModel(AutoregressiveModel):
         Arguments as for `AutoregressiveModel`.
         """
         export_ordered(self, filepath, **check_export_options(kwargs))
+
+    def endpoints(self, **bounds: Any) -> dict[str, Endpoint]:
+        """What `export` writes: functions on tensors by name."""
+        return ordered_endpoints(self, **bounds)
 
     def locate_non_finite(self, batch: Batch) -> str:
         return super().locate_non_finite(batch._replace(x=self.to_model_order(batch.x)))

@@ -15,6 +15,7 @@ from kerasar.distributions.likelihoods import GaussianMixture as GaussianMixture
 from kerasar.distributions.likelihoods import Independent as Independent
 from kerasar.distributions.likelihoods import Likelihood as Likelihood
 from kerasar.distributions.likelihoods import Relative as Relative
+from kerasar.distributions.surprise import Surprise as Surprise
 from kerasar.distributions.variational_dequantization import (
     VariationalDequantization as VariationalDequantization,
 )

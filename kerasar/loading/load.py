@@ -8,6 +8,7 @@ import keras
 
 import kerasar.convolutionalize  # noqa: F401  (registers the classes of a file)
 import kerasar.models  # noqa: F401  (likewise)
+import kerasar.scores  # noqa: F401  (likewise)
 from kerasar.checks import user_path
 from kerasar.data.plain_text import plain_text
 from kerasar.loading.archive import check_archive

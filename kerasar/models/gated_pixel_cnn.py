@@ -15,6 +15,7 @@ from kerasar.density_models.autoregressive import AutoregressiveModel
 from kerasar.distributions.likelihoods import Likelihood
 from kerasar.layers import CausalShift, MaskedConv2D, VerticalConv2D
 from kerasar.models.parts.builder import builder
+from kerasar.models.parts.checks import check_dilations
 from kerasar.models.parts.conditions import (
     GateCondition,
     gated,
@@ -94,7 +95,7 @@ def GatedPixelCNN(
     image.check_widths(filters=filters, skip_filters=skip_filters, head_filters=head_filters)
     check_sizes(kernel_size=kernel_size, first_kernel_size=first_kernel_size)
     check_count(blocks, "blocks")
-    _check_dilations(dilations)
+    check_dilations(dilations)
     conditions = global_condition("GatedPixelCNN", num_classes, global_features, filters, 2)
     if local_features is not None:
         local = local_input(image_shape[:2], local_features)
@@ -156,12 +157,3 @@ def _gate_initializer() -> keras.initializers.Initializer:
     block (measured: benchmarks/NOTEBOOK.md).
     """
     return keras.initializers.VarianceScaling(4.0, mode="fan_in")
-
-
-def _check_dilations(dilations: Sequence[int]) -> None:
-    if not isinstance(dilations, Sequence) or not dilations:
-        raise TypeError(
-            f"dilations must hold at least one integer, as (2, 4, 8), but got {dilations!r}."
-        )
-    for rate in dilations:
-        check_count(rate, "each of dilations")

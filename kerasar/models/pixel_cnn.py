@@ -5,6 +5,8 @@ depth fills: `kerasar.receptive_field(model.network).blind_spot` shows it, and `
 none.
 """
 
+from collections.abc import Sequence
+
 import keras
 from keras import layers as L
 
@@ -13,6 +15,7 @@ from kerasar.density_models.autoregressive import AutoregressiveModel
 from kerasar.distributions.likelihoods import Likelihood
 from kerasar.layers import MaskedConv2D
 from kerasar.models.parts.builder import builder
+from kerasar.models.parts.checks import check_dilations
 from kerasar.models.parts.image_stem_and_head import ImageShape, ImageStemAndHead
 
 
@@ -25,6 +28,7 @@ def PixelCNN(
     blocks: int = 7,
     kernel_size: int = 3,
     first_kernel_size: int = 7,
+    dilations: Sequence[int] = (1,),
     head_filters: int = 96,
     likelihood: Likelihood | None = None,
     embedding: int | None = None,
@@ -43,6 +47,8 @@ def PixelCNN(
         blocks: int. Number of residual blocks.
         kernel_size: int, odd. Size of the convolution in a block.
         first_kernel_size: int, odd. Size of the first convolution.
+        dilations: distances between the taps of the kernels in the blocks, in turn, so that they
+            see far with few weights.
         head_filters: int. Channels of the 1×1 layer before the last one.
         likelihood: of a value or a pixel; `Categorical()` if None.
         embedding: number of learned features of each level, concatenated to its value in [-1, 1];
@@ -64,6 +70,7 @@ def PixelCNN(
     image.check_widths(filters=filters, head_filters=head_filters)
     check_sizes(kernel_size=kernel_size, first_kernel_size=first_kernel_size)
     check_count(blocks, "blocks")
+    check_dilations(dilations)
     groups = image.color_groups
 
     first = MaskedConv2D(2 * filters, first_kernel_size, "A", groups, name="first")
@@ -72,7 +79,12 @@ def PixelCNN(
         r = L.ReLU(name=f"relu{i}a")(h)
         r = image.pointwise(filters, f"reduce{i}", activation="relu")(r)
         conv = MaskedConv2D(
-            filters, kernel_size, color_groups=groups, activation="relu", name=f"conv{i}"
+            filters,
+            kernel_size,
+            color_groups=groups,
+            dilation_rate=dilations[i % len(dilations)],
+            activation="relu",
+            name=f"conv{i}",
         )
         r = image.pointwise(2 * filters, f"expand{i}")(conv(r))
         h = L.Add(name=f"residual{i}")([h, r])

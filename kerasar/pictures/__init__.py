@@ -20,4 +20,5 @@ from kerasar.pictures.save import save as save
 from kerasar.pictures.sequence_grid import sequence_grid as sequence_grid
 from kerasar.pictures.spectrogram import spectrogram as spectrogram
 from kerasar.pictures.spectrogram import spectrogram_figure as spectrogram_figure
+from kerasar.pictures.strangest_figure import strangest_figure as strangest_figure
 from kerasar.pictures.surprise import surprise_image as surprise_image

@@ -14,7 +14,7 @@ import tensorflow as tf
 from kerasar.noise import fold_in
 from kerasar.sampling.options import Options
 from kerasar.sampling.partial_batch import PartialBatch
-from kerasar.serving.archive import Endpoint, write_archive
+from kerasar.serving.archive import Endpoint, describe, write_archive
 from kerasar.serving.bounds import Bounds
 from kerasar.serving.models import ServedNetwork
 from kerasar.training.batches import Batch
@@ -36,7 +36,13 @@ def export_autoregressive(
     Raises:
         FileExistsError: if `filepath` exists; nothing is overwritten.
     """
-    write_archive(Signatures(model, Bounds(**bounds).check()).all, filepath, verbose)
+    about = describe(model, Bounds(**bounds))
+    write_archive(lambda: autoregressive_endpoints(model, **bounds), filepath, verbose, about)
+
+
+def autoregressive_endpoints(model: ServedNetwork, **bounds: Any) -> dict[str, Endpoint]:
+    """The endpoints of an autoregressive model, the default one first."""
+    return Signatures(model, Bounds(**bounds).check()).all()
 
 
 def export_masked_input(
@@ -50,9 +56,14 @@ def export_masked_input(
     Raises:
         FileExistsError: if `filepath` exists; nothing is overwritten.
     """
+    about = describe(model, Bounds(**bounds))
+    write_archive(lambda: masked_input_endpoints(model, **bounds), filepath, verbose, about)
+
+
+def masked_input_endpoints(model: ServedNetwork, **bounds: Any) -> dict[str, Endpoint]:
+    """The endpoints of a model with masked inputs, the default one first."""
     # A prompt is an `inpaint` whose beginning is known: the size is fixed anyway.
-    signatures = Signatures(model, Bounds(**bounds).check(), continuation=False)
-    write_archive(signatures.all, filepath, verbose)
+    return Signatures(model, Bounds(**bounds).check(), continuation=False).all()
 
 
 class Signatures:

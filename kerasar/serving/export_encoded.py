@@ -5,7 +5,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from kerasar.serving.archive import Endpoint, write_archive
+from kerasar.serving.archive import Endpoint, describe, write_archive
 from kerasar.serving.bounds import Bounds
 from kerasar.serving.export import Signatures
 from kerasar.serving.models import ServedEncoder
@@ -24,7 +24,13 @@ def export_encoded(
     Raises:
         FileExistsError: if `filepath` exists; nothing is overwritten.
     """
-    write_archive(_Signatures(model, Bounds(**bounds).check()).all, filepath, verbose)
+    about = describe(model, Bounds(**bounds))
+    write_archive(lambda: encoded_endpoints(model, **bounds), filepath, verbose, about)
+
+
+def encoded_endpoints(model: ServedEncoder, **bounds: Any) -> dict[str, Endpoint]:
+    """The endpoints of such a model, the default one first."""
+    return _Signatures(model, Bounds(**bounds).check()).all()
 
 
 class _Signatures:

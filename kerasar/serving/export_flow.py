@@ -6,7 +6,7 @@ from typing import Any
 import tensorflow as tf
 
 from kerasar.sampling.flow_sampler import compute_samples
-from kerasar.serving.archive import Endpoint, write_archive
+from kerasar.serving.archive import Endpoint, describe, write_archive
 from kerasar.serving.bounds import Bounds
 from kerasar.serving.models import ServedFlow
 from kerasar.training.batches import Batch
@@ -22,7 +22,13 @@ def export_flow(
     Raises:
         FileExistsError: if `filepath` exists; nothing is overwritten.
     """
-    write_archive(_Signatures(model, Bounds(**bounds).check()).all, filepath, verbose)
+    about = describe(model, Bounds(**bounds))
+    write_archive(lambda: flow_endpoints(model, **bounds), filepath, verbose, about)
+
+
+def flow_endpoints(model: ServedFlow, **bounds: Any) -> dict[str, Endpoint]:
+    """The endpoints of such a model, the default one first."""
+    return _Signatures(model, Bounds(**bounds).check()).all()
 
 
 class _Signatures:

@@ -3,7 +3,7 @@
 import os
 from typing import Any
 
-from kerasar.serving.archive import write_archive
+from kerasar.serving.archive import Endpoint, describe, write_archive
 from kerasar.serving.bounds import Bounds
 from kerasar.serving.export import Signatures
 from kerasar.serving.models import ServedInOrder
@@ -21,7 +21,13 @@ def export_ordered(
     Raises:
         FileExistsError: if `filepath` exists; nothing is overwritten.
     """
-    write_archive(_OrderedSignatures(model, Bounds(**bounds).check()).all, filepath, verbose)
+    about = describe(model, Bounds(**bounds))
+    write_archive(lambda: ordered_endpoints(model, **bounds), filepath, verbose, about)
+
+
+def ordered_endpoints(model: ServedInOrder, **bounds: Any) -> dict[str, Endpoint]:
+    """The endpoints of such a model, the default one first."""
+    return _OrderedSignatures(model, Bounds(**bounds).check()).all()
 
 
 class _OrderedSignatures(Signatures):

@@ -50,6 +50,10 @@ def explanation(analysis: Analysis) -> str:
     if of_lengths:
         analysis = of_lengths[-1]
         verdict += f" What follows is for a length of {analysis.sizes[0]}."
+    if analysis.graph.raster:
+        height, width = analysis.graph.raster
+        what = "pixels" if analysis.sizes[0] == height * width else "values of all pixels"
+        verdict += f" It is one on sequences: t counts the {what} in raster order."
     rows = [("layer", "class", "sees")]
     rows += [(layer.name, layer.kind, layer.text) for layer in report_layers(analysis)]
     widths = [max(len(row[column]) for row in rows) for column in (0, 1)]

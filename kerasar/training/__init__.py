@@ -9,3 +9,4 @@ if __name__ != "kerasar.training":
 from kerasar.training.density_model import DensityModel as DensityModel
 from kerasar.training.metrics import BitsPerDim as BitsPerDim
 from kerasar.training.metrics import Perplexity as Perplexity
+from kerasar.training.time_budget import TimeBudget as TimeBudget

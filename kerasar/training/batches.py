@@ -26,6 +26,14 @@ class Batch(NamedTuple):
         """The given parts by name."""
         return {key: value for key, value in self._asdict().items() if value is not None}
 
+    def rows(self, start: int, stop: int) -> "Batch":
+        """Some of the examples, as tensors."""
+        return Batch(
+            *keras.tree.map_structure(
+                lambda part: None if part is None else tf.constant(part[start:stop]), tuple(self)
+            )
+        )
+
 
 def unpack(data: Any) -> Batch:
     """The parts of what Keras passes to a training step, or of what a user passes as `x`.

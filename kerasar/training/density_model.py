@@ -17,7 +17,7 @@ import numpy as np
 import tensorflow as tf
 from keras import tree
 
-from kerasar.checks import existing_file, is_mapped, new_file, user_path
+from kerasar.checks import existing_file, is_mapped, new_file, new_keras_file
 from kerasar.data.batching import array_batches, array_dtype
 from kerasar.function_cache import FunctionCache
 from kerasar.training.batches import Batch, unpack
@@ -193,15 +193,7 @@ class DensityModel(keras.Model):
         Raises:
             ValueError: for another ending. Keras' older formats do not hold models of kerasar.
         """
-        path = user_path(filepath, "filepath")
-        if path.suffix != ".keras":
-            raise ValueError(
-                f"filepath must be the name of a .keras file, but got '{path}'. Call it "
-                f"'{path.with_suffix('.keras').name}'; save_weights('name.weights.h5') writes the "
-                "weights alone."
-            )
-        new_file(path, "filepath")
-        super().save(path, overwrite=overwrite, **kwargs)
+        super().save(new_keras_file(filepath), overwrite=overwrite, **kwargs)
 
     def save_weights(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
         """Saves the weights alone; arguments are those of `keras.Model.save_weights`."""

@@ -9,8 +9,11 @@ from kerasar.causality.graph import Edge, Graph, Node
 from kerasar.causality.pairs.moves import MOVES
 from kerasar.causality.pairs.values import ORDINARY, UNKNOWN, as_values, combine, operands
 from kerasar.causality.rules.pointwise import ELEMENTWISE_CLASSES
+from kerasar.keras_internals import operation_classes
 
 _PLAIN_LAYERS = (keras.layers.Identity, keras.layers.Reshape, keras.layers.Permute)
+#: Operations whose results are copies of elements, and of constants.
+_COPIES = frozenset(operation_classes("Pad", "Concatenate", "Stack"))
 #: Larger constants are not looked into.
 _LARGEST = 300_000_000
 
@@ -62,16 +65,20 @@ class KnownValues:
         if kind in ELEMENTWISE_CLASSES:
             parts = [self._operand(node, part) for part in operands(node)]
             return combine(node.operation, parts)
-        if kind in MOVES and len(node.inputs) == 1 and None not in node.inputs[0].shape[1:]:
+        if kind in MOVES or kind in _COPIES:
             return self._moved(node, edge)
         ordinary = all(np.isinf(self.of(source)).all() for source in node.inputs)
         return np.full(blank, ORDINARY if ordinary and edge.dtype != "bool" else UNKNOWN)
 
     def _moved(self, node: Node, edge: Edge) -> np.ndarray:
-        shape = tuple(1 if size is None else size for size in node.inputs[0].shape)
-        given = np.broadcast_to(self.of(node.inputs[0]), shape)
+        given = {}
+        for source in node.inputs:
+            if None in source.shape[1:]:
+                return np.full([1] * len(edge.shape), UNKNOWN)
+            values = np.broadcast_to(self.of(source), [size or 1 for size in source.shape])
+            given[source] = keras.ops.convert_to_tensor(values, "float64")
         try:
-            made = node.run({node.inputs[0]: keras.ops.convert_to_tensor(given, "float64")})
+            made = node.run(given)
         except Exception:  # a shape that names the size of the batch
             return np.full([1] * len(edge.shape), UNKNOWN)
         return np.asarray(made[node.outputs.index(edge)])

@@ -157,7 +157,7 @@ ELEMENTWISE = """
     Isfinite Isinf Isnan Isneginf Isposinf Isreal NanToNum Cast SaturateCast Copy OnesLike ZerosLike
     Relu Relu6 Sigmoid SparseSigmoid Softplus SparsePlus Squareplus Softsign Silu LogSigmoid
     LeakyRelu HardSigmoid HardSilu HardTanh HardShrink SoftShrink TanhShrink Threshold Elu Selu Gelu
-    Celu Glu Sparsemax StopGradient OneHot ConvertToTensor
+    Celu Glu Sparsemax ReLU Mish StopGradient OneHot ConvertToTensor
 """.split()
 #: The same as classes of operations.
 ELEMENTWISE_CLASSES = frozenset(operation_classes(*ELEMENTWISE))

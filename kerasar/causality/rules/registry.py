@@ -115,7 +115,7 @@ def _declared(operation: Any, position_rank: int) -> Declaration:
                 f"its windows have {len(taps.offsets[0])} axes, but the data have {position_rank}: "
                 "data of images are (height, width, channels), all else is a sequence"
             )
-        return _without_masked(taps) if isinstance(taps, Taps) else taps
+        return without_masked(taps) if isinstance(taps, Taps) else taps
     if hasattr(operation, "initial_rows"):
         return RowRecurrence(
             operation.sees,
@@ -130,7 +130,7 @@ def _declared(operation: Any, position_rank: int) -> Declaration:
     return Recurrence(operation.initial, operation.step, getattr(operation, "step_offset", 0))
 
 
-def _without_masked(taps: Taps) -> Taps:
+def without_masked(taps: Taps) -> Taps:
     """The same without the taps of a linear map of which the mask leaves nothing."""
     if taps.connects is None or taps.matrices is None:
         return taps

@@ -10,7 +10,13 @@ import numpy as np
 import tensorflow as tf
 from keras import ops as K
 
-from kerasar.causality.rules.registry import Use, rule, with_activation
+from kerasar.causality.rules.bound_kernels import (
+    BoundConv,
+    BoundDepthwiseConv,
+    BoundSeparableConv,
+)
+from kerasar.causality.rules.registry import Use, rule, with_activation, without_masked
+from kerasar.keras_internals import operation_classes
 from kerasar.layers.linear_taps import linear_taps, matmul
 from kerasar.layers.protocol import Declaration, MixesPositions, Taps
 from kerasar.typing import Tensor
@@ -41,19 +47,20 @@ def _refused(
     """Why a window cannot be a set of offsets; None if it can."""
     if len(size) != position_rank:
         return MixesPositions(f"it {verb} over {len(size)} axes of {position_rank}")
-    strides = operation.strides
+    strides = operation.strides or size  # as pooling has it
     strides = strides if isinstance(strides, (tuple, list)) else (strides,)
     if any(s != 1 for s in strides):
         return MixesPositions(
             f"its strides {tuple(strides)} leave positions out; kerasar.convolutionalize turns "
             "strides into dilations"
         )
-    if getattr(operation, "data_format", "channels_last") != "channels_last":
+    data_format = getattr(operation, "data_format", None) or keras.config.image_data_format()
+    if data_format != "channels_last":
         return MixesPositions("it has data_format='channels_first'; channels come last here")
     return None
 
 
-@rule(L.Conv1D, L.Conv2D)
+@rule(L.Conv1D, L.Conv2D, BoundConv)
 def _convolution(use: Use) -> Declaration | None:
     operation, position_rank = use.operation, use.position_rank
     refused = _refused(operation, operation.kernel_size, position_rank, "convolves")
@@ -62,8 +69,9 @@ def _convolution(use: Use) -> Declaration | None:
     offsets, length_change = _window(
         operation.kernel_size, operation.dilation_rate, operation.padding
     )
-    taps = linear_taps(operation, tuple(offsets), length_change)
-    return with_activation(taps, operation.activation, use)
+    connects = operation.connects if isinstance(operation, BoundConv) else None
+    taps = linear_taps(operation, tuple(offsets), length_change, connects=connects)
+    return with_activation(without_masked(taps), operation.activation, use)
 
 
 @rule(L.Conv1DTranspose, L.Conv2DTranspose)
@@ -87,7 +95,8 @@ def _transposed(use: Use) -> Declaration | None:
     )
 
 
-@rule(L.DepthwiseConv1D, L.DepthwiseConv2D, L.SeparableConv1D, L.SeparableConv2D)
+@rule(L.DepthwiseConv1D, L.DepthwiseConv2D, L.SeparableConv1D, L.SeparableConv2D,
+      BoundDepthwiseConv, BoundSeparableConv)  # fmt: skip
 def _depthwise(use: Use) -> Declaration | None:
     layer, node, position_rank = use.operation, use.node, use.position_rank
     refused = _refused(layer, layer.kernel_size, position_rank, "convolves")
@@ -95,13 +104,14 @@ def _depthwise(use: Use) -> Declaration | None:
         return refused
     offsets, length_change = _window(layer.kernel_size, layer.dilation_rate, layer.padding)
     separable = hasattr(layer, "pointwise_kernel")
+    kept = getattr(layer, "kept", range(len(offsets)))
 
     def combine(values: Sequence[Tensor], position: tuple[Tensor, ...]) -> Tensor:
         kernel = layer.depthwise_kernel if separable else layer.kernel
         kernel = K.cast(kernel, layer.compute_dtype)
         channels, multiplier = kernel.shape[-2:]
         kernel = K.reshape(kernel, (-1, channels, multiplier))
-        total = sum(v[..., None] * kernel[i] for i, v in enumerate(values))
+        total = sum(v[..., None] * kernel[i] for i, v in zip(kept, values, strict=True))
         shape = tf.concat([tf.shape(values[0])[:-1], [channels * multiplier]], 0)
         total = tf.reshape(total, shape)
         if separable:
@@ -112,19 +122,23 @@ def _depthwise(use: Use) -> Declaration | None:
             total = total + K.cast(layer.bias, total.dtype)
         return total if layer.activation is None else layer.activation(total)
 
-    taps = Taps(tuple(offsets), 0.0, length_change, combine=combine)
+    taps = Taps(tuple(offsets[tap] for tap in kept), 0.0, length_change, combine=combine)
     return with_activation(taps, layer.activation, use)
 
 
-@rule(L.MaxPooling1D, L.AveragePooling1D, L.MaxPooling2D, L.AveragePooling2D)
+_MAXIMA = (L.MaxPooling1D, L.MaxPooling2D, *operation_classes("MaxPool"))
+
+
+@rule(*_MAXIMA, L.AveragePooling1D, L.AveragePooling2D, *operation_classes("AveragePool"))
 def _pooling(use: Use) -> Declaration | None:
     layer, position_rank = use.operation, use.position_rank
-    size = layer.pool_size if isinstance(layer.pool_size, tuple) else (layer.pool_size,)
+    size = layer.pool_size
+    size = tuple(size) if isinstance(size, (tuple, list)) else (size,) * (use.rank - 2)
     refused = _refused(layer, size, position_rank, "pools")
     if refused is not None:
         return refused
     offsets, length_change = _window(size, (1,) * position_rank, layer.padding)
-    if isinstance(layer, (L.MaxPooling1D, L.MaxPooling2D)):
+    if isinstance(layer, _MAXIMA):
         return Taps(
             tuple(offsets),
             -np.inf,

@@ -89,7 +89,7 @@ def _model(what: str, path: Path, is_path: bool) -> Any:
     if not is_path:
         entry = MODELS[what]
         kind = KINDS[entry.kinds[0]]
-        return entry.build(kind.name, **kind.example)
+        return entry.build(kind.example_facts(), **kind.example)
     if path.is_dir():
         return RunFolder.open(path).load_model()
     import kerasar

@@ -16,10 +16,10 @@ def models() -> None:
 
 
 def _settings(model: ModelEntry) -> str:
-    alone = len(model.training) == 1
+    alone = len(model.choices) == 1
     return "\n".join(
-        ("" if alone else f"{data or 'other data'}: ")
-        + f"{usual.epochs} epochs, batches of {usual.batch_size}, learning rate "
-        f"{usual.learning_rate:g}"
-        for data, usual in model.training.items()
+        ("" if alone else f"{choice.what}: ")
+        + f"{choice.steps:,} steps (at most {choice.passes} epochs) of {choice.batch_size}, "
+        f"learning rate {choice.learning_rate:g}"
+        for choice in model.choices
     )

@@ -2,7 +2,6 @@
 
 import shutil
 import sys
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +12,7 @@ from kerasar.cli.kinds import kind_of
 from kerasar.cli.kinds.kind import path_of
 from kerasar.cli.registry import find_model
 from kerasar.cli.support.heartbeat import heartbeat
-from kerasar.cli.support.options import DataDir, Seed, integer_between, positive, without_none
+from kerasar.cli.support.options import DataDir, Seed, integer_between, positive
 from kerasar.cli.support.outputs import check_new, check_place, next_free
 from kerasar.cli.support.run_folder import RunFolder, RunState
 from kerasar.cli.support.tensorflow_startup import start_tensorflow
@@ -31,21 +30,29 @@ def train(
         typer.Option(
             callback=integer_between(1),
             help="Passes over the training examples.",
-            show_default="the model's",
+            show_default="by the data",
+        ),
+    ] = None,
+    minutes: Annotated[
+        float | None,
+        typer.Option(
+            callback=positive,
+            help="Train so long, instead of --epochs; the learning rate is 0 when time is up.",
+            show_default="by --epochs",
         ),
     ] = None,
     batch_size: Annotated[
         int | None,
         typer.Option(
-            callback=integer_between(1), help="Examples in one step.", show_default="the model's"
+            callback=integer_between(1), help="Examples in one step.", show_default="by the data"
         ),
     ] = None,
     learning_rate: Annotated[
         float | None,
         typer.Option(
             callback=positive,
-            help="Adam's, at the start; it falls to 0 along a cosine.",
-            show_default="the model's",
+            help="Adam's, at its highest; it falls to 0 along a cosine.",
+            show_default="by the data",
         ),
     ] = None,
     seed: Seed = 0,
@@ -59,6 +66,13 @@ def train(
             callback=integer_between(2),
             help="Number of values of your own data; a series is quantized to them.",
             show_default="by their values",
+        ),
+    ] = None,
+    likelihood: Annotated[
+        str | None,
+        typer.Option(
+            help="Of a value or a step: categorical, logistic-mixture, bernoulli, nade, …",
+            show_default="by the data",
         ),
     ] = None,
     conditional: Annotated[
@@ -92,12 +106,14 @@ def train(
 ) -> None:
     """Train MODEL on DATA: images, sequences, recordings, a text, a series or points.
 
-    A tenth of the training data is for validation and selects the best epoch; the test data are
-    evaluated once, at the end. Ctrl-C ends training early and keeps the best model so far; before
-    the end of the first epoch there is none, and nothing is kept.
+    Sizes, batches and rates are chosen by the kind, the size and the number of the data. A tenth
+    of the training data is for validation and selects the best epoch; the test data are evaluated
+    once, at the end. Ctrl-C ends training early and keeps the best model so far; before the end of
+    the first epoch there is none, and nothing is kept.
 
         kerasar train shifted-pixelcnn --data digits
-        kerasar train shifted-pixelcnn --data mnist --epochs 1 --out runs/quick
+        kerasar train gated-pixelcnn --data images/ --minutes 12
+        kerasar train causal-conv-net --data pianoroll.npz --likelihood nade
         kerasar train wavenet --data recordings/ --conditional
         kerasar train causal-conv-net --data tide.csv --column metres
         kerasar train transformer --data shakespeare.txt
@@ -107,6 +123,8 @@ def train(
     samples, and export/1 for TensorFlow Serving.
     """
     entry = find_model(model)
+    if minutes is not None and epochs is not None:
+        raise ValueError("Pass --epochs or --minutes, not both: each says when training ends.")
     folder = _run_path(out, model, data, restart)
     start_tensorflow()
     import keras
@@ -115,15 +133,34 @@ def train(
 
     is_text = tokens is not None or context is not None
     kind = kind_of(model, entry.kinds, data, is_text)
-    settings = asdict(entry.training_for(data, kind.name))
-    settings |= without_none(epochs=epochs, batch_size=batch_size, learning_rate=learning_rate)
     # A single column gives steps that are scalars; several give vectors.
     columns = column[0] if column and len(column) == 1 else column or None
-    options = {"conditional": conditional, "column": columns, "tokens": tokens, "context": context}
+    options = {
+        "conditional": conditional,
+        "column": columns,
+        "tokens": tokens,
+        "context": context,
+        "likelihood": likelihood,
+    }
+    if likelihood is not None and "likelihood" not in entry.parameters:
+        raise ValueError(f"--likelihood cannot be chosen for '{model}': it has its own.")
+    if likelihood is not None and not kind.has_likelihoods:
+        raise ValueError(f"--likelihood cannot be chosen for {kind.noun}: it follows from them.")
     with heartbeat("reading the data"):
         loaded = kind.load(data, data_dir, levels, options)
+    facts = loaded.facts(kind.name)
+    choice = entry.choose(facts)
+    settings = {
+        "epochs": epochs or choice.epochs(facts.examples, batch_size),
+        "batch_size": batch_size or choice.batch_size,
+        "learning_rate": learning_rate or choice.learning_rate,
+        "minutes": minutes,
+        "likelihood": likelihood,
+    }
+    if minutes is not None:
+        settings["epochs"] = None
     keras.utils.set_random_seed(seed)
-    built = entry.build(loaded.name, kind.name, **loaded.arguments)
+    built = entry.build(facts, **loaded.arguments)
     kind.check_model(model, built, loaded, conditional)
     check_room(built)
     loaded = loaded.for_model(built)

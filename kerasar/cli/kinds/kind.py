@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from kerasar.cli.defaults import Facts
 from kerasar.cli.support.capabilities import is_conditional, supports
 from kerasar.cli.support.run_folder import RunFolder
 from kerasar.cli.support.shell import quoted
@@ -54,6 +55,13 @@ class TrainingData:
     def counts(self) -> dict[str, int]:
         """The number of examples of each part."""
         return {name: num_examples(part) for name, part in self._parts().items()}
+
+    def facts(self, kind: str) -> Facts:
+        """What the settings of training follow from, for data of that kind."""
+        given = self.arguments
+        examples = values_of(self.train)
+        shape = given.get("image_shape") or examples.shape[1:]
+        return Facts(kind, len(examples), tuple(shape), given.get("levels"))
 
     def for_model(self, model: DensityModel) -> TrainingData:
         """The same data, without a condition if the model takes none."""
@@ -132,6 +140,7 @@ class DataKind(ABC):
         accepted: what DATA can be, for a message.
         data_sets: the names of data sets of this kind.
         unit: the word for what `bits_per_dim` is divided by.
+        has_likelihoods: whether `--likelihood` chooses among several.
         num_samples: the default number of samples.
         endings: of the files that samples can be written to.
         sample_files: the files that they are written to by default; none: they are printed.
@@ -146,12 +155,19 @@ class DataKind(ABC):
     accepted: ClassVar[str]
     data_sets: ClassVar[Collection[str]] = ()
     unit: ClassVar[str] = "dim"
+    has_likelihoods: ClassVar[bool] = False
     num_samples: ClassVar[int] = 64
     endings: ClassVar[tuple[str, ...]]
     sample_files: ClassVar[tuple[str, ...]] = ("samples.png",)
     pictures: ClassVar[tuple[str, ...]]
     next_commands: ClassVar[tuple[tuple[str, str], ...]]
     example: ClassVar[Mapping[str, Any]]
+
+    @classmethod
+    def example_facts(cls) -> Facts:
+        """What the settings for typical data follow from."""
+        shape = cls.example.get("image_shape") or (cls.example.get("length"),)
+        return Facts(cls.name, 10_000, tuple(shape), cls.example.get("levels"))
 
     @property
     def an_example(self) -> str:
@@ -263,7 +279,12 @@ class DataKind(ABC):
 
     def export(self, run: RunFolder, model: DensityModel, folder: Path) -> None:
         """Writes a SavedModel, with `export_notes` where TensorFlow Serving leaves place."""
+        from kerasar.serving.archive import CONFIG
+
         model.export(str(folder))
+        if (file := folder / CONFIG).exists():
+            about = {**json.loads(file.read_text(encoding="utf-8")), "trained": _how(run)}
+            file.write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
         for name, note in self.export_notes(run).items():
             extra = folder / "assets.extra"
             extra.mkdir(parents=True, exist_ok=True)
@@ -275,6 +296,13 @@ class DataKind(ABC):
         self, path: Path, samples: Samples, run: RunFolder, model: DensityModel
     ) -> None:
         """Writes samples to a file of another kind than `.npz`."""
+
+
+def _how(run: RunFolder) -> dict[str, Any]:
+    """How the model of a run was trained, for `assets/config.json`."""
+    names = ("model", "data", "kind", "epochs", "minutes", "batch_size", "learning_rate", "seed")
+    found = {name: run.config.get(name) for name in names}
+    return found | {"training": run.config.get("training"), "test": run.config.get("test")}
 
 
 def path_of(spec: str) -> Path | None:
@@ -308,9 +336,14 @@ def in_words(results: Mapping[str, float]) -> str:
     return "".join(f", {value:.4f} {name}" for name, value in results.items())
 
 
+def values_of(batch: Batch) -> Any:
+    """The examples themselves, without conditions or lengths."""
+    return batch["x"] if isinstance(batch, dict) else batch
+
+
 def num_examples(batch: Batch) -> int:
     """The number of examples."""
-    return len(batch["x"] if isinstance(batch, dict) else batch)
+    return len(values_of(batch))
 
 
 def take(batch: Batch, rows: Any) -> Batch:

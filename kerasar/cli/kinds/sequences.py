@@ -22,12 +22,14 @@ from kerasar.cli.kinds.kind import (
     take,
     whole_steps,
 )
+from kerasar.cli.support.likelihoods import chosen, for_steps
 from kerasar.cli.support.outputs import atomic_write
 from kerasar.cli.support.quick import quick_samples
 from kerasar.cli.support.run_folder import RunFolder
 from kerasar.data import SequenceData, load_sequences, mean_and_scale, toy_sequences
 
 if TYPE_CHECKING:
+    from kerasar.distributions import Likelihood
     from kerasar.training import DensityModel
 
 _TOY_LENGTH, _TOY_TRAIN, _TOY_TEST = 32, 25_000, 2_500
@@ -38,6 +40,7 @@ class Sequences(DataKind):
 
     name = "sequences"
     noun = "sequences"
+    has_likelihoods = True
     endings = (".png", ".npz")
     pictures = ("samples.png",)
     example = MappingProxyType({"length": 32, "levels": 64})
@@ -63,7 +66,9 @@ class Sequences(DataKind):
             "length": longest if equal else None,
             "levels": data.levels,
             "num_variables": num_variables,
-            "likelihood": _likelihood(data.levels, num_variables, x),
+            "likelihood": _likelihood(
+                data.levels, num_variables, x, settings.get("likelihood"), self.noun
+            ),
         }
         about = f"{'' if equal else 'up to '}{longest} steps"
         about += f" of {num_variables} variables" if num_variables else ""
@@ -143,12 +148,14 @@ def _without_padding(batch: Batch, longest: int) -> Batch:
     return batch["x"] if (batch["length"] == longest).all() else batch
 
 
-def _likelihood(levels: int | None, num_variables: int | None, x: NDArray[Any]) -> Any:
-    from kerasar.distributions import Bernoulli, Categorical, GaussianMixture, Independent
-
+def _likelihood(
+    levels: int | None,
+    num_variables: int | None,
+    x: NDArray[Any],
+    name: str | None,
+    noun: str,
+) -> Likelihood:
+    moments: tuple[Any, ...] = ()
     if levels is None:
-        mean, scale = mean_and_scale(x, per_variable=num_variables is not None)
-        return GaussianMixture(3, num_variables, mean, scale)
-    if num_variables is None:
-        return Categorical()
-    return Independent(num_variables, Bernoulli() if levels == 2 else Categorical())
+        moments = mean_and_scale(x, per_variable=num_variables is not None)
+    return chosen(for_steps(levels, num_variables, *moments), name, noun)

@@ -14,6 +14,7 @@ from kerasar.cli.support.quick import quick_samples
 from kerasar.cli.support.run_folder import RunFolder
 from kerasar.cli.support.signals import uninterrupted
 from kerasar.cli.support.tensorboard import EventWriter
+from kerasar.cli.support.training_plan import TrainingPlan
 from kerasar.pictures.pixels import enlarge, factor_for, mosaic, to_rgb
 
 MONITOR = "val_bits_per_dim"
@@ -110,12 +111,13 @@ class TrainingProgress(keras.callbacks.Callback):
 
     per_execution = True
 
-    def __init__(self, console: Console, epochs: int, batches: int, unit: str) -> None:
+    def __init__(self, console: Console, plan: TrainingPlan, unit: str) -> None:
         super().__init__()
-        self.console, self.epochs, self.batches, self.unit = console, epochs, batches, unit
+        self.console, self.plan, self.unit = console, plan, unit
         self._best = float("inf")
+        self._epoch = 0
         self._bar = Progress(
-            TextColumn("epoch {task.fields[epoch]}/" + str(epochs)),
+            TextColumn(plan.word + " {task.fields[epoch]}/" + str(plan.epochs)),
             BarColumn(),
             TimeRemainingColumn(),
             TextColumn("{task.fields[news]}"),
@@ -123,17 +125,17 @@ class TrainingProgress(keras.callbacks.Callback):
             transient=True,
             disable=not console.is_terminal,
         )
-        self._task = self._bar.add_task("", total=epochs * batches, epoch=1, news="")
+        self._task = self._bar.add_task("", total=1.0, epoch=1, news="")
 
     def on_train_begin(self, logs: Any = None) -> None:
         self._bar.start()
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self._epoch = epoch
         self._bar.update(self._task, epoch=epoch + 1)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        done = self._bar.tasks[0].completed // self.batches * self.batches
-        self._bar.update(self._task, completed=done + min(batch + 1, self.batches - 1))
+        self._bar.update(self._task, completed=self.plan.done(self._epoch, batch))
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         logs = logs or {}
@@ -142,14 +144,17 @@ class TrainingProgress(keras.callbacks.Callback):
             f"bits/{self.unit}: train {logs['bits_per_dim']:.3f}, validation {logs[MONITOR]:.3f} "
             f"(best {self._best:.3f})"
         )
-        self._bar.update(self._task, completed=(epoch + 1) * self.batches, news=news)
+        completed = self.plan.done(epoch, self.plan.batches)
+        self._bar.update(self._task, completed=completed, news=news)
         if not self.console.is_terminal:
-            self.console.print(f"epoch {epoch + 1}/{self.epochs}  {news}", highlight=False)
+            count = f"{self.plan.word} {epoch + 1}/{self.plan.epochs}"
+            self.console.print(f"{count}  {news}", highlight=False)
 
     def describe(self) -> str:
         """How far training is, in a line."""
         task = self._bar.tasks[0]
-        return f"epoch {task.fields['epoch']}/{self.epochs}  {task.percentage:.0f} % of training"
+        count = f"{self.plan.word} {task.fields['epoch']}/{self.plan.epochs}"
+        return f"{count}  {task.percentage:.0f} % of training"
 
     def stop(self) -> None:
         """Removes the progress bar, also after an interruption."""

@@ -20,7 +20,7 @@ from kerasar.cli.support.outputs import atomic_write
 from kerasar.cli.support.run_folder import RunFolder
 from kerasar.cli.support.shell import quoted, styled
 from kerasar.cli.support.signals import answered, requests_arrive
-from kerasar.data import pipeline
+from kerasar.cli.support.training_plan import TrainingPlan
 from kerasar.memory import available_memory, in_gib
 
 if TYPE_CHECKING:
@@ -47,12 +47,16 @@ class TrainingJob:
 
     def print_summary(self, spec: str) -> None:
         """Prints what is trained on what."""
-        counts = self.data.counts
+        counts, config = self.data.counts, self.run.config
+        minutes, epochs = config["minutes"], config["epochs"]
+        long = f"{epochs} epoch{'s' * (epochs > 1)}" if minutes is None else f"{minutes:g} minutes"
         self.console.print(
             styled(
-                f"{self.run.config['model']} ({self.model.count_params():,} weights) on {spec}: "
+                f"{config['model']} ({self.model.count_params():,} weights) on {spec}: "
                 f"{counts['train']:,} {self.kind.noun} for training, {counts['validation']:,} for "
-                f"validation, {counts['test']:,} for testing; {self.data.about}."
+                f"validation, {counts['test']:,} for testing; {self.data.about}. "
+                f"{long.capitalize()} in batches of {config['batch_size']}, learning rate "
+                f"{config['learning_rate']:g}."
             )
         )
 
@@ -67,31 +71,31 @@ class TrainingJob:
                 the user or the numbers.
         """
         config, model = self.run.config, self.model
-        epochs, batch_size = config["epochs"], config["batch_size"]
-        steps = math.ceil(num_examples(self.data.train) / batch_size)
-        rate = keras.optimizers.schedules.CosineDecay(config["learning_rate"], steps * epochs)
-        model.compile(optimizer=keras.optimizers.Adam(rate, global_clipnorm=model.clip_norm))
+        plan = TrainingPlan(config, self.data.train, self.data.validation)
+        optimizer = keras.optimizers.Adam(plan.rate, global_clipnorm=model.clip_norm)
+        model.compile(optimizer=optimizer)
+        model.adapt_to_data(plan.one_pass)
         best = KeepBest(self.run)
         best.set_model(model)
         if self.kind.start(model, self.data):
             found = model.evaluate(
-                self.data.validation, batch_size=batch_size, verbose=0, return_dict=True
+                plan.validation, batch_size=plan.batch_size, verbose=0, return_dict=True
             )
             best.take(found["bits_per_dim"], 0)
-        progress = TrainingProgress(self.console, epochs, steps, self.kind.unit)
-        others = self.kind.callbacks(self.run, model, epochs)
+        progress = TrainingProgress(self.console, plan, self.kind.unit)
+        others = self.kind.callbacks(self.run, model, plan.epochs)
         began = time.monotonic()
         stopped_by: BaseException | None = None
         try:
             with heartbeat(progress.describe, self.console), requests_arrive():
                 model.fit(
-                    pipeline(self.data.train, batch_size, seed=config["seed"]),
-                    validation_data=self.data.validation,
-                    batch_size=batch_size,
-                    epochs=epochs,
+                    plan.data,
+                    validation_data=plan.validation,
+                    batch_size=plan.batch_size,
                     shuffle=False,  # the pipeline does it
                     verbose=0,
-                    callbacks=[best, History(self.run), *others, progress],
+                    callbacks=[*plan.callbacks, best, History(self.run), *others, progress],
+                    **plan.fit_options,
                 )
         except BaseException as error:
             if best.epoch == 0:
@@ -110,6 +114,7 @@ class TrainingJob:
         config["training"] = {
             "seconds": round(seconds, 1),
             "best_epoch": best.epoch,
+            "steps": int(model.optimizer.iterations),
             "validation_bits_per_dim": best.best,
             "stopped_early_by": None if stopped_by is None else type(stopped_by).__name__,
         }
@@ -119,13 +124,15 @@ class TrainingJob:
             raise stopped_by
         self.run.save_config()
         self.console.print(
-            f"Trained for {seconds:.0f} s. {self._best_in_words(best)}: {best.best:.3f} "
+            f"Trained for {seconds:.0f} s. {self._best_in_words(best, plan)}: {best.best:.3f} "
             f"bits/{self.kind.unit} on the validation {self.kind.noun}."
         )
         return stopped_by
 
-    def _best_in_words(self, best: KeepBest) -> str:
-        return f"Epoch {best.epoch} was best" if best.epoch else "The start was best"
+    def _best_in_words(self, best: KeepBest, plan: TrainingPlan) -> str:
+        if not best.epoch:
+            return "The start was best"
+        return f"{plan.word.capitalize()} {best.epoch} was best"
 
     def finish(self) -> None:
         """Evaluates the model on the test data, draws its pictures, and exports it."""

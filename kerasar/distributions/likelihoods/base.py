@@ -5,7 +5,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from kerasar.distributions.surprise import Surprise
+from kerasar.noise import uniforms
 from kerasar.typing import Config, Tensor
+
+#: How many events are drawn to estimate what a model expects.
+_DRAWS = 16
 
 
 class Likelihood:
@@ -56,6 +61,45 @@ class Likelihood:
     def log_prob(self, parameters: Tensor, x: Tensor) -> Tensor:
         """Natural-log probability of each event, float32, `(batch, *positions)`."""
         raise NotImplementedError(f"{type(self).__name__} must define log_prob()")
+
+    def surprise(self, parameters: Tensor, x: Tensor) -> Surprise:
+        """The nats of each event, with their mean and variance under the model."""
+        expected = self.expected_nats(parameters)
+        if self.takes_missing:
+            x = tf.convert_to_tensor(x)
+            known = tf.cast(~tf.math.is_nan(x), tf.float32)
+            # What is missing costs nothing: of an event, its share.
+            share = tf.reduce_mean(known, axis=-1) if self.event_rank else known
+            expected = expected[0] * share, expected[1] * share
+        return Surprise(-self.log_prob(parameters, x), *expected)
+
+    def expected_nats(self, parameters: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and variance of the nats of events drawn from the distribution, each like the nats.
+
+        Here they are estimated from 16 draws, with noise that depends on the position alone, so
+        that an example gets the same numbers in any batch. Likelihoods that know them override it.
+        """
+        shape = tf.shape(parameters)[:-1]
+        positions = tf.reshape(tf.range(tf.reduce_prod(shape[1:])), shape[1:])
+        count = self.num_uniforms(parameters.shape[-1])
+
+        def draw(k: Tensor, mean: Tensor, squares: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+            words = uniforms(0, tf.zeros_like(positions) + k, positions, count)
+            noise = self.noise(tf.broadcast_to(words, tf.concat([shape, [count]], 0)))
+            nats = -self.log_prob(parameters, self.sample(parameters, noise))
+            # Welford's update: no cancellation.
+            apart = nats - mean
+            mean += apart / tf.cast(k + 1, nats.dtype)
+            return k + 1, mean, squares + apart * (nats - mean)
+
+        zeros = tf.zeros(shape, tf.float32)
+        zeros.set_shape(parameters.shape[:-1])
+        start = (0, zeros, zeros)
+        shapes = (tf.TensorShape([]), zeros.shape, zeros.shape)
+        _, mean, squares = tf.while_loop(
+            lambda k, *_: k < _DRAWS, draw, start, shape_invariants=shapes
+        )
+        return mean, squares / (_DRAWS - 1)
 
     def check_values(self, x: np.ndarray, name: str) -> None:
         """Raises a ValueError for values that have no density; all have one, unless overridden."""

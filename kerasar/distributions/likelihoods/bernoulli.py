@@ -43,6 +43,12 @@ class Bernoulli(Likelihood):
             labels=tf.cast(x, tf.float32), logits=tf.cast(parameters[..., 0], tf.float32)
         )
 
+    def expected_nats(self, parameters: Tensor) -> tuple[Tensor, Tensor]:
+        logit = tf.cast(parameters[..., 0], tf.float32)
+        one, zero = tf.sigmoid(logit), tf.sigmoid(-logit)
+        # The nats of a zero exceed those of a one by the logit.
+        return tf.nn.softplus(-logit) + zero * logit, one * zero * tf.square(logit)
+
     def num_uniforms(self, parameters: int) -> int:
         return 1
 

@@ -40,6 +40,13 @@ class Categorical(Likelihood):
             labels=tf.cast(x, tf.int32), logits=tf.cast(parameters, tf.float32)
         )
 
+    def expected_nats(self, parameters: Tensor) -> tuple[Tensor, Tensor]:
+        nats = -tf.nn.log_softmax(tf.cast(parameters, tf.float32))
+        probabilities = tf.exp(-nats)
+        mean = tf.reduce_sum(probabilities * nats, axis=-1)
+        apart = tf.square(nats - mean[..., None])
+        return mean, tf.reduce_sum(probabilities * apart, axis=-1)
+
     def num_uniforms(self, parameters: int) -> int:
         return parameters
 

@@ -107,6 +107,14 @@ class GaussianMixture(Mixture):
         constant = 0.5 * math.log(2 * math.pi) + np.log(self.scale)
         return -0.5 * tf.square(distance) - log_scales - tf.constant(constant, tf.float32)
 
+    def expected_nats(self, parameters: Tensor) -> tuple[Tensor, Tensor]:
+        if self.num_components > 1:
+            return super().expected_nats(parameters)
+        log_scales = self._parts(parameters).log_scales[..., 0, :]
+        constant = 0.5 * math.log(2 * math.pi * math.e) + np.log(self.scale)
+        mean = tf.reduce_sum(log_scales + tf.constant(constant, tf.float32), axis=-1)
+        return mean, tf.fill(tf.shape(mean), 0.5 * self._width)
+
     def standard_noise(self, uniforms: Tensor) -> Tensor:
         return math.sqrt(2.0) * tf.math.erfinv(2.0 * uniforms - 1.0)
 

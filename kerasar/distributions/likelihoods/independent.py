@@ -61,6 +61,10 @@ class Independent(Likelihood):
         """Natural-log probability of each value of an event, float32, the shape of `x`."""
         return self.likelihood.log_prob(self._split(parameters), x)
 
+    def expected_nats(self, parameters: Tensor) -> tuple[Tensor, Tensor]:
+        mean, variance = self.likelihood.expected_nats(self._split(parameters))
+        return tf.reduce_sum(mean, axis=-1), tf.reduce_sum(variance, axis=-1)
+
     def num_uniforms(self, parameters: int) -> int:
         return self.event_size * self.likelihood.num_uniforms(self._each(parameters))
 

@@ -38,3 +38,13 @@ def check_image_shape(image_shape: Sequence[int], halvings: int) -> tuple[int, i
             f"but image_shape is {tuple(image_shape)}. Take fewer stages, or pad the images."
         )
     return height, width, channels
+
+
+def check_dilations(dilations: Sequence[int]) -> None:
+    """Raises a TypeError or a ValueError unless these are dilations that blocks take in turn."""
+    if not isinstance(dilations, Sequence) or not dilations:
+        raise TypeError(
+            f"dilations must hold at least one integer, as (2, 4, 8), but got {dilations!r}."
+        )
+    for rate in dilations:
+        check_count(rate, "each of dilations")

@@ -16,6 +16,7 @@ from kerasar.cli.kinds.kind import (
     hold_out_validation,
 )
 from kerasar.cli.support.capabilities import is_conditional, levels_of, supports
+from kerasar.cli.support.likelihoods import chosen, for_images
 from kerasar.cli.support.run_folder import RunFolder
 from kerasar.data import DATASETS, load_images
 from kerasar.data.plain_text import picture_text
@@ -29,6 +30,7 @@ class Images(DataKind):
 
     name = "images"
     noun = "images"
+    has_likelihoods = True
     endings = (".png", ".npz")
     pictures = ("samples.png", "inpainting.png", "reconstructions.png")
     example = MappingProxyType({"image_shape": (28, 28, 1), "levels": 256})
@@ -58,6 +60,9 @@ class Images(DataKind):
         rest, test = training_parts(images, why)
         train, validation = hold_out_validation(rest, self.noun)
         arguments: dict[str, Any] = {"image_shape": shape, "levels": images.levels}
+        if settings.get("likelihood") is not None:
+            choices = for_images(images.levels, channels)
+            arguments["likelihood"] = chosen(choices, settings["likelihood"], self.noun)
         kept: dict[str, Any] = {"image_shape": list(shape)}
         if conditional:
             count = int(max(rest["condition"].max(), test["condition"].max())) + 1
