@@ -384,3 +384,10 @@ def test_a_column_of_times_can_be_named(tmp_path):
     assert load_series(path, time_column="from").columns == ("level",)
     with pytest.raises(ValueError, match="holds something else than times, such as '3.0'"):
         load_series(path, time_column="level")
+
+
+def test_lines_of_comments_before_a_table_are_none(tmp_path):
+    text = "# made by hand\n#\n" + TABLE
+    assert whole(load_series(write(tmp_path, text), "level"))[0] == 1.5
+    with pytest.raises(ValueError, match="'oops' in line 5"):
+        load_series(write(tmp_path, text.replace("-2.5", "oops")), "level")

@@ -75,6 +75,13 @@ class Series(DataKind):
                 f"A series needs at least 10 steps to train on, but '{spec}' has "
                 f"{len(data.train)} that are not held out. Add steps."
             )
+        for name, end in zip(data.columns, data.test.reshape(len(data.test), -1).T, strict=True):
+            if data.levels is None and not np.isfinite(end).any():
+                raise ValueError(
+                    f"The last tenth of a series is for testing, but in '{spec}' all its values of "
+                    f"column '{name}' are missing. Cut the file where that column ends, or choose "
+                    "other columns with --column."
+                )
         seasons = find_seasons(data.train)
         horizon = min(max([*seasons[:1], _STEPS]), max(len(data.train) // 4, 1))
         choice = None if data.levels is not None else choose(data.train, horizon, seasons)
