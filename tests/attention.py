@@ -342,7 +342,17 @@ CAUSAL_NETWORKS = {
     "padding mask by the layer": padding_mask_by_layer,
 }  # fmt: skip
 
+
+def masked_by_a_variable():
+    x, h = start()
+    mask = keras.Variable(np.tril(np.ones((1, T, T))), dtype="float32")
+    made = network(x, L.MultiHeadAttention(2, 4)(h, h, attention_mask=mask))
+    mask.assign(np.ones((1, T, T)))
+    return made
+
+
 LEAKING_NETWORKS = {
+    "masked by a variable": masked_by_a_variable,
     "no mask": lambda: one_head("where", np.ones((T, T), bool)),
     "one too far": lambda: one_head("where", np.tril(np.ones((T, T), bool), 1)),
     "unshifted": lambda: one_head("where", CAUSAL, shift=False),

@@ -32,6 +32,15 @@ def test_speech_is_learned_judged_and_sampled(tmp_path):
     assert (tmp_path / "sample_1.wav").exists() and (tmp_path / "spectrograms.png").exists()
 
 
+def test_anomalies_are_judged(tmp_path):
+    run_benchmark("quality.anomalies", "--tiny", "--out", tmp_path)
+    rows = (tmp_path / "anomalies.csv").read_text().splitlines()[1:]
+    assert rows[0] == "model of,anomalies,surprise,typicality,complexity-corrected,detector"
+    found = {row.split(",")[1]: [float(cell) for cell in row.split(",")[2:]] for row in rows[1:]}
+    assert found["blank"][0] < 0.5 < 0.9 < found["blank"][-1], "likely, and found all the same"
+    assert (tmp_path / "false_alarms.csv").read_text().count("digits") == 1
+
+
 @pytest.mark.long  # each starts several processes
 @pytest.mark.parametrize("name", ["memory", "kills"])
 def test_long_use_and_ends_of_runs(tmp_path, name):

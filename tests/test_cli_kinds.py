@@ -222,6 +222,16 @@ def test_points_are_drawn_and_scored_in_their_own_units(trained):
     assert "FlowModel scores whole examples" in said
 
 
+def test_points_have_a_detector(trained):
+    many = np.random.default_rng(1).normal(size=(700, 2)) * [1.0, 5.0] + [0.0, 100.0]
+    np.savetxt(trained / "many.csv", many, delimiter=",", header="a,b", comments="")
+    points, good = trained / "points.csv", trained / "many.csv"
+    done = succeed("score", trained / "vectors", points, "--detector", "--good", good)
+    assert "score,p_value,alarm,statistic" in done.stdout and "are alarms" in done.stderr
+    said = refuse("score", trained / "vectors", points, "--detector")
+    assert "at least 50 good examples" in said and "--good DATA names others" in said
+
+
 def test_points_that_were_drawn_are_shown_in_the_picture(trained, monkeypatch):
     shown = []
     monkeypatch.setattr(

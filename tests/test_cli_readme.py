@@ -167,6 +167,16 @@ def test_the_requests_to_a_flow_on_the_serving_page_are_answered(tmp_path):
     np.testing.assert_allclose(scored["log_prob"], model.log_prob(points), rtol=1e-5)
 
 
+def test_the_code_for_anomalies_runs(tmp_path, monkeypatch, capsys):
+    (code,) = re.findall(r"```python\n(.*?)```", DOCS["anomalies.md"], re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    code = code.replace("epochs=30", "epochs=1, verbose=0")
+    exec(compile(code, "anomalies.md", "exec"), {})
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[0] == "[0.005 0.005 0.005]" and printed[-1].endswith(" (3, 8, 8)")
+    assert {path.name for path in tmp_path.iterdir()} == {"digits.keras", "exported"}
+
+
 def test_the_code_for_several_processes_runs(tmp_path):
     section = DOCS["serving.md"].split("## In a Python process of your own")[1].split("\n## ")[0]
     assert "TensorFlow cannot be forked" in section

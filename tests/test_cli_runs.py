@@ -16,10 +16,10 @@ from typer.testing import CliRunner
 
 from kerasar.cli import app
 from kerasar.cli.kinds.images.masks import Hide, known_pixels
-from kerasar.cli.registry import MODELS
 from kerasar.cli.support.run_folder import RunFolder
 from kerasar.density_models.autoregressive import AutoregressiveModel
 from kerasar.loading import load as loaded
+from kerasar.models import ShiftedPixelCNN
 from kerasar.scores import AnomalyDetector
 
 LEVELS, SHAPE = 5, (4, 6, 1)
@@ -43,7 +43,7 @@ def images(count, seed=0, levels=LEVELS, shape=SHAPE):
 
 @pytest.fixture(scope="module")
 def model():
-    return MODELS["shifted-pixelcnn"].build(image_shape=SHAPE, levels=LEVELS)
+    return ShiftedPixelCNN(SHAPE, LEVELS)
 
 
 @pytest.fixture(scope="module")
@@ -267,7 +267,7 @@ def test_what_a_detector_cannot_do_is_said(judging, arguments, words):
 
 def test_a_detector_of_another_model_is_refused(judging):
     succeed("score", judging, "odd.npy", "--detector")
-    other = MODELS["shifted-pixelcnn"].build(image_shape=SHAPE, levels=LEVELS)
+    other = ShiftedPixelCNN(SHAPE, LEVELS)
     other.save(judging / "model.keras")
     done = kerasar("score", judging, "odd.npy", "--detector")
     assert "must be a detector of the model in" in done.output and "Remove it" in done.output

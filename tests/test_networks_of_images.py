@@ -142,7 +142,26 @@ CAUSAL_KERNELS = {
         ),
     ),
 }
+
+
+def masked_by_another():
+    """The mask is a variable that the layer does not own: its values are not for ever."""
+    variable = keras.Variable(np.broadcast_to(BEFORE, (3, 3, 6, 6)).astype("float32"))
+    made = masked(lambda: OfOps(lambda kernel: kernel * variable))()
+    variable.assign(np.ones((3, 3, 6, 6)))
+    return made
+
+
 LEAKING_KERNELS = {
+    "masked by another": masked_by_another,
+    "divided by the mask": masked(
+        lambda: OfOps(lambda k: k * ops.cast(ops.cast(k * BEFORE / BEFORE, "bool"), "float32"))
+    ),
+    "rounded": masked(
+        lambda: OfOps(
+            lambda k: k * (ops.cast(ops.cast(257.0 - 256 * BEFORE, "bfloat16"), "float32") - 257)
+        )
+    ),
     "tutorial": masked(lambda: Tutorial(UP_TO_NOW)),
     "assigned": masked(lambda: Assigned(UP_TO_NOW)),
     "flipped": masked(lambda: OfOps(lambda kernel: ops.flip(kernel * BEFORE, 0))),
@@ -199,6 +218,22 @@ def by_operations():
     return network(x, L.Conv1D(6, 4, padding="causal")(h))
 
 
+class Mixed(SameSize):
+    """Puts pixels in a row itself, and mixes them there in a way that has no rule."""
+
+    def call(self, h):
+        row = ops.reshape(h, (-1, H * W, 6))
+        return ops.reshape(ops.flip(row, axis=1), (-1, H, W, 6))
+
+
+def mixed_in_a_layer():
+    x = gray()
+    h = L.Embedding(K, 6)(x[..., 0])
+    row = CausalShift()(L.Reshape((H * W, 6))(h))
+    row = L.LSTM(6, return_sequences=True)(row)
+    return network(x, L.Add()([L.Reshape((H, W, 6))(row), Mixed()(h)]))
+
+
 def back_transposed():
     x = gray()
     h = L.Dense(K)(CausalShift()(L.Embedding(K, 6)(L.Flatten()(x))))
@@ -207,11 +242,24 @@ def back_transposed():
     )
 
 
-IN_A_ROW = {f.__name__: f for f in (image_gpt, by_value, by_pixel, lstm, by_operations)}
+def with_a_residual():
+    """Around the pixels in a row stand layers that treat each pixel by itself."""
+    x = gray()
+    h = L.LayerNormalization()(L.Embedding(K, 6)(x[..., 0]))
+    h = L.Concatenate()([L.Activation("tanh")(L.Dense(6)(h)), h])
+    row = L.GRU(6, return_sequences=True)(CausalShift()(L.Reshape((H * W, 12))(h)))
+    row = L.Reshape((H, W, 6))(row)
+    return network(x, L.Add()([row, L.Dense(6)(row)]))
+
+
+IN_A_ROW = {
+    f.__name__: f for f in (image_gpt, by_value, by_pixel, lstm, by_operations, with_a_residual)
+}
 LEAKS_IN_A_ROW = {
     "no shift": lambda: image_gpt(shift=False),
     "transposed": lambda: lstm(transposed=True),
     "back_transposed": back_transposed,
+    "mixed in a layer": mixed_in_a_layer,
 }
 
 

@@ -7,7 +7,13 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from kerasar.pictures import image_grid, inpainting_figure, save, surprise_image
+from kerasar.pictures import (
+    image_grid,
+    inpainting_figure,
+    save,
+    strangest_figure,
+    surprise_image,
+)
 from kerasar.pictures.inpainting_figure import HIDDEN
 from kerasar.pictures.pixels import mosaic, to_rgb
 
@@ -158,3 +164,16 @@ def test_pictures_import_matplotlib_late_and_never_pyplot():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_strangest_are_drawn_next_to_where_they_are_strange():
+    excess = np.zeros((2, 4, 4))
+    excess[1, 2, 3] = 5.0
+    excess[0, 0, 0] = -5.0
+    figure = strangest_figure(images(2, shape=(4, 4, 1)), excess, 4, titles=["center", "surprise"])
+    assert {"center", "surprise"} <= {text.get_text() for text in figure.texts}
+    drawn = figure.axes[0].images[0].get_array()
+    left, right = np.split(np.asarray(drawn), 2, axis=1)
+    assert left[:, left.shape[1] // 2 + 10 :].max() != right[:, right.shape[1] // 2 + 10 :].max()
+    with pytest.raises(ValueError, match="excess_map must have one value for each pixel"):
+        strangest_figure(images(2, shape=(4, 4, 1)), excess[:1], 4)

@@ -221,6 +221,7 @@ def ENTRIES() -> Iterator[Entry]:
         _distributions,
         _models,
         _methods,
+        _scores,
         _engine,
         _data,
         _pictures,
@@ -844,6 +845,71 @@ def _methods() -> Iterator[Entry]:
     )
 
 
+@functools.cache
+def _detector() -> Any:
+    rolls = _RNG.integers(0, 3, (60, 6))
+    return kerasar.AnomalyDetector(models()["sequence"]).fit(rolls)
+
+
+def _scores() -> Iterator[Entry]:
+    s, model = kerasar.scores, models()["sequence"]
+    usual = dict(x=array(X), condition=or_none(only(None)), batch_size=often(4))
+    scored = dict(**usual, model=only(model))
+    codec = only("adaptive")
+    rolls = _RNG.integers(0, 3, (60, 6))
+    yield from _entries(
+        {
+            "AnomalyDetector": (
+                kerasar.AnomalyDetector,
+                dict(model=only(model), patch=or_none(often(2))),
+            ),
+            "AnomalyDetector.fit": (
+                kerasar.AnomalyDetector(model).fit,
+                {**usual, "x": array(rolls), "seed": seed()},
+            ),
+            **{
+                f"AnomalyDetector.{name}": (
+                    lambda name=name, **given: getattr(_detector(), name)(**given),
+                    dict(usual),
+                )
+                for name in ("score", "p_value", "explain", "statistics")
+            },
+            "AnomalyDetector.is_anomaly": (
+                lambda **given: _detector().is_anomaly(**given),
+                dict(**usual, false_alarms=number(0.1, 1 / 40 - 1e-9, 1)),
+            ),
+            "AnomalyDetector.threshold": (
+                lambda **given: _detector().threshold(**given),
+                dict(false_alarms=number(0.1, 1 / 40 - 1e-9, 1)),
+            ),
+            "AnomalyDetector.save": (
+                lambda filepath: _detector().save(filepath),
+                dict(filepath=path("detector.keras")),
+            ),
+            **{
+                f"scores.{name}": (getattr(s, name), dict(scored))
+                for name in ("surprise", "worst_pixel", "entropy_z")
+            },
+            "scores.typicality": (s.typicality, dict(**scored, good=array(X))),
+            "scores.all_scores": (s.all_scores, dict(**scored, good=or_none(array(X)))),
+            "scores.complexity_corrected": (
+                s.complexity_corrected,
+                dict(**scored, codec=codec),
+            ),
+            "scores.worst_patch": (s.worst_patch, dict(**scored, patch=or_none(often(2)))),
+            "scores.complexity": (
+                s.complexity,
+                dict(
+                    x=array(X, 2),
+                    levels=count(3, 3),
+                    codec=codec,
+                    length=or_none(counts(np.full(len(X), 6), len(X))),
+                ),
+            ),
+        }
+    )
+
+
 def _compile(model: Any, **given: Any) -> None:
     try:
         model.compile(**given)
@@ -1115,6 +1181,16 @@ def _pictures() -> Iterator[Entry]:
                     sample_rate=count(100),
                     titles=texts(["a"]),
                     columns=often(1),
+                ),
+            ),
+            "pictures.strangest_figure": (
+                p.strangest_figure,
+                dict(
+                    **heading,
+                    images=array(IMAGES[:2]),
+                    excess_map=array(np.ones((2, 4, 4))),
+                    levels=count(3, 3),
+                    titles=or_none(texts(["a", "b"])),
                 ),
             ),
             "pictures.surprise_image": (

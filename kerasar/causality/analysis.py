@@ -148,8 +148,10 @@ def analyze(
     graph = read_graph(network, event_rank, length)
     analysis = _settled(graph)
     if graph.position_rank == 2 and (analysis.mixing or analysis.unknown):
-        for other in map(_settled, flat_pixels(graph)):
-            if not other.mixing and not other.unknown:
+        for flat in flat_pixels(graph):
+            other = _followed(flat)
+            # What its layers are as single nodes is known of images only.
+            if not other.mixing and not other.unknown and not _to_close(flat, other):
                 return other
     return analysis
 
@@ -157,11 +159,15 @@ def analyze(
 def _settled(graph: Graph) -> Analysis:
     """What is known of a graph, with those layers as single nodes that are of more use so."""
     while True:
-        analysis = analyze_graph(put_batch_first(lift_constants(spell_out(bind_kernels(graph)))))
+        analysis = _followed(graph)
         closed = _to_close(graph, analysis)
         if not closed:
             return analysis
         graph = graph.close(closed)
+
+
+def _followed(graph: Graph) -> Analysis:
+    return analyze_graph(put_batch_first(lift_constants(spell_out(bind_kernels(graph)))))
 
 
 def stays_open(declared: Declaration | None) -> bool:
@@ -223,10 +229,15 @@ class _Walk:
         self.nodes: list[Node] = []
         self.constants = dict(graph.constants)
         self.pairs = PairReader(graph, graph.x.shape[1 : 1 + graph.position_rank])
+        #: The tensors that something makes: what nothing makes would pass for a condition.
+        self.made = {graph.x, *graph.conditions, *graph.constants}
 
     def analysis(self) -> Analysis:
         needed = set(self.graph.needed())
         for node in self.graph.nodes:
+            if not self.made.issuperset(node.inputs):
+                raise AssertionError(f"'{node.name}' reads a tensor that nothing makes")
+            self.made.update(node.outputs)
             sources = [edge for edge in node.inputs if edge in self.data_dependent]
             if node not in needed or node.only_shape:
                 sources = []

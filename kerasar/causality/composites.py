@@ -119,7 +119,14 @@ def _traced(layer: Any, node: Any, shapes: list[Shape], of_one: bool = False) ->
         fresh[id(tensor)] = made
         if is_batch:
             single.add(id(made))
-    arguments = node.arguments.convert(lambda part: fresh.get(id(part), part))
+
+    def given(part: Any) -> Any:
+        # A variable that is passed on, such as a mask, is no constant.
+        if isinstance(part, keras.Variable):
+            return trace.stand_in(part)
+        return fresh.get(id(part), part)
+
+    arguments = node.arguments.convert(given)
     args, kwargs = arguments[0], dict(arguments[1])
     if kwargs.pop("training", None) is False and is_nested:
         raise CannotOpen("it is called with training=False inside of another layer")

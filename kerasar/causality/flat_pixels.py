@@ -19,7 +19,8 @@ import numpy as np
 from kerasar.causality.graph import Edge, Graph, Node
 from kerasar.causality.offsets import Offsets
 from kerasar.causality.pairs.moves import RESHAPES
-from kerasar.causality.rules.pointwise import ELEMENTWISE_CLASSES, is_array
+from kerasar.causality.rules.activations import is_elementwise
+from kerasar.causality.rules.pointwise import ELEMENTWISE_CLASSES, MERGES, is_array
 from kerasar.keras_internals import automatic_names_kept, made_by, operation_classes
 from kerasar.layers.split_channels import SplitChannels
 from kerasar.typing import Shape
@@ -28,9 +29,12 @@ L = keras.layers
 
 _RESHAPES = RESHAPES | frozenset(operation_classes("ExpandDims"))
 _BY_ELEMENT = ELEMENTWISE_CLASSES | {
-    L.Embedding, L.Dense, L.Rescaling, L.ReLU, L.LeakyReLU, L.Dropout, L.Identity, SplitChannels,
+    L.Embedding, L.Dense, L.Rescaling, L.ReLU, L.LeakyReLU, L.ELU, L.Dropout, L.Identity,
+    L.LayerNormalization, L.RMSNormalization, L.Concatenate, SplitChannels, *MERGES,
 }  # fmt: skip
-_OF_CHANNELS = (L.Dense, SplitChannels)
+_OF_CHANNELS = (
+    L.Dense, L.LayerNormalization, L.RMSNormalization, L.Concatenate, SplitChannels,
+)  # fmt: skip
 _SLICES = frozenset(operation_classes("GetItem"))
 
 
@@ -152,10 +156,11 @@ class _Flattened:
             return False
         arrays = filter(is_array, keras.tree.flatten(node.constants))
         same_rank = len({len(edge.shape) for edge in node.inputs}) == 1
+        of_elements = type(node.operation) is L.Activation and is_elementwise(node.operation)
         return (
-            type(node.operation) in _BY_ELEMENT
+            (of_elements or type(node.operation) in _BY_ELEMENT)
             and same_rank
-            and getattr(node.operation, "axis", None) in (None, -1)
+            and getattr(node.operation, "axis", None) in (None, -1, [-1], (-1,))
             and all(np.size(array) == 1 for array in arrays)
         )
 

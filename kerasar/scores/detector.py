@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from kerasar.arguments import checks_arguments
 from kerasar.checks import check_count, check_export_options, check_seed, new_keras_file
+from kerasar.scores.calibration import split_sizes
 from kerasar.scores.compute import checked_batch, compute_example, is_map, run_over
 from kerasar.scores.models import ScoredModel
 from kerasar.scores.rarity import Rarity
@@ -125,6 +126,7 @@ class AnomalyDetector(keras.Model):
         """
         check_seed(seed)
         batch = checked_batch(self.model, x, condition)
+        split_sizes(len(batch.x))  # before any work
         self._rarity = Rarity.fit(self._statistics_of(batch, batch_size), seed)
         return self
 
@@ -288,7 +290,8 @@ class AnomalyDetector(keras.Model):
         verbose = options.pop("verbose", False)
 
         def serve(x: Tensor, *conditions: Tensor) -> dict[str, Tensor]:
-            with tf.control_dependencies(value_assertions(x, self.model.data_levels)):
+            missing = self.model.takes_missing
+            with tf.control_dependencies(value_assertions(x, self.model.data_levels, missing)):
                 x = tf.identity(x)
             named = None
             if conditions:

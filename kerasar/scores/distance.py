@@ -12,9 +12,9 @@ from kerasar.typing import Config, Tensor
 #: How much correlations are shrunk towards none at least; by the number of statistics for each
 #: example if that is more, so that few examples do not feign dependence.
 _SHRINKAGE = 0.02
-#: By how many deviations suspicious statistics are shifted, and by how many more, divided by the
-#: number of examples: the fewer they are, the less does what is unlike them on the modest side say.
-_SHIFT, _SHIFT_OF_FEW = 2.0, 150.0
+#: By how many deviations suspicious statistics are shifted, and the number of examples at which it
+#: is one more: the fewer they are, the less does what is unlike them on the modest side say.
+_SHIFT, _FEW = 2.0, 120.0
 #: The smallest standard deviation, relative to the size of a statistic: of one that is constant.
 _SMALLEST = 1e-5
 #: The share of good examples from whose distances the tail is fitted.
@@ -62,7 +62,7 @@ class Distance(NamedTuple):
         np.fill_diagonal(correlation, 1.0)
         eigenvalues, vectors = np.linalg.eigh(correlation)
         whitening = vectors / np.sqrt(np.maximum(eigenvalues, _SHRINKAGE / 10)) @ vectors.T
-        shift = _SHIFT + _SHIFT_OF_FEW / len(standard)
+        shift = _SHIFT + (_FEW / len(standard)) ** 2
         moved = np.array([shift * (name in large) for name in good])
         found = cls(tuple(good), mean, scale, whitening, moved, 0.0, 1.0)
         distances = found._distances(good).numpy()

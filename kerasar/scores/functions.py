@@ -48,7 +48,7 @@ def typicality(
         Nalisnick, Matsukawa, Teh & Lakshminarayanan. Detecting Out-of-Distribution Inputs to Deep
         Generative Models Using Typicality. 2019. https://arxiv.org/abs/1906.02994
     """
-    mean = surprise(model, good, batch_size=batch_size).mean()
+    mean = _mean_nats(model, good, batch_size)
     return np.abs(surprise(model, x, condition, batch_size) - mean)
 
 
@@ -168,11 +168,15 @@ def all_scores(
     if not is_map(model):
         del found["worst_patch"]
     if good is not None:
-        mean = surprise(model, good, batch_size=batch_size).mean()
-        found["typicality"] = np.abs(found["surprise"] - mean)
+        found["typicality"] = np.abs(found["surprise"] - _mean_nats(model, good, batch_size))
     if "complexity" in found:
         found["complexity_corrected"] = found["surprise"] - found["complexity"]
     return found
+
+
+def _mean_nats(model: ScoredModel, good: Any, batch_size: int) -> float:
+    found = _of_one_pass(model, good, None, batch_size, name="good")
+    return float(found["surprise"].mean())
 
 
 def _checked_length(length: Any, values: np.ndarray) -> np.ndarray:
@@ -192,9 +196,14 @@ def _checked_length(length: Any, values: np.ndarray) -> np.ndarray:
 
 
 def _of_one_pass(
-    model: ScoredModel, x: Any, condition: Any, batch_size: int, patch: int | None = None
+    model: ScoredModel,
+    x: Any,
+    condition: Any,
+    batch_size: int,
+    patch: int | None = None,
+    name: str = "x",
 ) -> dict[str, np.ndarray]:
-    batch = checked_batch(model, x, condition)
+    batch = checked_batch(model, x, condition, name)
     side = patch_size(model.data_shape) if patch is None else check_count(patch, "patch")
 
     def compute(example: Example) -> dict[str, Tensor]:

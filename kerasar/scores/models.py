@@ -16,6 +16,7 @@ class ScoredModel(Protocol):
     name: str
     data_shape: Shape
     data_levels: int | None
+    takes_missing: bool
     conditions: ServedConditions
     function_cache: FunctionCache
 

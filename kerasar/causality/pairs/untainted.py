@@ -7,7 +7,14 @@ import numpy as np
 
 from kerasar.causality.graph import Edge, Graph, Node
 from kerasar.causality.pairs.moves import MOVES
-from kerasar.causality.pairs.values import ORDINARY, UNKNOWN, as_values, combine, operands
+from kerasar.causality.pairs.values import (
+    ORDINARY,
+    UNKNOWN,
+    VARIABLES,
+    as_values,
+    combine,
+    operands,
+)
 from kerasar.causality.rules.pointwise import ELEMENTWISE_CLASSES
 from kerasar.keras_internals import operation_classes
 
@@ -18,8 +25,11 @@ _COPIES = frozenset(operation_classes("Pad", "Concatenate", "Stack"))
 _LARGEST = 300_000_000
 
 
-def _has_no_weights(operation: Any) -> bool:
-    """Whether an operation follows from its arguments: functions do, and some layers."""
+def _has_no_weights(node: Node) -> bool:
+    """Whether an operation follows from constants: functions do, and some layers."""
+    operation, given = node.operation, keras.tree.flatten(node.constants)
+    if any(isinstance(part, VARIABLES) for part in given):
+        return False
     return not isinstance(operation, keras.layers.Layer) or type(operation) in _PLAIN_LAYERS
 
 
@@ -54,7 +64,7 @@ class KnownValues:
         if exact is not None:
             return as_values(exact)
         blank = [1] * len(edge.shape)
-        if isinstance(self._constants.get(edge), keras.Variable):
+        if isinstance(self._constants.get(edge), VARIABLES):
             return np.full(blank, ORDINARY)
         node = self._made_by.get(edge)
         if node is None:
@@ -92,9 +102,9 @@ class KnownValues:
         if edge in self._exact:
             return self._exact[edge]
         node, found = self._made_by.get(edge), self._constants.get(edge)
-        if isinstance(found, keras.Variable):
+        if isinstance(found, VARIABLES):
             found = None
-        elif node is not None and _has_no_weights(node.operation):
+        elif node is not None and _has_no_weights(node):
             parts = {source: self._exactly(source) for source in node.inputs}
             small = np.prod([size or 1 for size in edge.shape], dtype=float) < _LARGEST
             if small and all(part is not None for part in parts.values()):

@@ -15,6 +15,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from kerasar.keras_internals import operation_classes
 
@@ -29,17 +30,23 @@ _MODERATE, _FACTOR = 1e3, 32.0
 _ABOUT, _FAR, _INFINITE = 1e40, 1e39, 1e300
 
 L = keras.layers
+#: What may be given other values, and is no constant wherever it stands.
+VARIABLES = (keras.Variable, tf.Variable)
 
 
 def as_values(constant: Any) -> np.ndarray:
-    """What is known of a constant: everything."""
+    """What is known of a constant: everything. A variable may be given other values."""
+    if isinstance(constant, VARIABLES):
+        return np.full([1] * len(constant.shape), ORDINARY)
     with np.errstate(all="ignore"):
         found = np.asarray(keras.ops.convert_to_numpy(keras.ops.cast(constant, "float64")))
     return _exactly(found)
 
 
 def _exactly(found: np.ndarray) -> np.ndarray:
-    """Numbers that are known exactly, but for those that float32 does not hold."""
+    """Numbers that are known exactly, as float32 rounds them, but for those it does not hold."""
+    with np.errstate(all="ignore"):
+        found = found.astype("float32").astype("float64")
     return np.where(found <= -_FAR, -_INFINITE, np.where(found >= _FAR, UNKNOWN, found))
 
 
@@ -139,7 +146,7 @@ def _multiply(*parts: np.ndarray) -> np.ndarray:
 def _divide(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     inverse = np.where(is_exact(other) & (other != 0), 1 / other, UNKNOWN)
     inverse = np.where(other == ORDINARY, ORDINARY, inverse)
-    return _multiply(one, inverse)
+    return np.where(other == 0, UNKNOWN, _multiply(one, inverse))
 
 
 def _where(condition: np.ndarray, one: np.ndarray, other: np.ndarray) -> np.ndarray:
@@ -182,8 +189,14 @@ def _cast(operation: Any, part: np.ndarray) -> np.ndarray:
         return np.where(fits, np.trunc(part), UNKNOWN)
     most = float(np.finfo(dtype).max) if dtype.startswith("float") else _FAR
     found = centers(part)
-    rounded = np.where(exact, found, part)
+    rounded = np.where(exact, _rounded(np.where(exact, found, 0.0), dtype), part)
     return np.where(found < -most, -_INFINITE, np.where(found > most, UNKNOWN, rounded))
+
+
+def _rounded(numbers: np.ndarray, dtype: str) -> np.ndarray:
+    """Numbers as that type holds them."""
+    held = keras.ops.cast(keras.ops.cast(numbers, "float64"), dtype)
+    return np.asarray(keras.ops.convert_to_numpy(keras.ops.cast(held, "float64")))
 
 
 def _zero_or_large(part: np.ndarray, *_: Any) -> np.ndarray:
@@ -192,7 +205,11 @@ def _zero_or_large(part: np.ndarray, *_: Any) -> np.ndarray:
 
 
 def _bounded(part: np.ndarray, *_: Any) -> np.ndarray:
-    return np.full_like(part, ORDINARY)
+    return np.where(part == 0, 0.0, ORDINARY)
+
+
+def _zeros(part: np.ndarray, *_: Any) -> np.ndarray:
+    return np.zeros_like(part)
 
 
 def _sigmoid(part: np.ndarray, *_: Any) -> np.ndarray:
@@ -245,4 +262,5 @@ _RULES: dict[type, Callable[..., np.ndarray]] = {
     **dict.fromkeys(_kinds("Relu Relu6"), _relu),
     **dict.fromkeys(_kinds("Gelu Silu Elu Selu LeakyRelu Abs Absolute"), _smooth),
     **dict.fromkeys(_kinds("Square"), _zero_or_large),
+    **dict.fromkeys(_kinds("ZerosLike"), _zeros),
 }

@@ -104,7 +104,7 @@ def _depthwise(use: Use) -> Declaration | None:
         return refused
     offsets, length_change = _window(layer.kernel_size, layer.dilation_rate, layer.padding)
     separable = hasattr(layer, "pointwise_kernel")
-    kept = getattr(layer, "kept", range(len(offsets)))
+    kept = getattr(layer, "kept", range(len(offsets))) or [0]
 
     def combine(values: Sequence[Tensor], position: tuple[Tensor, ...]) -> Tensor:
         kernel = layer.depthwise_kernel if separable else layer.kernel

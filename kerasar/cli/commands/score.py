@@ -189,7 +189,12 @@ def _detect(
             kept = load_detector(folder, model)
             if kept is None:
                 source, where = folder.data_source(None, None)
-                data = kind.load(source, where, folder.config.get("levels"), folder.config)
+                settings = dict(folder.config)
+                if settings.get("data_path") is None:  # columns are chosen of files alone
+                    settings.pop("column", None)
+                # A text has a level for each of its characters, whatever the user says.
+                levels = None if kind.name == "text" else settings.get("levels")
+                data = kind.load(source, where, levels, settings)
                 whose = "the examples that chose the best epoch"
                 kept = fit_detector(model, data.for_model(model).validation, whose)
                 keep_detector(folder, kept)
