@@ -86,6 +86,7 @@ def test_the_naive_forecast_repeats_the_last_season():
         (dict(origins=[40, 119]), "each of origins must be from 1 to 116"),
         (dict(first=118), "first must be from 1 to 116"),
         (dict(num_paths=1), "num_paths must be at least 2"),
+        (dict(series=np.append(WALK, [np.nan] * 9), origins=[121]), "are missing"),
         (dict(series=WALK[None]), r"one series of shape \('time',\)"),
     ],
 )

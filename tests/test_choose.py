@@ -99,6 +99,12 @@ def test_the_level_that_forecasts_best_is_chosen():
     assert choose(noise, 12).design.normalization in ("none", "window")
 
 
+def test_a_walk_that_has_not_gone_far_yet_is_not_taken_for_a_level():
+    walks = (np.cumsum(np.random.default_rng(seed).normal(size=600)) for seed in range(4))
+    levels = [choose(walk, 12, support="real").design.normalization for walk in walks]
+    assert levels.count("difference") >= 3
+
+
 def test_bands_of_a_process_that_is_known_hold_without_being_widened():
     rng = np.random.default_rng(2)
     x = np.zeros(900)

@@ -160,6 +160,17 @@ def test_a_series_is_forecast_and_judged_by_commands_of_their_own(trained):
     succeed("forecast", folder, "--steps", 5, "--num", 9, "--out", paths)
     rows = list(csv.DictReader(paths.open()))
     assert len(rows) == 45 and {"path", "step", "metres"} == set(rows[0])
+    days = np.datetime64("2020-02-20") + np.arange(30)
+    dated, quantiles = trained / "dated.csv", trained / "on-quantiles.csv"
+    dated.write_text("ds,metres\n" + "".join(f"{d},{10 + i % 3}\n" for i, d in enumerate(days)))
+    options = ("--steps", 2, "--num", 9, "--history", dated)
+    succeed("forecast", folder, *options, "--out", quantiles)
+    rows = list(csv.DictReader(quantiles.open()))
+    assert [row["time"] for row in rows] == ["2020-03-21", "2020-03-22"]
+    days = "".join(f"{i},{i % 7 + 0.5 if i < 50 else ''}\n" for i in range(60))
+    (trained / "ends.csv").write_text("day,metres\n" + days)
+    said = refuse("train", "forecaster", "--data", trained / "ends.csv", "--out", trained / "no")
+    assert "of column 'metres' are missing" in said and not (trained / "no").exists()
     out = trained / "judged.json"
     options = ("--steps", 4, "--origins", 3, "--num", 20)
     said = succeed("backtest", folder, *options, "--out", out).stderr

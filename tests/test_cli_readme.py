@@ -3,10 +3,12 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -54,6 +56,20 @@ def test_the_code_for_other_networks_prints_what_it_says(capsys):
     printed = capsys.readouterr().out.split("\n")
     promised = [line.partition("  # ")[2] for line in code.split("\n") if line.startswith("print")]
     assert printed[:2] == promised[:2] and printed[2] == "(4, 100)"
+
+
+def test_the_guide_to_forecasting_is_true(tmp_path, monkeypatch, capsys):
+    data = os.environ.get("KERASAR_TEST_DATA")
+    if data is None:
+        pytest.skip("KERASAR_TEST_DATA is not set")
+    shutil.copy(Path(data, "series", "airline_passengers.csv"), tmp_path)
+    monkeypatch.chdir(tmp_path)
+    found = dict[str, Any]()
+    (code,) = re.findall(r"```python\n(.*?)```", DOCS["forecasting.md"], re.DOTALL)
+    exec(compile(code, "forecasting.md", "exec"), found)
+    ours, naive, held = map(float, capsys.readouterr().out.split())
+    assert ours < naive and held > 0.7
+    assert str(found["future"].times[0]).startswith("1961-01-01")
 
 
 def test_the_code_for_series_prints_what_it_says(tmp_path, monkeypatch, capsys):

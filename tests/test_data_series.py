@@ -177,7 +177,7 @@ def test_a_value_outside_the_range_is_refused_not_clipped():
         ("date\nmo\ntu\n", {}, "holds no column of numbers"),
         ("1\n", {}, "at least 2 steps.*has 1"),
         ("a\n3\n3\n3\n", {}, "Column 'a'.*never changes"),
-        ("a,b\n3,1\n3,2\n3,3\n", {"levels": 4}, r"Column 'a', 'b'.*\[3. 1.\] to.*never changes"),
+        ("a,b\n3,1\n3,2\n3,4\n", {"levels": 4}, r"Column 'a', 'b'.*\[3. 1.\] to.*never changes"),
         ("1e9\n1000000001\n1000000002\n", {}, "Subtract its mean first"),
         (
             "1\n2\n3\n",
@@ -298,3 +298,96 @@ def test_a_table_is_read_row_by_row(tmp_path):
     finally:
         tracemalloc.stop()
     assert series.train.shape == (36_000, 2) and peak < 5 * 8 * 80_000
+
+
+VALUES = [3.0, 1.0, 4.0, 1.0, 5.0, 9.0]
+
+
+def dated(tmp_path, cells, header="when", values=VALUES, sign=","):
+    rows = "".join(f"{cell}{sign}{value}\n" for cell, value in zip(cells, values, strict=False))
+    return write(tmp_path, f"{header}{sign}level\n{rows}")
+
+
+@pytest.mark.parametrize(
+    ("cells", "header", "first", "frequency", "after"),
+    [
+        ([f"2000-06-0{d}" for d in range(5, 10)], "when", "2000-06-05", "day", "2000-06-10"),
+        ([f"2000/06/05 {h}:00" for h in range(8, 13)], "x", "2000-06-05T08", "hour",
+         "2000-06-05T13"),
+        ([f"2000-06-05T00:{m:02d}:00Z" for m in range(0, 60, 15)], "x", "2000-06-05",
+         "15 minutes", "2000-06-05T01"),
+        ([f"1999-{m:02d}" for m in range(9, 13)], "month", "1999-09-01", "month", "2000-01-01"),
+        (["1991 Oct", "1991 Nov", "1991 Dec"], "m", "1991-10-01", "month", "1992-01-01"),
+        (["Jan 31 2000", "Feb 7 2000", "Feb 14 2000"], "d", "2000-01-31", "7 days", "2000-02-21"),
+        (["19580329", "19580405", "19580412"], "no name", "1958-03-29", "7 days", "1958-04-19"),
+        (["2000Q1", "2000Q2", "2000Q3"], "q", "2000-01-01", "3 months", "2000-10-01"),
+        (["1700", "1701", "1702"], "Year", "1700-01-01", "year", "1703-01-01"),
+        (["2020-01-31", "2020-02-29", "2020-03-31"], "ds", "2020-01-31", "month", "2020-04-30"),
+    ],
+)  # fmt: skip
+def test_times_are_recognized_and_kept(tmp_path, cells, header, first, frequency, after):
+    series = load_series(dated(tmp_path, cells, header))
+    assert series.columns == ("level",) and series.train.ndim == 1
+    assert series.times[0] == np.datetime64(first, "s") and len(series.times) == len(cells)
+    assert str(series.frequency) == frequency
+    ahead = series.times_after(whole(series), 1)
+    assert ahead[0] == np.datetime64(after, "s")
+    assert series.times_after(whole(series)[1:], 1) is None, "of another past nothing is known"
+
+
+@pytest.mark.parametrize("sign", [",", ";", "\t"])
+def test_years_without_a_telling_name_are_values(tmp_path, sign):
+    path = write(tmp_path, f"a{sign}b\n1990{sign}1\n1995{sign}2\n2003{sign}4\n")
+    series = load_series(path)
+    assert series.columns == ("a", "b") and series.times is None
+
+
+def test_a_column_that_only_counts_is_no_variable(tmp_path):
+    text = "," + TABLE.split(",", 1)[1]
+    text = "n,level,rain\n1,2.5,1\n2,1.5,3\n3,4.5,2\n"
+    series = load_series(write(tmp_path, text))
+    assert series.columns == ("level", "rain") and series.left_out == ("n",)
+    assert load_series(write(tmp_path, text), ["n", "rain"]).columns == ("n", "rain")
+    assert load_series(write(tmp_path, "n\n1\n2\n3\n")).columns == ("n",), "there is no other"
+
+
+def test_gaps_are_read_as_such_if_that_is_asked_for(tmp_path):
+    cells = [f"2000-06-0{d}" for d in (1, 2, 5, 6, 7, 8)]
+    path = dated(tmp_path, cells, values=[3.0, "", 4.0, "NA", 5.0, 9.0])
+    series = load_series(path, gaps=True)
+    expected = np.float32([3, np.nan, np.nan, np.nan, 4, np.nan, 5, 9])
+    np.testing.assert_array_equal(whole(series), expected)
+    assert len(series.times) == 8 and series.mean == np.nanmean(series.train)
+    with pytest.raises(ValueError, match="is missing in line 3"):
+        load_series(path)
+    with pytest.raises(ValueError, match="gaps=True is for real values"):
+        load_series(path, gaps=True, levels=4)
+
+
+@pytest.mark.parametrize(
+    ("cells", "match"),
+    [
+        (["2000-01-01", "2000-01-03", "2000-01-02"], "from 2000-01-02 after 2000-01-03 in line 4"),
+        (["2000-01-01", "2000-01-02", "2000-01-02"], "again in line 4.*several series"),
+        (["2000-01-01", "2000-01-02", "2000-01-04"], "to 2000-01-04 in line 4.*gaps=True"),
+        (["2000-01-01", "2000-01-02", "2000-01-03", "2000-01-03 07:00"], "no whole number.*line 5"),
+        (["2000-01", "2000-02", "2000-04"], "steps are a month apart|Steps are a month apart"),
+    ],
+)
+def test_times_that_are_not_evenly_apart_are_refused(tmp_path, cells, match):
+    with pytest.raises(ValueError, match=match):
+        load_series(dated(tmp_path, cells))
+
+
+def test_a_column_of_times_can_be_named(tmp_path):
+    path = dated(tmp_path, ["1990", "1991", "1992"], "from")
+    assert load_series(path, time_column="from").columns == ("level",)
+    with pytest.raises(ValueError, match="holds something else than times, such as '3.0'"):
+        load_series(path, time_column="level")
+
+
+def test_lines_of_comments_before_a_table_are_none(tmp_path):
+    text = "# made by hand\n#\n" + TABLE
+    assert whole(load_series(write(tmp_path, text), "level"))[0] == 1.5
+    with pytest.raises(ValueError, match="'oops' in line 5"):
+        load_series(write(tmp_path, text.replace("-2.5", "oops")), "level")

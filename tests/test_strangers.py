@@ -99,7 +99,7 @@ def test_a_comma_in_decimals_parts_no_columns(folder):
     (folder / "one.csv").write_text("\n".join(f"{i},{i % 7}" for i in range(30)))
     assert load_series("one.csv", decimal=",").train.shape == (27,)
     assert load_series("one.csv", decimal=",").train[8] == np.float32(8.1)
-    assert load_series("one.csv").train.shape == (27, 2)
+    assert load_series("one.csv", [0, 1]).train.shape == (27, 2)
 
 
 @pytest.mark.parametrize("characters", ["", "ba", "aab"])

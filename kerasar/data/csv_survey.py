@@ -20,15 +20,20 @@ MISSING_MARKS = {"", "na", "n/a", "nan", "null", "none", "-", "?"}
 
 
 def read_rows(path: Path, delimiter: str) -> Iterator[tuple[list[str], int]]:
-    """Each row, and the line at which it ends."""
-    characters = 0
+    """Each row, and the line at which it ends; lines of comments before the first are no rows."""
+    characters = comments = 0
 
     def lines(file: TextIO) -> Iterator[str]:
-        nonlocal characters
+        nonlocal characters, comments
+        begun = False
         while line := file.readline(_LONGEST_ROW + 1):
             characters += len(line)
             if characters > _LONGEST_ROW:
-                raise _too_large(path, reader.line_num + 1)
+                raise _too_large(path, reader.line_num + comments + 1)
+            if not begun and line.startswith("#"):
+                comments, characters = comments + 1, 0
+                continue
+            begun = True
             yield line
 
     try:
@@ -36,9 +41,9 @@ def read_rows(path: Path, delimiter: str) -> Iterator[tuple[list[str], int]]:
             reader = csv.reader(lines(file), delimiter=delimiter)
             for cells in reader:
                 if len(cells) > _MOST_COLUMNS:
-                    raise _too_large(path, reader.line_num)
+                    raise _too_large(path, reader.line_num + comments)
                 characters = 0
-                yield cells, reader.line_num
+                yield cells, reader.line_num + comments
     except (UnicodeDecodeError, csv.Error) as error:
         raise ValueError(
             f"'{path}' cannot be read as a table of text: {error}. Save it as CSV in UTF-8."

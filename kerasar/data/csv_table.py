@@ -3,7 +3,8 @@
 import difflib
 import math
 from array import array
-from collections.abc import Sequence
+from collections.abc import Container, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -17,32 +18,52 @@ from kerasar.data.csv_survey import MISSING_MARKS, find_survey, parsed, read_row
 Column = str | int
 
 
-def read_csv_columns(
+@dataclass(frozen=True)
+class Table:
+    """A CSV file whose form is known.
+
+    Attributes:
+        path, delimiter, decimal: of the file.
+        marks: of missing values, in lower case.
+        names: of its columns; their indices if it has no header.
+        typed: the columns that hold numbers.
+        has_header: whether the first row names the columns.
+        num_rows: rows, the header among them.
+    """
+
+    path: Path
+    delimiter: str
+    decimal: str
+    marks: set[str]
+    names: list[str]
+    typed: list[int]
+    has_header: bool
+    num_rows: int
+    #: The first two rows, for messages.
+    beginning: list[list[str]]
+
+    def rows(self) -> Iterator[tuple[list[str], int]]:
+        """The cells of each row below the header, and the line at which it ends."""
+        return islice(read_rows(self.path, self.delimiter), int(self.has_header), self.num_rows)
+
+    def texts(self, column: int) -> list[str]:
+        """The cells of one column."""
+        return [cells[column] for cells, _ in self.rows()]
+
+    def find(self, column: Column) -> int:
+        """The index of a column by its name or index."""
+        return _find(self.path, column, self.names)
+
+
+def open_table(
     path: Path,
-    columns: Sequence[Column] | None,
     delimiter: str | None = None,
     decimal: str | None = None,
     missing: Sequence[str] = (),
-) -> tuple[tuple[str, ...], NDArray[np.float64]]:
-    """The names of columns and their values, `(rows, columns)`.
+) -> Table:
+    """Finds what separates the columns of a CSV file, its decimal sign and its header.
 
-    All rows decide: what separates columns gives each row as many of them, and the most of
-    numbers; a column holds numbers if half of its rows do. The first row is a header if it has a
-    word above numbers, or counts the columns from 0 above numbers with fractions. The file is read
-    row by row: a row has at most 1,000,000 characters and 10,000 columns.
-
-    Args:
-        path: a text file in UTF-8.
-        columns: which, by name or index; None for all that hold numbers.
-        delimiter: "," or ";" or a tab; None finds it.
-        decimal: "." or ","; None finds it.
-        missing: further marks of missing values, besides such as "NA" and "-".
-
-    Raises:
-        TypeError: if `missing` is not a list of texts.
-        ValueError: if the file is not such a table, what separates columns or decimals is
-            ambiguous, a column is unknown or holds no numbers, or a value is missing, not a number,
-            or not finite.
+    Arguments and errors are those of `read_csv_columns`.
     """
     for name, value, known in (("delimiter", delimiter, ",;\t"), ("decimal", decimal, ".,")):
         if value is not None and (not isinstance(value, str) or value not in list(known)):
@@ -65,24 +86,75 @@ def read_csv_columns(
     if survey.rows == 1 and header:
         raise ValueError(f"'{path}' holds a header and nothing else: give it rows of numbers.")
     names = [cell.strip() if header else str(i) for i, cell in enumerate(survey.first)]
+    beginning = [row[:9] for row in (survey.first, survey.second) if row]
+    return Table(
+        path, survey.delimiter, decimal, marks, names, typed, header, survey.rows, beginning
+    )
+
+
+def read_csv_columns(
+    path: Path,
+    columns: Sequence[Column] | None,
+    delimiter: str | None = None,
+    decimal: str | None = None,
+    missing: Sequence[str] = (),
+    gaps: bool = False,
+) -> tuple[tuple[str, ...], NDArray[np.float64]]:
+    """The names of columns and their values, `(rows, columns)`.
+
+    All rows decide: what separates columns gives each row as many of them, and the most of
+    numbers; a column holds numbers if half of its rows do. The first row is a header if it has a
+    word above numbers, or counts the columns from 0 above numbers with fractions. The file is read
+    row by row: a row has at most 1,000,000 characters and 10,000 columns.
+
+    Args:
+        path: a text file in UTF-8.
+        columns: which, by name or index; None for all that hold numbers.
+        delimiter: "," or ";" or a tab; None finds it.
+        decimal: "." or ","; None finds it.
+        missing: further marks of missing values, besides such as "NA" and "-".
+        gaps: whether a value that is missing is NaN, not an error.
+
+    Raises:
+        TypeError: if `missing` is not a list of texts.
+        ValueError: if the file is not such a table, what separates columns or decimals is
+            ambiguous, a column is unknown or holds no numbers, or a value is missing, not a number,
+            or not finite.
+    """
+    table = open_table(path, delimiter, decimal, missing)
+    chosen = choose_columns(table, columns)
+    return tuple(table.names[i] for i in chosen), read_numbers(table, chosen, gaps)
+
+
+def choose_columns(
+    table: Table, columns: Sequence[Column] | None, left_out: Container[int] = ()
+) -> list[int]:
+    """The indices of columns; None: of all that hold numbers but those that are left out."""
     if columns is not None:
-        chosen = [_find(path, column, names) for column in columns]
+        chosen = [table.find(column) for column in columns]
         check_distinct(columns, chosen)
-    elif typed:
-        chosen = typed
-    else:
-        shown = [str(row[:9]) for row in (survey.first, survey.second) if row]
+        return chosen
+    chosen = [column for column in table.typed if column not in left_out]
+    if not chosen:
+        shown = [str(row) for row in table.beginning]
         raise ValueError(
-            f"'{path}' holds no column of numbers: it begins with {' and '.join(shown)}. Numbers "
-            "are written like -1.5 or 2e3; decimal=',' reads 1,5."
+            f"'{table.path}' holds no column of numbers: it begins with {' and '.join(shown)}. "
+            "Numbers are written like -1.5 or 2e3; decimal=',' reads 1,5."
         )
+    return chosen
+
+
+def read_numbers(table: Table, chosen: Sequence[int], gaps: bool = False) -> NDArray[np.float64]:
+    """The values of columns, `(rows, columns)`; with `gaps` those that are missing are NaN."""
     found = array("d")
-    for cells, line in islice(read_rows(path, survey.delimiter), int(header), survey.rows):
+    for cells, line in table.rows():
         for column in chosen:
-            cell = with_point(cells[column]) if decimal == "," else cells[column]
-            found.append(_number(path, cell, line, names[column], marks))
-    values = np.frombuffer(found).reshape(-1, len(chosen)) if chosen else np.empty((0, 0))
-    return tuple(names[i] for i in chosen), values
+            cell = with_point(cells[column]) if table.decimal == "," else cells[column]
+            if gaps and cell.strip().lower() in table.marks:
+                found.append(math.nan)
+            else:
+                found.append(_number(table.path, cell, line, table.names[column], table.marks))
+    return np.frombuffer(found).reshape(-1, len(chosen)) if chosen else np.empty((0, 0))
 
 
 def check_column(column: Any) -> None:

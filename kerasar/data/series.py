@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from kerasar.arguments import checks_arguments
 from kerasar.checks import Spread, existing_file
 from kerasar.data.array_files import load_arrays
-from kerasar.data.csv_table import Column, check_column, check_distinct, read_csv_columns
+from kerasar.data.csv_table import Column, check_column, check_distinct, open_table
 from kerasar.data.mean_and_scale import mean_and_scale
 from kerasar.data.quantizer import Quantizer
 from kerasar.data.series_data import SeriesData
+from kerasar.data.series_table import read_series_table
 
 
 @checks_arguments
@@ -27,10 +28,14 @@ def load_series(
     delimiter: str | None = None,
     decimal: str | None = None,
     missing: Sequence[str] = (),
+    gaps: bool = False,
+    time_column: Column | None = None,
 ) -> SeriesData:
     """Loads a series of one or several variables, in its order; its end is the test part.
 
-    Files are read as data and never run. Nothing is filled in, dropped or clipped.
+    Files are read as data and never run. Nothing is filled in, dropped or clipped. A column of
+    times in a CSV file is recognized by its values, and numbers that may be dates by its name. It
+    is kept as `times`, is no variable, and goes by equal steps from row to row.
 
     Args:
         path: a `.csv`, `.tsv` or `.txt` file with a row for each step, with or without a header,
@@ -47,7 +52,10 @@ def load_series(
             row as many columns.
         decimal: the decimal sign, "." or ",". None finds it; a table where it is not certain is
             refused.
-        missing: marks of missing values, besides such as "NA" and "-". What is missing is refused.
+        missing: marks of missing values, besides such as "NA" and "-".
+        gaps: bool. Whether what is missing is NaN: values, and steps whose time is left out. Models
+            with a `kerasar.distributions.Relative` likelihood take such. Else it is refused.
+        time_column: the column of times, by name or index, where it is not found.
 
     Returns:
         A `SeriesData`. `kerasar.data.windows(series.train, length)` cuts it into pieces.
@@ -69,15 +77,24 @@ def load_series(
         >>> series.train, series.test
         (array([1.5, 2.5, 2. ], dtype=float32), array([1.], dtype=float32))
     """
+    if gaps and (levels is not None or quantizer is not None):
+        raise ValueError(
+            "gaps=True is for real values: a value that is missing has no level. Leave out levels."
+        )
     if not 0 < held_out < 1:
         raise ValueError(f"held_out is a share of the steps, between 0 and 1, but got {held_out}.")
     path = existing_file(path)
     several = isinstance(column, Sequence) and not isinstance(column, str)
     columns: Any = column if several or column is None else [column]
+    times, frequency = None, None
+    left_out: tuple[str, ...] = ()
     if path.suffix.lower() == ".npy":
-        names, values = _read_npy(path, columns)
+        names, values = _read_npy(path, columns, gaps)
     elif path.suffix.lower() in (".csv", ".tsv", ".txt"):
-        names, values = read_csv_columns(path, columns, delimiter, decimal, missing)
+        table = open_table(path, delimiter, decimal, missing)
+        names, values, times, frequency, left_out = read_series_table(
+            table, columns, gaps, time_column
+        )
     else:
         raise ValueError(
             f"A series is read from a .csv, .tsv, .txt or .npy file, but got '{path.name}'. Save "
@@ -98,7 +115,9 @@ def load_series(
         found: NDArray[Any] = values.astype("float32")
     else:
         found = quantizer.encode(values)
-    return SeriesData(path.stem, found[:cut], found[cut:], names, quantizer)
+    return SeriesData(
+        path.stem, found[:cut], found[cut:], names, quantizer, times, frequency, left_out
+    )
 
 
 def _check_units(path: Path, names: Sequence[str], values: NDArray[Any], cut: int) -> None:
@@ -106,7 +125,7 @@ def _check_units(path: Path, names: Sequence[str], values: NDArray[Any], cut: in
     columns = values.reshape(len(values), -1)
     for name, column in zip(names, columns.T, strict=True):
         try:
-            mean_and_scale(column[:cut])
+            mean_and_scale(column[:cut][~np.isnan(column[:cut])])
         except ValueError as error:
             raise ValueError(f"Column '{name}' of '{path}' cannot be used: {error}") from error
         spread = Spread(1)
@@ -124,7 +143,7 @@ def _quantizer(path: Path, names: Sequence[str], values: NDArray[Any], levels: i
 
 
 def _read_npy(
-    path: Path, columns: Sequence[Column] | None
+    path: Path, columns: Sequence[Column] | None, gaps: bool
 ) -> tuple[tuple[str, ...], NDArray[np.float64]]:
     how = "an array of numbers with np.save(path, series)"
     array = load_arrays(path, how)
@@ -144,8 +163,9 @@ def _read_npy(
     if columns is not None:
         check_distinct(columns, chosen)
     values = values[:, chosen]
-    if not np.isfinite(values).all():
-        row, variable = (int(i) for i in np.argwhere(~np.isfinite(values))[0])
+    bad = np.isinf(values) if gaps else ~np.isfinite(values)
+    if bad.any():
+        row, variable = (int(i) for i in np.argwhere(bad)[0])
         raise ValueError(
             f"A series has no gaps, but in '{path}' column {chosen[variable]} is "
             f"{values[row, variable]} in row {row} (counted from 0). Fill it in, by interpolation "

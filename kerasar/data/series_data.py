@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from kerasar.checks import as_array
 from kerasar.data.mean_and_scale import mean_and_scale
 from kerasar.data.quantizer import Quantizer
+from kerasar.data.times import Frequency, Times
 
 
 @dataclass(frozen=True, eq=False)  # eq=False: comparing arrays gives no single truth
@@ -23,6 +24,9 @@ class SeriesData:
         test: the steps after those.
         columns: the name of each variable.
         quantizer: what determines the levels, None for real values.
+        times: of all steps, `datetime64[s]`; None if the file has none.
+        frequency: the time from one step to the next, if there are times.
+        left_out: columns of numbers that only count the rows.
     """
 
     name: str
@@ -30,6 +34,9 @@ class SeriesData:
     test: NDArray[Any]
     columns: tuple[str, ...]
     quantizer: Quantizer | None = None
+    times: Times | None = None
+    frequency: Frequency | None = None
+    left_out: tuple[str, ...] = ()
 
     @property
     def levels(self) -> int | None:
@@ -56,6 +63,12 @@ class SeriesData:
         """The whole series in the units of the file, float32."""
         return self.decode(np.concatenate([self.train, self.test]))
 
+    def times_after(self, past: NDArray[Any], steps: int) -> Times | None:
+        """The times of the steps after the series, if `past` is all of it and they are known."""
+        if self.times is None or self.frequency is None or len(past) != len(self.times):
+            return None
+        return self.frequency.after(self.times[-1], steps)
+
     def encode(self, values: Any) -> NDArray[Any]:
         """Values as the model takes them: float32, or levels if the series is quantized.
 
@@ -74,4 +87,11 @@ class SeriesData:
 
     @cached_property
     def _units(self) -> tuple[Any, Any]:
-        return mean_and_scale(self.train, per_variable=self.num_variables is not None)
+        if not np.isnan(self.train).any():
+            return mean_and_scale(self.train, per_variable=self.num_variables is not None)
+        columns = self.train.reshape(len(self.train), -1).T
+        each = [mean_and_scale(column[~np.isnan(column)]) for column in columns]
+        if self.num_variables is None:
+            return each[0]
+        means, scales = zip(*each, strict=True)
+        return means, scales

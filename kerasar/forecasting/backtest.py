@@ -131,6 +131,11 @@ def backtest(
         flat, clipped = keep_within(flat, limits, [""] * variables, "clip", model.name)
     paths = flat.reshape(len(starts), num_paths, horizon, variables)
     actual = np.stack([values[start : start + horizon] for start in starts])
+    if not np.isfinite(actual).any():
+        raise ValueError(
+            f"A backtest needs values that came, but all of those in the {horizon} steps behind "
+            "each of the origins are missing. Choose other origins."
+        )
     naive = seasonal_naive(values, starts, horizon, season or 1, num_paths, seed)
     unit = _naive_error(values[: starts[0]], season or 1)
     scores, by_step = _scores(paths, actual, unit)

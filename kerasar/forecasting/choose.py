@@ -37,6 +37,8 @@ _LAGS, _MEMORY = 50, 30
 #: Levels that move with the series. Others draw it back to where it was, which is tried only on
 #: series so long that a fit can tell.
 _MOVING, _LONG = ("seasonal", "difference"), 300
+#: How many standard errors better those must be.
+_BEYOND = 2.0
 #: How many variables of a step are drawn together, at most.
 _JOINT = 8
 
@@ -49,7 +51,7 @@ class Choice:
         design: what is seen, and relative to what.
         fitted: a linear autoregression for each variable, fitted to the whole training part.
         widening: by what the deviation of drawn steps is multiplied, so that bands of 90 % hold as
-            much on the windows.
+            much on the windows, up to half the standard error of so few.
         series: `(steps,)` or `(steps, variables)`, that it was chosen for.
     """
 
@@ -137,7 +139,7 @@ def choose(
                 "Leave it out."
             )
     usable = [s for s in sorted(set(seasons)) if 3 * s <= len(columns)]
-    last = max(_ENOUGH, 12 * max(usable, default=1), 4 * horizon)
+    last = max(_ENOUGH, 6 * max(usable, default=1), 4 * horizon)
     recent = columns[-last:]
     if support is None:
         supports: list[Any] = ["real", "positive"] if np.nanmin(columns) > 0 else ["real"]
@@ -153,8 +155,18 @@ def choose(
             f"normalization={normalization!r} needs a season that the series has three times, but "
             f"seasons is {tuple(seasons)} and the series has {len(columns)} steps."
         )
-    judged = [_judge(recent, design, horizon) for design in candidates]
-    best = candidates[int(np.argmin(judged))]
+    if len(recent) > _LONG:  # what is far behind at one place is not looked at elsewhere
+        rough = [float(np.mean(_judge(recent, d, horizon, _CUTS[2:3]))) for d in candidates]
+        candidates = [
+            candidates[i]
+            for moves in (True, False)
+            for i in np.argsort(rough, kind="stable")
+            if (candidates[i].normalization in _MOVING) == moves
+        ]
+        moving = sum(design.normalization in _MOVING for design in candidates)
+        kept = max(moving // 4, 8), max((len(candidates) - moving) // 4, 8)
+        candidates = candidates[:moving][: kept[0]] + candidates[moving:][: kept[1]]
+    best = _best(candidates, [_judge(recent, design, horizon) for design in candidates])
     fitted = tuple(LinearForecaster.fit(column, best) for column in columns.T)
     return Choice(best, fitted, _widening(recent, best, horizon), array)
 
@@ -197,22 +209,47 @@ def _candidates(
                     )
 
 
-def _judge(columns: Array, design: Design, horizon: int) -> float:
-    """The mean of the log of CRPS over windows, each behind what the candidate is fitted to."""
+def _best(candidates: Sequence[Design], judged: Sequence[Array]) -> Design:
+    """The best of those whose level moves with the series, unless another is so beyond chance.
+
+    A level that stays draws a series back to where it was. Of a random walk that has hardly left
+    its place that looks good, too, until it leaves.
+    """
+    means = [float(part.mean()) for part in judged]
+    order = sorted(range(len(means)), key=means.__getitem__)
+    best = order[0]
+    moving = next((i for i in order if candidates[i].normalization in _MOVING), best)
+    gain = judged[moving] - judged[best]
+    if moving != best and len(gain) > 1:
+        error = float(gain.std(ddof=1)) / math.sqrt(len(gain))
+        best = best if float(gain.mean()) > _BEYOND * error else moving
+    return candidates[best]
+
+
+def _judge(columns: Array, design: Design, horizon: int, cuts: Sequence[float] = _CUTS) -> Array:
+    """The mean log of CRPS over the windows of each part, behind what the candidate is fitted to.
+
+    Returns:
+        One for each variable and part; infinite if there is nothing to judge by.
+    """
     logs: list[float] = []
     for column in columns.T:
         least = 1e-9 * (np.nanstd(column) + 1e-30)
-        for paths, actual in _windows(column, design, horizon):
+        for paths, actual in _windows(column, design, horizon, cuts=cuts):
             found = crps(paths, actual)  # (origins, steps)
             seen = np.isfinite(found)
             each = np.where(seen, found, 0).sum(axis=1) / np.maximum(seen.sum(axis=1), 1)
             # The estimate is fair: of a score near 0 it may be below.
-            logs += np.log(np.maximum(each[seen.any(axis=1)], least)).tolist()
-    return float(np.mean(logs)) if logs else math.inf
+            if seen.any():
+                logs.append(float(np.log(np.maximum(each[seen.any(axis=1)], least)).mean()))
+    return np.array(logs or [math.inf])
 
 
 def _widening(columns: Array, design: Design, horizon: int) -> float:
     """The least factor with which bands hold."""
+    # Windows overlap, or lie close together: about two of each part are independent.
+    stretches = min(max(len(columns) * (1 - _CUTS[0]) / horizon, 1.0), 2.0 * len(_CUTS))
+    wanted = _BAND - 0.5 * math.sqrt(_BAND * (1 - _BAND) / stretches)
     for factor in _FACTORS:
         inside, count = 0, 0
         for column in columns.T:
@@ -220,18 +257,24 @@ def _widening(columns: Array, design: Design, horizon: int) -> float:
                 low, high = quantiles(np.moveaxis(paths, 1, 0), [0.5 - _BAND / 2, 0.5 + _BAND / 2])
                 inside += int(((low <= actual) & (actual <= high)).sum())
                 count += int(np.isfinite(actual).sum())
-        if inside >= _BAND * count:
+        if inside >= wanted * count:
             break
     return factor
 
 
 def _windows(
-    column: Array, design: Design, horizon: int, factor: float = 1.0, paths: int = _PATHS
+    column: Array,
+    design: Design,
+    horizon: int,
+    factor: float = 1.0,
+    paths: int = _PATHS,
+    cuts: Sequence[float] = _CUTS,
 ) -> Iterator[tuple[Array, Array]]:
     """Paths `(origins, paths, steps)`, and what came, of each part with what is fitted before."""
     steps = len(column)
-    cuts = [int(share * steps) for share in _CUTS]
-    for cut, end in zip(cuts, [*cuts[1:], steps], strict=True):
+    ends = dict(zip(_CUTS, (*_CUTS[1:], 1.0), strict=True))
+    for share in cuts:
+        cut, end = int(share * steps), int(ends[share] * steps)
         ahead = min(horizon, steps - cut)
         latest = min(max(end - ahead, cut), steps - ahead)
         origins = np.unique(np.linspace(cut, latest, _WINDOWS).astype(int))

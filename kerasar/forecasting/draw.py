@@ -50,7 +50,7 @@ def forecast(
         seed: as for `model.sample`.
         series: the data that the model was trained on, if `past` is in the units of its file and
             was quantized for training: values become levels, and what is drawn values again. Names
-            the variables, too.
+            the variables, too, and dates the steps if `past` is the whole of it.
         context: int. How many of the last steps of `past` the model gets to see. None takes what
             it can use: the reach of its receptive field, at most what it was trained on and what
             fits into its length.
@@ -100,7 +100,9 @@ def forecast(
         paths = drawn.reshape(*drawn.shape[:2], -1)
         paths, clipped = keep_within(paths, limits, columns, on_runaway, model.name)
         drawn = paths.reshape(drawn.shape)
-    return Forecast(given, drawn if series is None else series.decode(drawn), columns, clipped)
+    if series is None:
+        return Forecast(given, drawn, columns, clipped)
+    return Forecast(given, series.decode(drawn), columns, clipped, series.times_after(given, steps))
 
 
 def context_of(model: SequenceModel, context: int | None, steps: int, time: int) -> int:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from kerasar.arguments import checks_arguments
 from kerasar.checks import user_path
 from kerasar.data.plain_text import csv_cell
+from kerasar.data.times import Times, time_text
 from kerasar.statistics import quantiles
 
 
@@ -24,12 +25,14 @@ class Forecast:
         paths: `(num_paths, steps)` or `(num_paths, steps, variables)`.
         columns: the name of each variable.
         clipped: how many paths ran away and are held at the ends of what is possible.
+        times: of the steps ahead, `datetime64[s]`, where they are known.
     """
 
     past: NDArray[Any]
     paths: NDArray[Any]
     columns: tuple[str, ...]
     clipped: int = 0
+    times: Times | None = None
 
     @checks_arguments
     def quantiles(self, probabilities: Sequence[float]) -> NDArray[np.float64]:
@@ -45,14 +48,18 @@ class Forecast:
         return found
 
     def write_paths(self, path: str | os.PathLike[str]) -> None:
-        """Writes a CSV file: a row for each path and step, counted from 1; a column a variable."""
+        """Writes a CSV file: a row for each path and step, counted from 1; a column a variable.
+
+        Where times are known they are a column behind that of the steps.
+        """
         flat = self.paths.reshape(*self.paths.shape[:2], -1)
+        moments = self._moments()
         rows = (
-            [path_index, step, *map(float, values)]
+            [path_index, step, *moments[step - 1], *map(float, values)]
             for path_index, steps in enumerate(flat, 1)
             for step, values in enumerate(steps, 1)
         )
-        _write(path, ["path", "step", *self.columns], rows)
+        _write(path, ["path", "step", *self._time_name(), *self.columns], rows)
 
     @checks_arguments
     def write_quantiles(
@@ -64,11 +71,21 @@ class Forecast:
         found = self.quantiles(probabilities)
         flat = found.reshape(*found.shape[:2], -1)  # (probabilities, steps, variables)
         names = [f"{name} {p:g}" for name in self.columns for p in probabilities]
+        moments = self._moments()
         rows = (
-            [step, *flat[:, step - 1].T.reshape(-1).tolist()]
+            [step, *moments[step - 1], *flat[:, step - 1].T.reshape(-1).tolist()]
             for step in range(1, flat.shape[1] + 1)
         )
-        _write(path, ["step", *names], rows)
+        _write(path, ["step", *self._time_name(), *names], rows)
+
+    def _moments(self) -> list[list[str]]:
+        """The time of each step as cells: one, or none where it is not known."""
+        if self.times is None:
+            return [[]] * self.paths.shape[1]
+        return [[time_text(moment)] for moment in self.times]
+
+    def _time_name(self) -> list[str]:
+        return [] if self.times is None else ["time"]
 
 
 def _write(path: str | os.PathLike[str], header: Sequence[str], rows: Any) -> None:

@@ -21,6 +21,7 @@ from kerasar.cli.support.outputs import atomic_write
 from kerasar.cli.support.run_folder import RunFolder
 from kerasar.data import Quantizer, SeriesData, find_seasons, load_series, windows
 from kerasar.data.plain_text import picture_text
+from kerasar.data.times import time_text
 
 if TYPE_CHECKING:
     from kerasar.forecasting import Backtest, Choice, Forecast
@@ -68,12 +69,19 @@ class Series(DataKind):
     ) -> TrainingData:
         from kerasar.forecasting import choose
 
-        data = load_series(spec, settings.get("column"), levels)
+        data = load_series(spec, settings.get("column"), levels, gaps=levels is None)
         if len(data.train) < 10:
             raise ValueError(
                 f"A series needs at least 10 steps to train on, but '{spec}' has "
                 f"{len(data.train)} that are not held out. Add steps."
             )
+        for name, end in zip(data.columns, data.test.reshape(len(data.test), -1).T, strict=True):
+            if data.levels is None and not np.isfinite(end).any():
+                raise ValueError(
+                    f"The last tenth of a series is for testing, but in '{spec}' all its values of "
+                    f"column '{name}' are missing. Cut the file where that column ends, or choose "
+                    "other columns with --column."
+                )
         seasons = find_seasons(data.train)
         horizon = min(max([*seasons[:1], _STEPS]), max(len(data.train) // 4, 1))
         choice = None if data.levels is not None else choose(data.train, horizon, seasons)
@@ -93,6 +101,11 @@ class Series(DataKind):
         }
         about = f"{len(data.train)} steps of {', '.join(data.columns)}, "
         about += _in_words(choice) if choice is not None else f"{data.levels} levels"
+        about += "" if data.frequency is None else f", a step each {data.frequency}"
+        gaps = int(np.isnan(data.train).sum() + np.isnan(data.test).sum())
+        about += f", {gaps:,} values missing" if gaps else ""
+        if data.left_out:
+            about += f"; {', '.join(data.left_out)} only counts, and is left out"
         kept: dict[str, Any] = {"column": list(data.columns), "length": size, "horizon": horizon}
         if choice is not None:
             kept |= {"widening": choice.widening, "season": min(seasons, default=None)}
@@ -124,7 +137,9 @@ class Series(DataKind):
         pieces = _judged(steps, first, run.config["length"])
         begins = first + np.cumsum(pieces["length"] - pieces["start"])
         begins -= pieces["length"] - pieces["start"]
-        return NamedExamples(pieces, [f"steps {begin}…" for begin in begins])
+        if data.times is None:
+            return NamedExamples(pieces, [f"steps {begin}…" for begin in begins])
+        return NamedExamples(pieces, [f"{time_text(data.times[begin])}…" for begin in begins])
 
     def judge(self, run: RunFolder, model: DensityModel, data: TrainingData) -> str | None:
         series = data.source.series
@@ -319,7 +334,8 @@ def read_series(spec: str | Path, run: RunFolder, model: DensityModel) -> Series
     if model.data_levels is not None:
         low, high = run.setting("range")
         quantizer = Quantizer(low, high, model.data_levels)
-    return load_series(spec, run.config.get("column"), quantizer=quantizer)
+    columns = run.config.get("column")
+    return load_series(spec, columns, quantizer=quantizer, gaps=quantizer is None)
 
 
 def _likelihood(series: SeriesData) -> Any:

@@ -1,0 +1,161 @@
+"""Reads the columns of a table as a series: its times, its variables, and the steps between."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kerasar.data.csv_survey import parsed
+from kerasar.data.csv_table import Column, Table, choose_columns, read_numbers
+from kerasar.data.times import (
+    TIME_NAMES,
+    Frequency,
+    Times,
+    find_frequency,
+    parse_times,
+    time_text,
+)
+
+#: How many steps a gap may have: longer ones are rather a mistake.
+_LONGEST_GAP = 10_000
+
+Read = tuple[tuple[str, ...], NDArray[np.float64], Times | None, Frequency | None, tuple[str, ...]]
+
+
+def read_series_table(
+    table: Table, columns: Sequence[Column] | None, gaps: bool, time_column: Column | None
+) -> Read:
+    """Names, values `(steps, variables)`, times, their frequency, and columns that only count.
+
+    Args:
+        table: the file.
+        columns: which are variables; None: those that hold numbers, without times and counts.
+        gaps: whether what is missing is NaN.
+        time_column: that of the times; None finds it.
+
+    Raises:
+        ValueError: for times that go backwards, are there twice or are not evenly apart; the line
+            is named. And as `read_numbers` does.
+    """
+    wanted = set() if columns is None else set(choose_columns(table, columns))
+    place, times = _find_times(table, wanted, time_column)
+    counts = _counting(table, wanted | ({place} if place is not None else set()))
+    if columns is None and set(table.typed) <= {place, *counts}:
+        counts = []  # a series that goes up by one is better than none
+    left_out = {*counts, *([] if place is None else [place])}
+    chosen = choose_columns(table, columns, left_out)
+    values = read_numbers(table, chosen, gaps)
+    names = tuple(table.names[i] for i in chosen)
+    counted = () if columns is not None else tuple(table.names[i] for i in counts)
+    if times is None or place is None or len(times) < 2:
+        return names, values, None, None, counted
+    values, times, frequency = _on_a_grid(table, place, values, times, gaps)
+    return names, values, times, frequency, counted
+
+
+def _find_times(
+    table: Table, wanted: set[int], time_column: Column | None
+) -> tuple[int | None, Times | None]:
+    """The column of times and what it holds."""
+    if time_column is not None:
+        place = table.find(time_column)
+        times = parse_times(table.texts(place), bare_years=True)
+        if times is None:
+            raise ValueError(
+                f"time_column={time_column!r} of '{table.path}' holds something else than times, "
+                f"such as {_no_time(table.texts(place))!r}. Write them like 2000-06-05 or "
+                "2000-06-05 12:30."
+            )
+        return place, times
+    others = [i for i in range(len(table.names)) if i not in wanted]
+    named = [i for i in others if table.names[i].strip().lower() in TIME_NAMES]
+    for place in [*named, *(i for i in others if i not in named)]:
+        texts = table.texts(place)
+        is_typed = place in table.typed
+        if is_typed and place not in named and not _are_dates(texts):
+            continue
+        times = parse_times(texts, bare_years=is_typed)
+        if times is not None:
+            return place, times
+    return None, None
+
+
+def _are_dates(texts: Sequence[str]) -> bool:
+    """Whether numbers are days like 20000605, each later than the one before."""
+    if not all(len(text.strip()) == 8 and text.strip().isdecimal() for text in texts):
+        return False
+    return all(a < b for a, b in zip(texts, texts[1:], strict=False))
+
+
+def _no_time(texts: Sequence[str]) -> str:
+    return next(text for text in texts if parse_times([text], bare_years=True) is None)
+
+
+def _counting(table: Table, others: set[int]) -> list[int]:
+    """The columns that count the rows by ones."""
+    found = []
+    for column in table.typed:
+        if column in others:
+            continue
+        first: float | None = None
+        for row, (cells, _) in enumerate(table.rows()):
+            value = parsed(cells[column])
+            first = value if row == 0 else first
+            if value is None or first is None or value != first + row or first not in (0, 1):
+                break
+        else:
+            found.append(column)
+    return found
+
+
+def _on_a_grid(
+    table: Table, place: int, values: NDArray[np.float64], times: Times, gaps: bool
+) -> tuple[NDArray[np.float64], Times, Frequency]:
+    """The series with a step for each time; those that are left out are NaN."""
+    frequency = find_frequency(times)
+    if frequency is None:
+        raise ValueError(_where(table, place, 1, "is the same time in all lines", "Check it"))
+    apart = np.diff(times.astype("int64"))
+    if (apart <= 0).any():
+        row = int(np.argmax(apart <= 0)) + 1
+        before = f"{time_text(times[row])} after {time_text(times[row - 1])}"
+        problem = f"goes from {before}" if apart[row - 1] else f"has {before} again"
+        advice = (
+            "Times of a series go forwards, each once. Sort the file; or if it holds several "
+            "series, one below the other, give each a file of its own"
+        )
+        raise ValueError(_where(table, place, row, problem, advice))
+    steps = frequency.steps_between(times)
+    off = np.abs(steps - np.round(steps)) > 1e-6
+    if off.any():
+        row = int(np.argmax(off))
+        problem = (
+            f"is {time_text(times[row])}, which is no whole number of steps of a {frequency} after "
+            f"{time_text(times[0])}"
+        )
+        advice = "Steps must be evenly apart: fix that time, or choose another with time_column"
+        raise ValueError(_where(table, place, row, problem, advice))
+    index = np.round(steps).astype(int)
+    jumps = np.diff(index)
+    if (jumps == 1).all():
+        return values, times, frequency
+    row = int(np.argmax(jumps > 1)) + 1
+    jump = f"goes from {time_text(times[row - 1])} to {time_text(times[row])}"
+    if not gaps or jumps.max() > _LONGEST_GAP:
+        advice = f"Steps are a {frequency} apart: fill in what is missing"
+        advice += "" if gaps else ", or read it as gaps with gaps=True"
+        raise ValueError(_where(table, place, row, jump, advice))
+    whole = np.full((index[-1] + 1, values.shape[1]), np.nan)
+    whole[index] = values
+    all_times: Any = np.concatenate([times[:1], frequency.after(times[0], int(index[-1]))])
+    return whole, all_times, frequency
+
+
+def _where(table: Table, place: int, row: int, problem: str, advice: str) -> str:
+    """A message about the time in one row, counted from 0."""
+    line = next(line for i, (_, line) in enumerate(table.rows()) if i == row)
+    return (
+        f"In '{table.path}' column '{table.names[place]}', which holds the times, {problem} in "
+        f"line {line}. {advice}."
+    )
