@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 import kerasar
 from kerasar.cli import app, registry
+from kerasar.cli.defaults import Choice
 from kerasar.cli.kinds import KINDS, kind_of
 from kerasar.cli.kinds.kind import Samples, check_drawn
 
@@ -41,15 +42,18 @@ def small_models():
         settings = {
             "wavenet": {"audio": {**SMALL, "input_encoding": "embedding"}, "series": SMALL},
             "linear-recurrent": {"sequences": dict(filters=4, blocks=1)},
-            "causal-conv-net": {
-                **registry.MODELS["causal-conv-net"].settings,
-                "sequences": dict(filters=4, dilations=(1, 2)),
-            },
+            "causal-conv-net": {"sequences": dict(filters=4, dilations=(1, 2))},
             "realnvp": {"vectors": dict(hidden_units=8, depth=2)},
             "maf": {"vectors": dict(hidden_units=(8,), depth=2)},
         }
         small = {
-            name: dataclasses.replace(registry.MODELS[name], settings=sizes)
+            name: dataclasses.replace(
+                registry.MODELS[name],
+                choices=(
+                    *(Choice(4, 1e-3, steps=1000, settings=s, kind=k) for k, s in sizes.items()),
+                    *registry.MODELS[name].choices,
+                ),
+            )
             for name, sizes in settings.items()
         }
         patch.setattr(registry, "MODELS", MappingProxyType({**registry.MODELS, **small}))
