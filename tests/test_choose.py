@@ -105,6 +105,16 @@ def test_a_walk_that_has_not_gone_far_yet_is_not_taken_for_a_level():
     assert levels.count("difference") >= 3
 
 
+def test_a_path_that_runs_away_is_not_passed_over():
+    paths = np.append(np.linspace(-1, 1, 59), 1e30)[:, None]
+    assert crps(paths, [0.0])[0] < 1e20 < crps(paths, [0.0], fair=False)[0]
+    rng = np.random.default_rng(0)
+    wave = 10 + 3 * np.sin(2 * np.pi * np.arange(900) / 24) + rng.normal(size=900)
+    choice = choose(wave, 24, [24])
+    drawn = choice.fitted[0].simulate(wave, [900], 168, 200)
+    assert np.abs(drawn).max() < 60
+
+
 def test_bands_of_a_process_that_is_known_hold_without_being_widened():
     rng = np.random.default_rng(2)
     x = np.zeros(900)

@@ -19,6 +19,8 @@ Array = NDArray[np.float64]
 
 #: The mixture of the noise that a forecaster begins with: weights, and scales of a variance of 1.
 WEIGHTS, SCALES = (0.35, 0.5, 0.15), (0.55, 0.95, 1.7)
+#: Powers of these scales that are tried: from normal errors to such with heavy tails.
+_TAILS = (0.05, 0.5, 1.0, 1.5, 2.0)
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,7 @@ class LinearForecaster:
             step to the last, value and mask in turn; then three of the frame, and two for each of
             the far lags; then the constant.
         sigma: the standard deviation of its errors, in scales.
+        tails: how far the errors are from normal ones: 0 is normal.
     """
 
     design: Design
@@ -90,6 +93,12 @@ class LinearForecaster:
     spread: float = 1.0
     weights: Array = field(default_factory=lambda: np.zeros(0))
     sigma: float = 1.0
+    tails: float = 1.0
+
+    @property
+    def scales(self) -> Array:
+        """The scales of the mixture of errors, for a variance of 1."""
+        return _scales(self.tails)
 
     @classmethod
     def fit(cls, x: Array, design: Design) -> "LinearForecaster":
@@ -108,6 +117,7 @@ class LinearForecaster:
         rest = z[rows] - features[rows] @ start
         weights, found.sigma = _ridge(features[rows], rest, design.ridge)
         found.weights = start + weights
+        found.tails = _tails((rest - features[rows] @ weights) / found.sigma)
         return found
 
     def simulate(self, x: Array, origins: Any, steps: int, paths: int, seed: int = 0) -> Array:
@@ -121,7 +131,7 @@ class LinearForecaster:
         rows = np.repeat(np.arange(len(origins)), paths)
         rng = np.random.default_rng(seed)
         shape = (len(rows), steps)
-        scale = np.asarray(SCALES)[rng.choice(len(WEIGHTS), p=WEIGHTS, size=shape)]
+        scale = self.scales[rng.choice(len(WEIGHTS), p=WEIGHTS, size=shape)]
         noise = self.sigma * scale * rng.normal(size=shape)
         reach, start = self.design.reach, origins[rows]
         past = start[:, None] - np.arange(reach, 0, -1)  # indices, oldest first
@@ -253,6 +263,23 @@ def _ridge(features: Array, z: Array, ridge: float) -> tuple[Array, float]:
     # The errors of data that were not fitted are larger (Akaike's final prediction error).
     errors *= (len(z) + free) / (len(z) - free)
     return weights / scale, max(float(np.sqrt(errors)), 1e-2)
+
+
+def _scales(tails: float) -> Array:
+    found = np.asarray(SCALES) ** tails
+    scaled: Array = found / np.sqrt(np.sum(np.asarray(WEIGHTS) * found**2))
+    return scaled
+
+
+def _tails(errors: Array) -> float:
+    """The tails with which errors of variance 1 are likeliest."""
+
+    def log_likelihood(tails: float) -> float:
+        scales = _scales(tails)
+        each = np.asarray(WEIGHTS) / scales * np.exp(-0.5 * (errors[:, None] / scales) ** 2)
+        return float(np.log(each.sum(axis=1) + 1e-300).sum())
+
+    return max(_TAILS, key=log_likelihood) if len(errors) else 1.0
 
 
 def _squashed(z: Array) -> Array:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 
-def crps(paths: Any, actual: Any) -> Array:
+def crps(paths: Any, actual: Any, fair: bool = True) -> Array:
     """The continuous ranked probability score of paths, in the series' units; lower is better.
 
     The fair estimate, whose mean does not depend on the number of paths,
@@ -20,6 +20,9 @@ def crps(paths: Any, actual: Any) -> Array:
     Args:
         paths: `(…, paths, steps)`, at least two.
         actual: `(…, steps)`; NaN where there is no value, which gives NaN.
+        fair: whether pairs of a path with itself are left out. A single path that runs away costs
+            nothing then, and the score may be below 0; with them it is that of the paths as they
+            are, which is never negative.
 
     Returns:
         `(…, steps)`.
@@ -32,7 +35,7 @@ def crps(paths: Any, actual: Any) -> Array:
     count = paths.shape[-2]
     away = np.abs(paths - np.asarray(actual, "float64")[..., None, :]).mean(axis=-2)
     ranks = (2 * np.arange(1, count + 1) - count - 1)[:, None]
-    found: Array = away - (ranks * paths).sum(axis=-2) / (count * (count - 1))
+    found: Array = away - (ranks * paths).sum(axis=-2) / (count * (count - int(fair)))
     return found
 
 

@@ -37,7 +37,7 @@ def start_from(model: Any, fitted: Sequence[LinearForecaster]) -> None:
         several = len(columns.logits) == len(SCALES)
         for k, logit in enumerate(columns.logits):
             bias[logit] = math.log(WEIGHTS[k]) if several else 0.0
-            scale = linear.sigma * (SCALES[k] if several else 1.0)
+            scale = linear.sigma * (float(linear.scales[k]) if several else 1.0)
             bias[columns.log_scales[k]] = math.log(scale)
     recent.kernel.assign(near)
     known.kernel.assign(far)
