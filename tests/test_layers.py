@@ -20,6 +20,7 @@ from kerasar.layers import (
     MaskedConv2D,
     ObservedValues,
     PositionalEncoding2D,
+    RelativeValues,
     ResidualConvNet,
     RowLSTM,
     ScaleLevels,
@@ -97,7 +98,20 @@ def test_all_public_layers_are_checked():
     public = {name for name in vars(kerasar.layers) if name[0].isupper()}
     layers = {n for n in public if issubclass(getattr(kerasar.layers, n), keras.layers.Layer)}
     layers -= {"Bijection", "Coupling"}  # bases
+    layers -= {"RelativeValues"}  # of two inputs, see below
     assert layers <= {type(layer).__name__ for layer, _, _ in LAYERS.values()}
+
+
+def test_values_relative_to_a_level_and_a_scale():
+    values = ObservedValues()(np.array([[[1.0], [4.0], [np.nan]]], "float32"))
+    frame = LevelAndScale("none", 3)(values)
+    layer = RelativeValues.from_config(RelativeValues(name="z").get_config())
+    z, seen = np.moveaxis(np.asarray(layer([values, frame])), -1, 0)
+    level, log_scale = np.asarray(frame)[..., 0], np.asarray(frame)[..., 1]
+    far = (np.array([1.0, 4.0]) - level[0, :2]) * np.exp(-log_scale[0, :2])
+    np.testing.assert_allclose(z[0, :2], far / np.sqrt(1 + (far / 10) ** 2), rtol=1e-5)
+    assert z[0, 2] == 0 and seen[0].tolist() == [1, 1, 0]
+    assert layer.name == "z" and layer.taps(1) == FrameFeatures().taps(1)
 
 
 def rows_above(rows, side, dilation=1):
