@@ -18,7 +18,7 @@ import numpy as np
 
 from kerasar.causality.graph import Edge, Graph, Node
 from kerasar.causality.offsets import Offsets
-from kerasar.causality.pairs.moves import RESHAPES
+from kerasar.causality.pairs.moves import BROADCASTS, RESHAPES
 from kerasar.causality.rules.activations import is_elementwise
 from kerasar.causality.rules.pointwise import ELEMENTWISE_CLASSES, MERGES, is_array
 from kerasar.keras_internals import automatic_names_kept, made_by, operation_classes
@@ -27,7 +27,7 @@ from kerasar.typing import Shape
 
 L = keras.layers
 
-_RESHAPES = RESHAPES | frozenset(operation_classes("ExpandDims"))
+_RESHAPES = (RESHAPES - BROADCASTS) | frozenset(operation_classes("ExpandDims"))
 _BY_ELEMENT = ELEMENTWISE_CLASSES | {
     L.Embedding, L.Dense, L.Rescaling, L.ReLU, L.LeakyReLU, L.ELU, L.Dropout, L.Identity,
     L.LayerNormalization, L.RMSNormalization, L.Concatenate, SplitChannels, *MERGES,
