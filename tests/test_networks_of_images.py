@@ -323,6 +323,19 @@ def test_a_leaking_network_is_refused(make):
         kerasar.AutoregressiveModel(made)
 
 
+@pytest.mark.parametrize("way", ["multiplied", "concatenated"])
+def test_a_variable_that_happens_to_mask_is_no_mask(way):
+    """What a layer does not own may be given other values when the proof is done."""
+    mask = keras.Variable(np.broadcast_to(BEFORE, (3, 3, 6, 6)).astype("float32"))
+    rest = keras.Variable(np.zeros((2, 3, 6, 6), "float32"))
+    layers = {
+        "multiplied": lambda: OfOps(lambda kernel: kernel * mask),
+        "concatenated": lambda: OfOps(lambda kernel: ops.concatenate([kernel, rest]), (1, 3, 6, 6)),
+    }
+    with pytest.raises(ValueError, match="not strictly causal"):
+        kerasar.AutoregressiveModel(masked(layers[way])())
+
+
 def test_a_weight_that_changes_from_call_to_call_keeps_a_layer_whole():
     class Shrinks(Assigned):
         def call(self, x):

@@ -25,12 +25,15 @@ _COPIES = frozenset(operation_classes("Pad", "Concatenate", "Stack"))
 _LARGEST = 300_000_000
 
 
+def _is_given_variables(node: Node) -> bool:
+    """Whether an argument of the call is a variable, which is no tensor of the graph."""
+    return any(isinstance(part, VARIABLES) for part in keras.tree.flatten(node.constants))
+
+
 def _has_no_weights(node: Node) -> bool:
     """Whether an operation follows from constants: functions do, and some layers."""
-    operation, given = node.operation, keras.tree.flatten(node.constants)
-    if any(isinstance(part, VARIABLES) for part in given):
-        return False
-    return not isinstance(operation, keras.layers.Layer) or type(operation) in _PLAIN_LAYERS
+    is_layer = isinstance(node.operation, keras.layers.Layer)
+    return not _is_given_variables(node) and (not is_layer or type(node.operation) in _PLAIN_LAYERS)
 
 
 class KnownValues:
@@ -75,7 +78,7 @@ class KnownValues:
         if kind in ELEMENTWISE_CLASSES:
             parts = [self._operand(node, part) for part in operands(node)]
             return combine(node.operation, parts)
-        if kind in MOVES or kind in _COPIES:
+        if (kind in MOVES or kind in _COPIES) and not _is_given_variables(node):
             return self._moved(node, edge)
         ordinary = all(np.isinf(self.of(source)).all() for source in node.inputs)
         return np.full(blank, ORDINARY if ordinary and edge.dtype != "bool" else UNKNOWN)
