@@ -6,6 +6,7 @@ from types import MappingProxyType
 
 import numpy as np
 import pytest
+from small_entries import small_entry
 from test_cli_kinds import refuse, succeed
 
 import kerasar
@@ -38,10 +39,7 @@ def trained(tmp_path_factory):
         y_test=labels[30:],
     )
     with pytest.MonkeyPatch.context() as patch:
-        small = {
-            name: registry.MODELS[name].with_settings({"images": sizes})
-            for name, sizes in SIZES.items()
-        }
+        small = {name: small_entry(name, {"images": sizes}) for name, sizes in SIZES.items()}
         patch.setattr(registry, "MODELS", MappingProxyType({**registry.MODELS, **small}))
         for kind in (kerasar.AutoregressiveModel, kerasar.VAEModel, kerasar.AutoencoderModel):
             patch.setattr(kind, "export", lambda model, path: Path(path).mkdir())

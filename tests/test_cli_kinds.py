@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 import numpy as np
 import pytest
+from small_entries import small_entry
 from typer.testing import CliRunner
 
 import kerasar
@@ -44,9 +45,7 @@ def small_models():
             "realnvp": {"vectors": dict(hidden_units=8, depth=2)},
             "maf": {"vectors": dict(hidden_units=(8,), depth=2)},
         }
-        small = {
-            name: registry.MODELS[name].with_settings(sizes) for name, sizes in settings.items()
-        }
+        small = {name: small_entry(name, sizes) for name, sizes in settings.items()}
         patch.setattr(registry, "MODELS", MappingProxyType({**registry.MODELS, **small}))
         for kind in (kerasar.AutoregressiveModel, kerasar.FlowModel):
             patch.setattr(kind, "export", lambda model, path: Path(path).mkdir())

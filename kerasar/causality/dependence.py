@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from kerasar.causality.graph import Edge, Node
+from kerasar.causality.node import JOINING
 from kerasar.causality.offsets import Bounds, Offsets
 from kerasar.causality.rules.activations import is_elementwise
 from kerasar.causality.rules.pointwise import ELEMENTWISE_CLASSES
@@ -140,7 +141,7 @@ class Passage(NamedTuple):
             return lambda channels: _over_last(channels, *tails)
         if kind in _REARRANGED and self._is_rearranged():
             return lambda channels: channels[:, self._rearranged()]
-        if kind in _JOINS and self.node.operation.axis % len(self.made.shape) > rank:
+        if kind in JOINING and self.node.operation.axis % len(self.made.shape) > rank:
             return lambda channels: self._joined(channels)
         if kind in _SLICES:
             tail = [size or 1 for size in tails[0]]
@@ -232,7 +233,6 @@ def _there_and_back(seen: Offsets, reads: Offsets) -> bool:
 _MAKES_AXIS = frozenset([L.Embedding, *operation_classes("OneHot")])
 _OVER_LAST = frozenset([L.Dense])
 _STACKS = frozenset(operation_classes("Stack"))
-_JOINS = _STACKS | {L.Concatenate, *operation_classes("Concatenate")}
 #: Operations that only put the elements behind the positions elsewhere.
 _REARRANGED = frozenset(
     [

@@ -104,7 +104,6 @@ class _Flattened:
             output=self.flat[self.whole.output],
             position_rank=1,
             raster=tuple(_static(self.whole.x.shape[1:3])),
-            stand_for={flat: image for image, flat in self.flat.items()},
         )
 
     def _flat(self, edge: Edge) -> Edge:

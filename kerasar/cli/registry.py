@@ -7,7 +7,7 @@ import difflib
 import importlib
 import inspect
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
@@ -55,19 +55,15 @@ class ModelEntry:
         """The settings for such data."""
         return next(choice for choice in self.choices if choice.fits(facts))
 
-    def with_settings(self, settings: Mapping[str, Mapping[str, Any]]) -> "ModelEntry":
-        """The same model with other sizes for some kinds of data, for small trials."""
-        others = tuple(
-            replace(choice, kind=kind, settings=sizes)
-            for kind, sizes in settings.items()
-            for choice in self.choices[-1:]
-        )
-        return replace(self, choices=(*others, *self.choices))
-
     def _builder(self) -> Callable[..., Any]:
         module, name = self.builder.split(":")
         builder: Callable[..., Any] = getattr(importlib.import_module(module), name)
         return builder
+
+
+def _of_sequences(**options: Any) -> Choice:
+    """For sequences of some dozens of steps."""
+    return Choice(50, 2e-3, steps=10_000, passes=20, **options)
 
 
 DIAGONAL = {"cell": "diagonal_bilstm", "units": 18, "layers": 3}
@@ -153,11 +149,7 @@ MODELS: Mapping[str, ModelEntry] = MappingProxyType(
             builder="kerasar.models:CausalConvNet",
             about="sequences, text, series; convolutions of kernel 2 (Fleuret, lecture 10.2)",
             choices=(
-                Choice(
-                    50,
-                    2e-3,
-                    steps=10_000,
-                    passes=20,
+                _of_sequences(
                     kind="text",
                     settings={
                         "length": None,  # it writes on without an end
@@ -167,15 +159,10 @@ MODELS: Mapping[str, ModelEntry] = MappingProxyType(
                         "skip": "add",
                     },
                 ),
-                Choice(
-                    50,
-                    2e-3,
-                    steps=10_000,
-                    passes=20,
-                    kind="series",
-                    settings={"filters": 64, "dilations": (1, 2, 4, 8, 16)},
+                _of_sequences(
+                    kind="series", settings={"filters": 64, "dilations": (1, 2, 4, 8, 16)}
                 ),
-                Choice(50, 2e-3, steps=10_000, passes=20),
+                _of_sequences(),
             ),
             kinds=("sequences", "text", "series"),
         ),
@@ -190,21 +177,11 @@ MODELS: Mapping[str, ModelEntry] = MappingProxyType(
                     kind="audio",
                     settings={"cycles": 2, "cycle_length": 9, "input_encoding": "embedding"},
                 ),
-                Choice(
-                    50,
-                    2e-3,
-                    steps=10_000,
-                    passes=20,
+                _of_sequences(
                     kind="text",
                     settings={"length": None, "cycles": 1, "cycle_length": 6, "filters": 64},
                 ),
-                Choice(
-                    50,
-                    2e-3,
-                    steps=10_000,
-                    passes=20,
-                    settings={"cycles": 1, "cycle_length": 6, "skip_filters": 64},
-                ),
+                _of_sequences(settings={"cycles": 1, "cycle_length": 6, "skip_filters": 64}),
             ),
             kinds=("audio", "sequences", "text", "series"),
         ),
@@ -232,15 +209,10 @@ MODELS: Mapping[str, ModelEntry] = MappingProxyType(
                 Choice(
                     4, 2e-3, steps=20_000, kind="audio", settings={"input_encoding": "embedding"}
                 ),
-                Choice(
-                    50,
-                    2e-3,
-                    steps=10_000,
-                    passes=20,
-                    kind="text",
-                    settings={"length": None, "input_encoding": "embedding"},
+                _of_sequences(
+                    kind="text", settings={"length": None, "input_encoding": "embedding"}
                 ),
-                Choice(50, 2e-3, steps=10_000, passes=20, settings={"blocks": 2}),
+                _of_sequences(settings={"blocks": 2}),
             ),
             kinds=("audio", "sequences", "text", "series"),
         ),
