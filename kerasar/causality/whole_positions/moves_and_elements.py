@@ -43,12 +43,12 @@ def _transpose(graph: Translator, node: Node) -> bool:
 def _order(node: Node) -> list[int]:
     """Which axis becomes the first, second, …: seen where the indices along it arrive."""
     rank = len(node.inputs[0].shape)
-    places = []
+    moved_to = []
     for axis in range(rank):
         index = np.indices([2] * rank)[axis].astype("int32")
         (moved,) = node.run({node.inputs[0]: ops.convert_to_tensor(index)})
-        places.append([np.ptp(np.asarray(moved), place).any() for place in range(rank)].index(True))
-    return [places.index(place) for place in range(rank)]
+        moved_to.append([np.ptp(np.asarray(moved), to).any() for to in range(rank)].index(True))
+    return [moved_to.index(to) for to in range(rank)]
 
 
 @translation(*operation_classes("Repeat", "BroadcastTo", "Tile"))
@@ -131,7 +131,7 @@ def _spelled_out(key: Any, rank: int) -> list[Any] | None:
 
 @translation(L.Concatenate, *operation_classes("Concatenate"))
 def _concatenate(graph: Translator, node: Node) -> bool:
-    """Channels behind each other, of tensors that have their positions in the same places."""
+    """Channels behind each other, of tensors that have their positions on the same axes."""
     made, axis = node.outputs[0], node.operation.axis % len(node.outputs[0].shape)
     if any(edge not in graph.data_dependent for edge in node.inputs):
         return False
@@ -217,8 +217,8 @@ def spread(graph: Translator, edge: Edge, joined: Layout) -> Edge | None:
     sides = sides_of(joined.on_axes(kept))
     if len(sides) != 1:
         return None
-    places = [1, graph.count] if sides == {SECOND} else [graph.count, 1]
-    return graph.reshape(graph.whole(edge), [*places, *channels], edge.name)
+    pair = [1, graph.count] if sides == {SECOND} else [graph.count, 1]
+    return graph.reshape(graph.whole(edge), [*pair, *channels], edge.name)
 
 
 def _apart(graph: Translator, edge: Edge) -> tuple[Edge, dict[int, int]] | None:

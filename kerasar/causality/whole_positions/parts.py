@@ -168,7 +168,7 @@ def where_equal(shared: Sequence[Part], count: int) -> np.ndarray:
     return same
 
 
-def places(digits: Sequence[Part], count: int, is_pair: bool) -> np.ndarray:
+def gather_index(digits: Sequence[Part], count: int, is_pair: bool) -> np.ndarray:
     """Where what belongs to a position, or a pair, lies along an axis of these digits.
 
     Shape `(count,)`, or `(count, count)` with sizes of 1 where a side makes no difference.

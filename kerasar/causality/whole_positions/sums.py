@@ -147,7 +147,7 @@ class _Product:
         self.letters = made + "".join(sorted(summed))
         self._names = iter(string.ascii_letters)
         #: How tensors of whole positions name batch, positions and channels.
-        self.batch, *self.places = (next(self._names) for _ in range(3))
+        self.batch, *self.positions = (next(self._names) for _ in range(3))
         self.channels: dict[str, str] = {}
 
     def translated(self) -> bool:
@@ -171,9 +171,9 @@ class _Product:
             edges.append(found[0])
             terms.append(found[1])
         after = Layout(joined.axes[: len(made)])
-        kept = self.places if joined.is_pair else self.places[:1]
+        kept = self.positions if joined.is_pair else self.positions[:1]
         if side in (FIRST, SECOND):
-            kept = [self.places[1 - side]]
+            kept = [self.positions[1 - side]]
             after = without_pairs(after)
         result = "".join([self.batch, *kept, *(self.channels[name] for name in made)])
         equation = f"{','.join(terms)}->{result}"
@@ -257,12 +257,12 @@ class _Product:
         if layout.is_pair:
             if side in (FIRST, SECOND):
                 whole = self.graph.masked(whole, layout, 0.0)
-            return whole, self.batch + "".join(self.places) + channels
+            return whole, self.batch + "".join(self.positions) + channels
         held = self._on_letters(own, layout)
         sides = sides_of(joined.on_axes([bool(axis) for axis in held.axes]))
         if len(sides) != 1:
             return None
-        return whole, self.batch + self.places[sides.pop()] + channels
+        return whole, self.batch + self.positions[sides.pop()] + channels
 
     def _beside(self, own: str, edge: Edge, joined: Layout, side: int) -> tuple[Edge, str] | None:
         """What does not depend on the data, and its letters."""

@@ -25,7 +25,7 @@ from kerasar.causality.graph import Edge, Graph, Node, read_pieces
 from kerasar.causality.rules import declaration
 from kerasar.causality.rules.pointwise import is_array
 from kerasar.causality.whole_positions.check import computes_the_same
-from kerasar.causality.whole_positions.parts import Layout, places, standard, where_equal
+from kerasar.causality.whole_positions.parts import Layout, gather_index, standard, where_equal
 from kerasar.keras_internals import automatic_names_kept, replaces_methods
 from kerasar.layers.protocol import MixesPositions
 from kerasar.typing import Shape, Tensor
@@ -172,7 +172,7 @@ class Translator:
         ]
         return self.make(
             edge.name,
-            lambda x: _in_places(x, own, batch, channels, self.count, layout.is_pair),
+            lambda x: _in_position(x, own, batch, channels, self.count, layout.is_pair),
             edge,
         )
 
@@ -253,7 +253,7 @@ class Translator:
         return True
 
 
-def _in_places(
+def _in_position(
     x: Tensor, own: Layout, batch: int, channels: list[int], count: int, is_pair: bool
 ) -> Tensor:
     """What lies on some axes, at the positions that it belongs to."""
@@ -266,4 +266,4 @@ def _in_places(
     if not digits:
         return ops.reshape(x, (batch, *[1] * (1 + is_pair), *channels))
     x = ops.reshape(x, (batch, math.prod(part.size for part in digits), *channels))
-    return ops.take(x, np.asarray(places(digits, count, is_pair), "int32"), axis=1)
+    return ops.take(x, np.asarray(gather_index(digits, count, is_pair), "int32"), axis=1)
