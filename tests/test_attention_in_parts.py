@@ -65,6 +65,36 @@ def by_hand(h):
     return L.Dense(UNITS, "tanh")(ops.reshape(out, (-1, H, W, UNITS)))
 
 
+def scored(h, mask):
+    """Attention along rows, with something done to the scores."""
+    q, k, v = (L.Dense(UNITS)(h) for _ in range(3))
+    scores = ops.einsum("bhqd,bhkd->bhqk", q, k)
+    return ops.einsum("bhqk,bhkd->bhqd", mask(scores), v)
+
+
+def strictly_by_a_sum(h):
+    """The first query of each row is left without a key, and sees all of them."""
+    before = np.where(np.tril(np.ones((W, W)), -1), 0, -1e9).astype("float32")
+    return scored(h, lambda scores: ops.softmax(scores + before))
+
+
+def softmax_of_rows(scores):
+    return L.Softmax()(scores, mask=np.tril(np.ones((W, W), bool), -1))
+
+
+@keras.saving.register_keras_serializable("attention_in_parts")
+class Mask(L.Layer):
+    def build(self, shape):
+        self.low = self.add_weight(shape=shape[-2:], name="low", initializer="zeros")
+
+    def call(self, scores):
+        return scores + self.low
+
+
+def masked_by_a_weight(h):
+    return scored(h, lambda scores: ops.softmax(Mask()(scores)))
+
+
 def rotary_groups(h):
     """Grouped queries with rotary positions in each row, as in Llama."""
     angles = np.arange(W, dtype="float32")[:, None, None] * np.array([1.0], "float32")
@@ -171,6 +201,10 @@ CAUSAL = {
     "columns": image(columns(attend)),
     "along columns": image(along(1, use_causal_mask=True)),
     "along rows": image(along(2, attention_mask=up_to_now(W))),
+    "strictly before, by the layer": image(
+        along(2, attention_mask=np.tril(np.ones((1, W, W), "float32"), -1))
+    ),
+    "a softmax of its own": image(lambda h: scored(h, softmax_of_rows)),
     "by hand": image(by_hand),
     "rotary groups": image(rotary_groups),
     "axial": image(axial),
@@ -185,6 +219,8 @@ CAUSAL = {
 LEAKING = {
     "rows": image(rows(lambda h: L.MultiHeadAttention(2, 3)(h, h))),
     "columns": image(along(1)),
+    "strictly before, by a sum": image(strictly_by_a_sum),
+    "a weight for a mask": image(masked_by_a_weight),
     "windows by column": image(windows((0, 1, 3, 4, 2, 5), (0, 1, 4, 2, 3, 5))),
     "blocks": blocks(lambda h: L.MultiHeadAttention(2, 3)(h, h)),
     "local": local(1),

@@ -52,16 +52,26 @@ def _softmax(graph: Translator, node: Node) -> bool:
     layout, axis = graph.layout(edge), _one_axis(node.operation.axis, rank)
     if layout is None or not axis:
         return False
-    scores = graph.whole(edge)
-    for mask in node.inputs[1:]:
-        beside = None if mask in graph.data_dependent else graph.beside(mask, layout)
-        if beside is None:
-            return False
-        low = -3e4 if edge.dtype == "float16" else -1e9  # as Keras' layer has it
-        scores = graph.make(
-            node.name, lambda x, kept, low=low: x + ops.where(kept, 0.0, low), scores, beside
-        )
-    return _normalize(graph, node, scores, layout, axis)
+    place = _normalized_axis(layout, axis)
+    if place is None:
+        return False
+    known = {key for key, _ in node.slots}
+    arrays = filter(is_array, keras.tree.flatten(node.constants))
+    lifted = [graph.constant(part, "mask") for part in arrays if id(part) not in known]
+    masks = [*node.inputs[1:], *lifted]
+    if not masks:
+        return _normalize(graph, node, layout, axis)
+    mask = None if masks[0] in graph.data_dependent else graph.beside(masks[0], layout)
+    if mask is None or len(masks) > 1:
+        return False
+    if mask.dtype != "bool":
+        mask = graph.make(node.name, lambda x: x > 0.5, mask)
+    if _side_on(layout, axis) is not None:
+        mask = graph.masked(mask, layout, False)
+    weights = graph.make(
+        node.name, lambda x, on: L.Softmax(axis=place)(x, mask=on), graph.whole(edge), mask
+    )
+    return graph.finish(node.outputs[0], weights, layout)
 
 
 @translation(L.Activation)
@@ -72,20 +82,28 @@ def _activation(graph: Translator, node: Node) -> bool:
     layout = graph.layout(edge)
     if layout is None or activation is not keras.activations.softmax:
         return False
-    return _normalize(graph, node, graph.whole(edge), layout, len(edge.shape) - 1)
+    return _normalize(graph, node, layout, len(edge.shape) - 1)
 
 
-def _normalize(graph: Translator, node: Node, scores: Edge, layout: Layout, axis: int) -> bool:
+def _normalize(graph: Translator, node: Node, layout: Layout, axis: int) -> bool:
     """A softmax along an axis of the network's tensor."""
-    side = _side_on(layout, axis)
-    if side is not None:
-        scores, place = graph.masked(scores, layout, -np.inf), 1 + side
-    elif len(layout.axes[axis]) == 1 and not layout.axes[axis][0].is_digit:
-        place = 2 + layout.is_pair + len(Layout(layout.axes[:axis]).channels)
-    else:
+    scores, place = graph.whole(node.inputs[0]), _normalized_axis(layout, axis)
+    if place is None:
         return False
+    if _side_on(layout, axis) is not None:
+        scores = graph.masked(scores, layout, -np.inf)
     weights = graph.make(node.name, lambda x: ops.softmax(x, axis=place), scores)
     return graph.finish(node.outputs[0], weights, layout)
+
+
+def _normalized_axis(layout: Layout, axis: int) -> int | None:
+    """Which axis of whole positions an axis is: of one position of a pair, or of channels."""
+    side, held = _side_on(layout, axis), layout.axes[axis]
+    if side is not None:
+        return 1 + side
+    if len(held) != 1 or held[0].is_digit:
+        return None
+    return 2 + layout.is_pair + len(Layout(layout.axes[:axis]).channels)
 
 
 @translation(*_FUNCTIONS)
