@@ -220,6 +220,9 @@ LEAKING = {
     "rows": image(rows(lambda h: L.MultiHeadAttention(2, 3)(h, h))),
     "columns": image(along(1)),
     "strictly before, by a sum": image(strictly_by_a_sum),
+    "strictly before": image(
+        rows(lambda h: attend(h, attention_mask=np.tril(np.ones((1, W, W), bool), -1)))
+    ),
     "a weight for a mask": image(masked_by_a_weight),
     "windows by column": image(windows((0, 1, 3, 4, 2, 5), (0, 1, 4, 2, 3, 5))),
     "blocks": blocks(lambda h: L.MultiHeadAttention(2, 3)(h, h)),
@@ -257,6 +260,63 @@ def test_a_leaking_network_is_refused(make):
     assert np.triu(positions_seen(network, K)).any()
     with pytest.raises(ValueError, match="not strictly causal|cannot be shown to be causal"):
         kerasar.AutoregressiveModel(network)
+
+
+def random_parts(seed):
+    """Attention along some digits of the positions, the others in the batch or on axes before."""
+    rng = np.random.default_rng(seed)
+
+    def call(h):
+        for _ in range(rng.integers(1, 3)):
+            sizes = [
+                int(size)
+                for size in rng.permutation([[2, 2, 2], [2, 4], [4, 2], [8]][rng.integers(4)])
+            ]
+            order = [int(digit) for digit in rng.permutation(len(sizes))]
+            first = int(rng.integers(len(sizes)))
+            sizes_then = [sizes[digit] for digit in order]
+            count = int(np.prod(sizes_then[first:]))
+            head = sizes_then[:first] if rng.random() < 0.5 and first < 2 else []
+            r = ops.reshape(h, (-1, *sizes, UNITS))
+            r = ops.transpose(r, (0, *(1 + digit for digit in order), len(sizes) + 1))
+            r = ops.reshape(r, (-1, *head, count, UNITS))
+            mask = np.tril(np.ones((count, count), bool), rng.choice([0, 0, 0, -1, 1]))
+            mask = mask | (rng.random((count, count)) < rng.choice([0, 0, 0.1]))
+            mask = mask.reshape([1] * (1 + len(head)) + [count, count])
+            axes = (1 + len(head),)
+            r = L.MultiHeadAttention(2, 3, attention_axes=axes)(r, r, attention_mask=mask)
+            if rng.random() < 0.5:
+                r = L.Dense(UNITS, "tanh")(L.LayerNormalization()(r))
+            r = ops.reshape(r, (-1, *sizes_then, UNITS))
+            back = [1 + order.index(digit) for digit in range(len(sizes))]
+            r = ops.reshape(ops.transpose(r, (0, *back, len(sizes) + 1)), (-1, T, UNITS))
+            h = h + r
+        return h
+
+    return sequence(call)()
+
+
+def judge(network):
+    """Holds what is proven of a network to what is seen by brute force; whether it was proven."""
+    randomize(network)
+    seen = positions_seen(network, K)
+    leaks = np.triu(seen).any()
+    try:
+        model = kerasar.AutoregressiveModel(network)
+    except ValueError as error:
+        assert leaks, error
+        return False
+    assert not leaks and not model.analysis.unknown
+    one, other = np.nonzero(seen)
+    # Layers may see offsets at different positions, so that some sums of them occur nowhere.
+    assert kerasar.receptive_field(network).offsets >= {(int(lag),) for lag in other - one}
+    return True
+
+
+@pytest.mark.parametrize("first", [0, pytest.param(100, marks=pytest.mark.long)])
+def test_random_parts_are_judged_rightly(first):
+    proven = [judge(random_parts(seed)) for seed in range(first, first + 10 + 2 * first)]
+    assert 0 < sum(proven) < len(proven)
 
 
 def test_an_axial_network_is_saved_and_exported(tmp_path):
