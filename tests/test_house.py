@@ -22,7 +22,7 @@ FLOORS = [
     {"loading"},
     {"models"},
     {"density_models", "scores"},
-    {"serving", "testing"},
+    {"compression", "serving", "testing"},
     {"sampling", "training"},
     {"forecasting"},
     {"stepwise", "convolutionalize"},

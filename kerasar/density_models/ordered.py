@@ -101,6 +101,15 @@ class OrderedModel(AutoregressiveModel):
         several = drawn.ndim > values.ndim
         return np.take(drawn, self._rank_of, axis=2 if several else 1)
 
+    def compress(self, x: Any, condition: Any = None, **kwargs: Any) -> bytes:
+        """Examples as bytes; as for `AutoregressiveModel`."""
+        values = self.check_batch(Batch(x, condition)).x
+        return super().compress(np.take(values, self.order, axis=1), condition, **kwargs)
+
+    def decompress(self, *args: Any, **kwargs: Any) -> np.ndarray:
+        """The examples in what `compress` made; as for `AutoregressiveModel`."""
+        return np.take(super().decompress(*args, **kwargs), self._rank_of, axis=1)
+
     def stream(self, *args: Any, **kwargs: Any) -> Stream:
         """Refused: the values of a vector do not come in the model's order.
 

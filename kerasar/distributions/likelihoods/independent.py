@@ -61,6 +61,11 @@ class Independent(Likelihood):
         """Natural-log probability of each value of an event, float32, the shape of `x`."""
         return self.likelihood.log_prob(self._split(parameters), x)
 
+    def log_prob_table(
+        self, parameters: Tensor, levels: int, x: Tensor | None = None, variable: int = 0
+    ) -> Tensor:
+        return self.likelihood.log_prob_table(self._split(parameters)[..., variable, :], levels)
+
     def expected_nats(self, parameters: Tensor) -> tuple[Tensor, Tensor]:
         mean, variance = self.likelihood.expected_nats(self._split(parameters))
         return tf.reduce_sum(mean, axis=-1), tf.reduce_sum(variance, axis=-1)
