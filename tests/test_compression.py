@@ -140,6 +140,22 @@ def test_conditions_are_given_again():
         model.decompress(data)
 
 
+@pytest.mark.parametrize("kind", ["WaveNet", "open length", "joint vectors"])
+def test_sequences_of_unequal_length(kind):
+    model, shape, levels = drawn_weights(kind)
+    x, length = some(shape, levels, 5), np.array([1, 6, 3, 6, 2], "int32")
+    data = model.compress({"x": x, "length": length})
+    found = model.decompress(data)
+    np.testing.assert_array_equal(found["length"], length)
+    inside = np.arange(shape[0]) < length[:, None]
+    inside = inside.reshape(*inside.shape, *[1] * (x.ndim - 2))
+    np.testing.assert_array_equal(found["x"], np.where(inside, x, 0))
+    ideal = ideal_bytes(model, {"x": x, "length": length})
+    assert ideal - 1 < stream_bytes(data) <= 1.001 * ideal + 8
+    with pytest.raises(ValueError, match="start"):
+        model.compress({"x": x, "start": length - 1})
+
+
 @pytest.mark.rewritten
 def test_another_process_reads_it(tmp_path):
     model, shape, levels = drawn_weights("Transformer")

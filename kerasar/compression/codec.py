@@ -30,18 +30,25 @@ _BATCH_POWER = 6
 
 
 def compress(
-    model: SampledAutoregressive, values: np.ndarray, condition: Any, verbose: bool | int | str
+    model: SampledAutoregressive,
+    values: np.ndarray,
+    lengths: np.ndarray | None,
+    condition: Any,
+    verbose: bool | int | str,
 ) -> bytes:
     """Examples as bytes; see `AutoregressiveModel.compress`.
 
     Args:
         model: an `AutoregressiveModel` of discrete data.
         values: examples, checked, in the order of the network.
+        lengths: of sequences, `(examples,)`; None: all have the same.
         condition: arrays by input name, one row for each example, or None.
         verbose: as for `Progress`.
     """
     _check_discrete(model)
     count, shape = len(values), values.shape[1:]
+    if lengths is not None:
+        values = np.where(_is_inside(lengths, values), values, 0)
     power = min(max(count - 1, 0).bit_length(), _BATCH_POWER)
     encoder = Encoder()
     loop, own = _loop(model, shape), model_fingerprint(model)
@@ -50,10 +57,12 @@ def compress(
         machine = machine_fingerprint(loop, own, 1 << power, _rows(condition, 0, 1 << power))
     with Progress(f"Compressing {count} examples", count, verbose) as progress:
         for start, batch, given in _batches(values, condition, 1 << power):
-            encoder.examples = min(count - start, 1 << power)
+            examples = min(count - start, 1 << power)
+            encoder.begin(examples, _part(lengths, start, examples), _values_of_step(shape))
             loop.run(batch, given, encoder)
-            progress.advance(encoder.examples)
-    header = Header(count, shape, power, own, machine, content_checksum(values))
+            progress.advance(examples)
+    known = None if lengths is None else tuple(int(length) for length in lengths)
+    header = Header(count, shape, power, own, machine, content_checksum(values), known)
     return write(header, encoder.stream())
 
 
@@ -63,7 +72,7 @@ def decompress(
     condition: Any,
     verbose: bool | int | str,
     force: bool,
-) -> np.ndarray:
+) -> tuple[np.ndarray, np.ndarray | None]:
     """The examples in what `compress` made; see `AutoregressiveModel.decompress`.
 
     Args:
@@ -73,6 +82,9 @@ def decompress(
             conditions, or None.
         verbose: as for `Progress`.
         force: whether another model or machine is no reason to stop.
+
+    Returns:
+        The examples, and the lengths of sequences, if they have their own.
     """
     _check_discrete(model)
     header, stream = read(data)
@@ -94,18 +106,34 @@ def decompress(
                 "condition. Decompress it there; force=True tries all the same."
             )
     values = np.zeros((header.count, *header.shape), "int32")
+    lengths = None if header.lengths is None else np.array(header.lengths, "int32")
     decoder = Decoder(stream)
     with Progress(f"Decompressing {header.count} examples", header.count, verbose) as progress:
         for start, batch, rows in _batches(values, given, size):
-            decoder.examples = min(header.count - start, size)
-            values[start : start + size] = loop.run(batch, rows, decoder)[: decoder.examples]
-            progress.advance(decoder.examples)
+            examples = min(header.count - start, size)
+            decoder.begin(examples, _part(lengths, start, examples), _values_of_step(header.shape))
+            values[start : start + size] = loop.run(batch, rows, decoder)[:examples]
+            progress.advance(examples)
     if content_checksum(values) != header.content:
         raise NotReadable(
             "The examples that were read are not those that were written: their checksum differs. "
             + ("This model or machine does not fit." if force else "The file may be damaged.")
         )
-    return values
+    return values, lengths
+
+
+def _is_inside(lengths: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Which values belong to sequences of such lengths."""
+    inside = np.arange(values.shape[1]) < lengths[:, None]
+    return inside.reshape(*inside.shape, *[1] * (values.ndim - 2))
+
+
+def _part(lengths: np.ndarray | None, start: int, count: int) -> np.ndarray | None:
+    return None if lengths is None else lengths[start : start + count]
+
+
+def _values_of_step(shape: tuple[int, ...]) -> int:
+    return int(np.prod(shape[1:], dtype=int))
 
 
 def _loop(model: SampledAutoregressive, shape: tuple[int, ...]) -> CodingLoop:

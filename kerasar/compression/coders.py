@@ -12,41 +12,68 @@ from kerasar.compression.tables import PRECISION
 INSTALL = "Compression needs the package constriction: pip install 'kerasar[compress]'."
 
 
-class Recorder:
-    """Takes values as they are given, and a digest of the tables that pass by."""
+class Coder:
+    """Takes or gives the values of a batch, position by position."""
 
     def __init__(self) -> None:
-        self.digest = hashlib.blake2b()
+        self._rows: np.ndarray | slice = slice(None)
+        self._lengths: np.ndarray | None = None
+        self._calls, self._calls_of_step = 0, 1
+
+    def begin(self, examples: int, lengths: np.ndarray | None, calls_of_step: int) -> None:
+        """The next batch.
+
+        Args:
+            examples: how many of it are coded; those behind them are padding.
+            lengths: of the sequences, `(examples,)`; None: whole examples are coded.
+            calls_of_step: how many values a step of a sequence has.
+        """
+        self._rows, self._lengths = slice(examples), lengths
+        self._calls, self._calls_of_step = 0, calls_of_step
 
     def pass_on(self, table: np.ndarray, given: np.ndarray) -> np.ndarray:
-        """The given values; see `Encoder.pass_on`."""
-        self.digest.update(table.tobytes())
-        return given
-
-
-class Encoder:
-    """Writes values, by a range coder."""
-
-    def __init__(self) -> None:
-        self._constriction = _library()
-        self._coder = self._constriction.stream.queue.RangeEncoder()
-        self._family = self._constriction.stream.model.Categorical(perfect=False)
-        #: How many examples of a batch are coded; those behind them are padding.
-        self.examples = 0
-        #: What the values cost by their tables, in bits.
-        self.bits = 0.0
-
-    def pass_on(self, table: np.ndarray, given: np.ndarray) -> np.ndarray:
-        """Writes values that are given.
+        """Takes a value of each example, or gives one.
 
         Args:
             table: frequencies, `(batch, levels)`.
             given: values, `(batch,)`.
+
+        Returns:
+            The values, `(batch,)`.
         """
-        own = given[: self.examples].astype(np.int32)
-        shares = _shares(table[: self.examples])
-        self._coder.encode(own, self._family, shares)
-        self.bits -= float(np.log2(shares[np.arange(len(own)), own]).sum())
+        raise NotImplementedError
+
+    def _next_rows(self) -> np.ndarray | slice:
+        """Which examples of the batch are coded at this call."""
+        step = self._calls // self._calls_of_step
+        self._calls += 1
+        return self._rows if self._lengths is None else np.flatnonzero(self._lengths > step)
+
+
+class Recorder(Coder):
+    """Takes values as they are given, and a digest of the tables that pass by."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.digest = hashlib.blake2b()
+
+    def pass_on(self, table: np.ndarray, given: np.ndarray) -> np.ndarray:
+        self.digest.update(table.tobytes())
+        return given
+
+
+class Encoder(Coder):
+    """Writes values, by a range coder."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        constriction = _library()
+        self._coder = constriction.stream.queue.RangeEncoder()
+        self._family = constriction.stream.model.Categorical(perfect=False)
+
+    def pass_on(self, table: np.ndarray, given: np.ndarray) -> np.ndarray:
+        rows = self._next_rows()
+        self._coder.encode(given[rows].astype(np.int32), self._family, _shares(table[rows]))
         return given
 
     def stream(self) -> bytes:
@@ -54,25 +81,20 @@ class Encoder:
         return np.asarray(self._coder.get_compressed(), "<u4").tobytes()
 
 
-class Decoder:
-    """Reads values from what an `Encoder` wrote."""
+class Decoder(Coder):
+    """Reads values from what an `Encoder` wrote; zeros for padding."""
 
     def __init__(self, stream: bytes) -> None:
+        super().__init__()
         constriction = _library()
         words = np.frombuffer(stream, "<u4").astype(np.uint32)
         self._coder = constriction.stream.queue.RangeDecoder(words)
         self._family = constriction.stream.model.Categorical(perfect=False)
-        #: How many examples of a batch are coded.
-        self.examples = 0
 
     def pass_on(self, table: np.ndarray, given: np.ndarray) -> np.ndarray:
-        """Reads the next values, one for each table; zeros for padding."""
-        found = np.zeros_like(given)
-        found[: self.examples] = self._coder.decode(self._family, _shares(table[: self.examples]))
+        found, rows = np.zeros_like(given), self._next_rows()
+        found[rows] = self._coder.decode(self._family, _shares(table[rows]))
         return found
-
-
-Coder = Recorder | Encoder | Decoder
 
 
 def _shares(table: np.ndarray) -> np.ndarray:

@@ -19,7 +19,7 @@ from kerasar.checks import check_memory
 
 VERSION = 1
 _MAGIC = b"KSR"
-_LARGEST_BATCH, _MOST_AXES = 20, 8
+_LARGEST_BATCH, _MOST_AXES, _HAS_LENGTHS = 20, 8, 64
 
 
 class NotReadable(ValueError):
@@ -37,6 +37,7 @@ class Header:
         model: fingerprint of the model.
         machine: fingerprint of its tables on the machine that wrote the file.
         content: checksum of the examples.
+        lengths: of sequences, one for each example; None: all have that of the shape.
     """
 
     count: int
@@ -45,6 +46,7 @@ class Header:
     model: bytes
     machine: bytes
     content: bytes
+    lengths: tuple[int, ...] | None = None
 
     @property
     def batch_size(self) -> int:
@@ -59,12 +61,13 @@ def content_checksum(values: np.ndarray) -> bytes:
 
 def write(header: Header, stream: bytes) -> bytes:
     """A file."""
-    sizes = b"".join(map(_varint, (*header.shape, header.count)))
+    sizes = b"".join(map(_varint, (*header.shape, header.count, *(header.lengths or ()))))
+    kind = len(header.shape) + (_HAS_LENGTHS if header.lengths is not None else 0)
     body = (
         header.content
         + header.model
         + header.machine
-        + bytes([header.batch_power, len(header.shape)])
+        + bytes([header.batch_power, kind])
         + sizes
         + stream
     )
@@ -91,18 +94,31 @@ def read(data: bytes) -> tuple[Header, bytes]:
     body = data[8:]
     if len(body) < 19 or zlib.crc32(body).to_bytes(4, "little") != data[4:8]:
         raise NotReadable("The file is damaged: its checksum does not fit. Copy it again.")
-    batch_power, axes = body[16], body[17]
-    place, sizes = 18, []
-    for _ in range(axes + 1):
-        size, place = _read_varint(body, place)
-        sizes.append(size)
-    *shape, count = sizes
-    if axes > _MOST_AXES or batch_power > _LARGEST_BATCH or not all(shape):
+    batch_power, axes = body[16], body[17] % _HAS_LENGTHS
+    (*shape, count), place = _read_varints(body, 18, axes + 1)
+    lengths = None
+    if body[17] >= _HAS_LENGTHS:
+        lengths, place = _read_varints(body, place, min(count, len(body)))
+    if (
+        not 1 <= axes <= _MOST_AXES
+        or batch_power > _LARGEST_BATCH
+        or not all(shape)
+        or (lengths and (len(lengths) < count or max(lengths) > shape[0]))
+    ):
         raise NotReadable("The file is damaged: its header says what cannot be.")
     stream = body[place:]
     if len(stream) % 4:
         raise NotReadable("The file is damaged: its stream ends within a word.")
-    return Header(count, tuple(shape), batch_power, body[4:12], body[12:16], body[:4]), stream
+    header = Header(
+        count,
+        tuple(shape),
+        batch_power,
+        model=body[4:12],
+        machine=body[12:16],
+        content=body[:4],
+        lengths=None if lengths is None else tuple(lengths),
+    )
+    return header, stream
 
 
 def check_room(header: Header) -> None:
@@ -123,6 +139,15 @@ def _varint(number: int) -> bytes:
         found.append(number & 127 | 128)
         number >>= 7
     return bytes([*found, number])
+
+
+def _read_varints(data: bytes, place: int, count: int) -> tuple[list[int], int]:
+    """So many numbers, and where they end."""
+    found = []
+    for _ in range(count):
+        number, place = _read_varint(data, place)
+        found.append(number)
+    return found, place
 
 
 def _read_varint(data: bytes, place: int) -> tuple[int, int]:

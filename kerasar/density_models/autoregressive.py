@@ -24,7 +24,7 @@ from kerasar.sampling.stream import Stream
 from kerasar.sampling.streams import begin_stream
 from kerasar.serving.archive import Endpoint
 from kerasar.serving.export import autoregressive_endpoints, export_autoregressive
-from kerasar.training.batches import Batch
+from kerasar.training.batches import Batch, unpack
 from kerasar.training.short_convolutions import ShortConvForward
 from kerasar.typing import Config, Tensor
 
@@ -280,7 +280,8 @@ class AutoregressiveModel(AutoregressiveDensity):
         constriction: `pip install 'kerasar[compress]'`.
 
         Args:
-            x: `(batch, *data shape)`, integers.
+            x: `(batch, *data shape)`, integers; for sequences of unequal length a dict too,
+                `{"x": …, "length": …}`.
             condition: what the network is conditioned on, one row for each example. It is not part
                 of the bytes: `decompress` must be given it too.
             verbose: whether long work is announced and shown on stderr; "auto": on a terminal.
@@ -299,8 +300,15 @@ class AutoregressiveModel(AutoregressiveDensity):
             Witten, Neal & Cleary. Arithmetic Coding for Data Compression. Communications of the
             ACM 30(6), 1987.
         """
-        batch = self.check_batch(Batch(x, condition))
-        return compress(self, np.asarray(batch.x), batch.condition, verbose)
+        batch = unpack(x)
+        if condition is not None:
+            batch = batch._replace(condition=condition)
+        batch = self.check_batch(batch)
+        if batch.start is not None:
+            raise ValueError(
+                "compress() codes sequences from their first step, but got a start. Leave it out."
+            )
+        return compress(self, np.asarray(batch.x), batch.length, batch.condition, verbose)
 
     @checks_arguments
     def decompress(
@@ -310,7 +318,7 @@ class AutoregressiveModel(AutoregressiveDensity):
         *,
         force: bool = False,
         verbose: bool | int | str = "auto",
-    ) -> np.ndarray:
+    ) -> Any:
         """The examples in what `compress` made, bit by bit as they were.
 
         The model must be the one that compressed them, on a machine that computes the same bits:
@@ -323,7 +331,8 @@ class AutoregressiveModel(AutoregressiveDensity):
             verbose: as for `compress`.
 
         Returns:
-            `(batch, *data shape)`, int32.
+            `(batch, *data shape)`, int32; or `{"x": …, "length": …}`, if that was compressed, with
+            zeros behind the end of each sequence.
 
         Raises:
             kerasar.NotReadable: a ValueError, if `data` are something else, are damaged, or belong
@@ -331,13 +340,14 @@ class AutoregressiveModel(AutoregressiveDensity):
             ValueError, TypeError: if the condition does not fit.
             ImportError: if constriction is not installed.
         """
-        return decompress(
+        x, length = decompress(
             self,
             data,
             lambda count, shape: self.conditions.check(condition, count, shape),
             verbose,
             force,
         )
+        return x if length is None else {"x": x, "length": length}
 
     def sampler(self, method: str | None = None) -> Sampler:
         """The sampler of that name, from "cached", "parallel" and "sequential"; None: the best.

@@ -103,7 +103,7 @@ class OrderedModel(AutoregressiveModel):
 
     def compress(self, x: Any, condition: Any = None, **kwargs: Any) -> bytes:
         """Examples as bytes; as for `AutoregressiveModel`."""
-        values = self.check_batch(Batch(x, condition)).x
+        values = self.check_batch(unpack(x)._replace(condition=condition)).x
         return super().compress(np.take(values, self.order, axis=1), condition, **kwargs)
 
     def decompress(self, *args: Any, **kwargs: Any) -> np.ndarray:
