@@ -8,7 +8,9 @@ import typer
 
 import kerasar
 from kerasar.cli.commands.backtest import backtest
+from kerasar.cli.commands.compress import compress
 from kerasar.cli.commands.data import data
+from kerasar.cli.commands.decompress import decompress
 from kerasar.cli.commands.export import export
 from kerasar.cli.commands.forecast import forecast
 from kerasar.cli.commands.inpaint import inpaint
@@ -42,7 +44,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (train, sample, forecast, backtest, inpaint, score, export, inspect_, models, data):
+_COMMANDS: tuple[Callable[..., None], ...] = (
+    train, sample, forecast, backtest, inpaint, score, compress, decompress, export, inspect_,
+    models, data,
+)  # fmt: skip
+for command in _COMMANDS:
     app.command(name=command.__name__, cls=WithUserPaths, help=_help_of(command))(command)
 
 
