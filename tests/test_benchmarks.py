@@ -48,6 +48,13 @@ def test_long_use_and_ends_of_runs(tmp_path, name):
     assert len((tmp_path / f"{name}.csv").read_text().splitlines()) > 3
 
 
+def test_a_model_is_compared_as_a_coder(tmp_path):
+    pytest.importorskip("constriction")
+    run_benchmark("quality.compression", "--tiny", "--out", tmp_path)
+    result = json.loads((tmp_path / "result.json").read_text())
+    assert 0 < result["bytes_beyond_log_prob"] < 64 and set(result["others"]) == {"png", "webp", "xz"}
+
+
 def test_samples_are_judged_by_a_classifier(tmp_path):
     run_benchmark("quality.recognizable", "--tiny", "--out", tmp_path)
     result = json.loads((tmp_path / "result.json").read_text())
