@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from kerasar.arguments import checks_arguments
 from kerasar.checks import check_count, check_kind
-from kerasar.distributions import GaussianMixture, Independent, Relative
+from kerasar.distributions import GaussianMixture, Independent, NegativeBinomial, Relative
 from kerasar.forecasting.dynamics import DYNAMICS
 from kerasar.forecasting.linear import SCALES, Array, Design, LinearForecaster
 from kerasar.forecasting.scores import crps
@@ -47,6 +47,8 @@ _PRICE = 0.4
 _WORSE = 0.05
 #: How much less than they should bands may hold.
 _SHORT = 0.015
+#: Counts whose median is less are modeled as such.
+_SMALL = 30
 #: How many variables of a step are drawn together, at most.
 _JOINT = 8
 
@@ -71,9 +73,16 @@ class Choice:
     def likelihood(self, num_components: int = len(SCALES)) -> Relative:
         """The likelihood for a model of the series, relative to its level and scale."""
         variables = None if self.series.ndim == 1 else self.series.shape[1]
-        inside: Any = GaussianMixture(num_components, variables)
-        if variables is not None and (variables > _JOINT or np.isnan(self.series).any()):
-            inside = Independent(variables, GaussianMixture(num_components))
+        counts = self.design.support == "counts"
+        each = NegativeBinomial() if counts else GaussianMixture(num_components)
+        inside: Any = each
+        if variables is not None:
+            joint = variables <= _JOINT and not counts and not np.isnan(self.series).any()
+            inside = (
+                GaussianMixture(num_components, variables)
+                if joint
+                else Independent(variables, each)
+            )
 
         def units(values: Sequence[float]) -> Any:
             return values[0] if variables is None else tuple(values)
@@ -115,7 +124,7 @@ def choose(
         horizon: int. How many steps ahead forecasts are for.
         seasons: steps of each season that the series may have, such as 24 and 168 for hours.
         support: as for `kerasar.distributions.Relative`; None tries "positive" too where all values
-            are.
+            are, and takes "counts" for small ones.
         normalization: as for `Relative`; None tries all.
 
     Returns:
@@ -151,6 +160,8 @@ def choose(
     recent = columns[-last:]
     if support is None:
         supports: list[Any] = ["real", "positive"] if np.nanmin(columns) > 0 else ["real"]
+        if _are_counts(columns):
+            supports = ["counts"]
     else:
         supports = [Support(support).kind]
     if normalization is not None:
@@ -180,6 +191,13 @@ def choose(
     )
     fitted = tuple(LinearForecaster.fit(column, best) for column in columns.T)
     return Choice(best, fitted, _widening(recent, best, horizon), array)
+
+
+def _are_counts(columns: Array) -> bool:
+    """Whether all are counts, and so small that it matters."""
+    seen = columns[np.isfinite(columns)]
+    whole = bool((seen >= 0).all() and (seen == np.round(seen)).all())
+    return whole and float(np.nanmax(np.nanmedian(columns, axis=0))) < _SMALL
 
 
 def _candidates(

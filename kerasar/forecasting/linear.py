@@ -189,11 +189,19 @@ class LinearForecaster:
             level, log_scale, mean = self._frame(state, lagged)
             feats = self._row(z[:, :t], o[:, :t], level, log_scale, mean, state.last)
             value = feats @ self.weights + noise[:, step]
-            drawn[:, step] = u[:, t] = level + np.exp(log_scale) * value
-            z[:, t], o[:, t] = _squashed(value), True
+            drawn[:, step] = u[:, t] = self._possible(level + np.exp(log_scale) * value)
+            z[:, t] = _squashed((u[:, t] - level) * np.exp(-log_scale))
+            o[:, t] = True
             self._update(state, u[:, t], np.ones(len(rows), bool), level)
         line = drawn * self.unit + self.center
         return _from_line(line, self.design.support).reshape(len(origins), paths, steps)
+
+    def _possible(self, units: Array) -> Array:
+        """What is drawn, as counts where they are such."""
+        if self.design.support != "counts":
+            return units
+        counts = np.maximum(np.round(units * self.unit + self.center), 0)
+        return (counts - self.center) / self.unit
 
     # The frame, step by step, as `LevelAndScale` has it.
 
@@ -348,7 +356,7 @@ def _squashed(z: Array) -> Array:
 
 def _to_line(x: Array, support: Any) -> Array:
     with np.errstate(divide="ignore", invalid="ignore"):
-        if support == "real":
+        if support in ("real", "counts"):
             line = x
         elif support == "positive":
             line = np.log(x)
@@ -358,7 +366,7 @@ def _to_line(x: Array, support: Any) -> Array:
 
 
 def _from_line(y: Array, support: Any) -> Array:
-    if support == "real":
+    if support in ("real", "counts"):
         return y
     y = np.clip(y, -80, 80)
     if support == "positive":
