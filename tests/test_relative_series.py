@@ -77,7 +77,9 @@ def by_hand(x, normalization, memory=6, spread=0.7):
         levels.append(level)
         scales.append(spread if normalization == "none" else np.sqrt(square))
         if np.isfinite(value):
-            past.append((value, level))
+            # Before the first value there is no last one to be far from.
+            first = not past and normalization in ("difference", "seasonal")
+            past.append((value, value if first else level))
     return 50 + 10 * np.array(levels), 10 * np.array(scales)
 
 

@@ -25,6 +25,10 @@ class SequenceModel(Protocol):
     data_levels: int | None
     trained_length: int | None
 
+    def get_weights(self) -> list[Any]: ...
+
+    def set_weights(self, weights: list[Any]) -> None: ...
+
     def sample(self, num_samples: int = 1, seed: int = 0, **options: Any) -> np.ndarray: ...
 
 

@@ -7,11 +7,12 @@ weights are those that the network begins with.
 
 import math
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kerasar.forecasting.dynamics import DYNAMICS, weights_of
 from kerasar.layers.level_and_scale import LEAST, PRIOR
 from kerasar.layers.relative_values import USUAL
 
@@ -30,10 +31,10 @@ class Design:
     Attributes:
         normalization, season, memory, support: as in `Relative`.
         lags, seasons, cycles: as in `Forecaster`.
-        ridge: the penalty of what is learned beyond `persistence`, the squared weights of
-            standardized features; infinite: nothing is.
-        persistence: what the last distance from the level weighs, before anything is learned. 1
-            with "seasonal": a step differs from the last season as much as the step before it did.
+        ridge: the penalty of what is learned beyond `dynamics`, the squared weights of standardized
+            features; infinite: nothing is.
+        dynamics: what follows from earlier distances before anything is learned (`DYNAMICS`).
+        drift: whether steps differ from their levels by a constant, where nothing else is learned.
     """
 
     normalization: str
@@ -44,7 +45,24 @@ class Design:
     seasons: tuple[int, ...] = ()
     cycles: int = 2
     ridge: float = math.inf
-    persistence: float = 0.0
+    dynamics: str = "still"
+    drift: bool = False
+
+    @property
+    def frame(self) -> tuple[Any, ...]:
+        """What level and scale depend on."""
+        return self.normalization, self.season, self.memory, self.support
+
+    @property
+    def complexity(self) -> int:
+        """How much is found out of the series, roughly."""
+        found = (
+            DYNAMICS.index(self.dynamics) + int(self.drift) + 2 * int(self.support == "positive")
+        )
+        if math.isinf(self.ridge):
+            return found
+        # A level that stays is of no use without what is learned.
+        return found + len(self.seasons) + (1 if self.normalization in ("none", "window") else 3)
 
     @property
     def far_lags(self) -> list[int]:
@@ -101,32 +119,54 @@ class LinearForecaster:
         return _scales(self.tails)
 
     @classmethod
-    def fit(cls, x: Array, design: Design) -> "LinearForecaster":
-        """Fits it to a series `(steps,)`, in which NaN is missing."""
+    def fit(cls, x: Array, design: Design, known: dict[Any, Any] | None = None) -> Self:
+        """Fits it to a series `(steps,)`, in which NaN is missing.
+
+        Args:
+            x: the series.
+            design: what it sees.
+            known: where is kept what other designs for the same series need, too.
+        """
+        known = {} if known is None else known
         line = _to_line(x, design.support)
         seen = line[np.isfinite(line)]
         unit = float(seen.std()) or 1.0
         found = cls(design, float(seen.mean()), unit)
         units = (line - found.center) / found.unit
-        found.spread = _spread(units, design)
-        features, z, observed = found._features(found._pass(units))
+        key = (len(x), design.frame)
+        if key not in known:
+            found.spread = _spread(units, design)
+            known[key] = found.spread, found._pass(units)
+        found.spread, passed = known[key]
+        features, z, observed = found._features(passed)
         rows = observed.copy()
         rows[: min(design.season or 1, len(z) // 3)] = False
-        start = np.zeros(features.shape[1])
-        start[2 * design.lags - 2] = design.persistence  # the value of the step before
+        start = _start(features[rows], z[rows], design)
         rest = z[rows] - features[rows] @ start
-        weights, found.sigma = _ridge(features[rows], rest, design.ridge)
+        weights, found.sigma = _ridge(features[rows], rest, design)
         found.weights = start + weights
         found.tails = _tails((rest - features[rows] @ weights) / found.sigma)
         return found
 
-    def simulate(self, x: Array, origins: Any, steps: int, paths: int, seed: int = 0) -> Array:
+    def simulate(
+        self,
+        x: Array,
+        origins: Any,
+        steps: int,
+        paths: int,
+        seed: int = 0,
+        known: dict[Any, Any] | None = None,
+    ) -> Array:
         """Paths from each of several origins of a series, `(origins, paths, steps)`.
 
-        An origin is the number of steps that are known.
+        An origin is the number of steps that are known; `known` as for `fit`.
         """
+        known = {} if known is None else known
         units = (_to_line(x, self.design.support) - self.center) / self.unit
-        passed = self._pass(units)
+        key = (len(x), self.design.frame, self.center, self.unit, self.spread)
+        if key not in known:
+            known[key] = self._pass(units)
+        passed = known[key]
         origins = np.asarray(origins)
         rows = np.repeat(np.arange(len(origins)), paths)
         rng = np.random.default_rng(seed)
@@ -149,11 +189,19 @@ class LinearForecaster:
             level, log_scale, mean = self._frame(state, lagged)
             feats = self._row(z[:, :t], o[:, :t], level, log_scale, mean, state.last)
             value = feats @ self.weights + noise[:, step]
-            drawn[:, step] = u[:, t] = level + np.exp(log_scale) * value
-            z[:, t], o[:, t] = _squashed(value), True
+            drawn[:, step] = u[:, t] = self._possible(level + np.exp(log_scale) * value)
+            z[:, t] = _squashed((u[:, t] - level) * np.exp(-log_scale))
+            o[:, t] = True
             self._update(state, u[:, t], np.ones(len(rows), bool), level)
         line = drawn * self.unit + self.center
         return _from_line(line, self.design.support).reshape(len(origins), paths, steps)
+
+    def _possible(self, units: Array) -> Array:
+        """What is drawn, as counts where they are such."""
+        if self.design.support != "counts":
+            return units
+        counts = np.maximum(np.round(units * self.unit + self.center), 0)
+        return (counts - self.center) / self.unit
 
     # The frame, step by step, as `LevelAndScale` has it.
 
@@ -185,7 +233,7 @@ class LinearForecaster:
         design, fade = self.design, 1 - 1 / self.design.memory
         kind, season, least = design.normalization, design.season or 0, (LEAST * self.spread) ** 2
         last, total, weight, squares = 0.0, 0.0, PRIOR, PRIOR * self.spread**2
-        rows, values = [], units.tolist()
+        rows, values, begun = [], units.tolist(), False
         for t in range(len(values) + 1):
             mean, level = total / weight, last
             if kind == "seasonal" and t >= season and values[t - season] == values[t - season]:
@@ -197,7 +245,9 @@ class LinearForecaster:
             square = self.spread**2 if kind == "none" else squares / weight + least
             rows.append((level, 0.5 * math.log(square), mean, last, total, weight, squares))
             if t < len(values) and values[t] == values[t]:  # not NaN
-                squares = fade * squares + (values[t] - level) ** 2
+                judged = begun or kind in ("none", "window")  # before the first is no last value
+                squares = fade * squares + judged * (values[t] - level) ** 2
+                begun = True
                 last, total, weight = values[t], fade * total + values[t], fade * weight + 1
         level, log_scale, mean, *state = np.array(rows).T
         observed = np.isfinite(units)
@@ -247,11 +297,28 @@ def _spread(units: Array, design: Design) -> float:
     return max(float(np.sqrt(np.mean(apart**2))), 1e-6) if len(apart) else 1.0
 
 
-def _ridge(features: Array, z: Array, ridge: float) -> tuple[Array, float]:
+def _start(features: Array, z: Array, design: Design) -> Array:
+    """The weights of the dynamics with the least error of the next step."""
+    if design.dynamics == "still":
+        return np.zeros(features.shape[1])
+    tried = weights_of(design.dynamics, design.season, design.reach)
+    found = np.zeros((len(tried), features.shape[1]))
+    recent = np.arange(design.lags)
+    found[:, 2 * recent] = tried[:, design.lags - 1 - recent]
+    for i, lag in enumerate(design.far_lags):
+        found[:, 2 * design.lags + 3 + 2 * i] = tried[:, lag - 1]
+    rest = z[:, None] - features @ found.T
+    best: Array = found[int(np.argmin(np.mean((rest - design.drift * rest.mean(axis=0)) ** 2, 0)))]
+    return best
+
+
+def _ridge(features: Array, z: Array, design: Design) -> tuple[Array, float]:
     """Weights, and the standard deviation of errors of new data."""
-    count = features.shape[1]
+    count, ridge = features.shape[1], design.ridge
     if math.isinf(ridge):
-        return np.zeros(count), max(float(np.sqrt(np.mean(z**2))), 1e-2)
+        weights = np.zeros(count)
+        weights[-1] = design.drift * z.mean()
+        return weights, max(float(np.sqrt(np.mean((z - weights[-1]) ** 2))), 1e-2)
     scale = features.std(axis=0) + 1e-3
     scale[-1] = 1.0
     standard = features / scale
@@ -289,7 +356,7 @@ def _squashed(z: Array) -> Array:
 
 def _to_line(x: Array, support: Any) -> Array:
     with np.errstate(divide="ignore", invalid="ignore"):
-        if support == "real":
+        if support in ("real", "counts"):
             line = x
         elif support == "positive":
             line = np.log(x)
@@ -299,7 +366,7 @@ def _to_line(x: Array, support: Any) -> Array:
 
 
 def _from_line(y: Array, support: Any) -> Array:
-    if support == "real":
+    if support in ("real", "counts"):
         return y
     y = np.clip(y, -80, 80)
     if support == "positive":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 _ORIGINS = 20
 #: Steps of a forecast, at least and where no season is longer.
 _STEPS = 12
+#: How many seasons a series has whose forecasts are for one of them.
+_SEASONS = 8
 #: Steps of a piece of the series in training, where there are as many.
 _PIECE = 128
 
@@ -83,7 +86,7 @@ class Series(DataKind):
                     "other columns with --column."
                 )
         seasons = find_seasons(data.train)
-        horizon = min(max([*seasons[:1], _STEPS]), max(len(data.train) // 4, 1))
+        horizon = _horizon(seasons, len(data.train))
         choice = None if data.levels is not None else choose(data.train, horizon, seasons)
         size, held_out = _sizes(data, choice, horizon)
         train = windows(data.train[:-held_out], size, max(1, size // 8))
@@ -108,7 +111,11 @@ class Series(DataKind):
             about += f"; {', '.join(data.left_out)} only counts, and is left out"
         kept: dict[str, Any] = {"column": list(data.columns), "length": size, "horizon": horizon}
         if choice is not None:
-            kept |= {"widening": choice.widening, "season": min(seasons, default=None)}
+            kept |= {
+                "held_out": held_out,
+                "widening": choice.widening,
+                "season": min(seasons, default=None),
+            }
         if Path(spec).suffix.lower() == ".npy":
             kept["column"] = settings.get("column")
         elif data.num_variables is None:
@@ -125,6 +132,13 @@ class Series(DataKind):
 
         start_from(model, data.source.choice.fitted)
         return True
+
+    def has_learned(self, model: DensityModel, data: TrainingData, start: list[Any]) -> bool:
+        from kerasar.forecasting import learned_more
+
+        series, held_out = data.source.series.train, data.settings["held_out"]
+        horizon = data.settings["horizon"]
+        return learned_more(model, start, series, horizon, len(series) - held_out)
 
     def load_named(
         self, run: RunFolder, model: DensityModel, spec: str, data_dir: Path | None, part: str
@@ -289,6 +303,12 @@ def read_for_run(data: Path | None, run: RunFolder, model: DensityModel) -> Seri
 def _widened(run: RunFolder) -> float:
     """The temperature with which the deviation of drawn steps is that of bands that hold."""
     return float(run.config.get("widening", 1.0)) ** 2
+
+
+def _horizon(seasons: Sequence[int], steps: int) -> int:
+    """Steps of a forecast: a season, where the series has several of them, or a year of months."""
+    short = [season for season in seasons[:1] if _SEASONS * season <= steps]
+    return min(max([*short, _STEPS]), max(steps // 4, 1))
 
 
 def _sizes(data: SeriesData, choice: Choice | None, horizon: int) -> tuple[int, int]:

@@ -6,7 +6,7 @@ import contextlib
 import math
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import keras
 from rich.console import Console
@@ -77,7 +77,9 @@ class TrainingJob:
         model.adapt_to_data(plan.one_pass)
         best = KeepBest(self.run)
         best.set_model(model)
+        start: list[Any] | None = None
         if self.kind.start(model, self.data):
+            start = model.get_weights()
             found = model.evaluate(
                 plan.validation, batch_size=plan.batch_size, verbose=0, return_dict=True
             )
@@ -110,6 +112,11 @@ class TrainingJob:
         finally:
             progress.stop()
         best.restore()
+        if start is not None and best.epoch:
+            with status("comparing with the start", self.console):
+                better = self.kind.has_learned(model, self.data, start)
+            if not better:
+                best.return_to_start(start)
         seconds = time.monotonic() - began
         config["training"] = {
             "seconds": round(seconds, 1),

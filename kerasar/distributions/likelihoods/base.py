@@ -31,6 +31,8 @@ class Likelihood:
     discrete = True
     #: Whether NaN is a value that is missing, whose log-probability is 0.
     takes_missing = False
+    #: Whether data are counts 0, 1, 2, … without an upper bound.
+    counts = False
     #: Size of a vector event, if the likelihood determines it.
     event_size: int | None = None
     #: Location and scale of real data: a scalar, or one value for each variable.

@@ -1,0 +1,48 @@
+"""Whether training has made forecasts better than those of the start."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from kerasar.forecasting.backtest import backtest
+from kerasar.forecasting.draw import SequenceModel
+from kerasar.forecasting.scores import crps
+
+#: Places from which both forecast, and paths of each; and how many standard errors must be gained.
+_PLACES, _PATHS, _BEYOND = 12, 100, 1.0
+
+
+def learned_more(
+    model: SequenceModel, start: list[Any], series: Any, horizon: int, first: int
+) -> bool:
+    """Whether a model forecasts better than with the weights of its start.
+
+    Both forecast from the same places of a part that is in neither's training, with the same noise.
+    A likelihood is that of the next step: it may rise while paths go astray.
+
+    Args:
+        model: a trained `Forecaster`; it keeps its weights.
+        start: those of its start, as `model.get_weights()` gives them.
+        series: `(steps,)` or `(steps, variables)`.
+        horizon: steps of each forecast.
+        first: where the part begins.
+
+    Returns:
+        True if the mean log of CRPS is lower by more than a standard error.
+    """
+    horizon = min(horizon, len(series) - first)
+    trained = model.get_weights()
+    logs = []
+    for weights in (start, trained):
+        model.set_weights(weights)
+        found = backtest(
+            model, series, horizon, _PLACES, first, num_paths=_PATHS, season=None, verbose=False
+        )
+        score = crps(np.moveaxis(found.paths, 3, 1), np.moveaxis(found.actual, 2, 1), fair=False)
+        least = 1e-9 * (float(np.nanstd(series)) + 1e-30)
+        logs.append(np.log(np.maximum(np.nanmean(score, axis=2), least)).mean(axis=1))
+    gains = logs[0] - logs[1]
+    if len(gains) < 3 or not np.isfinite(gains).all():
+        return False
+    return float(gains.mean()) > _BEYOND * float(gains.std(ddof=1)) / math.sqrt(len(gains))
