@@ -152,6 +152,7 @@ def test_a_server_without_keras_runs_streams_and_refuses_what_does_not_fit(tmp_p
     (scored,) = serve(tmp_path / "1", [("score_step", dict(x_t=first, **state))])
     one = scored.pop("log_prob")
     over = {**scored, "state_step": [LENGTH, LENGTH]}
+    other = {**scored, "state_model": [1, 1]}
     ring = next(name for name in scored if name.startswith("state_rings"))
     narrow = {**scored, ring: np.asarray(scored[ring])[..., :1]}
     short = {**scored, ring: scored[ring][:1]}
@@ -165,6 +166,7 @@ def test_a_server_without_keras_runs_streams_and_refuses_what_does_not_fit(tmp_p
         (f"{ring} must have shape", "score_step", dict(x_t=second, **narrow)),
         (f"{ring} must have as many rows", "score_step", dict(x_t=second, **short)),
         ("state_step must lie in [0, 12)", "score_step", dict(x_t=second, **over)),
+        ("the state is of another model", "score_step", dict(x_t=second, **other)),
         ("temperature must be above 0", "draw_step", {**draw, "temperature": float("inf")}),
         ("top_k must lie in [0, 4]", "draw_step", {**draw, "top_k": 9}),
     ]

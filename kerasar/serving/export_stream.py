@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from kerasar.noise import fold_in
 from kerasar.sampling.options import Options
+from kerasar.sampling.stream_file import fingerprint
 from kerasar.sampling.stream_steps import Memory
 from kerasar.sampling.streams import find_stream_steps
 from kerasar.serving.archive import Endpoint
@@ -51,7 +52,10 @@ class StreamSignatures:
     def __init__(self, model: ServedAutoregressive, checks: StreamChecks) -> None:
         self.model, self.checks = model, checks
         self.steps = find_stream_steps(model)
+        #: What a state carries on to tell that it is of this model; 31 bits of a fingerprint.
+        self.mark = int(fingerprint(model)[:8], 16) >> 1
         self.state = [
+            tf.TensorSpec((None,), tf.int32, name="state_model"),
             tf.TensorSpec((None,), tf.int32, name="state_step"),
             tf.TensorSpec((None,), tf.int32, name="state_example"),
         ]
@@ -100,7 +104,7 @@ class StreamSignatures:
         with tf.control_dependencies(self.checks.option_checks(seed, temperature, top_k, top_p)):
             seed = tf.identity(seed)
         rows = tf.shape(arguments[0])[0]
-        step, examples, execution, memory = self._resumed(rows, "state_step", arguments)
+        step, examples, execution, memory = self._resumed(rows, "state_model", arguments)
         addresses = fold_in(seed, tf.zeros_like(examples)), examples
 
         def run(options: Options) -> tuple[Tensor, Memory]:
@@ -122,7 +126,7 @@ class StreamSignatures:
         """Step and examples, `(batch,)`, what runs the steps, and the memory."""
         state, conditions = arguments[: len(self.state)], arguments[len(self.state) :]
         with tf.control_dependencies(self._state_checks(rows, owner, state)):
-            step, examples, *tensors = map(tf.identity, state)
+            _, step, examples, *tensors = map(tf.identity, state)
         memory = tf.nest.pack_sequence_as(self.steps.memory, tensors)
         return step, examples, self.steps.own_steps(self._condition(rows, conditions)), memory
 
@@ -143,7 +147,10 @@ class StreamSignatures:
             )
             words = f"{spec.name} must have as many rows as {owner} asks for, but these are"
             checks.append(tf.debugging.Assert(tf.equal(own, wanted), [words, own, wanted]))
-        step, length = state[0], self.steps.length
+        words = f"state_model must be {self.mark}: the state is of another model, whose mark is"
+        own = tf.reduce_all(tf.equal(state[0], self.mark))
+        checks.append(tf.debugging.Assert(own, [words, state[0]]))
+        step, length = state[1], self.steps.length
         words = f"state_step must lie in [0, {length}), as long as the stream is, but is"
         inside = tf.reduce_all((step >= 0) & (step < length))
         checks.append(tf.debugging.Assert(inside, [words, step]))
@@ -151,5 +158,6 @@ class StreamSignatures:
 
     def _named(self, step: Tensor, examples: Tensor, memory: Memory) -> dict[str, Tensor]:
         """The state by the names of its tensors."""
-        tensors = [step, examples, *tf.nest.flatten(memory)]
+        marks = tf.fill(tf.shape(step), self.mark)
+        tensors = [marks, step, examples, *tf.nest.flatten(memory)]
         return {spec.name: tensor for spec, tensor in zip(self.state, tensors, strict=True)}
