@@ -5,7 +5,15 @@ import functools
 import numpy as np
 import pytest
 import tensorflow as tf
-from networks import LENGTH, LEVELS, conditional, dilated, masked_grey
+from networks import (
+    LENGTH,
+    LEVELS,
+    conditional,
+    dilated,
+    looks_back_then_ahead,
+    masked_grey,
+    transformer,
+)
 from test_export import serve
 from test_streams import (
     assert_close,
@@ -79,6 +87,62 @@ def test_steps_are_those_of_the_model(build):
     assert_close(drawn, expected)
 
 
+@pytest.mark.parametrize(
+    "build", [conditional, looks_back_then_ahead, transformer], ids=lambda b: b.__name__
+)
+def test_rows_of_a_request_are_at_steps_of_their_own(build):
+    model = model_of(build)
+    x, rows = data_of(model), np.random.default_rng(0)
+    streams = Streams(build, 3)
+    terms = np.zeros((3, LENGTH), "float32")
+    while (alive := np.flatnonzero(streams.step < LENGTH)).size:
+        some = rows.permutation(alive)[: rows.integers(1, 4)]
+        steps = streams.step[some]
+        terms[some, steps] = streams.request(
+            "score_step", some, tf.constant(x[some, steps], tf.int32)
+        )
+    assert_close(terms, model.log_prob_map(x, condition_of(model)))
+
+    streams = Streams(build, 3)
+    expected = model.sample(3, 7, 0.9, condition=condition_of(model))
+    for some in [[2], [2, 0], [2, 0, 1], [1]]:
+        steps = streams.step[some]
+        np.testing.assert_array_equal(streams.draw(some), expected[some, steps])
+
+
+class Streams:
+    """Streams of which any may go on in a request, whatever the steps of the others."""
+
+    def __init__(self, build, batch):
+        client = Client(build, batch)
+        self.functions, self.conditions, self.batch = client.functions, client.conditions, batch
+        self.state = {name: tensor.numpy() for name, tensor in client.state.items()}
+
+    @property
+    def step(self):
+        return self.state["state_step"]
+
+    def draw(self, rows):
+        options = map(tf.constant, (7, 0.9, 0, 1.0))
+        return self.request("draw_step", rows, *options)
+
+    def request(self, name, rows, *given):
+        def by_stream(tensor):  # of some tensors several rows belong to one stream
+            return np.reshape(tensor, (self.batch, -1, *tensor.shape[1:]))
+
+        def of_rows(tensor):
+            return np.reshape(by_stream(tensor)[rows], (-1, *tensor.shape[1:]))
+
+        state = [tf.constant(of_rows(tensor)) for tensor in self.state.values()]
+        conditions = [tf.gather(tensor, rows) for tensor in self.conditions]
+        answer = dict(self.functions[name](*given, *state, *conditions))
+        found = answer.pop("log_prob" if name == "score_step" else "samples")
+        for key, tensor in answer.items():
+            held = by_stream(self.state[key])
+            held[rows] = np.reshape(tensor, (len(rows), *held.shape[1:]))
+        return found.numpy()
+
+
 def test_a_server_without_keras_runs_streams_and_refuses_what_does_not_fit(tmp_path):
     model = model_of(dilated)
     model.export(tmp_path / "1", streaming=True, max_samples=5)
@@ -87,8 +151,8 @@ def test_a_server_without_keras_runs_streams_and_refuses_what_does_not_fit(tmp_p
     (state,) = serve(tmp_path / "1", [("begin", dict(num_samples=2))])
     (scored,) = serve(tmp_path / "1", [("score_step", dict(x_t=first, **state))])
     one = scored.pop("log_prob")
-    uneven = {**scored, "state_step": [1, 2]}
     over = {**scored, "state_step": [LENGTH, LENGTH]}
+    other = {**scored, "state_model": [1, 1]}
     ring = next(name for name in scored if name.startswith("state_rings"))
     narrow = {**scored, ring: np.asarray(scored[ring])[..., :1]}
     short = {**scored, ring: scored[ring][:1]}
@@ -101,8 +165,8 @@ def test_a_server_without_keras_runs_streams_and_refuses_what_does_not_fit(tmp_p
         ("must have as many rows as x_t", "score_step", dict(x_t=[0, 1, 2], **scored)),
         (f"{ring} must have shape", "score_step", dict(x_t=second, **narrow)),
         (f"{ring} must have as many rows", "score_step", dict(x_t=second, **short)),
-        ("state_step must be the same", "score_step", dict(x_t=second, **uneven)),
         ("state_step must lie in [0, 12)", "score_step", dict(x_t=second, **over)),
+        ("the state is of another model", "score_step", dict(x_t=second, **other)),
         ("temperature must be above 0", "draw_step", {**draw, "temperature": float("inf")}),
         ("top_k must lie in [0, 4]", "draw_step", {**draw, "top_k": 9}),
     ]

@@ -22,8 +22,8 @@ from kerasar.sampling.methods import find_sampler
 from kerasar.sampling.sampler import Sampler, SamplingRequest
 from kerasar.sampling.stream import Stream
 from kerasar.sampling.streams import begin_stream
-from kerasar.serving.archive import Endpoint
-from kerasar.serving.export import autoregressive_endpoints, export_autoregressive
+from kerasar.serving.archive import Endpoint, export_model
+from kerasar.serving.export import autoregressive_endpoints
 from kerasar.training.batches import Batch, unpack
 from kerasar.training.short_convolutions import ShortConvForward
 from kerasar.typing import Config, Tensor
@@ -375,7 +375,8 @@ class AutoregressiveModel(AutoregressiveDensity):
             FileExistsError: if something is there already.
             ValueError: for streaming, if the model has no `stream`, or one that needs a length.
         """
-        export_autoregressive(self, filepath, **check_export_options(kwargs, streams=True))
+        options = check_export_options(kwargs, streams=True)
+        export_model(self, self.endpoints, filepath, **options)
 
     def endpoints(self, **bounds: Any) -> dict[str, Endpoint]:
         """What `export` writes: functions on tensors by name."""

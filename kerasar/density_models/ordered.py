@@ -18,8 +18,8 @@ from kerasar.density_models.masked_input_density import check_order
 from kerasar.distributions.likelihoods import Likelihood
 from kerasar.distributions.surprise import Surprise
 from kerasar.sampling import Stream
-from kerasar.serving.archive import Endpoint
-from kerasar.serving.ordered import export_ordered, ordered_endpoints
+from kerasar.serving.archive import Endpoint, export_model
+from kerasar.serving.ordered import ordered_endpoints
 from kerasar.training.batches import Batch, unpack
 from kerasar.typing import Config, Tensor
 
@@ -126,7 +126,8 @@ class OrderedModel(AutoregressiveModel):
 
         Arguments as for `AutoregressiveModel`.
         """
-        export_ordered(self, filepath, **check_export_options(kwargs))
+        options = check_export_options(kwargs)
+        export_model(self, self.endpoints, filepath, **options)
 
     def endpoints(self, **bounds: Any) -> dict[str, Endpoint]:
         """What `export` writes: functions on tensors by name."""

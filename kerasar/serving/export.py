@@ -6,7 +6,6 @@ nothing here goes through autograph. Signatures are not XLA-compiled: servers st
 off, and assertions vanish under it.
 """
 
-import os
 from typing import Any
 
 import tensorflow as tf
@@ -14,7 +13,7 @@ import tensorflow as tf
 from kerasar.noise import fold_in
 from kerasar.sampling.options import Options
 from kerasar.sampling.partial_batch import PartialBatch
-from kerasar.serving.archive import Endpoint, describe, write_archive
+from kerasar.serving.archive import Endpoint
 from kerasar.serving.bounds import Bounds
 from kerasar.serving.export_stream import StreamSignatures
 from kerasar.serving.models import ServedAutoregressive, ServedNetwork
@@ -26,27 +25,6 @@ from kerasar.typing import Tensor
 _OPTIONS = {"seed": "int32", "temperature": "float32", "top_k": "int32", "top_p": "float32"}
 
 
-def export_autoregressive(
-    model: ServedAutoregressive,
-    filepath: str | os.PathLike[str],
-    verbose: bool = False,
-    streaming: bool = False,
-    **bounds: Any,
-) -> None:
-    """Writes the signatures `log_prob` (= `serving_default`), `sample`, `inpaint`, `continuation`.
-
-    With `streaming` also `begin`, `score_step` and `draw_step`.
-
-    Raises:
-        FileExistsError: if `filepath` exists; nothing is overwritten.
-        ValueError: for streaming, if the model has no streams, or they need a length.
-    """
-    about = describe(model, Bounds(**bounds))
-    write_archive(
-        lambda: autoregressive_endpoints(model, streaming, **bounds), filepath, verbose, about
-    )
-
-
 def autoregressive_endpoints(
     model: ServedAutoregressive, streaming: bool = False, **bounds: Any
 ) -> dict[str, Endpoint]:
@@ -54,21 +32,6 @@ def autoregressive_endpoints(
     signatures = Signatures(model, Bounds(**bounds).check())
     found = signatures.all()
     return {**found, **StreamSignatures(model, signatures).all()} if streaming else found
-
-
-def export_masked_input(
-    model: ServedNetwork,
-    filepath: str | os.PathLike[str],
-    verbose: bool = False,
-    **bounds: Any,
-) -> None:
-    """Writes the signatures `log_prob` (= `serving_default`), `sample` and `inpaint`.
-
-    Raises:
-        FileExistsError: if `filepath` exists; nothing is overwritten.
-    """
-    about = describe(model, Bounds(**bounds))
-    write_archive(lambda: masked_input_endpoints(model, **bounds), filepath, verbose, about)
 
 
 def masked_input_endpoints(model: ServedNetwork, **bounds: Any) -> dict[str, Endpoint]:
