@@ -376,3 +376,24 @@ def rate_schedule(optimizer: Any) -> Any:
     """The schedule of an optimizer's learning rate; None if that is a number."""
     rate = optimizer._learning_rate
     return rate if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule) else None
+
+
+def begin_at_epoch(model: Any, epoch: int | None) -> None:
+    """The epoch at which `fit` begins, after its callbacks' `on_train_begin`; None: as it is
+    told."""
+    model._initial_epoch = epoch
+
+
+def global_random_state(make: bool) -> Any:
+    """The variable of the seed generator that random operations without a seed share.
+
+    Args:
+        make: whether it is made if there is none; else None is returned.
+    """
+    from keras.src.backend.common.global_state import get_global_attribute
+    from keras.src.random.seed_generator import GLOBAL_SEED_GENERATOR, global_seed_generator
+
+    generator = get_global_attribute(GLOBAL_SEED_GENERATOR)
+    if generator is None and make:
+        generator = global_seed_generator()
+    return None if generator is None else generator.state

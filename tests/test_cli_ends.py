@@ -16,11 +16,12 @@ from test_cli_kinds import refuse, succeed
 
 import kerasar
 from kerasar.cli.commands.train import _run_path
-from kerasar.cli.support.disk import NotWrittenError, disk_errors, lock, staging_folder, sweep
+from kerasar.cli.support.disk import staging_folder, sweep
 from kerasar.cli.support.outputs import atomic_write, check_new
 from kerasar.cli.support.run_config import read_config
 from kerasar.cli.support.run_folder import UNFINISHED, RunFolder, RunState
 from kerasar.cli.support.signals import uninterrupted
+from kerasar.disk import NotWrittenError, disk_errors, lock
 
 SHAPE, LEVELS = (4, 6, 1), 5
 
@@ -159,15 +160,14 @@ def test_a_request_that_a_training_step_drops_ends_the_command(tmp_path):
         "        signal.raise_signal(signal.SIGTERM)\n"
         "    except BaseException:\n"
         "        time.sleep(0.1)\n"  # nothing is asked again while this one is handled
-        "    time.sleep(60)\n"
         "TrainingProgress.on_train_batch_end = drops\n"
         "sys.argv[1:] = 'train shifted-pixelcnn --data x.npz --batch-size 4 --out run'.split()\n"
         "main()\n"
     )
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, timeout=200, cwd=tmp_path)
-    assert done.returncode == 130 and "Nothing was kept" in done.stderr, done.stderr
-    assert "Traceback" not in done.stderr and left_behind(tmp_path) == ["x.npz"]
+    assert done.returncode == 130 and "train --resume run" in done.stderr, done.stderr
+    assert "Traceback" not in done.stderr and RunFolder(tmp_path / "run", {}).can_resume
 
 
 def _interrupt():
@@ -275,7 +275,7 @@ def test_a_killed_run_says_so_and_does_not_name_itself(run):
     assert "still being trained" in refuse("sample", "killed")
     kill("killed")
     said = refuse("sample", "killed")
-    assert "never finished" in said and "rm -r killed" in said and "mean" not in said
+    assert "never finished" in said and "--resume killed" in said and "mean" not in said
 
 
 def test_a_killed_run_with_a_model_is_taken_with_a_note(run):
@@ -315,7 +315,7 @@ def test_a_killed_run_blocks_no_output(run):
 @pytest.mark.parametrize("number", [signal.SIGTERM])
 def test_the_real_command_ends_whole_at_each_signal(tmp_path, number):
     out = tmp_path / "run"
-    command = "train shifted-pixelcnn --data digits --epochs 40 --out".split()
+    command = "train shifted-pixelcnn --data digits --epochs 40 --checkpoint-steps 5 --out".split()
     process = subprocess.Popen(
         [sys.executable, "-m", "kerasar.cli", *command, str(out)],
         stdout=subprocess.DEVNULL,
@@ -323,12 +323,13 @@ def test_the_real_command_ends_whole_at_each_signal(tmp_path, number):
         text=True,
         preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),
     )
-    while not out.exists() and process.poll() is None:
+    while not RunFolder(out, {}).can_resume and process.poll() is None:
         time.sleep(0.02)
     process.send_signal(number)
     said = process.communicate(timeout=120)[1]
-    assert process.returncode == 130 and "Nothing was kept" in said, said
-    assert not left_behind(tmp_path)
+    assert process.returncode == 130 and f"train --resume {out}" in said, said
+    assert RunState.of(out) is RunState.killed
+    assert not [name for name in left_behind(out) if "tmp" in name or "writing" in name]
 
 
 def test_what_comes_after_training_may_fail_and_says_what_is_kept(tmp_path):

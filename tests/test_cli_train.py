@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -17,8 +18,10 @@ from typer.testing import CliRunner
 
 import kerasar
 from kerasar.cli import app
-from kerasar.cli.commands.train import _called_as, _run_path
+from kerasar.cli.commands.train import _run_path
 from kerasar.cli.kinds.kind import hold_out_validation
+from kerasar.cli.support.run_folder import RunFolder, RunState
+from kerasar.cli.support.shell import called_as
 from kerasar.data import load_images
 
 SETTINGS = ["--epochs", "2", "--batch-size", "10", "--seed", "3"]
@@ -152,10 +155,12 @@ def test_without_out_runs_are_named_and_numbered(tmp_path, monkeypatch):
 
 
 def stop_after(epoch, error, monkeypatch):
-    """Makes training raise an error while the given epoch (from 0) is under way."""
+    """Makes training raise an error, or do so, while the given epoch (from 0) is under way."""
 
     def raise_it(self, batch, logs=None):
         if len(self.model.history.epoch) == epoch:
+            if callable(error):
+                return error()
             raise error
 
     monkeypatch.setattr(
@@ -180,16 +185,67 @@ def quick_finish(monkeypatch):
     )
 
 
-def test_ctrl_c_keeps_the_best_model_and_finishes_the_folder(
-    data, tmp_path, monkeypatch, quick_finish
+def rows(run):
+    """History without its times."""
+    with (run / "history.csv").open() as file:
+        return [{**row, "seconds": None} for row in csv.DictReader(file)]
+
+
+def test_ctrl_c_saves_the_training_and_resuming_it_ends_as_if_nothing_had_been(
+    trained, tmp_path, monkeypatch, quick_finish
 ):
-    stop_after(1, KeyboardInterrupt(), monkeypatch)
-    done = train("shifted-pixelcnn", "--data", data, "--out", tmp_path / "run", *SETTINGS)
-    assert done.exit_code == 0 and "Stopped." in done.stdout
-    assert {"samples.png", "export", "history.csv"} <= set(os.listdir(tmp_path / "run"))
-    config = json.loads((tmp_path / "run" / "config.json").read_text())
-    assert config["training"]["best_epoch"] == 1
-    assert config["training"]["stopped_early_by"] == "KeyboardInterrupt"
+    whole, data = trained[0], trained[0].parent / "rows.npz"
+    with monkeypatch.context() as patch:
+        stop_after(1, lambda: signal.raise_signal(signal.SIGINT), patch)
+        run = tmp_path / "run"
+        done = train("shifted-pixelcnn", "--data", data, "--out", run, *SETTINGS)
+    assert done.exit_code == 130 and f"kerasar train --resume {run}" in done.stderr
+    assert RunState.of(run) is RunState.killed and (run / "model.keras").is_file()
+    done = train("--resume", run)
+    assert done.exit_code == 0, done.output
+    assert RunState.of(run) is RunState.finished and not (run / "checkpoints").exists()
+    for one, other in zip(kerasar.load(whole).weights, kerasar.load(run).weights, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert rows(run) == rows(whole)
+    config = json.loads((run / "config.json").read_text())
+    assert config["test"] == json.loads((whole / "config.json").read_text())["test"]
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        (["--epochs", "3"], "--epochs cannot be given"),
+        (["--learning-rate", "0.1"], "--learning-rate cannot be given"),
+        (["--seed", "4"], "--seed cannot be given"),
+        (["--restart"], "--restart cannot be given"),
+        (["nice"], "MODEL cannot be given"),
+    ],
+)
+def test_a_training_is_resumed_as_it_was_begun(trained, options, message):
+    done = train("--resume", trained[0], *options)
+    assert_refused(done, message)
+
+
+def test_only_what_did_not_end_is_resumed(trained, tmp_path):
+    assert_refused(train("--resume", trained[0]), "is finished")
+    assert_refused(train("--resume", tmp_path / "nowhere"), "there is no")
+    assert_refused(train(), "MODEL is missing")
+    assert_refused(train("nice"), "--data DATA is missing")
+
+
+def test_data_that_changed_since_are_not_resumed(trained, tmp_path, monkeypatch, quick_finish):
+    data, run = tmp_path / "rows.npz", tmp_path / "run"
+    np.savez(data, x_train=toy_images(40), x_test=toy_images(9))
+    with monkeypatch.context() as patch:
+        stop_after(1, lambda: signal.raise_signal(signal.SIGINT), patch)
+        assert train("shifted-pixelcnn", "--data", data, "--out", run, *SETTINGS).exit_code == 130
+    np.savez(data, x_train=(toy_images(40) + 1) % 3, x_test=toy_images(9))
+    before = sorted(os.listdir(run / "checkpoints"))
+    assert_refused(train("--resume", run), "training data was uint8 of shape (36, 4, 4, 1)")
+    data.unlink()
+    assert_refused(train("--resume", run), "rows.npz")
+    assert RunState.of(run) is RunState.killed and before == sorted(os.listdir(run / "checkpoints"))
+    assert RunFolder(run, {}).can_resume
 
 
 def test_ctrl_c_in_the_first_epoch_keeps_nothing(data, tmp_path, monkeypatch):
@@ -332,7 +388,7 @@ def test_the_real_command_ends_with_message_and_status(tmp_path):
 def test_what_can_be_done_next_can_be_copied(monkeypatch, argv, on_path, called):
     monkeypatch.setattr(sys, "argv", [argv])
     monkeypatch.setattr("shutil.which", lambda name: on_path)
-    assert _called_as() == called
+    assert called_as() == called
 
 
 def test_weights_that_cannot_be_trained_in_memory_are_told_first(data, tmp_path, monkeypatch):

@@ -30,7 +30,7 @@ FLOORS = [
     {"layers", "data", "pictures"},
     {"function_cache"},
     {"checks", "noise", "statistics", "keras_internals"},
-    {"typing", "arguments", "memory", "version"},
+    {"typing", "arguments", "memory", "disk", "version"},
 ]
 #: Private names of Keras and TensorFlow, which only `keras_internals.py` may know.
 PRIVATE = re.compile(

@@ -9,6 +9,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from kerasar.typing import Config
+
 
 class AveragedWeights(keras.callbacks.Callback):
     """Puts the averages of an optimizer with `use_ema=True` into the model, and takes them out.
@@ -32,6 +34,14 @@ class AveragedWeights(keras.callbacks.Callback):
 
     def on_test_end(self, logs: Any = None) -> None:
         self._hide()
+
+    def get_training_state(self) -> Config:
+        """The weights that the averages stand in for, for `Checkpoints`."""
+        return {"trained": self._trained}
+
+    def set_training_state(self, state: Config) -> None:
+        """Takes such weights back; the model has those that it had then."""
+        self._trained = state["trained"]
 
     def _show(self) -> None:
         if self._trained is None:

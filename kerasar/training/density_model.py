@@ -21,6 +21,7 @@ from kerasar.checks import existing_file, is_mapped, new_file, new_keras_file
 from kerasar.data.batching import array_batches, array_dtype
 from kerasar.function_cache import FunctionCache
 from kerasar.training.batches import Batch, unpack
+from kerasar.training.checkpoints import take_checkpoints
 from kerasar.training.dataset_checks import (
     assertions_as_value_errors,
     bool_to_int,
@@ -283,18 +284,31 @@ class DensityModel(keras.Model):
                 f"Model '{self.name}' has no weights that can be trained: all of its layers are "
                 "frozen. Set trainable = True on the model or on a layer, and compile it again."
             )
-        if held_out is not None:
-            held_out_size = kwargs.get("validation_batch_size") or batch_size
-            self._bound_compilation(held_out, held_out_size)
-            kwargs["validation_data"] = self._batches(held_out, held_out_size, shuffle=False)
-        x = self._batches(x, batch_size, kwargs.pop("shuffle", True))
-        kwargs["shuffle"] = False  # that is done
-        self._build_optimizer()
-        self._arm_guard(example, size)
         callbacks = callback_list(kwargs.pop("callbacks", None))
-        kwargs["callbacks"] = [*callbacks, StopWhenNotFinite(), RefuseEmptyEpochs()]
-        asked = kwargs.get("steps_per_epoch"), kwargs.get("validation_steps")
-        with self._exact_steps(*asked, callbacks=callbacks), assertions_as_value_errors():
+        checkpoints, callbacks = take_checkpoints(callbacks)
+        steps, resumed = kwargs.get("steps_per_epoch"), 0
+        with contextlib.ExitStack() as stack:
+            shuffle, seed = kwargs.pop("shuffle", True), None
+            if checkpoints is not None:
+                settings = {"batch_size": batch_size, "shuffle": shuffle, "steps_per_epoch": steps}
+                stack.enter_context(checkpoints.opened(self, x, held_out, settings))
+                seed, resumed = checkpoints.seed, checkpoints.steps
+            if held_out is not None:
+                held_out_size = kwargs.get("validation_batch_size") or batch_size
+                self._bound_compilation(held_out, held_out_size)
+                kwargs["validation_data"] = self._batches(held_out, held_out_size, shuffle=False)
+            x = self._batches(x, batch_size, shuffle, seed)
+            kwargs["shuffle"] = False  # that is done
+            self._build_optimizer()
+            self._arm_guard(example, size)
+            kwargs["callbacks"] = [*callbacks, StopWhenNotFinite(), RefuseEmptyEpochs()]
+            if checkpoints is not None:
+                x = checkpoints.follow(x, self, steps)
+                # The last one: it keeps what the others remember, and gives it back after them.
+                kwargs["callbacks"] = checkpoints.behind(kwargs["callbacks"])
+            asked = steps, kwargs.get("validation_steps"), resumed
+            stack.enter_context(self._exact_steps(*asked, callbacks=callbacks))
+            stack.enter_context(assertions_as_value_errors())
             return super().fit(x, **kwargs)
 
     def evaluate(self, x: Any = None, y: Any = None, **kwargs: Any) -> Any:
@@ -451,11 +465,13 @@ class DensityModel(keras.Model):
             return part
         return part.astype(array_dtype(part, self.data_dtype), copy=False)
 
-    def _batches(self, x: Any, batch_size: int | None, shuffle: bool) -> tf.data.Dataset:
+    def _batches(
+        self, x: Any, batch_size: int | None, shuffle: bool, seed: int | None = None
+    ) -> tf.data.Dataset:
         """Arrays as batches; a dataset as it is."""
         if isinstance(x, tf.data.Dataset):
             return x
-        batches = array_batches(x, batch_size or 32, shuffle, dtype=self.data_dtype)
+        batches = array_batches(x, batch_size or 32, shuffle, seed, dtype=self.data_dtype)
         return batches.map(self._with_open_sizes) if None in self.data_shape else batches
 
     def _with_open_sizes(self, data: Any) -> Any:

@@ -9,6 +9,7 @@ import keras
 
 from kerasar.arguments import checks_arguments
 from kerasar.keras_internals import rate_schedule
+from kerasar.typing import Config
 
 
 def _minutes() -> float:
@@ -75,6 +76,18 @@ class TimeBudget(keras.callbacks.Callback):
     def done(self) -> float:
         """Which part of the time is over, from 0 to 1."""
         return min(self.elapsed / max(self.minutes - self._validation, 1e-9), 1.0)
+
+    def get_training_state(self) -> Config:
+        """How much of the time is over, for `Checkpoints`."""
+        names = ("_first", "_validation", "_round", "_only_a_round")
+        return {"elapsed": self.elapsed, **{name: getattr(self, name) for name in names}}
+
+    def set_training_state(self, state: Config) -> None:
+        """Goes on from there: time between does not count."""
+        others = dict(state)
+        self._began = self._clock() - others.pop("elapsed")
+        for name, value in others.items():
+            setattr(self, name, value)
 
     def on_train_begin(self, logs: Any = None) -> None:
         schedule = rate_schedule(self.model.optimizer)

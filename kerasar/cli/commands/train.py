@@ -1,30 +1,29 @@
 """`kerasar train`: from data to a run folder with a model that is ready to serve."""
 
-import shutil
-import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
-from kerasar.cli.kinds import kind_of
 from kerasar.cli.kinds.kind import path_of
 from kerasar.cli.registry import find_model
-from kerasar.cli.support.heartbeat import heartbeat
 from kerasar.cli.support.options import DataDir, Seed, integer_between, positive
 from kerasar.cli.support.outputs import check_new, check_place, next_free
 from kerasar.cli.support.run_folder import RunFolder, RunState
-from kerasar.cli.support.tensorflow_startup import start_tensorflow
+from kerasar.cli.support.shell import called_as, quoted
+from kerasar.cli.support.training_setup import OPTIONS, Setup, set_up
 
 
 def train(
     model: Annotated[
-        str, typer.Argument(metavar="MODEL", help="Name of a model: see kerasar models.")
-    ],
+        str | None,
+        typer.Argument(metavar="MODEL", help="Name of a model: see kerasar models."),
+    ] = None,
     data: Annotated[
-        str, typer.Option(metavar="DATA", help="Name, file or folder: see kerasar data.")
-    ],
+        str | None, typer.Option(metavar="DATA", help="Name, file or folder: see kerasar data.")
+    ] = None,
     epochs: Annotated[
         int | None,
         typer.Option(
@@ -101,15 +100,31 @@ def train(
     data_dir: DataDir = None,
     restart: Annotated[
         bool,
-        typer.Option("--restart", help="Replace the run at --out if its training was killed."),
+        typer.Option("--restart", help="Replace the run at --out if its training did not end."),
     ] = False,
+    resume: Annotated[
+        Path | None,
+        typer.Option(metavar="RUN", help="Go on with a training that was stopped or killed."),
+    ] = None,
+    checkpoint_minutes: Annotated[
+        float,
+        typer.Option(callback=positive, help="Time from one checkpoint to the next."),
+    ] = 2.0,
+    checkpoint_steps: Annotated[
+        int | None,
+        typer.Option(
+            callback=integer_between(1),
+            help="Steps from one checkpoint to the next.",
+            show_default="only by time",
+        ),
+    ] = None,
 ) -> None:
     """Train MODEL on DATA: images, sequences, recordings, a text, a series or points.
 
     Sizes, batches and rates are chosen by the kind, the size and the number of the data. A tenth
     of the training data is for validation and selects the best epoch; the test data are evaluated
-    once, at the end. Ctrl-C ends training early and keeps the best model so far; before the end of
-    the first epoch there is none, and nothing is kept.
+    once, at the end. Ctrl-C and SIGTERM save the training, and --resume goes on with it as if
+    nothing had ended it; after a crash or a power cut it goes on from the last checkpoint.
 
         kerasar train shifted-pixelcnn --data digits
         kerasar train gated-pixelcnn --data images/ --minutes 12
@@ -118,77 +133,59 @@ def train(
         kerasar train causal-conv-net --data tide.csv --column metres
         kerasar train transformer --data shakespeare.txt
         kerasar train realnvp --data moons
+        kerasar train --resume runs/realnvp-moons
 
     The run folder holds model.keras, config.json, history.csv, logs for TensorBoard, pictures of
     samples, and export/1 for TensorFlow Serving.
     """
-    entry = find_model(model)
+    given = {name: value for name, value in locals().items() if name in OPTIONS}
+    intervals = {"every_minutes": checkpoint_minutes, "every_steps": checkpoint_steps}
+    if resume is not None:
+        _refuse_beside_resume({**given, "out": out, "restart": restart})
+        with RunFolder.resume(resume) as run:
+            _carry_out(run, set_up(run.setting("options")), intervals)
+        return
+    if model is None or data is None:
+        missing = "MODEL" if model is None else "--data DATA"
+        raise ValueError(
+            f"{missing} is missing: kerasar train MODEL --data DATA begins a training, and kerasar "
+            "train --resume RUN goes on with one."
+        )
+    find_model(model)
     if minutes is not None and epochs is not None:
         raise ValueError("Pass --epochs or --minutes, not both: each says when training ends.")
     folder = _run_path(out, model, data, restart)
-    start_tensorflow()
-    import keras
-
-    from kerasar.cli.support.training_job import TrainingJob, check_room
-
-    is_text = tokens is not None or context is not None
-    kind = kind_of(model, entry.kinds, data, is_text)
-    # A single column gives steps that are scalars; several give vectors.
-    columns = column[0] if column and len(column) == 1 else column or None
-    options = {
-        "conditional": conditional,
-        "column": columns,
-        "tokens": tokens,
-        "context": context,
-        "likelihood": likelihood,
-    }
-    if likelihood is not None and "likelihood" not in entry.parameters:
-        raise ValueError(f"--likelihood cannot be chosen for '{model}': it has its own.")
-    if likelihood is not None and not kind.has_likelihoods:
-        raise ValueError(f"--likelihood cannot be chosen for {kind.noun}: it follows from them.")
-    with heartbeat("reading the data"):
-        loaded = kind.load(data, data_dir, levels, options)
-    facts = loaded.facts(kind.name)
-    choice = entry.choose(facts)
-    settings = {
-        "epochs": epochs or choice.epochs(facts.examples, batch_size),
-        "batch_size": batch_size or choice.batch_size,
-        "learning_rate": learning_rate or choice.learning_rate,
-        "minutes": minutes,
-        "likelihood": likelihood,
-    }
-    if minutes is not None:
-        settings["epochs"] = None
-    keras.utils.set_random_seed(seed)
-    built = entry.build(facts, **loaded.arguments)
-    kind.check_model(model, built, loaded, conditional)
-    check_room(built)
-    loaded = loaded.for_model(built)
-    path = path_of(data)
-    config = {
-        "model": model,
-        "kind": kind.name,
-        **loaded.settings,
-        "levels": loaded.arguments.get("levels"),
-        "data": loaded.name,
-        "data_path": None if path is None else str(path.absolute()),
-        "data_dir": None if data_dir is None else str(data_dir.absolute()),
-        **settings,
-        "conditional": conditional,
-        "seed": seed,
-        "examples": loaded.counts,
-    }
+    setup = set_up(given)
     # Only now: model and data are known to be good.
     RunFolder.remove_killed(folder)
-    with RunFolder.create(folder, config) as run:
-        console = Console(soft_wrap=True, highlight=False, emoji=False)
-        job = TrainingJob(run, kind, built, loaded, console)
-        job.print_summary(data)
-        stopped_by = job.fit()
-        job.finish()
-    job.print_next_steps(data, _called_as())
+    with RunFolder.create(folder, setup.config) as run:
+        _carry_out(run, setup, intervals)
+
+
+def _carry_out(run: RunFolder, setup: Setup, intervals: Mapping[str, Any]) -> None:
+    """Trains as was set up, and writes what a finished run holds."""
+    from kerasar.cli.support.training_job import TrainingJob
+
+    console = Console(soft_wrap=True, highlight=False, emoji=False)
+    job = TrainingJob(run, setup.kind, setup.model, setup.data, console, intervals)
+    job.print_summary(setup.spec)
+    stopped_by = job.fit()
+    job.finish()
+    job.print_next_steps(setup.spec, called_as())
     if isinstance(stopped_by, FloatingPointError):
         raise stopped_by
+
+
+def _refuse_beside_resume(given: Mapping[str, Any]) -> None:
+    """Raises a ValueError for options that a training has from its beginning."""
+    defaults = {"seed": 0, "conditional": False, "restart": False}
+    for name, value in given.items():
+        if value not in (None, [], defaults.get(name)):
+            what = name.upper() if name == "model" else f"--{name.replace('_', '-')}"
+            raise ValueError(
+                f"--resume goes on with a training as it was begun, so {what} cannot be given. "
+                "Leave it out, or begin a new training without --resume."
+            )
 
 
 def _run_path(out: Path | None, model: str, data: str, restart: bool = False) -> Path:
@@ -208,18 +205,11 @@ def _run_path(out: Path | None, model: str, data: str, restart: bool = False) ->
     if state is RunState.killed and not (restart or RunFolder.is_only_begun(out)):
         raise FileExistsError(
             f"--out must name something new, but '{out}' holds a run whose training never "
-            "finished: its process was killed. Replace it with --restart, or choose another name, "
-            f"such as '{next_free(Path(f'{out}-{{}}'))}'."
+            f"finished. Go on with it by --resume {quoted(out)}, replace it with --restart, or "
+            f"choose another name, such as '{next_free(Path(f'{out}-{{}}'))}'."
         )
     if state is RunState.killed:
         check_place(out, "--out")
     else:
         check_new(out, "--out")
     return out
-
-
-def _called_as() -> str:
-    """How to call the command again: as it was called, unless its plain name does."""
-    if Path(sys.argv[0]).name != "kerasar" or shutil.which("kerasar") == sys.argv[0]:
-        return "kerasar"
-    return sys.argv[0]

@@ -9,13 +9,15 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from kerasar.cli.support.disk import disk_errors
+from kerasar.cli.support.outputs import atomic_write
 from kerasar.cli.support.quick import quick_samples
 from kerasar.cli.support.run_folder import RunFolder
 from kerasar.cli.support.signals import uninterrupted
 from kerasar.cli.support.tensorboard import EventWriter
 from kerasar.cli.support.training_plan import TrainingPlan
+from kerasar.disk import disk_errors
 from kerasar.pictures.pixels import enlarge, factor_for, mosaic, to_rgb
+from kerasar.typing import Config
 
 MONITOR = "val_bits_per_dim"
 
@@ -51,6 +53,14 @@ class KeepBest(keras.callbacks.Callback):
             self.run.save_model(self.model)
             self.best, self.epoch, self._weights = reached, epoch, weights
 
+    def get_training_state(self) -> Config:
+        """The best so far, for a checkpoint."""
+        return {"best": self.best, "epoch": self.epoch, "weights": self._weights}
+
+    def set_training_state(self, state: Config) -> None:
+        """Takes back what was best when a checkpoint was written."""
+        self.best, self.epoch, self._weights = (state[n] for n in ("best", "epoch", "weights"))
+
     def restore(self) -> None:
         """Restores the best weights. Some must have been taken."""
         self.model.set_weights(self._weights)
@@ -65,6 +75,7 @@ class History(keras.callbacks.Callback):
         self._folder = run.path / "tensorboard"
         self._writers: dict[str, EventWriter] = {}
         self._began = 0.0
+        self._rows = 0
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self._began = time.monotonic()
@@ -74,6 +85,7 @@ class History(keras.callbacks.Callback):
         values = {name: float(value) for name, value in (logs or {}).items()}
         row = {"epoch": epoch + 1, **values, "seconds": round(seconds, 3)}
         is_new = not self.file.exists()
+        self._rows += 1
         with disk_errors(self.file), self.file.open("a", newline="", encoding="utf-8") as file:
             rows = csv.DictWriter(file, row)
             if is_new:
@@ -87,6 +99,18 @@ class History(keras.callbacks.Callback):
             self._writers[part].scalar(name.removeprefix("val_"), value, epoch + 1)
         for writer in self._writers.values():
             writer.flush()
+
+    def get_training_state(self) -> Config:
+        """How many epochs there are, for a checkpoint."""
+        return {"rows": self._rows}
+
+    def set_training_state(self, state: Config) -> None:
+        """Goes on after so many epochs: later ones come again."""
+        self._rows = state["rows"]
+        if self.file.exists():
+            lines = self.file.read_text(encoding="utf-8").splitlines(keepends=True)
+            with atomic_write(self.file) as file:
+                file.write_text("".join(lines[: 1 + self._rows]), encoding="utf-8")
 
     def on_train_end(self, logs: Any = None) -> None:
         for writer in self._writers.values():
@@ -126,6 +150,7 @@ class TrainingProgress(keras.callbacks.Callback):
         self.console, self.plan, self.unit = console, plan, unit
         self._best = float("inf")
         self._epoch = 0
+        self._began, self._before = time.monotonic(), 0.0
         self._bar = Progress(
             TextColumn(plan.word + " {task.fields[epoch]}/" + str(plan.epochs)),
             BarColumn(),
@@ -137,7 +162,22 @@ class TrainingProgress(keras.callbacks.Callback):
         )
         self._task = self._bar.add_task("", total=1.0, epoch=1, news="")
 
+    @property
+    def seconds(self) -> float:
+        """How long training took, with what it took before it was resumed."""
+        return self._before + time.monotonic() - self._began
+
+    def get_training_state(self) -> Config:
+        """The best so far and the time, for a checkpoint."""
+        return {"best": self._best, "seconds": self.seconds}
+
+    def set_training_state(self, state: Config) -> None:
+        """Goes on from there."""
+        self._best, self._before = state["best"], state["seconds"]
+        self._began = time.monotonic()
+
     def on_train_begin(self, logs: Any = None) -> None:
+        self._began = time.monotonic()
         self._bar.start()
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:

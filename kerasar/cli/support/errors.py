@@ -9,9 +9,9 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from kerasar.cli.support.disk import NotWrittenError, disk_refusal
 from kerasar.cli.support.signals import answered, requests_arrive
 from kerasar.data.plain_text import plain_text
+from kerasar.disk import NotWrittenError, disk_refusal
 from kerasar.memory import available_memory, in_gib
 
 #: What the library raises for bad input, and the system for files that are not as they should be.

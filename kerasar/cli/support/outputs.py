@@ -6,8 +6,9 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from kerasar.cli.support.disk import disk_errors, staging_folder
+from kerasar.cli.support.disk import staging_folder
 from kerasar.data.plain_text import plain_text
+from kerasar.disk import disk_errors
 
 
 def check_new(path: Path, option: str) -> None:

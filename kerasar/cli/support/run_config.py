@@ -60,6 +60,7 @@ _SETTINGS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
         lambda value: value is None or (_is_text(value) and len(value) == len(set(value)) > 1),
         "different characters, or null",
     ),
+    "options": (lambda value: isinstance(value, dict), "an object"),
     "training": (lambda value: isinstance(value, dict), "an object"),
 }
 #: The settings that a run of each kind of data needs.

@@ -8,19 +8,20 @@ import json
 import os
 import platform
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from kerasar.cli.support.disk import lock, sweep
+from kerasar.cli.support.disk import sweep
 from kerasar.cli.support.outputs import atomic_write, missing_folders, next_free, remove_empty
 from kerasar.cli.support.run_config import missing, read_config
-from kerasar.cli.support.shell import quoted
+from kerasar.cli.support.shell import called_as, quoted
 from kerasar.cli.support.signals import uninterrupted
 from kerasar.data.plain_text import picture_text, plain_text
+from kerasar.disk import lock
 
 if TYPE_CHECKING:
     from kerasar.training import DensityModel
@@ -82,21 +83,81 @@ class RunFolder:
             "python": platform.python_version(),
         }
         run, made = cls(path, {**versions, **config}), missing_folders(path)
-        begun, held = False, None
+        with run._used(run._begin, made):
+            yield run
+
+    @classmethod
+    @contextlib.contextmanager
+    def resume(cls, path: Path) -> Iterator[RunFolder]:
+        """Opens a run whose training did not end, to go on with it.
+
+        Raises:
+            FileNotFoundError: if there is no such folder, or it is not a run's.
+            FileExistsError: if it is finished, or being trained.
+        """
+        sweep(path)
+        sweep(path / "export")
+        state = RunState.of(path)
+        if state is None:
+            raise FileNotFoundError(
+                f"--resume must be a folder that 'kerasar train' made, but {_what_is_there(path)}."
+                f"{_near_runs(path)}"
+            )
+        if state is not RunState.killed:
+            what = "is finished" if state is RunState.finished else "is trained by another process"
+            raise FileExistsError(
+                f"--resume goes on with a training that was stopped or killed, but '{path}' {what}."
+            )
+        run = cls(path, read_config(path / CONFIG))
+        run.setting("options")
+        with run._used(run._begin_again, []):
+            yield run
+
+    @contextlib.contextmanager
+    def _used(self, begin: Callable[[], int | None], made: list[Path]) -> Iterator[None]:
+        """Has the folder for itself; at the end it is finished, or can be resumed, or is gone."""
+        begun, held, is_over = False, None, True
         try:
             with uninterrupted():
-                held, begun = run._begin(), True
-            yield run
+                held, begun = begin(), True
+            yield
         except BaseException as error:
             if begun:
                 with uninterrupted():
-                    error.add_note(run._end_early(made))
+                    # Numbers that are not finite would come again.
+                    is_over = isinstance(error, FloatingPointError) or not self.can_resume
+                    note = self._end_early(made) if is_over else self._how_to_resume()
+                    error.add_note(note)
             raise
         finally:
-            if begun:
-                (path / UNFINISHED).unlink(missing_ok=True)
+            if begun and is_over:
+                (self.path / UNFINISHED).unlink(missing_ok=True)
             if held is not None:
                 os.close(held)
+
+    @property
+    def checkpoints(self) -> Path:
+        """The folder of the checkpoints."""
+        return self.path / "checkpoints"
+
+    @property
+    def can_resume(self) -> bool:
+        """Whether a checkpoint was written."""
+        return any(self.checkpoints.glob("step-*.npz"))
+
+    def _how_to_resume(self) -> str:
+        return (
+            f"'{self.path}' keeps the training as it was at its last checkpoint. Go on with it: "
+            f"{quoted(called_as())} train --resume {quoted(self.path)}"
+        )
+
+    def _begin_again(self) -> int:
+        held = lock(self.path / UNFINISHED)
+        if held is None:
+            raise FileExistsError(f"'{self.path}' is trained by another process now.")
+        # What comes after training, and was begun.
+        shutil.rmtree(self.path / "export", ignore_errors=True)
+        return held
 
     def _begin(self) -> int | None:
         """Makes the folder, whole or not at all. Returns the lock that says that it is in use."""
@@ -104,7 +165,7 @@ class RunFolder:
             folder.mkdir()
             (folder / UNFINISHED).write_text(
                 "The training of this run has not ended. If no process trains it any more, it was "
-                "killed:\nremove this folder, or train again into it with --restart.\n",
+                "stopped or\nkilled: kerasar train --resume, with this folder, goes on with it.\n",
                 encoding="utf-8",
             )
             (folder / CONFIG).write_text(self._config_text(), encoding="utf-8")
@@ -124,11 +185,11 @@ class RunFolder:
 
     @staticmethod
     def remove_killed(path: Path) -> None:
-        """Removes a run that was killed, and says so."""
+        """Removes a run whose training did not end, and says so."""
         if RunState.of(path) is RunState.killed:
             shutil.rmtree(path)
             typer.echo(
-                f"'{plain_text(path)}' held a run that was killed; it is replaced.", err=True
+                f"'{plain_text(path)}' held a run that never finished; it is replaced.", err=True
             )
 
     @staticmethod
@@ -270,8 +331,8 @@ def _explain_unfinished(path: Path, state: RunState) -> None:
         what = f"'{path}' is still being trained by another process"
         advice = "Wait for the end of its first epoch."
     else:
-        what = f"The training of '{path}' never finished: its process was killed"
-        advice = f"Remove it with rm -r {quoted(path)}, or train again with --out {quoted(path)}."
+        what = f"The training of '{path}' never finished: it was stopped or killed"
+        advice = f"Go on with {quoted(called_as())} train --resume {quoted(path)}, or remove it."
     if not (path / MODEL).is_file():
         raise FileNotFoundError(f"{what}, and no epoch had ended: there is no {MODEL}. {advice}")
     typer.echo(f"{plain_text(what)}. Its best model so far is taken.", err=True)

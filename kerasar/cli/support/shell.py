@@ -2,6 +2,8 @@
 
 import os
 import shlex
+import shutil
+import sys
 from pathlib import Path
 
 from rich.text import Text
@@ -31,3 +33,10 @@ def styled(*parts: object) -> Text:
         text, style = part if isinstance(part, tuple) else (part, "")
         line.append(plain_text(text), style)
     return line
+
+
+def called_as() -> str:
+    """How to call the command again: as it was called, unless its plain name does."""
+    if Path(sys.argv[0]).name != "kerasar" or shutil.which("kerasar") == sys.argv[0]:
+        return "kerasar"
+    return sys.argv[0]

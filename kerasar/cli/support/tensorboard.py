@@ -10,7 +10,7 @@ from typing import Any
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from kerasar.cli.support.disk import disk_errors
+from kerasar.disk import disk_errors
 
 _Metadata = tf.compat.v1.SummaryMetadata
 

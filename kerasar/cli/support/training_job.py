@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import math
-import time
+import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,12 +20,12 @@ from kerasar.cli.support.heartbeat import heartbeat, status
 from kerasar.cli.support.outputs import atomic_write
 from kerasar.cli.support.run_folder import RunFolder
 from kerasar.cli.support.shell import quoted, styled
-from kerasar.cli.support.signals import answered, requests_arrive
+from kerasar.cli.support.signals import requests_arrive
 from kerasar.cli.support.training_plan import TrainingPlan
 from kerasar.memory import available_memory, in_gib
 
 if TYPE_CHECKING:
-    from kerasar.training import DensityModel
+    from kerasar.training import Checkpoints, DensityModel
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +38,7 @@ class TrainingJob:
         model: a model that was just built.
         data: what it is trained on.
         console: where to print.
+        intervals: `every_minutes` and `every_steps` of the checkpoints.
     """
 
     run: RunFolder
@@ -44,6 +46,7 @@ class TrainingJob:
     model: DensityModel
     data: TrainingData
     console: Console
+    intervals: Mapping[str, Any]
 
     def print_summary(self, spec: str) -> None:
         """Prints what is trained on what."""
@@ -67,8 +70,7 @@ class TrainingJob:
             What ended training early, if all that comes after it can still be done.
 
         Raises:
-            BaseException: what ended it before its first epoch did, or for another reason than
-                the user or the numbers.
+            BaseException: what ended it, unless that were the numbers, after its first epoch.
         """
         config, model = self.run.config, self.model
         plan = TrainingPlan(config, self.data.train, self.data.validation)
@@ -77,16 +79,19 @@ class TrainingJob:
         model.adapt_to_data(plan.one_pass)
         best = KeepBest(self.run)
         best.set_model(model)
+        checkpoints = self._checkpoints()
         start: list[Any] | None = None
         if self.kind.start(model, self.data):
             start = model.get_weights()
+        if self.run.can_resume:
+            self.console.print(styled(f"Going on with the training in '{self.run.path}'."))
+        elif start is not None:
             found = model.evaluate(
                 plan.validation, batch_size=plan.batch_size, verbose=0, return_dict=True
             )
             best.take(found["bits_per_dim"], 0)
         progress = TrainingProgress(self.console, plan, self.kind.unit)
         others = self.kind.callbacks(self.run, model, plan.epochs)
-        began = time.monotonic()
         stopped_by: BaseException | None = None
         try:
             with heartbeat(progress.describe, self.console), requests_arrive():
@@ -96,19 +101,25 @@ class TrainingJob:
                     batch_size=plan.batch_size,
                     shuffle=False,  # the pipeline does it
                     verbose=0,
-                    callbacks=[*plan.callbacks, best, History(self.run), *others, progress],
+                    callbacks=[
+                        *plan.callbacks,
+                        best,
+                        History(self.run),
+                        *others,
+                        progress,
+                        checkpoints,
+                    ],
                     **plan.fit_options,
                 )
         except BaseException as error:
             if best.epoch == 0:
                 raise
+            if not isinstance(error, FloatingPointError):
+                self._note(best, progress, error)
+                with contextlib.suppress(OSError):  # its own error is the one to show
+                    self.run.save_config()
+                raise
             stopped_by = error
-            if isinstance(error, KeyboardInterrupt):
-                answered()
-                progress.stop()
-                self.console.print(
-                    "Stopped. The best model so far is kept; the run folder is being finished."
-                )
         finally:
             progress.stop()
         best.restore()
@@ -117,24 +128,31 @@ class TrainingJob:
                 better = self.kind.has_learned(model, self.data, start)
             if not better:
                 best.return_to_start(start)
-        seconds = time.monotonic() - began
-        config["training"] = {
-            "seconds": round(seconds, 1),
+        self._note(best, progress, stopped_by)
+        self.run.save_config()
+        self.console.print(
+            f"Trained for {progress.seconds:.0f} s. {self._best_in_words(best, plan)}: "
+            f"{best.best:.3f} bits/{self.kind.unit} on the validation {self.kind.noun}."
+        )
+        return stopped_by
+
+    def _note(
+        self, best: KeepBest, progress: TrainingProgress, stopped_by: BaseException | None
+    ) -> None:
+        """Notes in the settings of the run how training went."""
+        self.run.config["training"] = {
+            "seconds": round(progress.seconds, 1),
             "best_epoch": best.epoch,
-            "steps": int(model.optimizer.iterations),
+            "steps": int(self.model.optimizer.iterations),
             "validation_bits_per_dim": best.best,
             "stopped_early_by": None if stopped_by is None else type(stopped_by).__name__,
         }
-        if not isinstance(stopped_by, None | FloatingPointError | KeyboardInterrupt):
-            with contextlib.suppress(OSError):  # its own error is the one to show
-                self.run.save_config()
-            raise stopped_by
-        self.run.save_config()
-        self.console.print(
-            f"Trained for {seconds:.0f} s. {self._best_in_words(best, plan)}: {best.best:.3f} "
-            f"bits/{self.kind.unit} on the validation {self.kind.noun}."
-        )
-        return stopped_by
+
+    def _checkpoints(self) -> Checkpoints:
+        from kerasar.training import Checkpoints
+
+        parts = {"training data": self.data.train, "validation data": self.data.validation}
+        return Checkpoints(self.run.checkpoints, also=parts, hint="", **self.intervals)
 
     def _best_in_words(self, best: KeepBest, plan: TrainingPlan) -> str:
         if not best.epoch:
@@ -165,6 +183,7 @@ class TrainingJob:
         with status("exporting for TensorFlow Serving", self.console):
             with atomic_write(run.path / "export" / "1") as folder:
                 kind.export(run, self.model, folder)
+        shutil.rmtree(run.checkpoints, ignore_errors=True)
 
     def print_next_steps(self, spec: str, command: str) -> None:
         """Prints where everything is, and commands to go on with."""
