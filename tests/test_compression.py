@@ -232,6 +232,15 @@ def test_force_leaves_it_to_the_checksum(packed, pixels):
         changed.decompress(data, force=True)
 
 
+def test_streams_that_no_model_wrote_are_refused(packed, pixels):
+    """Of any content, and with the checksums that go with it."""
+    header, stream = file_format.read(packed[1])
+    for seed in range(20):
+        noise = np.random.default_rng(seed).bytes(len(stream))
+        with pytest.raises(kerasar.NotReadable):
+            pixels.decompress(file_format.write(header, noise), force=bool(seed % 2))
+
+
 def test_weights_that_change_between_are_noticed(pixels, packed):
     x, data = packed
     before = pixels.get_weights()

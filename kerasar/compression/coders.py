@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from kerasar.compression.file_format import NotReadable
 from kerasar.compression.tables import PRECISION
 
 #: What to do where the library that codes is missing.
@@ -93,7 +94,14 @@ class Decoder(Coder):
 
     def pass_on(self, table: np.ndarray, given: np.ndarray) -> np.ndarray:
         found, rows = np.zeros_like(given), self._next_rows()
-        found[rows] = self._coder.decode(self._family, _shares(table[rows]))
+        shares = _shares(table[rows])
+        try:
+            found[rows] = self._coder.decode(self._family, shares)
+        except Exception as error:  # constriction has none of its own
+            raise NotReadable(
+                "The stream is not one that these probabilities can have written: it is damaged, "
+                "or this model or machine does not fit."
+            ) from error
         return found
 
 
