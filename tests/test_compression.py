@@ -171,6 +171,35 @@ def test_another_process_reads_it(tmp_path):
     np.testing.assert_array_equal(np.load(tmp_path / "x.npy"), x)
 
 
+@pytest.mark.long
+@pytest.mark.rewritten
+@pytest.mark.parametrize("kind", KINDS)
+def test_hundreds_of_files_of_each_kind(kind, tmp_path):
+    """10,000 in all, of 1 to 300 examples; some of them are read by another process, on one core."""
+    model, shape, levels = drawn_weights(kind)
+    rng = np.random.default_rng(0)
+    for number in range(770):
+        count = int(rng.integers(1, 9 if number % 40 else 301))
+        x = some(shape, levels, count, seed=number)
+        data = model.compress(x)
+        np.testing.assert_array_equal(model.decompress(data), x)
+        if number % 20 == 0:
+            np.save(tmp_path / f"{number}.npy", x)
+            (tmp_path / f"{number}.ksr").write_bytes(data)
+    if kind == "pixels without steps":
+        return  # its layer is known to this process alone
+    model.save(tmp_path / "model.keras")
+    script = (
+        "import os; os.sched_setaffinity(0, {0})\n"
+        "import kerasar, numpy as np, pathlib\n"
+        "model = kerasar.load('model.keras')\n"
+        "for file in pathlib.Path('.').glob('*.ksr'):\n"
+        "    found = model.decompress(file.read_bytes())\n"
+        "    np.testing.assert_array_equal(found, np.load(file.with_suffix('.npy')))\n"
+    )
+    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True)
+
+
 # Refusals.
 
 
