@@ -13,8 +13,8 @@ from small_layers import Undeclared
 import kerasar
 from kerasar import models
 from kerasar.compression import file_format
-from kerasar.compression.tables import PRECISION, frequency_table
 from kerasar.distributions import Bernoulli, BernoulliNADE, Categorical, Independent
+from kerasar.distributions.frequency_table import PRECISION, frequency_table
 from kerasar.testing import randomize
 
 pytest.importorskip("constriction")
@@ -175,7 +175,7 @@ def test_another_process_reads_it(tmp_path):
 @pytest.mark.rewritten
 @pytest.mark.parametrize("kind", KINDS)
 def test_hundreds_of_files_of_each_kind(kind, tmp_path):
-    """10,000 in all, of 1 to 300 examples; some of them are read by another process, on one core."""
+    """10,000 in all, of 1 to 300 examples; another process on one core reads some of them."""
     model, shape, levels = drawn_weights(kind)
     rng = np.random.default_rng(0)
     for number in range(770):

@@ -1,6 +1,8 @@
 """Exported streams: the state goes in and out of requests, and what does not fit is refused."""
 
 import functools
+import json
+import runpy
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from networks import (
     masked_grey,
     transformer,
 )
+from test_examples import CLIENT
 from test_export import serve
 from test_streams import (
     assert_close,
@@ -189,3 +192,50 @@ def test_models_without_streams_are_not_exported_with_them(tmp_path):
     with pytest.raises(TypeError, match="streaming must be True or False"):
         model_of(dilated).export(tmp_path / "1", streaming="yes")
     assert not (tmp_path / "1").exists()
+
+
+# Coders.
+
+
+@pytest.mark.parametrize("build", [dilated, transformer, open_text, values_in_turn])
+def test_tables_are_the_probabilities_of_the_next_step(build):
+    """Of each value of a step, given those before it; the state stays where it is."""
+    client = Client(build)
+    x = data_of(client.model)[:3, :3]
+    offline = client.model.log_prob_map(_filled(client.model, x))
+    for step in range(3):
+        given = tf.constant(x[:, step], "int32")
+        state = dict(client.state)
+        answer = client.functions["tables"](given, *state.values(), *client.conditions)
+        table = answer["tables"].numpy()
+        assert table.dtype == np.int32 and (table.sum(axis=-1) == 2**24).all()
+        assert table.shape == (*x[:, step].shape, client.model.data_levels)
+        chosen = np.take_along_axis(table, x[:, step][..., None], axis=-1)[..., 0]
+        assert_close(np.log(chosen / 2**24), offline[:, step])
+        client.score(x[:, step])
+
+
+def _filled(model, x):
+    """The beginning of data, with zeros where the model needs more."""
+    steps = model.data_shape[0] or x.shape[1]
+    return np.pad(x, [(0, 0), (0, steps - x.shape[1]), *[(0, 0)] * (x.ndim - 2)])
+
+
+def test_the_example_client_writes_and_reads():
+    pytest.importorskip("constriction")
+    client = runpy.run_path(str(CLIENT))
+    functions, model = signatures_of(open_text), model_of(open_text)
+
+    def ask(signature, inputs):
+        """As a server: JSON in both directions."""
+        function, given = functions[signature], json.loads(json.dumps(inputs))
+        specs = function.input_signature
+        tensors = [tf.constant(given[spec.name], spec.dtype) for spec in specs]
+        answer = {name: part.numpy().tolist() for name, part in function(*tensors).items()}
+        return json.loads(json.dumps(answer))
+
+    x = data_of(model)[:2]
+    data = client["compress"](ask, x)
+    np.testing.assert_array_equal(client["decompress"](ask, data, *x.shape), x)
+    bits = -model.log_prob(x).sum(dtype="float64") / np.log(2)
+    assert bits / 8 - 1 < len(data) <= 1.001 * bits / 8 + 8

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from kerasar.compression.file_format import NotReadable
-from kerasar.compression.tables import PRECISION
+from kerasar.distributions.frequency_table import PRECISION
 
 #: What to do where the library that codes is missing.
 INSTALL = "Compression needs the package constriction: pip install 'kerasar[compress]'."

@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasar.compression.coders import Coder
-from kerasar.compression.tables import frequency_table
+from kerasar.distributions.frequency_table import frequency_table
 from kerasar.sampling.cached import CachedSampler
 from kerasar.sampling.methods import find_sampler
 from kerasar.sampling.models import SampledAutoregressive

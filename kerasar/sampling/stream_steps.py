@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from kerasar.causality.graph import Edge
+from kerasar.distributions.frequency_table import frequency_table
 from kerasar.function_cache import OpenBatchFunction
 from kerasar.noise import uniforms
 from kerasar.sampling.models import SampledAutoregressive
@@ -121,6 +122,28 @@ class StreamSteps:
         """The parameters of a step's events."""
         known, memory, x = batch
         return self._run(self._execution(known, memory), memory, t, self._given(x))[1]
+
+    def tables_with(self, execution: StepExecution, memory: Memory, x: Tensor, t: Tensor) -> Tensor:
+        """How often each value occurs among 2²⁴, as `frequency_table` counts, of each in a step.
+
+        Args:
+            execution: as for `score_with`.
+            memory: the memory before the step.
+            x: the values of the step; each is told by those before it alone.
+            t: as for `score_with`.
+
+        Returns:
+            int32, `(batch, *step, levels)`.
+        """
+        parameters = self._run(execution, memory, t, self._given(x))[1]
+        likelihood, levels = self.model.likelihood, int(self.model.data_levels or 0)
+        if not likelihood.event_rank:
+            return frequency_table(likelihood.log_prob_table(parameters, levels))
+        tables = [
+            likelihood.log_prob_table(parameters, levels, x, variable)
+            for variable in range(x.shape[-1])
+        ]
+        return frequency_table(tf.stack(tables, axis=-2))
 
     def own_steps(self, condition: Any) -> OwnSteps:
         """What runs each sequence at a step of its own, for `score_with` and `draw_with`."""

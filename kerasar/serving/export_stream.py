@@ -38,7 +38,7 @@ class StreamChecks(Protocol):
 
 
 class StreamSignatures:
-    """`begin`, `score_step` and `draw_step`, on tensors named as in the signature.
+    """`begin`, `score_step`, `draw_step` and, for coders, `tables`, on tensors named as there.
 
     Args:
         model: the model to export.
@@ -73,10 +73,12 @@ class StreamSignatures:
         count = tf.TensorSpec((), tf.int32, name="num_samples")
         x = tf.TensorSpec((None, *self.model.data_shape[1:]), self.checks.dtype, name="x_t")
         conditions = self.checks.conditions
+        tables = {"tables": (self.tables, [x, *self.state, *conditions])}
         return {
             "begin": (self.begin, [count, *conditions]),
             "score_step": (self.score_step, [x, *self.state, *conditions]),
             "draw_step": (self.draw_step, [*self.checks.options, *self.state, *conditions]),
+            **(tables if self.model.likelihood.lists_values else {}),
         }
 
     def begin(self, num_samples: Tensor, *conditions: Tensor) -> dict[str, Tensor]:
@@ -92,6 +94,12 @@ class StreamSignatures:
         step, examples, execution, memory = self._resumed(tf.shape(x_t)[0], "x_t", arguments)
         terms, memory = self.steps.score_with(execution, memory, x_t, step)
         return {"log_prob": terms, **self._named(step + 1, examples, memory)}
+
+    def tables(self, x_t: Tensor, *arguments: Tensor) -> dict[str, Tensor]:
+        with tf.control_dependencies(self.checks.value_assertions(x_t)):
+            x_t = tf.identity(x_t)
+        step, _, execution, memory = self._resumed(tf.shape(x_t)[0], "x_t", arguments)
+        return {"tables": self.steps.tables_with(execution, memory, x_t, step)}
 
     def draw_step(
         self,

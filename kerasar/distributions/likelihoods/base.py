@@ -89,6 +89,12 @@ class Likelihood:
         shape = tf.concat([tf.shape(parameters)[:-1], [levels]], 0)
         return self.log_prob(parameters[..., None, :], tf.broadcast_to(tf.range(levels), shape))
 
+    @property
+    def lists_values(self) -> bool:
+        """Whether `log_prob_table` works."""
+        own = type(self).log_prob_table is not Likelihood.log_prob_table
+        return self.discrete and (own or not self.event_rank)
+
     def surprise(self, parameters: Tensor, x: Tensor) -> Surprise:
         """The nats of each event, with their mean and variance under the model."""
         expected = self.expected_nats(parameters)
