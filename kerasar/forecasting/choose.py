@@ -28,7 +28,7 @@ _CUTS, _WINDOWS = (0.5, 0.62, 0.75, 0.87), 4
 #: Paths of each, penalties that are tried, and how many steps at the end decide at least.
 _PATHS, _RIDGES, _ENOUGH = 60, (300.0, 100.0, 30.0, 10.0, 3.0), 1_000
 #: The band that is to hold, and the factors that are tried for it.
-_BAND, _FACTORS = 0.9, (1.0, 1.15, 1.3, 1.5, 1.75, 2.0)
+_BAND, _FACTORS = 0.9, (1.0, 1.07, 1.15, 1.25, 1.4, 1.6, 1.8, 2.0)
 #: What stands for a value that is not finite: the worst.
 _HUGE = 1e30
 #: Fewer steps than this are too few.
@@ -45,8 +45,9 @@ _BEYOND = 2.0
 _PRICE = 0.4
 #: By what part wider bands may worsen forecasts.
 _WORSE = 0.05
-#: How much less than they should bands may hold.
-_SHORT = 0.015
+#: How much less than they should bands may hold: on so few windows chance is as large on a long
+#: series, and a short one has rather seen too little.
+_CHANCE, _SHORT = 0.05, 0.015
 #: Counts whose median is less are modeled as such.
 _SMALL = 30
 #: How many variables of a step are drawn together, at most.
@@ -315,6 +316,7 @@ def _widening(columns: Array, design: Design, horizon: int) -> float:
     everywhere else.
     """
     known: dict[Any, Any] = {}
+    allowed = _CHANCE if len(columns) > _LONG else _SHORT
     least, chosen = math.inf, _FACTORS[0]
     for factor in _FACTORS:
         inside, count = 0, 0
@@ -329,7 +331,7 @@ def _widening(columns: Array, design: Design, horizon: int) -> float:
         if float(np.mean(logs)) > least + _WORSE:
             break
         chosen = factor
-        if inside >= (_BAND - _SHORT) * count:
+        if inside >= (_BAND - allowed) * count:
             break
     return chosen
 

@@ -122,9 +122,19 @@ def context_of(model: SequenceModel, context: int | None, steps: int, time: int)
         return int(length) - steps
     if context is not None:
         return check_count(context, "context", most=None)
+    longest = longest_context(model)
+    return time if longest is None else longest
+
+
+def longest_context(model: SequenceModel) -> int | None:
+    """How many steps of the past a model of open length can use; None: all.
+
+    The reach of its receptive field, at most what it was trained on.
+    """
     try:
         reach = receptive_field(model.network, model.likelihood.event_rank).reach
     except ValueError:  # a layer that does not declare what it sees
         reach = None
-    useful = time if reach is None else max(reach, 1)
-    return useful if model.trained_length is None else min(useful, model.trained_length)
+    known = [max(reach, 1)] if reach is not None else []
+    known += [] if model.trained_length is None else [model.trained_length]
+    return min(known, default=None)

@@ -9,8 +9,11 @@ from kerasar.forecasting.backtest import backtest
 from kerasar.forecasting.draw import SequenceModel
 from kerasar.forecasting.scores import crps
 
-#: Places from which both forecast, and paths of each; and how many standard errors must be gained.
-_PLACES, _PATHS, _BEYOND = 12, 100, 1.0
+#: Places from which both forecast, and paths of each.
+_PLACES, _PATHS = 12, 100
+#: How many horizons the part must have for a mean over it to be trusted; of a shorter one by how
+#: many standard errors the mean must be better.
+_LONG, _BEYOND = 4, 1.0
 
 
 def learned_more(
@@ -29,7 +32,7 @@ def learned_more(
         first: where the part begins.
 
     Returns:
-        True if the mean log of CRPS is lower by more than a standard error.
+        True if the mean log of CRPS is lower; on a short part, by more than a standard error.
     """
     horizon = min(horizon, len(series) - first)
     trained = model.get_weights()
@@ -45,4 +48,5 @@ def learned_more(
     gains = logs[0] - logs[1]
     if len(gains) < 3 or not np.isfinite(gains).all():
         return False
-    return float(gains.mean()) > _BEYOND * float(gains.std(ddof=1)) / math.sqrt(len(gains))
+    beyond = 0.0 if len(series) - first >= _LONG * horizon else _BEYOND
+    return float(gains.mean()) > beyond * float(gains.std(ddof=1)) / math.sqrt(len(gains))
