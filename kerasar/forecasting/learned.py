@@ -17,7 +17,12 @@ _LONG, _BEYOND = 4, 1.0
 
 
 def learned_more(
-    model: SequenceModel, start: list[Any], series: Any, horizon: int, first: int
+    model: SequenceModel,
+    start: list[Any],
+    series: Any,
+    horizon: int,
+    first: int,
+    covariates: Any = None,
 ) -> bool:
     """Whether a model forecasts better than with the weights of its start.
 
@@ -30,6 +35,7 @@ def learned_more(
         series: `(steps,)` or `(steps, variables)`.
         horizon: steps of each forecast.
         first: where the part begins.
+        covariates: as for `kerasar.backtest`.
 
     Returns:
         True if the mean log of CRPS is lower; on a short part, by more than a standard error.
@@ -40,7 +46,14 @@ def learned_more(
     for weights in (start, trained):
         model.set_weights(weights)
         found = backtest(
-            model, series, horizon, _PLACES, first, num_paths=_PATHS, season=None, verbose=False
+            model,
+            series,
+            horizon,
+            _PLACES,
+            first,
+            num_paths=_PATHS,
+            covariates=covariates,
+            verbose=False,
         )
         score = crps(np.moveaxis(found.paths, 3, 1), np.moveaxis(found.actual, 2, 1), fair=False)
         least = 1e-9 * (float(np.nanstd(series)) + 1e-30)
