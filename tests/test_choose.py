@@ -39,7 +39,8 @@ def test_a_network_begins_as_the_linear_model(series, normalization, support):
     x = series.astype("float32")[None]
     parameters = model.compute_parameters(x, training=False)[0].numpy()
     features, z, observed = linear._features(
-        linear._pass((linear_line(series, support) - linear.center) / linear.unit)
+        linear._pass((linear_line(series, support) - linear.center) / linear.unit),
+        np.zeros((len(series), 0)),
     )
     means = features @ linear.weights
     # Before the far lags reach into the series both have zeros there.

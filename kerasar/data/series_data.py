@@ -27,6 +27,9 @@ class SeriesData:
         times: of all steps, `datetime64[s]`; None if the file has none.
         frequency: the time from one step to the next, if there are times.
         left_out: columns of numbers that only count the rows.
+        covariates: what is known of each step before it comes, `(steps or more, covariates)`,
+            float32: those of steps ahead come behind. None if there are none.
+        covariate_columns: their names.
     """
 
     name: str
@@ -37,6 +40,8 @@ class SeriesData:
     times: Times | None = None
     frequency: Frequency | None = None
     left_out: tuple[str, ...] = ()
+    covariates: NDArray[Any] | None = None
+    covariate_columns: tuple[str, ...] = ()
 
     @property
     def levels(self) -> int | None:

@@ -5,6 +5,7 @@ before the windows and judged by the paths that it draws there: by the score of 
 whole horizon, not of the next step alone, which says little about trends and seasons.
 """
 
+import functools
 import itertools
 import math
 from collections.abc import Iterator, Sequence
@@ -28,7 +29,7 @@ _CUTS, _WINDOWS = (0.5, 0.62, 0.75, 0.87), 4
 #: Paths of each, penalties that are tried, and how many steps at the end decide at least.
 _PATHS, _RIDGES, _ENOUGH = 60, (300.0, 100.0, 30.0, 10.0, 3.0), 1_000
 #: The band that is to hold, and the factors that are tried for it.
-_BAND, _FACTORS = 0.9, (1.0, 1.15, 1.3, 1.5, 1.75, 2.0)
+_BAND, _FACTORS = 0.9, (1.0, 1.07, 1.15, 1.25, 1.4, 1.6, 1.8, 2.0)
 #: What stands for a value that is not finite: the worst.
 _HUGE = 1e30
 #: Fewer steps than this are too few.
@@ -45,8 +46,9 @@ _BEYOND = 2.0
 _PRICE = 0.4
 #: By what part wider bands may worsen forecasts.
 _WORSE = 0.05
-#: How much less than they should bands may hold.
-_SHORT = 0.015
+#: How much less than they should bands may hold: on so few windows chance is as large on a long
+#: series, and a short one has rather seen too little.
+_CHANCE, _SHORT = 0.05, 0.015
 #: Counts whose median is less are modeled as such.
 _SMALL = 30
 #: How many variables of a step are drawn together, at most.
@@ -63,12 +65,14 @@ class Choice:
         widening: by what the deviation of drawn steps is multiplied, so that bands of 90 % hold as
             much on the windows.
         series: `(steps,)` or `(steps, variables)`, that it was chosen for.
+        covariates: mean and scale of each.
     """
 
     design: Design
     fitted: tuple[LinearForecaster, ...]
     widening: float
     series: NDArray[Any]
+    covariates: tuple[tuple[float, float], ...] = ()
 
     def likelihood(self, num_components: int = len(SCALES)) -> Relative:
         """The likelihood for a model of the series, relative to its level and scale."""
@@ -106,7 +110,8 @@ class Choice:
     def arguments(self) -> dict[str, Any]:
         """Arguments of `kerasar.models.Forecaster`, besides the likelihood."""
         design = self.design
-        return {"lags": design.lags, "seasons": design.seasons, "cycles": design.cycles}
+        found = {"lags": design.lags, "seasons": design.seasons, "cycles": design.cycles}
+        return found | ({"covariates": self.covariates} if self.covariates else {})
 
 
 @checks_arguments
@@ -116,6 +121,7 @@ def choose(
     seasons: Sequence[int] = (),
     support: Any = None,
     normalization: str | None = None,
+    covariates: Any = None,
 ) -> Choice:
     """Chooses level, season, support and lags by the forecasts of linear autoregressions.
 
@@ -126,6 +132,7 @@ def choose(
         support: as for `kerasar.distributions.Relative`; None tries "positive" too where all values
             are, and takes "counts" for small ones.
         normalization: as for `Relative`; None tries all.
+        covariates: what is known of each step before it comes, `(steps, covariates)`, finite.
 
     Returns:
         A `Choice`, whose candidates had the least geometric mean of CRPS over all windows.
@@ -155,9 +162,12 @@ def choose(
                 f"Variable {i} of series is {seen[0]:g} throughout, so there is nothing to learn. "
                 "Leave it out."
             )
+    beside, units = _standardized(covariates, len(columns))
     usable = [s for s in sorted(set(seasons)) if 3 * s <= len(columns)]
     last = max(_ENOUGH, 6 * max(usable, default=1), 4 * horizon)
     recent = columns[-last:]
+    recent_beside = None if beside is None else beside[-last:]
+    judge = functools.partial(_judge, recent, horizon, recent_beside, [{} for _ in columns.T])
     if support is None:
         supports: list[Any] = ["real", "positive"] if np.nanmin(columns) > 0 else ["real"]
         if _are_counts(columns):
@@ -174,9 +184,8 @@ def choose(
             f"normalization={normalization!r} needs a season that the series has three times, but "
             f"seasons is {tuple(seasons)} and the series has {len(columns)} steps."
         )
-    known: list[dict[Any, Any]] = [{} for _ in columns.T]
     if len(recent) > _LONG:  # what is far behind at one place is not looked at elsewhere
-        rough = [float(np.mean(_judge(recent, d, horizon, known, _CUTS[2:3]))) for d in candidates]
+        rough = [float(np.mean(judge(d, _CUTS[2:3]))) for d in candidates]
         candidates = [
             candidates[i]
             for moves in (True, False)
@@ -186,11 +195,29 @@ def choose(
         moving = sum(design.normalization in _MOVING for design in candidates)
         kept = max(moving // 4, 8), max((len(candidates) - moving) // 4, 8)
         candidates = candidates[:moving][: kept[0]] + candidates[moving:][: kept[1]]
-    best = _best(
-        candidates, [_judge(recent, design, horizon, known) for design in candidates], len(recent)
-    )
-    fitted = tuple(LinearForecaster.fit(column, best) for column in columns.T)
-    return Choice(best, fitted, _widening(recent, best, horizon), array)
+    best = _best(candidates, [judge(design) for design in candidates], len(recent))
+    fitted = tuple(LinearForecaster.fit(column, best, None, beside) for column in columns.T)
+    widening = _widening(recent, horizon, recent_beside, best)
+    return Choice(best, fitted, widening, array, units)
+
+
+def _standardized(
+    covariates: Any, steps: int
+) -> tuple[Array | None, tuple[tuple[float, float], ...]]:
+    """Covariates with mean 0 and scale 1, and what these were."""
+    if covariates is None:
+        return None, ()
+    array = check_kind(covariates, "covariates").astype("float64")
+    if array.ndim != 2 or len(array) != steps or not np.isfinite(array).all():
+        raise ValueError(
+            f"covariates must be finite and of shape ({steps}, covariates), a row for each step of "
+            f"series, but their shape is {array.shape}."
+        )
+    scales = array.std(axis=0)
+    scales = np.where(scales > 0, scales, 1.0)
+    means = array.mean(axis=0)
+    units = tuple(zip(means.tolist(), scales.tolist(), strict=True))
+    return (array - means) / scales, units
 
 
 def _are_counts(columns: Array) -> bool:
@@ -280,9 +307,10 @@ def _best(candidates: Sequence[Design], judged: Sequence[Array], steps: int) -> 
 
 def _judge(
     columns: Array,
-    design: Design,
     horizon: int,
+    beside: Array | None,
     known: list[dict[Any, Any]],
+    design: Design,
     cuts: Sequence[float] = _CUTS,
 ) -> Array:
     """The mean log of CRPS over the windows of each part, behind what the candidate is fitted to.
@@ -292,7 +320,7 @@ def _judge(
     """
     logs: list[float] = []
     for column, shared in zip(columns.T, known, strict=True):
-        for paths, actual in _windows(column, design, horizon, shared, cuts=cuts):
+        for paths, actual in _windows(column, horizon, beside, shared, design, cuts=cuts):
             logs += _log_scores(paths, actual, column)
     return np.array(logs or [math.inf])
 
@@ -308,19 +336,21 @@ def _log_scores(paths: Array, actual: Array, column: Array) -> list[float]:
     return [float(np.log(np.maximum(each[seen.any(axis=1)], least)).mean())]
 
 
-def _widening(columns: Array, design: Design, horizon: int) -> float:
+def _widening(columns: Array, horizon: int, beside: Array | None, design: Design) -> float:
     """The least factor with which bands hold, as far as forecasts hardly become worse.
 
     A level that has once shifted leaves all bands of a few windows; wider ones would be worse
     everywhere else.
     """
     known: dict[Any, Any] = {}
+    allowed = _CHANCE if len(columns) > _LONG else _SHORT
     least, chosen = math.inf, _FACTORS[0]
     for factor in _FACTORS:
         inside, count = 0, 0
         logs: list[float] = []
         for column in columns.T:
-            for paths, actual in _windows(column, design, horizon, known, factor, 4 * _PATHS):
+            windows = _windows(column, horizon, beside, known, design, factor, 4 * _PATHS)
+            for paths, actual in windows:
                 low, high = quantiles(np.moveaxis(paths, 1, 0), [0.5 - _BAND / 2, 0.5 + _BAND / 2])
                 inside += int(((low <= actual) & (actual <= high)).sum())
                 count += int(np.isfinite(actual).sum())
@@ -329,16 +359,17 @@ def _widening(columns: Array, design: Design, horizon: int) -> float:
         if float(np.mean(logs)) > least + _WORSE:
             break
         chosen = factor
-        if inside >= (_BAND - _SHORT) * count:
+        if inside >= (_BAND - allowed) * count:
             break
     return chosen
 
 
 def _windows(
     column: Array,
-    design: Design,
     horizon: int,
+    beside: Array | None,
     known: dict[Any, Any],
+    design: Design,
     factor: float = 1.0,
     paths: int = _PATHS,
     cuts: Sequence[float] = _CUTS,
@@ -353,8 +384,8 @@ def _windows(
         origins = np.unique(np.linspace(cut, latest, _WINDOWS).astype(int))
         if np.isfinite(column[:cut]).sum() < _LEAST_STEPS // 2:
             continue
-        model = LinearForecaster.fit(column[:cut], design, known)
+        model = LinearForecaster.fit(column[:cut], design, known, beside)
         model.sigma *= factor
-        drawn = model.simulate(column, origins, ahead, paths, known=known)
+        drawn = model.simulate(column, origins, ahead, paths, known=known, covariates=beside)
         drawn = np.nan_to_num(drawn, nan=_HUGE, posinf=_HUGE, neginf=-_HUGE)
         yield drawn, np.stack([column[origin : origin + ahead] for origin in origins])

@@ -5,6 +5,7 @@ earlier steps from their levels, with weights that follow from one to three numb
 on a grid by the least error of the next step, so that even short series can bear them.
 """
 
+import functools
 import itertools
 from collections.abc import Iterator
 
@@ -24,6 +25,7 @@ _FADE = (0.8, 0.9, 0.97)
 _MEAN = (0.0, 0.3, 0.5, 0.7, 0.85)
 
 
+@functools.lru_cache(maxsize=32)
 def weights_of(dynamics: str, season: int | None, reach: int) -> Array:
     """All that are tried, `(tried, reach)`: of the distances 1, 2, … steps before."""
     found = [autoregression(*each, reach) for each in _polynomials(dynamics, season)]

@@ -9,12 +9,20 @@ from kerasar.forecasting.backtest import backtest
 from kerasar.forecasting.draw import SequenceModel
 from kerasar.forecasting.scores import crps
 
-#: Places from which both forecast, and paths of each; and how many standard errors must be gained.
-_PLACES, _PATHS, _BEYOND = 12, 100, 1.0
+#: Places from which both forecast, and paths of each.
+_PLACES, _PATHS = 12, 100
+#: How many horizons the part must have for a mean over it to be trusted; of a shorter one by how
+#: many standard errors the mean must be better.
+_LONG, _BEYOND = 4, 1.0
 
 
 def learned_more(
-    model: SequenceModel, start: list[Any], series: Any, horizon: int, first: int
+    model: SequenceModel,
+    start: list[Any],
+    series: Any,
+    horizon: int,
+    first: int,
+    covariates: Any = None,
 ) -> bool:
     """Whether a model forecasts better than with the weights of its start.
 
@@ -27,9 +35,10 @@ def learned_more(
         series: `(steps,)` or `(steps, variables)`.
         horizon: steps of each forecast.
         first: where the part begins.
+        covariates: as for `kerasar.backtest`.
 
     Returns:
-        True if the mean log of CRPS is lower by more than a standard error.
+        True if the mean log of CRPS is lower; on a short part, by more than a standard error.
     """
     horizon = min(horizon, len(series) - first)
     trained = model.get_weights()
@@ -37,7 +46,14 @@ def learned_more(
     for weights in (start, trained):
         model.set_weights(weights)
         found = backtest(
-            model, series, horizon, _PLACES, first, num_paths=_PATHS, season=None, verbose=False
+            model,
+            series,
+            horizon,
+            _PLACES,
+            first,
+            num_paths=_PATHS,
+            covariates=covariates,
+            verbose=False,
         )
         score = crps(np.moveaxis(found.paths, 3, 1), np.moveaxis(found.actual, 2, 1), fair=False)
         least = 1e-9 * (float(np.nanstd(series)) + 1e-30)
@@ -45,4 +61,5 @@ def learned_more(
     gains = logs[0] - logs[1]
     if len(gains) < 3 or not np.isfinite(gains).all():
         return False
-    return float(gains.mean()) > _BEYOND * float(gains.std(ddof=1)) / math.sqrt(len(gains))
+    beyond = 0.0 if len(series) - first >= _LONG * horizon else _BEYOND
+    return float(gains.mean()) > beyond * float(gains.std(ddof=1)) / math.sqrt(len(gains))

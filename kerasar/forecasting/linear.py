@@ -6,20 +6,22 @@ weights are those that the network begins with.
 """
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kerasar.forecasting.dynamics import DYNAMICS, weights_of
-from kerasar.layers.level_and_scale import LEAST, PRIOR
+from kerasar.layers.level_and_scale import LEAST, PRIOR, level_lag
 from kerasar.layers.relative_values import USUAL
 
 Array = NDArray[np.float64]
 
 #: The mixture of the noise that a forecaster begins with: weights, and scales of a variance of 1.
 WEIGHTS, SCALES = (0.35, 0.5, 0.15), (0.55, 0.95, 1.7)
+#: The penalty of the weights of covariates, where no others are learned.
+_RIDGE_OF_COVARIATES = 10.0
 #: Powers of these scales that are tried: from normal errors to such with heavy tails.
 _TAILS = (0.05, 0.5, 1.0, 1.5, 2.0)
 
@@ -100,7 +102,7 @@ class LinearForecaster:
         center, unit, spread: as in `Relative`.
         weights: of the features, in the order of the network's layers: `(2 * lags)` from the oldest
             step to the last, value and mask in turn; then three of the frame, and two for each of
-            the far lags; then the constant.
+            the far lags; then those of covariates, and the constant.
         sigma: the standard deviation of its errors, in scales.
         tails: how far the errors are from normal ones: 0 is normal.
     """
@@ -114,17 +116,29 @@ class LinearForecaster:
     tails: float = 1.0
 
     @property
+    def num_beside(self) -> int:
+        """The weights of covariates."""
+        return len(self.weights) - 2 * self.design.lags - 3 - 2 * len(self.design.far_lags) - 1
+
+    @property
     def scales(self) -> Array:
         """The scales of the mixture of errors, for a variance of 1."""
         return _scales(self.tails)
 
     @classmethod
-    def fit(cls, x: Array, design: Design, known: dict[Any, Any] | None = None) -> Self:
+    def fit(
+        cls,
+        x: Array,
+        design: Design,
+        known: dict[Any, Any] | None = None,
+        covariates: Array | None = None,
+    ) -> Self:
         """Fits it to a series `(steps,)`, in which NaN is missing.
 
         Args:
             x: the series.
             design: what it sees.
+            covariates: standardized, `(steps or more, covariates)`.
             known: where is kept what other designs for the same series need, too.
         """
         known = {} if known is None else known
@@ -138,12 +152,13 @@ class LinearForecaster:
             found.spread = _spread(units, design)
             known[key] = found.spread, found._pass(units)
         found.spread, passed = known[key]
-        features, z, observed = found._features(passed)
+        beside = found._relative_covariates(covariates, len(x))
+        features, z, observed = found._features(passed, beside)
         rows = observed.copy()
         rows[: min(design.season or 1, len(z) // 3)] = False
         start = _start(features[rows], z[rows], design)
         rest = z[rows] - features[rows] @ start
-        weights, found.sigma = _ridge(features[rows], rest, design)
+        weights, found.sigma = _ridge(features[rows], rest, design, beside.shape[1])
         found.weights = start + weights
         found.tails = _tails((rest - features[rows] @ weights) / found.sigma)
         return found
@@ -156,10 +171,12 @@ class LinearForecaster:
         paths: int,
         seed: int = 0,
         known: dict[Any, Any] | None = None,
+        covariates: Array | None = None,
     ) -> Array:
         """Paths from each of several origins of a series, `(origins, paths, steps)`.
 
-        An origin is the number of steps that are known; `known` as for `fit`.
+        An origin is the number of steps that are known; `known` and `covariates` as for `fit`, the
+        latter also for the steps ahead.
         """
         known = {} if known is None else known
         units = (_to_line(x, self.design.support) - self.center) / self.unit
@@ -174,6 +191,7 @@ class LinearForecaster:
         scale = self.scales[rng.choice(len(WEIGHTS), p=WEIGHTS, size=shape)]
         noise = self.sigma * scale * rng.normal(size=shape)
         reach, start = self.design.reach, origins[rows]
+        beside = self._relative_covariates(covariates, int(origins.max()) + steps)
         past = start[:, None] - np.arange(reach, 0, -1)  # indices, oldest first
         inside, past = past >= 0, np.maximum(past, 0)
         u = np.where(inside, units[past], np.nan)
@@ -187,7 +205,8 @@ class LinearForecaster:
             season = self.design.season
             lagged = np.full(len(rows), np.nan) if season is None else u[:, t - season]
             level, log_scale, mean = self._frame(state, lagged)
-            feats = self._row(z[:, :t], o[:, :t], level, log_scale, mean, state.last)
+            frame = level, log_scale, mean, state.last
+            feats = self._row(z[:, :t], o[:, :t], *frame, beside[start + step])
             value = feats @ self.weights + noise[:, step]
             drawn[:, step] = u[:, t] = self._possible(level + np.exp(log_scale) * value)
             z[:, t] = _squashed((u[:, t] - level) * np.exp(-log_scale))
@@ -254,7 +273,17 @@ class LinearForecaster:
         z = (np.nan_to_num(units) - level[:-1]) * np.exp(-log_scale[:-1])
         return _Passed(_squashed(observed * z), observed, level, log_scale, mean, _State(*state))
 
-    def _features(self, passed: "_Passed") -> tuple[Array, Array, Any]:
+    def _relative_covariates(self, covariates: Array | None, steps: int) -> Array:
+        """Covariates and how they differ from those of the level, `(steps, 2 * covariates)`."""
+        if covariates is None:
+            return np.zeros((steps, 0))
+        found, lag = covariates[:steps], level_lag(self.design.normalization, self.design.season)
+        if lag is None:
+            return found
+        before = np.concatenate([np.zeros_like(found[:lag]), found])[:steps]
+        return np.concatenate([found, found - before], axis=1)
+
+    def _features(self, passed: "_Passed", beside: Array) -> tuple[Array, Array, Any]:
         """The features of each step, `(steps, features)`, and the values and masks."""
         z, o = passed.z, passed.observed
         reach = self.design.reach
@@ -262,12 +291,19 @@ class LinearForecaster:
         windows = [np.lib.stride_tricks.sliding_window_view(p, reach)[: len(z)] for p in both]
         found = self._row(
             windows[0], windows[1], passed.level[:-1], passed.log_scale[:-1], passed.mean[:-1],
-            passed.states.last[:-1],
+            passed.states.last[:-1], beside,
         )  # fmt: skip
         return found, z, o
 
     def _row(
-        self, z: Array, o: Any, level: Array, log_scale: Array, mean: Array, last: Array
+        self,
+        z: Array,
+        o: Any,
+        level: Array,
+        log_scale: Array,
+        mean: Array,
+        last: Array,
+        beside: Array,
     ) -> Array:
         """Features of a step from the values and masks before it, `(rows, steps)`."""
         lags = self.design.lags
@@ -275,7 +311,7 @@ class LinearForecaster:
         narrow = np.exp(-log_scale)
         frame = [log_scale, _squashed((mean - level) * narrow), _squashed((last - level) * narrow)]
         far = [part[:, -lag] for lag in self.design.far_lags for part in (z, o)]
-        return np.column_stack([recent, *frame, *far, np.ones(len(z))])
+        return np.column_stack([recent, *frame, *far, beside, np.ones(len(z))])
 
 
 @dataclass
@@ -312,15 +348,23 @@ def _start(features: Array, z: Array, design: Design) -> Array:
     return best
 
 
-def _ridge(features: Array, z: Array, design: Design) -> tuple[Array, float]:
-    """Weights, and the standard deviation of errors of new data."""
+def _ridge(features: Array, z: Array, design: Design, beside: int) -> tuple[Array, float]:
+    """Weights, and the standard deviation of errors of new data; the last are of covariates."""
     count, ridge = features.shape[1], design.ridge
+    if math.isinf(ridge) and beside:
+        # What covariates say is learned in any case.
+        own = np.arange(count - 1 - beside, count - 1 + int(design.drift))
+        weights = np.zeros(count)
+        learned = replace(design, ridge=_RIDGE_OF_COVARIATES)
+        weights[own], sigma = _ridge(features[:, own], z, learned, 0)
+        return weights, sigma
     if math.isinf(ridge):
         weights = np.zeros(count)
         weights[-1] = design.drift * z.mean()
         return weights, max(float(np.sqrt(np.mean((z - weights[-1]) ** 2))), 1e-2)
     scale = features.std(axis=0) + 1e-3
-    scale[-1] = 1.0
+    if (features[:, -1] == 1).all():  # the constant
+        scale[-1] = 1.0
     standard = features / scale
     gram = standard.T @ standard
     penalized = gram + ridge * np.eye(count)

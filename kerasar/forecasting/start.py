@@ -26,14 +26,19 @@ def start_from(model: Any, fitted: Sequence[LinearForecaster]) -> None:
     inside, count = model.likelihood.likelihood, len(fitted)
     near, far = (np.zeros(layer.kernel.shape, "float32") for layer in (recent, known))
     bias = np.zeros(known.bias.shape, "float32")
+    beside = fitted[0].num_beside
     for variable, linear in enumerate(fitted):
         columns = _Columns.of(inside, variable)
         lags = linear.design.lags
         own = [variable, count + variable]  # value and mask
         for means in columns.means:
             near[:, own, means] = linear.weights[: 2 * lags].reshape(lags, 2)
-            # The known features are blocks of all variables, each in the order of `_row`.
-            far[variable::count, means] = linear.weights[2 * lags : -1]
+            # The known features are blocks of all variables, each in the order of `_row`; those of
+            # covariates are there once.
+            own_known = (len(far) - beside) // count
+            weights = linear.weights[2 * lags : -1]
+            far[variable : count * own_known : count, means] = weights[:own_known]
+            far[count * own_known :, means] = weights[own_known:]
             bias[means] = linear.weights[-1]
         several = len(columns.logits) == len(SCALES)
         for k, logit in enumerate(columns.logits):

@@ -28,6 +28,11 @@ PRIOR = 5.0
 LEAST = 0.05
 
 
+def level_lag(normalization: str, season: int | None) -> int | None:
+    """How many steps before is the value that a step is relative to; None: it is no value."""
+    return {"difference": 1, "seasonal": season}.get(normalization)
+
+
 class Frame(NamedTuple):
     """What is known of a step before it, each `(…, variables)`, in the order of the channels."""
 

@@ -15,6 +15,7 @@ from kerasar.sampling.options import Options
 from kerasar.sampling.partial_batch import PartialBatch
 from kerasar.serving.archive import Endpoint
 from kerasar.serving.bounds import Bounds
+from kerasar.serving.export_forecast import ForecastSignature
 from kerasar.serving.export_stream import StreamSignatures
 from kerasar.serving.models import ServedAutoregressive, ServedNetwork
 from kerasar.training.batches import Batch
@@ -31,6 +32,8 @@ def autoregressive_endpoints(
     """The endpoints of an autoregressive model, the default one first."""
     signatures = Signatures(model, Bounds(**bounds).check())
     found = signatures.all()
+    if ForecastSignature.suits(model):
+        found |= ForecastSignature(model, signatures).all()
     return {**found, **StreamSignatures(model, signatures).all()} if streaming else found
 
 
@@ -107,7 +110,7 @@ class Signatures:
                 [num_samples, *(next(given) if s is None else s for s in self.model.data_shape)]
             )
         values = tf.zeros(shape, self.dtype)
-        return self._complete(values, tf.zeros(shape, tf.bool), *arguments)
+        return self.run_sampler(values, tf.zeros(shape, tf.bool), *arguments)
 
     def continuation(self, prompt: Tensor, length: Tensor, *arguments: Tensor) -> dict[str, Tensor]:
         given = tf.shape(prompt)[1]
@@ -127,7 +130,7 @@ class Signatures:
             rest = [[0, 0]] * (prompt.shape.rank - 2)
             behind = [[0, 0], [0, length - given], *rest]
         values = tf.pad(prompt, behind)
-        return self._complete(values, tf.pad(tf.ones_like(prompt, tf.bool), behind), *arguments)
+        return self.run_sampler(values, tf.pad(tf.ones_like(prompt, tf.bool), behind), *arguments)
 
     def _continued(self, count: Tensor, length: Tensor) -> list[Any]:
         shape = (None, *self.model.data_shape[1:])
@@ -146,9 +149,9 @@ class Signatures:
             values = tf.where(known, x, tf.zeros_like(x))
         with tf.control_dependencies(self.value_assertions(values)):
             values = tf.identity(values)
-        return self._complete(values, known, *arguments)
+        return self.run_sampler(values, known, *arguments)
 
-    def _complete(
+    def run_sampler(
         self,
         values: Tensor,
         known: Tensor,

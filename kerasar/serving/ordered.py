@@ -22,9 +22,9 @@ class _OrderedSignatures(Signatures):
     def __init__(self, model: ServedInOrder, bounds: Bounds) -> None:
         super().__init__(model, bounds, continuation=False)  # a prompt need not be drawn first
 
-    def _complete(self, values: Tensor, known: Tensor, *arguments: Tensor) -> dict[str, Tensor]:
+    def run_sampler(self, values: Tensor, known: Tensor, *arguments: Tensor) -> dict[str, Tensor]:
         model = self.model
-        made = super()._complete(
+        made = super().run_sampler(
             model.to_model_order(values), model.to_model_order(known), *arguments
         )
         return {"samples": model.to_data_order(made["samples"])}
