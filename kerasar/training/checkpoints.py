@@ -324,12 +324,17 @@ class Checkpoints(keras.callbacks.Callback):
         about = {
             "place": place,
             "stopped": stopped,
-            "learning_rate": as_text(float(optimizer.learning_rate)),
+            "learning_rate": as_text(_number(optimizer.learning_rate)),
             "fingerprint": self._print,
             "state": state.about,
         }
-        self._files.write(int(optimizer.iterations), about, state.arrays)
+        self._files.write(int(_number(optimizer.iterations)), about, state.arrays)
         self._saved_at, self._since = time.monotonic(), 0
+
+
+def _number(variable: Any) -> float:
+    """The value of a scalar, also of one that replicas have copies of."""
+    return float(tf.convert_to_tensor(getattr(variable, "value", variable)).numpy())
 
 
 def take_checkpoints(callbacks: Sequence[Any]) -> tuple[Checkpoints | None, list[Any]]:
