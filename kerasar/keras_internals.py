@@ -405,3 +405,10 @@ def take_summed_gradients(optimizer: Any) -> None:
     Keras 3.15 sums them after clipping, so that each replica's share would be clipped.
     """
     optimizer._all_reduce_sum_gradients = list
+
+
+def reduces_along_rows(strategy: Any) -> bool:
+    """Whether Keras takes logs of replicas for rows: with several workers it reduces an axis."""
+    from keras.src.backend.tensorflow import trainer
+
+    return bool(trainer._collective_all_reduce_multi_worker(strategy))

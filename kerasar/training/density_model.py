@@ -20,7 +20,7 @@ from keras import tree
 from kerasar.checks import existing_file, is_mapped, new_file, new_keras_file
 from kerasar.data.batching import array_batches, array_dtype
 from kerasar.function_cache import FunctionCache
-from kerasar.keras_internals import take_summed_gradients
+from kerasar.keras_internals import reduces_along_rows, take_summed_gradients
 from kerasar.replicas import (
     is_shared,
     mean_over_replicas,
@@ -50,6 +50,7 @@ from kerasar.training.finite_guard import FiniteGuard, RefuseEmptyEpochs, StopWh
 from kerasar.training.keras_arguments import check_loop_arguments, check_optimizer
 from kerasar.training.metrics import BitsPerDim, Perplexity
 from kerasar.training.quantized_layers import quantization_of, quantize_again
+from kerasar.training.workers import lost_workers
 from kerasar.typing import Config, Shape, Tensor
 
 #: What Keras' `compile` takes and a likelihood leaves no room for.
@@ -319,6 +320,7 @@ class DensityModel(keras.Model):
             asked = steps, kwargs.get("validation_steps"), resumed
             stack.enter_context(self._exact_steps(*asked, callbacks=callbacks))
             stack.enter_context(assertions_as_value_errors())
+            stack.enter_context(lost_workers(self.distribute_strategy))
             return super().fit(x, **kwargs)
 
     def evaluate(self, x: Any = None, y: Any = None, **kwargs: Any) -> Any:
@@ -444,7 +446,10 @@ class DensityModel(keras.Model):
         self.loss_tracker.update_state(loss, sample_weight=tf.shape(nats)[0])
         for metric in self.per_dimension:
             metric.update_state(nats, self.num_dims(batch))
-        return {metric.name: metric.result() for metric in self.metrics}
+        logs = {metric.name: metric.result() for metric in self.metrics}
+        if is_shared() and reduces_along_rows(self.distribute_strategy):
+            return {name: value[None] for name, value in logs.items()}
+        return logs
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasar.keras_internals import global_random_state
+from kerasar.keras_internals import global_random_state, reduces_along_rows
 from kerasar.typing import Config
 
 #: What callbacks of Keras remember, which have no other way to say it.
@@ -74,13 +74,16 @@ def put_state(model: Any, callbacks: Sequence[Any], state: TrainingState) -> lis
 
 
 def take_metrics(model: Any) -> list[np.ndarray]:
-    """What the metrics have gathered."""
+    """What the metrics have gathered; nothing with several workers, who share it when asked."""
+    if reduces_along_rows(model.distribute_strategy):
+        return []
     return [variable.value.numpy() for variable in model.metrics_variables]
 
 
 def put_metrics(model: Any, values: Sequence[np.ndarray]) -> None:
     """Puts back what the metrics have gathered."""
-    _put_values(model.metrics_variables, values)
+    if not reduces_along_rows(model.distribute_strategy):
+        _put_values(model.metrics_variables, values)
 
 
 def _put_values(variables: Sequence[Any], values: Sequence[np.ndarray]) -> None:
