@@ -397,3 +397,18 @@ def global_random_state(make: bool) -> Any:
     if generator is None and make:
         generator = global_seed_generator()
     return None if generator is None else generator.state
+
+
+def take_summed_gradients(optimizer: Any) -> None:
+    """Lets an optimizer take gradients for sums over the replicas already.
+
+    Keras 3.15 sums them after clipping, so that each replica's share would be clipped.
+    """
+    optimizer._all_reduce_sum_gradients = list
+
+
+def reduces_along_rows(strategy: Any) -> bool:
+    """Whether Keras takes logs of replicas for rows: with several workers it reduces an axis."""
+    from keras.src.backend.tensorflow import trainer
+
+    return bool(trainer._collective_all_reduce_multi_worker(strategy))

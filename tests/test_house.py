@@ -29,7 +29,7 @@ FLOORS = [
     {"causality", "distributions"},
     {"layers", "data", "pictures"},
     {"function_cache"},
-    {"checks", "noise", "statistics", "keras_internals"},
+    {"checks", "noise", "statistics", "keras_internals", "replicas"},
     {"typing", "arguments", "memory", "disk", "version"},
 ]
 #: Private names of Keras and TensorFlow, which only `keras_internals.py` may know.

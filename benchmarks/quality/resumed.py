@@ -27,8 +27,8 @@ from benchmarks.common.arguments import make_parser, parse
 from benchmarks.common.report import machine, write_report
 
 _KILLS_OF_A_RUN = 5
-_IMAGES = "train shifted-pixelcnn --data digits --epochs 6 --checkpoint-steps 10".split()
-_FLOW = "train realnvp --data moons --epochs 6 --checkpoint-steps 40".split()
+_IMAGES = "train shifted-pixelcnn --data digits --epochs 30 --checkpoint-steps 20".split()
+_FLOW = "train realnvp --data moons --epochs 20 --checkpoint-steps 40".split()
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -31,6 +31,7 @@ from kerasar.distributions.surprise import Surprise
 from kerasar.keras_internals import nested_layers
 from kerasar.layers.bijections.base import Bijection
 from kerasar.layers.bijections.chain import Chain
+from kerasar.replicas import draw_rows
 from kerasar.training.averaged_weights import AveragedWeights
 from kerasar.training.batches import Batch, unpack
 from kerasar.training.density_model import DensityModel
@@ -215,8 +216,10 @@ class FlowDensity(DensityModel):
         uniforms = None
         if self.dequantization is not None:
             if training:
-                shape = (tf.shape(batch.x)[0], self.dim)
-                uniforms = keras.random.uniform(shape, seed=self.training_noise)
+                uniforms = draw_rows(
+                    tf.shape(batch.x)[0],
+                    lambda n: keras.random.uniform((n, self.dim), seed=self.training_noise),
+                )
                 uniforms = tf.maximum(uniforms, 2.0**-24)  # it may be 0
             else:
                 uniforms = self.uniforms(0, self.example_indices(batch), 0, self.dim)

@@ -26,6 +26,7 @@ from kerasar.density_models.network_density import NetworkDensity
 from kerasar.distributions.likelihoods import Categorical
 from kerasar.distributions.surprise import Surprise
 from kerasar.keras_internals import call_with
+from kerasar.replicas import draw_rows
 from kerasar.training.batches import Batch
 from kerasar.typing import Config, Shape, Tensor
 
@@ -236,7 +237,10 @@ class MaskedInputDensity(NetworkDensity):
         if not training:
             return _weyl_sequence(examples, count)
         # Without autocast: bfloat16 has only 128 values between ½ and 1.
-        return keras.random.uniform((tf.size(examples), count), dtype="float32", seed=self._draws)
+        return draw_rows(
+            tf.size(examples),
+            lambda n: keras.random.uniform((n, count), dtype="float32", seed=self._draws),
+        )
 
     def _draw(self, uniforms: Tensor) -> tuple[Tensor, Tensor]:
         """What is known of each example, `(examples, num_values)`, and which value is predicted."""

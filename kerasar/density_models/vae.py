@@ -12,6 +12,7 @@ from kerasar.density_models.autoregressive import AutoregressiveModel
 from kerasar.density_models.encoded import EncodedModel
 from kerasar.distributions.base_distributions import StandardNormal
 from kerasar.noise import uniforms
+from kerasar.replicas import draw_rows
 from kerasar.statistics import log_mean_exp
 from kerasar.training.batches import Batch, unpack
 from kerasar.typing import Config, Tensor
@@ -129,8 +130,10 @@ class VAEModel(EncodedModel):
     # Training.
 
     def objective(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        shape = (tf.shape(batch.x)[0], *self.latent_shape)
-        noise = keras.random.normal(shape, seed=self.training_noise)
+        noise = draw_rows(
+            tf.shape(batch.x)[0],
+            lambda n: keras.random.normal((n, *self.latent_shape), seed=self.training_noise),
+        )
         log_prob, kl = self.bound_parts(
             batch.x, *self.compute_posterior(batch.x, training=True), noise, training=True
         )

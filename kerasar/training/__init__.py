@@ -11,3 +11,4 @@ from kerasar.training.density_model import DensityModel as DensityModel
 from kerasar.training.metrics import BitsPerDim as BitsPerDim
 from kerasar.training.metrics import Perplexity as Perplexity
 from kerasar.training.time_budget import TimeBudget as TimeBudget
+from kerasar.training.workers import worker_strategy as worker_strategy

@@ -31,6 +31,7 @@ from kerasar.training.training_state import (
     take_metrics,
     take_state,
 )
+from kerasar.training.workers import is_chief
 from kerasar.typing import Config
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -106,7 +107,7 @@ class Checkpoints(keras.callbacks.Callback):
         self._found: Checkpoint | None = None
         self._others: Sequence[Any] = ()
         self._followed: Any = None
-        self._goes_on = False
+        self._goes_on, self._is_chief = False, True
         self._signal: int | None = None
         self._handlers: dict[int, Any] = {}
         self._print: dict[str, str] = {}
@@ -129,7 +130,8 @@ class Checkpoints(keras.callbacks.Callback):
             held_out: the validation data.
             settings: arguments of `fit` that the place in the data depends on.
         """
-        with self._files.locked():
+        self._is_chief = is_chief(model.distribute_strategy)
+        with self._files.locked() if self._is_chief else contextlib.nullcontext():
             self._found = self._files.newest()
             self._print = fingerprint(model, x, held_out, settings, self.also)
             if self._found is not None:
@@ -312,6 +314,8 @@ class Checkpoints(keras.callbacks.Callback):
         return self.every_minutes is not None and minutes >= self.every_minutes
 
     def _save(self, stopped: bool = False) -> None:
+        if not self._is_chief:
+            return
         state = take_state(self.model, self._others, self._metrics)
         optimizer = self.model.optimizer
         place = {
@@ -324,12 +328,17 @@ class Checkpoints(keras.callbacks.Callback):
         about = {
             "place": place,
             "stopped": stopped,
-            "learning_rate": as_text(float(optimizer.learning_rate)),
+            "learning_rate": as_text(_number(optimizer.learning_rate)),
             "fingerprint": self._print,
             "state": state.about,
         }
-        self._files.write(int(optimizer.iterations), about, state.arrays)
+        self._files.write(int(_number(optimizer.iterations)), about, state.arrays)
         self._saved_at, self._since = time.monotonic(), 0
+
+
+def _number(variable: Any) -> float:
+    """The value of a scalar, also of one that replicas have copies of."""
+    return float(tf.convert_to_tensor(getattr(variable, "value", variable)).numpy())
 
 
 def take_checkpoints(callbacks: Sequence[Any]) -> tuple[Checkpoints | None, list[Any]]:

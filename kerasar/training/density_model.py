@@ -20,6 +20,14 @@ from keras import tree
 from kerasar.checks import existing_file, is_mapped, new_file, new_keras_file
 from kerasar.data.batching import array_batches, array_dtype
 from kerasar.function_cache import FunctionCache
+from kerasar.keras_internals import reduces_along_rows, take_summed_gradients
+from kerasar.replicas import (
+    is_shared,
+    mean_over_replicas,
+    place_in_batch,
+    sum_gradients,
+    summed,
+)
 from kerasar.training.batches import Batch, unpack
 from kerasar.training.checkpoints import take_checkpoints
 from kerasar.training.dataset_checks import (
@@ -42,6 +50,7 @@ from kerasar.training.finite_guard import FiniteGuard, RefuseEmptyEpochs, StopWh
 from kerasar.training.keras_arguments import check_loop_arguments, check_optimizer
 from kerasar.training.metrics import BitsPerDim, Perplexity
 from kerasar.training.quantized_layers import quantization_of, quantize_again
+from kerasar.training.workers import lost_workers
 from kerasar.typing import Config, Shape, Tensor
 
 #: What Keras' `compile` takes and a likelihood leaves no room for.
@@ -176,6 +185,8 @@ class DensityModel(keras.Model):
         settings = {**self.default_compilation(), **given}
         if settings.get("run_eagerly"):
             settings["jit_compile"] = False
+        if self._distribute_strategy is not None:
+            settings.update(_for_replicas(given))
         super().compile(optimizer=optimizer, **settings)
         if isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):
             raise ValueError(
@@ -309,6 +320,7 @@ class DensityModel(keras.Model):
             asked = steps, kwargs.get("validation_steps"), resumed
             stack.enter_context(self._exact_steps(*asked, callbacks=callbacks))
             stack.enter_context(assertions_as_value_errors())
+            stack.enter_context(lost_workers(self.distribute_strategy))
             return super().fit(x, **kwargs)
 
     def evaluate(self, x: Any = None, y: Any = None, **kwargs: Any) -> Any:
@@ -388,22 +400,29 @@ class DensityModel(keras.Model):
     def train_step(self, data: Any) -> dict[str, Tensor]:
         batch = unpack(data)
         # The forward pass itself moves moving statistics.
-        state = self.non_trainable_weights
-        before = [tf.identity(weight.value) for weight in state]
-
-        def restore() -> None:
-            for weight, value in zip(state, before, strict=True):
-                weight.assign(value)
-
+        before = [(weight, tf.identity(weight.value)) for weight in self.non_trainable_weights]
         with tf.GradientTape() as tape:
             loss, nats = self.objective(batch)
-            for penalty in self.losses:
-                loss += tf.cast(penalty, loss.dtype)
+            whole = None
+            if is_shared():
+                loss, whole = mean_over_replicas(loss, self.losses, tf.shape(nats)[0])
+            else:
+                for penalty in self.losses:
+                    loss += tf.cast(penalty, loss.dtype)
             scaled = self.optimizer.scale_loss(loss)
         weights = self.trainable_weights
         gradients = tape.gradient(scaled, weights)
+        if whole is not None:
+            loss, gradients = whole, sum_gradients(gradients)
+
+        updated = [*weights, *self.optimizer.variables]
         self.finite_guard.apply(
-            loss, gradients, batch, lambda: self.optimizer.apply(gradients, weights), restore
+            loss,
+            gradients,
+            batch,
+            lambda: self.optimizer.apply(gradients, weights),
+            before,
+            updated,
         )
         return self._update_metrics(loss, nats, batch)
 
@@ -417,14 +436,20 @@ class DensityModel(keras.Model):
 
         Noise at these indices is that of `log_prob`, whatever the size of the batches.
         """
-        first = tf.cast(self.loss_tracker.count, tf.int32)
-        return first + tf.range(tf.shape(batch.x)[0])
+        count, rows = self.loss_tracker.count, tf.shape(batch.x)[0]
+        if not is_shared():
+            return tf.cast(count, tf.int32) + tf.range(rows)
+        first, _ = place_in_batch(rows)
+        return tf.cast(summed(tf.identity(count)), tf.int32) + first + tf.range(rows)
 
     def _update_metrics(self, loss: Tensor, nats: Tensor, batch: Batch) -> dict[str, Tensor]:
         self.loss_tracker.update_state(loss, sample_weight=tf.shape(nats)[0])
         for metric in self.per_dimension:
             metric.update_state(nats, self.num_dims(batch))
-        return {metric.name: metric.result() for metric in self.metrics}
+        logs = {metric.name: metric.result() for metric in self.metrics}
+        if is_shared() and reduces_along_rows(self.distribute_strategy):
+            return {name: value[None] for name, value in logs.items()}
+        return logs
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
@@ -433,12 +458,18 @@ class DensityModel(keras.Model):
     def _build_optimizer(self) -> None:
         """A graph that makes variables, as a step with a new optimizer does, is traced twice."""
         if not self.optimizer.built:
-            self.optimizer.build(self.trainable_variables)
+            with self.distribute_strategy.scope():
+                self.optimizer.build(self.trainable_variables)
+        if self._distribute_strategy is not None:
+            take_summed_gradients(self.optimizer)
 
     def _arm_guard(self, example: Batch, size: int) -> None:
         """Sets the guard over what is not finite; steps traced for another room are dropped."""
         if self.finite_guard.prepare(example, size, compiled=bool(self.jit_compile)):
             self.train_function = None
+
+    def _maybe_symbolic_build(self, *args: Any, **kwargs: Any) -> None:
+        """Nothing: a model here is built, and Keras would read a batch for it."""
 
     # Data on their way in.
 
@@ -536,6 +567,24 @@ def _refuse_endless(x: Any, argument: str, steps: int | None, name: str) -> None
                 f"{name} is a tf.data.Dataset without end, so {argument} must say how many batches "
                 f"to take. Pass {argument}=…, or leave repeat() out."
             )
+
+
+def _for_replicas(given: Config) -> Config:
+    """The settings of `compile` that replicas can train with.
+
+    Raises:
+        ValueError: if others are asked for.
+    """
+    # Steps of replicas in a loop fail in Keras 3.15 for each model, and XLA knows no exchange
+    # between replicas.
+    possible = {"steps_per_execution": 1, "jit_compile": False}
+    for name, value in possible.items():
+        if given.get(name, value) not in (value, "auto"):
+            raise ValueError(
+                f"A model of a strategy of tf.distribute is compiled with {name}={value}, but got "
+                f"{given[name]}. Leave it out."
+            )
+    return possible
 
 
 def _without_none(kwargs: Config) -> Config:

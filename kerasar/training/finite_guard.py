@@ -5,7 +5,7 @@ Loss and gradient norm are tested *before* the update, inside the compiled step.
 result out, for assertions vanish under XLA and many steps run in one execution.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 from keras import tree
 
+from kerasar.replicas import is_first, is_shared
 from kerasar.training.batches import Batch
 from kerasar.typing import Tensor
 
@@ -65,35 +66,56 @@ class FiniteGuard:
         gradients: list[Tensor],
         batch: Batch,
         update: Callable[[], None],
-        restore: Callable[[], None],
+        before: Sequence[tuple[Any, Tensor]],
+        updated: Sequence[Any],
     ) -> None:
         """Calls `update` if loss and gradients are finite, else keeps the batch.
 
         From then on, until the next `prepare`, nothing is updated any more: many steps run in one
-        execution, and those after a bad one must not move the weights. `restore` then undoes what
-        the step has changed already.
+        execution, and those after a bad one must not move the weights. What the step has changed
+        already is undone.
+
+        Args:
+            loss: of the batch.
+            gradients: or None in place of one.
+            batch: or this replica's rows of it; those of the first replica are kept.
+            update: applies the gradients.
+            before: variables that the step has changed, with the values that they had.
+            updated: the variables that `update` changes.
         """
         norm = tf.linalg.global_norm([g for g in gradients if g is not None])
         finite = tf.math.is_finite(loss) & tf.math.is_finite(norm)
+        good = finite & tf.logical_not(self.tripped)
 
         def go() -> Tensor:
             update()
             return tf.constant(True)
 
         def stop() -> Tensor:
-            restore()
+            for variable, value in before:
+                variable.assign(value)
             return tf.cond(self.tripped, lambda: tf.constant(False), keep)
 
         def keep() -> Tensor:
             self.tripped.assign(True)
             self._loss.assign(tf.cast(loss, tf.float32))
-            parts = tree.flatten(batch.present()) if self._kept else []
-            for kept, shape, part in zip(self._kept, self._shapes, parts, strict=True):
-                shape.assign(tf.shape(part))
-                kept.assign(_fitted(part, kept.shape))
+            if self._kept and (not is_shared() or is_first()):
+                parts = tree.flatten(batch.present())
+                for kept, shape, part in zip(self._kept, self._shapes, parts, strict=True):
+                    shape.assign(tf.shape(part))
+                    kept.assign(_fitted(part, kept.shape))
             return tf.constant(False)
 
-        tf.cond(finite & tf.logical_not(self.tripped), go, stop)
+        if not is_shared():
+            tf.cond(good, go, stop)
+            return
+        # Replicas meet for an update, which they can only outside of a condition. To copy all
+        # that it changes takes time, which one replica alone saves (benchmarks/NOTEBOOK.md).
+        old = [*before, *((variable, tf.identity(variable.value)) for variable in updated)]
+        update()
+        for variable, value in old:
+            variable.assign(tf.where(good, variable.value, value))
+        tf.cond(finite | self.tripped, lambda: tf.constant(False), keep)
 
     def batch(self) -> Batch | None:
         """The batch that was kept, as far as there was room."""
@@ -116,7 +138,7 @@ class FiniteGuard:
     @property
     def loss(self) -> float:
         """The loss that the kept batch gave."""
-        return float(self._loss)
+        return float(self._loss.numpy())
 
     def report(self, locate: Callable[[Batch], str]) -> None:
         """Raises a `FloatingPointError` if an update was refused; `locate` says where it arose."""

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasar.keras_internals import global_random_state
+from kerasar.keras_internals import global_random_state, reduces_along_rows
 from kerasar.typing import Config
 
 #: What callbacks of Keras remember, which have no other way to say it.
@@ -74,13 +74,16 @@ def put_state(model: Any, callbacks: Sequence[Any], state: TrainingState) -> lis
 
 
 def take_metrics(model: Any) -> list[np.ndarray]:
-    """What the metrics have gathered."""
+    """What the metrics have gathered; nothing with several workers, who share it when asked."""
+    if reduces_along_rows(model.distribute_strategy):
+        return []
     return [variable.value.numpy() for variable in model.metrics_variables]
 
 
 def put_metrics(model: Any, values: Sequence[np.ndarray]) -> None:
     """Puts back what the metrics have gathered."""
-    _put_values(model.metrics_variables, values)
+    if not reduces_along_rows(model.distribute_strategy):
+        _put_values(model.metrics_variables, values)
 
 
 def _put_values(variables: Sequence[Any], values: Sequence[np.ndarray]) -> None:
@@ -136,11 +139,10 @@ def _packed(part: Any, arrays: dict[str, np.ndarray]) -> Any:
         return {str(key): _packed(value, arrays) for key, value in part.items()}
     if isinstance(part, (list, tuple)):
         return [_packed(value, arrays) for value in part]
-    if part is None or isinstance(part, (bool, int, float, str)):
+    # NumPy's float64 is a float, but has a shape that those who set weights ask for.
+    if part is None or type(part) in (bool, int, float, str):
         return part
     array = np.asarray(part)
-    if array.ndim == 0 and array.dtype.kind in "biuf":
-        return array.item()
     name = f"array_{len(arrays)}"
     dtype = array.dtype.name
     # NumPy's files do not know bfloat16 and its kin.
@@ -151,7 +153,10 @@ def _packed(part: Any, arrays: dict[str, np.ndarray]) -> Any:
 def _unpacked(part: Any, arrays: Mapping[str, np.ndarray]) -> Any:
     if isinstance(part, dict) and _ARRAY in part:
         array, dtype = arrays[part[_ARRAY]], part["dtype"]
-        return array if array.dtype.name == dtype else array.view(tf.as_dtype(dtype).as_numpy_dtype)
+        typed = (
+            array if array.dtype.name == dtype else array.view(tf.as_dtype(dtype).as_numpy_dtype)
+        )
+        return typed[()]  # a scalar, where it was one
     if isinstance(part, dict):
         return {key: _unpacked(value, arrays) for key, value in part.items()}
     if isinstance(part, list):

@@ -5,6 +5,7 @@ import tensorflow as tf
 from keras import ops
 
 from kerasar.layers.bijections.base import Bijection, batch_statistics
+from kerasar.replicas import is_shared
 from kerasar.typing import Shape, Tensor
 
 
@@ -63,14 +64,24 @@ class ActNorm(Bijection):
         return self.log_scale - self.data_log_deviation
 
     def _initialize(self, x: Tensor) -> None:
-        def from_data() -> Tensor:
+        def from_data() -> tuple[Tensor, Tensor]:
             mean, variance = batch_statistics(x)
             # A constant channel, or a batch of one vector, does not determine the scale.
             known = variance > 1e-12 * (1 + mean**2)
-            log_deviation = 0.5 * ops.log(ops.where(known, variance, 1.0))
-            self.data_mean.assign(mean)
-            self.data_log_deviation.assign(log_deviation)
+            return mean, 0.5 * ops.log(ops.where(known, variance, 1.0))
+
+        def assign() -> Tensor:
+            for weight, value in zip(weights, from_data(), strict=True):
+                weight.assign(value)
             self.is_initialized.assign(1)
             return tf.constant(True)
 
-        tf.cond(tf.equal(self.is_initialized.value, 0), from_data, lambda: tf.constant(False))
+        weights = (self.data_mean, self.data_log_deviation)
+        is_new = tf.equal(self.is_initialized.value, 0)
+        if not is_shared():
+            tf.cond(is_new, assign, lambda: tf.constant(False))
+            return
+        # Replicas meet for the statistics, which they can only outside of a condition.
+        for weight, value in zip(weights, from_data(), strict=True):
+            weight.assign(tf.where(is_new, value, weight.value))
+        self.is_initialized.assign(1)

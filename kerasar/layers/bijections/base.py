@@ -15,6 +15,7 @@ from keras import ops
 
 from kerasar.arguments import shorten
 from kerasar.checks import check_count, check_seed
+from kerasar.replicas import is_shared, summed
 from kerasar.typing import Shape, Tensor
 
 
@@ -215,8 +216,13 @@ def sum_event(values: Tensor) -> Tensor:
 
 
 def batch_statistics(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and variance over all axes but the last, each `(channels,)`."""
-    return tf.nn.moments(x, axes=list(range(len(x.shape) - 1)))
+    """Mean and variance over all axes but the last, of all replicas; each `(channels,)`."""
+    axes = list(range(len(x.shape) - 1))
+    if not is_shared():
+        return tf.nn.moments(x, axes=axes)
+    count = tf.cast(summed(tf.size(x[..., 0])), x.dtype)
+    mean = summed(tf.reduce_sum(x, axis=axes)) / count
+    return mean, summed(tf.reduce_sum(tf.square(x - mean), axis=axes)) / count
 
 
 def seed_or_drawn(seed: int | None) -> int:
