@@ -234,7 +234,18 @@ LEAKING = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("make", CAUSAL.values(), ids=CAUSAL)
+#: Those that the suite leaves to long runs: others show the same.
+_LATER = ("along rows", "table of columns", "every fourth", "turned twice", "rotary groups")
+
+
+def each(networks):
+    return [
+        pytest.param(make, id=name, marks=[pytest.mark.long] * (name in _LATER))
+        for name, make in networks.items()
+    ]
+
+
+@pytest.mark.parametrize("make", each(CAUSAL))
 def test_a_causal_network_is_proven_and_cached(make):
     network = make()
     randomize(network)
@@ -253,7 +264,7 @@ def test_a_causal_network_is_proven_and_cached(make):
     np.testing.assert_array_equal(found, model.sample(8, seed=1, method="sequential"))
 
 
-@pytest.mark.parametrize("make", LEAKING.values(), ids=LEAKING)
+@pytest.mark.parametrize("make", each(LEAKING))
 def test_a_leaking_network_is_refused(make):
     network = make()
     randomize(network)

@@ -5,12 +5,15 @@ import json
 import pytest
 from run_benchmark import run_benchmark, run_benchmark_in_fresh_process
 
-#: Half a minute each and more.
-_LONG = ("training", "convolutionalize", "linear_recurrence", "proof", "flows", "attention")
+#: Some seconds each, or half a minute.
+_LONG = (
+    "training", "convolutionalize", "linear_recurrence", "proof", "flows", "attention",
+    "construction", "image_sampling",
+)  # fmt: skip
 LONG = [pytest.param(name, marks=pytest.mark.long) for name in _LONG]
 
 
-@pytest.mark.parametrize("name", ["sampling", "construction", "image_sampling", *LONG])
+@pytest.mark.parametrize("name", ["sampling", *LONG])
 def test_it_runs_and_writes_its_table(tmp_path, name):
     run_benchmark(f"speed.{name}", "--tiny", "--repeat", 1, "--out", tmp_path)
     lines = (tmp_path / f"{name}.csv").read_text().splitlines()
@@ -23,6 +26,7 @@ def test_it_runs_as_a_module(tmp_path):
     assert lines[0].startswith("# ") and len(lines) > 3
 
 
+@pytest.mark.long
 def test_speech_is_learned_judged_and_sampled(tmp_path):
     run_benchmark("quality.spoken_digits", "--tiny", "--out", tmp_path)
     tiny = ("--tiny", "--run", tmp_path, "--samples", 300)
@@ -32,6 +36,7 @@ def test_speech_is_learned_judged_and_sampled(tmp_path):
     assert (tmp_path / "sample_1.wav").exists() and (tmp_path / "spectrograms.png").exists()
 
 
+@pytest.mark.long
 def test_anomalies_are_judged(tmp_path):
     run_benchmark("quality.anomalies", "--tiny", "--out", tmp_path)
     rows = (tmp_path / "anomalies.csv").read_text().splitlines()[1:]
