@@ -129,6 +129,10 @@ class Layout(NamedTuple):
             numbers += count
         return [number for axis in order for number in ranges[axis]]
 
+    def whole_axis(self, axis: int) -> int:
+        """Which axis of a tensor of whole positions holds the first channels of an axis."""
+        return 2 + self.is_pair + len(Layout(self.axes[:axis]).channels)
+
     def is_standard(self, sizes: Sequence[int]) -> bool:
         """Whether the positions lie on the axes behind the batch, as the data have them."""
         if self.is_pair or self.axes[0] or len(self.axes) <= len(sizes):

@@ -103,7 +103,7 @@ def _normalized_axis(layout: Layout, axis: int) -> int | None:
         return 1 + side
     if len(held) != 1 or held[0].is_digit:
         return None
-    return 2 + layout.is_pair + len(Layout(layout.axes[:axis]).channels)
+    return layout.whole_axis(axis)
 
 
 @translation(*_FUNCTIONS)
@@ -118,7 +118,7 @@ def _reduction(graph: Translator, node: Node) -> bool:
     if side is not None and type(operation) in _NOTHING:
         whole, place = graph.masked(whole, layout, _NOTHING[type(operation)]), (1 + side,)
     elif not any(part.is_digit for part in layout.axes[axis]):
-        first = 2 + layout.is_pair + len(Layout(layout.axes[:axis]).channels)
+        first = layout.whole_axis(axis)
         side, place = None, tuple(range(first, first + len(layout.axes[axis])))
     else:
         return False

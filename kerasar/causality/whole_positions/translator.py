@@ -187,16 +187,12 @@ class Translator:
     # What rules make.
 
     def make(self, name: str, function: Callable[..., Tensor], *edges: Edge) -> Edge:
-        """The result of a function of some tensors, which must have one."""
-        return self.make_all(name, function, *edges)[0]
-
-    def make_all(self, name: str, function: Callable[..., Any], *edges: Edge) -> tuple[Edge, ...]:
-        """The results of the last operation of a function of some tensors."""
+        """The result of a function of some tensors."""
         fresh = [keras.KerasTensor(edge.shape, edge.dtype) for edge in edges]
         with automatic_names_kept():
             made = function(*fresh)
         self.nodes += read_pieces(keras.Function(fresh, made), list(edges), f"{name}/")
-        return self.nodes[-1].outputs
+        return self.nodes[-1].outputs[0]
 
     def reshape(self, edge: Edge, shape: Sequence[int], name: str) -> Edge:
         """A tensor with another shape behind its batch."""
