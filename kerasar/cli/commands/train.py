@@ -83,6 +83,17 @@ def train(
         list[str] | None,
         typer.Option(help="Column of a CSV file; may be given several times.", show_default="all"),
     ] = None,
+    covariate: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Column of a series that is known ahead; may be given several times.",
+            show_default="none",
+        ),
+    ] = None,
+    calendar: Annotated[
+        bool,
+        typer.Option("--calendar", help="Let a series depend on hour, weekday and month."),
+    ] = False,
     tokens: Annotated[
         str | None,
         typer.Option(
@@ -138,10 +149,14 @@ def train(
     options = {
         "conditional": conditional,
         "column": columns,
+        "covariates": covariate,
+        "calendar": calendar,
         "tokens": tokens,
         "context": context,
         "likelihood": likelihood,
     }
+    if (covariate or calendar) and kind.name != "series":
+        raise ValueError(f"--covariate and --calendar are for series, but DATA are {kind.noun}.")
     if likelihood is not None and "likelihood" not in entry.parameters:
         raise ValueError(f"--likelihood cannot be chosen for '{model}': it has its own.")
     if likelihood is not None and not kind.has_likelihoods:
