@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -270,7 +271,8 @@ class Series(DataKind):
         from kerasar.pictures import fan_chart, save
 
         found = samples.forecast
-        if path.suffix.lower() == ".csv" and path.stem.endswith("quantiles"):
+        name = re.sub(r"-\d+$", "", path.stem)  # a number makes it a new file
+        if path.suffix.lower() == ".csv" and name.endswith("quantiles"):
             found.write_quantiles(path)
         elif path.suffix.lower() == ".csv":
             found.write_paths(path)
