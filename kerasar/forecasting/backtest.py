@@ -117,7 +117,7 @@ def backtest(
     prompts = np.stack([encoded[start - kept : start] for start in starts])
     size = {"length": kept + horizon} if model.data_shape[0] is None else {}
     if covariates is None and data is not None:
-        covariates = data.covariates
+        covariates = data.covariates_of(len(encoded))
     rows = covariate_rows(model, covariates, starts, kept, horizon)
     if rows is not None:
         options["condition"] = np.repeat(rows, num_paths, axis=0)

@@ -99,7 +99,7 @@ def forecast(
     kept = encoded[-context_of(model, context, steps, len(encoded)) :]
     size = {"length": len(kept) + steps} if model.data_shape[0] is None else {}
     if covariates is None and series is not None:
-        covariates = series.covariates
+        covariates = series.covariates_of(len(encoded) + steps)
     rows = covariate_rows(model, covariates, [len(encoded)], len(kept), steps)
     if rows is not None:
         options["condition"] = np.repeat(rows, num_paths, axis=0)

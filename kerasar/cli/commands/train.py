@@ -82,6 +82,17 @@ def train(
         list[str] | None,
         typer.Option(help="Column of a CSV file; may be given several times.", show_default="all"),
     ] = None,
+    covariate: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Column of a series that is known ahead; may be given several times.",
+            show_default="none",
+        ),
+    ] = None,
+    calendar: Annotated[
+        bool,
+        typer.Option("--calendar", help="Let a series depend on hour, weekday and month."),
+    ] = False,
     tokens: Annotated[
         str | None,
         typer.Option(
