@@ -8,7 +8,7 @@ from run_benchmark import run_benchmark, run_benchmark_in_fresh_process
 #: Some seconds each, or half a minute.
 _LONG = (
     "training", "convolutionalize", "linear_recurrence", "proof", "flows", "attention",
-    "construction", "image_sampling",
+    "construction", "image_sampling", "serving",
 )  # fmt: skip
 LONG = [pytest.param(name, marks=pytest.mark.long) for name in _LONG]
 
@@ -44,6 +44,22 @@ def test_anomalies_are_judged(tmp_path):
     found = {row.split(",")[1]: [float(cell) for cell in row.split(",")[2:]] for row in rows[1:]}
     assert found["blank"][0] < 0.5 < 0.9 < found["blank"][-1], "likely, and found all the same"
     assert (tmp_path / "false_alarms.csv").read_text().count("digits") == 1
+
+
+@pytest.mark.long
+def test_streams_are_compared_with_one_pass(tmp_path):
+    run_benchmark("speed.streams", "--tiny", "--out", tmp_path)
+    rows = (tmp_path / "streams.csv").read_text().splitlines()[2:]
+    assert [float(row.split(",")[1]) < 1e-4 for row in rows] == [True, True]
+
+
+@pytest.mark.long
+def test_a_server_under_load_answers_right(tmp_path):
+    pytest.importorskip("kserve")
+    run_benchmark("speed.server_load", "--tiny", "--out", tmp_path)
+    row = (tmp_path / "server_load.csv").read_text().splitlines()[2].split(",")
+    right, wrong, failed, _, not_refused = map(int, row[2:7])
+    assert right > 0 == wrong == failed == not_refused
 
 
 @pytest.mark.long  # each starts several processes
