@@ -412,3 +412,8 @@ def reduces_along_rows(strategy: Any) -> bool:
     from keras.src.backend.tensorflow import trainer
 
     return bool(trainer._collective_all_reduce_multi_worker(strategy))
+
+
+def strategy_of(optimizer: Any) -> Any:
+    """The strategy of `tf.distribute` in whose scope an optimizer was made."""
+    return optimizer._distribution_strategy

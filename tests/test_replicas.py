@@ -43,6 +43,14 @@ def test_what_replicas_cannot_do_is_refused(option):
             model.compile("adam", **option)
 
 
+def test_an_optimizer_from_outside_is_refused():
+    with tf.distribute.MirroredStrategy(["CPU:0"]).scope():
+        model = kerasar.models.CausalConvNet(4, 3, filters=2, dilations=(1,))
+    with pytest.raises(ValueError, match="must be made there too"):
+        model.compile(keras.optimizers.Adam())
+    model.compile("adam")  # is made there
+
+
 def test_a_replica_alone_checkpoints_too(tmp_path):
     def trained(epochs):
         keras.utils.set_random_seed(0)

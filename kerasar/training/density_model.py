@@ -20,7 +20,7 @@ from keras import tree
 from kerasar.checks import existing_file, is_mapped, new_file, new_keras_file
 from kerasar.data.batching import array_batches, array_dtype
 from kerasar.function_cache import FunctionCache
-from kerasar.keras_internals import reduces_along_rows, take_summed_gradients
+from kerasar.keras_internals import reduces_along_rows, strategy_of, take_summed_gradients
 from kerasar.replicas import (
     is_shared,
     mean_over_replicas,
@@ -187,7 +187,9 @@ class DensityModel(keras.Model):
             settings["jit_compile"] = False
         if self._distribute_strategy is not None:
             settings.update(_for_replicas(given))
-        super().compile(optimizer=optimizer, **settings)
+            _check_scope(optimizer, self.distribute_strategy)
+        with self.distribute_strategy.scope():
+            super().compile(optimizer=optimizer, **settings)
         if isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):
             raise ValueError(
                 "Loss scaling overflows on purpose and skips such steps, which hides what is not "
@@ -585,6 +587,16 @@ def _for_replicas(given: Config) -> Config:
                 f"{given[name]}. Leave it out."
             )
     return possible
+
+
+def _check_scope(optimizer: Any, strategy: Any) -> None:
+    """Raises a ValueError for an optimizer that was made outside of the model's strategy."""
+    made = isinstance(optimizer, keras.optimizers.Optimizer)
+    if made and strategy_of(optimizer) is not strategy:
+        raise ValueError(
+            "The model was built in the scope of a strategy of tf.distribute, so its optimizer "
+            "must be made there too. Make it inside of 'with strategy.scope():'."
+        )
 
 
 def _without_none(kwargs: Config) -> Config:

@@ -1,5 +1,7 @@
 """`kerasar train`: from data to a run folder with a model that is ready to serve."""
 
+import dataclasses
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,6 +15,7 @@ from kerasar.cli.support.options import DataDir, Seed, integer_between, positive
 from kerasar.cli.support.outputs import check_new, check_place, next_free
 from kerasar.cli.support.run_folder import RunFolder, RunState
 from kerasar.cli.support.shell import called_as, quoted
+from kerasar.cli.support.together import Together, scope_of
 from kerasar.cli.support.training_setup import OPTIONS, Setup, set_up
 
 
@@ -129,6 +132,18 @@ def train(
             show_default="only by time",
         ),
     ] = None,
+    workers: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT,…",
+            help="Train together with these: the same command on each, with its --index.",
+            show_default="TF_CONFIG, if it is set",
+        ),
+    ] = None,
+    index: Annotated[
+        int | None,
+        typer.Option(callback=integer_between(0), help="Which of --workers this one is, from 0."),
+    ] = None,
 ) -> None:
     """Train MODEL on DATA: images, sequences, recordings, a text, a series or points.
 
@@ -153,38 +168,96 @@ def train(
     intervals = {"every_minutes": checkpoint_minutes, "every_steps": checkpoint_steps}
     if resume is not None:
         _refuse_beside_resume({**given, "out": out, "restart": restart})
-        with RunFolder.resume(resume) as run:
-            _carry_out(run, set_up(run.setting("options")), intervals)
-        return
-    if model is None or data is None:
+    elif model is None or data is None:
         missing = "MODEL" if model is None else "--data DATA"
         raise ValueError(
             f"{missing} is missing: kerasar train MODEL --data DATA begins a training, and kerasar "
             "train --resume RUN goes on with one."
         )
-    find_model(model)
+    else:
+        find_model(model)
     if minutes is not None and epochs is not None:
         raise ValueError("Pass --epochs or --minutes, not both: each says when training ends.")
-    folder = _run_path(out, model, data, restart)
-    setup = set_up(given)
+    together = Together.of(workers, index)
+    if together is not None:
+        _refuse_beside_workers(out if resume is None else resume, minutes, restart)
+        together.meet()
+        if not together.is_chief:
+            _follow(together, given, out, resume, intervals)
+            return
+    if resume is not None:
+        with RunFolder.resume(resume) as run:
+            setup = set_up(run.setting("options"), scope_of(together))
+            _carry_out(run, setup, intervals, together)
+        return
+    folder = _run_path(out, str(model), str(data), restart)
+    setup = set_up(given, scope_of(together))
     # Only now: model and data are known to be good.
     RunFolder.remove_killed(folder)
     with RunFolder.create(folder, setup.config) as run:
-        _carry_out(run, setup, intervals)
+        _carry_out(run, setup, intervals, together)
 
 
-def _carry_out(run: RunFolder, setup: Setup, intervals: Mapping[str, Any]) -> None:
+def _carry_out(
+    run: RunFolder, setup: Setup, intervals: Mapping[str, Any], together: Together | None
+) -> None:
     """Trains as was set up, and writes what a finished run holds."""
     from kerasar.cli.support.training_job import TrainingJob
 
     console = Console(soft_wrap=True, highlight=False, emoji=False)
-    job = TrainingJob(run, setup.kind, setup.model, setup.data, console, intervals)
+    job = TrainingJob(run, setup.kind, setup.model, setup.data, console, run.checkpoints, intervals)
     job.print_summary(setup.spec)
     stopped_by = job.fit()
+    if together is not None:  # the others have ended
+        job = dataclasses.replace(job, model=run.load_model())
     job.finish()
     job.print_next_steps(setup.spec, called_as())
     if isinstance(stopped_by, FloatingPointError):
         raise stopped_by
+
+
+def _follow(
+    together: Together,
+    given: Mapping[str, Any],
+    out: Path | None,
+    resume: Path | None,
+    intervals: Mapping[str, Any],
+) -> None:
+    """Trains together with the chief, which alone writes the run."""
+    from kerasar.cli.support.training_job import TrainingJob
+
+    shared = RunFolder(out or resume or Path(), {})
+    if resume is not None:
+        shared = RunFolder.read(resume)
+        given = shared.setting("options")
+    setup = set_up(given, scope_of(together))
+    with tempfile.TemporaryDirectory(prefix="kerasar-worker-") as folder:
+        with RunFolder.create(Path(folder, "run"), setup.config) as run:
+            job = TrainingJob(
+                run,
+                setup.kind,
+                setup.model,
+                setup.data,
+                Console(quiet=True),
+                shared.checkpoints,
+                intervals,
+            )
+            stopped_by = job.fit()
+    if isinstance(stopped_by, FloatingPointError):
+        raise stopped_by
+    typer.echo(f"Worker {together.index} has trained; worker 0 writes the run.")
+
+
+def _refuse_beside_workers(run: Path | None, minutes: float | None, restart: bool) -> None:
+    """Raises a ValueError for what several workers cannot do alike."""
+    wrong = {
+        "--minutes, whose end each would see at another step": minutes is not None,
+        "--restart, which would remove what others read": restart,
+        "a run folder that is named by itself; give --out": run is None,
+    }
+    for what, is_given in wrong.items():
+        if is_given:
+            raise ValueError(f"Several workers cannot train with {what}.")
 
 
 def _refuse_beside_resume(given: Mapping[str, Any]) -> None:

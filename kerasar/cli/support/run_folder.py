@@ -87,6 +87,20 @@ class RunFolder:
             yield run
 
     @classmethod
+    def read(cls, path: Path) -> RunFolder:
+        """The run in a folder, for its settings alone.
+
+        Raises:
+            FileNotFoundError: if it holds no run.
+        """
+        if RunState.of(path) is None:
+            raise FileNotFoundError(
+                f"RUN must be a folder that 'kerasar train' made, but {_what_is_there(path)}."
+                f"{_near_runs(path)}"
+            )
+        return cls(path, read_config(path / CONFIG))
+
+    @classmethod
     @contextlib.contextmanager
     def resume(cls, path: Path) -> Iterator[RunFolder]:
         """Opens a run whose training did not end, to go on with it.
@@ -97,18 +111,12 @@ class RunFolder:
         """
         sweep(path)
         sweep(path / "export")
-        state = RunState.of(path)
-        if state is None:
-            raise FileNotFoundError(
-                f"--resume must be a folder that 'kerasar train' made, but {_what_is_there(path)}."
-                f"{_near_runs(path)}"
-            )
+        run, state = cls.read(path), RunState.of(path)
         if state is not RunState.killed:
             what = "is finished" if state is RunState.finished else "is trained by another process"
             raise FileExistsError(
                 f"--resume goes on with a training that was stopped or killed, but '{path}' {what}."
             )
-        run = cls(path, read_config(path / CONFIG))
         run.setting("options")
         with run._used(run._begin_again, []):
             yield run
@@ -143,7 +151,7 @@ class RunFolder:
     @property
     def can_resume(self) -> bool:
         """Whether a checkpoint was written."""
-        return any(self.checkpoints.glob("step-*.npz"))
+        return has_checkpoints(self.checkpoints)
 
     def _how_to_resume(self) -> str:
         return (
@@ -323,6 +331,11 @@ class RunFolder:
         """A new file in the folder: `name` with the next free number before its ending."""
         stem, ending = name.rsplit(".", 1)
         return next_free(self.path / f"{stem}-{{}}.{ending}", first=1)
+
+
+def has_checkpoints(folder: Path) -> bool:
+    """Whether a checkpoint was written to a folder."""
+    return any(folder.glob("step-*.npz"))
 
 
 def _explain_unfinished(path: Path, state: RunState) -> None:

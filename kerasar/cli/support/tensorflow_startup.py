@@ -22,8 +22,12 @@ _NOTE = re.compile(rb"I\d{4} ")  # a line of level INFO
 _END = b"\0end"
 
 
-def start_tensorflow() -> None:
-    """Imports TensorFlow and lets it look for devices."""
+def start_tensorflow(look: bool = True) -> None:
+    """Imports TensorFlow and lets it look for devices.
+
+    Args:
+        look: False for several workers, whose strategy must be made before TensorFlow has run.
+    """
     if "tensorflow" in sys.modules:
         return
     if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
@@ -36,8 +40,9 @@ def start_tensorflow() -> None:
     with _filtered_stderr(_is_noise):
         import tensorflow
 
-        tensorflow.config.list_physical_devices()
-        tensorflow.zeros(())
+        if look:
+            tensorflow.config.list_physical_devices()
+            tensorflow.zeros(())
 
 
 def _has_gpu() -> bool:

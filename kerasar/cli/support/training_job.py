@@ -7,6 +7,7 @@ import math
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -18,7 +19,7 @@ from kerasar.cli.support.callbacks import History, KeepBest, TrainingProgress
 from kerasar.cli.support.capabilities import describe_result
 from kerasar.cli.support.heartbeat import heartbeat, status
 from kerasar.cli.support.outputs import atomic_write
-from kerasar.cli.support.run_folder import RunFolder
+from kerasar.cli.support.run_folder import RunFolder, has_checkpoints
 from kerasar.cli.support.shell import quoted, styled
 from kerasar.cli.support.signals import requests_arrive
 from kerasar.cli.support.training_plan import TrainingPlan
@@ -38,6 +39,7 @@ class TrainingJob:
         model: a model that was just built.
         data: what it is trained on.
         console: where to print.
+        checkpoints: the folder of the checkpoints.
         intervals: `every_minutes` and `every_steps` of the checkpoints.
     """
 
@@ -46,6 +48,7 @@ class TrainingJob:
     model: DensityModel
     data: TrainingData
     console: Console
+    checkpoints: Path
     intervals: Mapping[str, Any]
 
     def print_summary(self, spec: str) -> None:
@@ -74,8 +77,9 @@ class TrainingJob:
         """
         config, model = self.run.config, self.model
         plan = TrainingPlan(config, self.data.train, self.data.validation)
-        optimizer = keras.optimizers.Adam(plan.rate, global_clipnorm=model.clip_norm)
-        model.compile(optimizer=optimizer)
+        with model.distribute_strategy.scope():
+            optimizer = keras.optimizers.Adam(plan.rate, global_clipnorm=model.clip_norm)
+            model.compile(optimizer=optimizer)
         model.adapt_to_data(plan.one_pass)
         best = KeepBest(self.run)
         best.set_model(model)
@@ -83,7 +87,7 @@ class TrainingJob:
         start: list[Any] | None = None
         if self.kind.start(model, self.data):
             start = model.get_weights()
-        if self.run.can_resume:
+        if has_checkpoints(self.checkpoints):
             self.console.print(styled(f"Going on with the training in '{self.run.path}'."))
         elif start is not None:
             found = model.evaluate(
@@ -91,7 +95,8 @@ class TrainingJob:
             )
             best.take(found["bits_per_dim"], 0)
         progress = TrainingProgress(self.console, plan, self.kind.unit)
-        others = self.kind.callbacks(self.run, model, plan.epochs)
+        is_shared = model.distribute_strategy.num_replicas_in_sync > 1
+        others = [] if is_shared else self.kind.callbacks(self.run, model, plan.epochs)
         stopped_by: BaseException | None = None
         try:
             with heartbeat(progress.describe, self.console), requests_arrive():
@@ -143,7 +148,7 @@ class TrainingJob:
         self.run.config["training"] = {
             "seconds": round(progress.seconds, 1),
             "best_epoch": best.epoch,
-            "steps": int(self.model.optimizer.iterations),
+            "steps": int(self.model.optimizer.iterations.value.numpy()),
             "validation_bits_per_dim": best.best,
             "stopped_early_by": None if stopped_by is None else type(stopped_by).__name__,
         }
@@ -152,7 +157,7 @@ class TrainingJob:
         from kerasar.training import Checkpoints
 
         parts = {"training data": self.data.train, "validation data": self.data.validation}
-        return Checkpoints(self.run.checkpoints, also=parts, hint="", **self.intervals)
+        return Checkpoints(self.checkpoints, also=parts, hint="", **self.intervals)
 
     def _best_in_words(self, best: KeepBest, plan: TrainingPlan) -> str:
         if not best.epoch:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -56,11 +57,12 @@ class Setup:
     config: dict[str, Any]
 
 
-def set_up(options: Mapping[str, Any]) -> Setup:
+def set_up(options: Mapping[str, Any], scope: Callable[[], Any] = nullcontext) -> Setup:
     """Reads the data and builds the model.
 
     Args:
         options: of the command, by the names in `OPTIONS`; as given, or as `config.json` has them.
+        scope: gives the context to build the model in.
 
     Raises:
         ValueError: if they do not fit each other or the data.
@@ -105,7 +107,8 @@ def set_up(options: Mapping[str, Any]) -> Setup:
     if minutes is not None:
         settings["epochs"] = None
     keras.utils.set_random_seed(options["seed"])
-    built = entry.build(facts, **loaded.arguments)
+    with scope():
+        built = entry.build(facts, **loaded.arguments)
     kind.check_model(name, built, loaded, options["conditional"])
     check_room(built)
     loaded = loaded.for_model(built)
