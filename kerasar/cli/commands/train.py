@@ -83,6 +83,12 @@ def train(
         list[str] | None,
         typer.Option(help="Column of a CSV file; may be given several times.", show_default="all"),
     ] = None,
+    series: Annotated[
+        str | None,
+        typer.Option(
+            help="One of the series of a long table, by name.", show_default="the only one"
+        ),
+    ] = None,
     covariate: Annotated[
         list[str] | None,
         typer.Option(
@@ -151,12 +157,15 @@ def train(
         "column": columns,
         "covariates": covariate,
         "calendar": calendar,
+        "series": series,
         "tokens": tokens,
         "context": context,
         "likelihood": likelihood,
     }
-    if (covariate or calendar) and kind.name != "series":
-        raise ValueError(f"--covariate and --calendar are for series, but DATA are {kind.noun}.")
+    if (covariate or calendar or series) and kind.name != "series":
+        raise ValueError(
+            f"--series, --covariate and --calendar are for series, but DATA are {kind.noun}."
+        )
     if likelihood is not None and "likelihood" not in entry.parameters:
         raise ValueError(f"--likelihood cannot be chosen for '{model}': it has its own.")
     if likelihood is not None and not kind.has_likelihoods:
