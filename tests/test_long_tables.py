@@ -47,3 +47,29 @@ def test_a_file_with_a_single_series_takes_no_name(tmp_path):
     (tmp_path / "one.csv").write_text("y\n1.5\n2.5\n2\n")
     with pytest.raises(ValueError, match="no column that names such"):
         load_series(tmp_path / "one.csv", series="a")
+
+
+def test_steps_that_become_longer_are_no_gaps(tmp_path):
+    days = [str(np.datetime64("2023-01-01") + i) for i in range(40)]
+    days += [f"2024-{month:02d}-01" for month in range(1, 13)]
+    rows = [f"{day},{i % 7}" for i, day in enumerate(days)]
+    (tmp_path / "mixed.csv").write_text("\n".join(["ds,y", *rows]) + "\n")
+    with pytest.raises(
+        ValueError, match="goes by a day, and from 2023-02-09 on by more in line 41"
+    ):
+        load_series(tmp_path / "mixed.csv", gaps=True)
+
+
+def test_values_that_are_all_missing_are_named(tmp_path):
+    rows = [f"2023-01-{day:02d},{'' if day < 25 else day}" for day in range(1, 29)]
+    (tmp_path / "gone.csv").write_text("\n".join(["ds,y", *rows]) + "\n")
+    with pytest.raises(ValueError, match="Column 'y' .*all its values are missing in the first"):
+        load_series(tmp_path / "gone.csv", column="y", gaps=True, held_out=0.2)
+
+
+def test_a_fan_chart_shows_a_future_with_gaps():
+    from kerasar.pictures import fan_chart
+
+    figure = fan_chart([1.0, np.nan], np.ones((4, 3)), np.array([1.0, np.nan, 2.0]))
+    line = next(line for line in figure.axes[0].lines if line.get_label() == "actual")
+    assert np.isnan(line.get_ydata()[2]) and line.get_ydata()[3] == 2

@@ -147,8 +147,14 @@ def _check_units(path: Path, names: Sequence[str], values: NDArray[Any], cut: in
     """Every variable varies in the training part, by steps that float32 resolves."""
     columns = values.reshape(len(values), -1)
     for name, column in zip(names, columns.T, strict=True):
+        seen = column[:cut][~np.isnan(column[:cut])]
+        if not len(seen):
+            raise ValueError(
+                f"Column '{name}' of '{path}' cannot be used: all its values are missing in the "
+                f"first {cut} steps, which are for training. Choose other columns."
+            )
         try:
-            mean_and_scale(column[:cut][~np.isnan(column[:cut])])
+            mean_and_scale(seen)
         except ValueError as error:
             raise ValueError(f"Column '{name}' of '{path}' cannot be used: {error}") from error
         spread = Spread(1)
