@@ -41,10 +41,16 @@ class Table:
     num_rows: int
     #: The first two rows, for messages.
     beginning: list[list[str]]
+    #: A column and its value in the rows that are taken; None: all rows are.
+    kept: tuple[int, str] | None = None
 
     def rows(self) -> Iterator[tuple[list[str], int]]:
         """The cells of each row below the header, and the line at which it ends."""
-        return islice(read_rows(self.path, self.delimiter), int(self.has_header), self.num_rows)
+        rows = islice(read_rows(self.path, self.delimiter), int(self.has_header), self.num_rows)
+        if self.kept is None:
+            return rows
+        column, value = self.kept
+        return (row for row in rows if row[0][column].strip() == value)
 
     def texts(self, column: int) -> list[str]:
         """The cells of one column."""

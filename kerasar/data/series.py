@@ -32,6 +32,7 @@ def load_series(
     time_column: Column | None = None,
     covariates: Sequence[Column] = (),
     calendar: bool = False,
+    series: str | None = None,
 ) -> SeriesData:
     """Loads a series of one or several variables, in its order; its end is the test part.
 
@@ -61,6 +62,8 @@ def load_series(
         covariates: columns of a CSV file that are known of each step before it comes, by name or
             index: no variables. Rows at the end that have nothing else are steps ahead. With
             `gaps=True` only.
+        series: which one, by its name, of a file with several, one below the other: a column
+            `unique_id`, or one of texts, names them.
         calendar: bool. Whether the calendar gives covariates: the place in the day, the week and
             the year, as far as the times tell.
 
@@ -100,7 +103,7 @@ def load_series(
         names, values = _read_npy(path, columns, gaps)
     elif path.suffix.lower() in (".csv", ".tsv", ".txt"):
         table = open_table(path, delimiter, decimal, missing)
-        read = read_series_table(table, columns, gaps, time_column, covariates)
+        read = read_series_table(table, columns, gaps, time_column, covariates, series)
         names, values = read.names, read.values
     else:
         raise ValueError(
@@ -128,7 +131,7 @@ def load_series(
             f"{what} of a CSV file, but '{path}' has none such. Leave it out, or name the column "
             "with time_column=…."
         )
-    parts = path.stem, found[:cut], found[cut:], names, quantizer
+    parts = series or path.stem, found[:cut], found[cut:], names, quantizer
     if read is None:
         return SeriesData(*parts)
     times = None if read.times is None else read.times[: len(values)]
@@ -144,8 +147,14 @@ def _check_units(path: Path, names: Sequence[str], values: NDArray[Any], cut: in
     """Every variable varies in the training part, by steps that float32 resolves."""
     columns = values.reshape(len(values), -1)
     for name, column in zip(names, columns.T, strict=True):
+        seen = column[:cut][~np.isnan(column[:cut])]
+        if not len(seen):
+            raise ValueError(
+                f"Column '{name}' of '{path}' cannot be used: all its values are missing in the "
+                f"first {cut} steps, which are for training. Choose other columns."
+            )
         try:
-            mean_and_scale(column[:cut][~np.isnan(column[:cut])])
+            mean_and_scale(seen)
         except ValueError as error:
             raise ValueError(f"Column '{name}' of '{path}' cannot be used: {error}") from error
         spread = Spread(1)

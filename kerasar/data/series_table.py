@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from kerasar.data.csv_survey import parsed
 from kerasar.data.csv_table import Column, Table, choose_columns, read_numbers
+from kerasar.data.long_table import find_series_column, take_series
 from kerasar.data.times import (
     TIME_NAMES,
     Frequency,
@@ -19,6 +20,8 @@ from kerasar.data.times import (
 
 #: How many steps a gap may have: longer ones are rather a mistake.
 _LONGEST_GAP = 10_000
+#: So many jumps in a row over so many steps are no gaps: the frequency has changed.
+_IN_A_ROW, _WIDE = 5, 5
 
 
 class SeriesTable(NamedTuple):
@@ -49,6 +52,7 @@ def read_series_table(
     gaps: bool,
     time_column: Column | None,
     covariates: Sequence[Column] = (),
+    series: str | None = None,
 ) -> SeriesTable:
     """Reads the columns of a series.
 
@@ -57,6 +61,7 @@ def read_series_table(
         columns: which are variables; None: those that hold numbers, without times and counts.
         gaps: whether what is missing is NaN.
         time_column: that of the times; None finds it.
+        series: the name of one, where the table has several, one below the other.
         covariates: columns that are known of each step before it comes. With such, last rows
             without a value of any variable are steps ahead.
 
@@ -73,10 +78,14 @@ def read_series_table(
         )
     wanted |= set(beside)
     place, times = _find_times(table, wanted, time_column)
+    named = find_series_column(table, place)
+    table = take_series(table, named, series)
+    if named is not None:
+        place, times = _find_times(table, wanted | {named}, time_column)
     counts = _counting(table, wanted | ({place} if place is not None else set()))
     if columns is None and set(table.typed) <= {place, *counts}:
         counts = []  # a series that goes up by one is better than none
-    left_out = {*counts, *beside, *([] if place is None else [place])}
+    left_out = {*counts, *beside, *(i for i in (place, named) if i is not None)}
     chosen = choose_columns(table, columns, left_out)
     values = read_numbers(table, [*chosen, *beside], gaps)
     counted = () if columns is not None else tuple(table.names[i] for i in counts)
@@ -200,6 +209,10 @@ def _on_a_grid(
     jumps = np.diff(index)
     if (jumps == 1).all():
         return values, times, frequency
+    if (change := _change_of_frequency(jumps)) is not None:
+        problem = f"goes by a {frequency}, and from {time_text(times[change])} on by more"
+        advice = "A series has steps of one length: sum up the finer part, or cut the series there"
+        raise ValueError(_where(table, place, change, problem, advice))
     row = int(np.argmax(jumps > 1)) + 1
     jump = f"goes from {time_text(times[row - 1])} to {time_text(times[row])}"
     if not gaps or jumps.max() > _LONGEST_GAP:
@@ -210,6 +223,17 @@ def _on_a_grid(
     whole[index] = values
     all_times: Any = np.concatenate([times[:1], frequency.after(times[0], int(index[-1]))])
     return whole, all_times, frequency
+
+
+def _change_of_frequency(jumps: NDArray[np.int64]) -> int | None:
+    """The row from which on steps are longer, each of several; None if there is no such."""
+    wide = np.concatenate([jumps >= _WIDE, np.zeros(1, bool)])
+    length = 0
+    for i, is_wide in enumerate(wide):
+        if not is_wide and length >= _IN_A_ROW:
+            return i - length
+        length = length + 1 if is_wide else 0
+    return None
 
 
 def _where(table: Table, place: int, row: int, problem: str, advice: str) -> str:

@@ -31,7 +31,8 @@ def fan_chart(
     Args:
         past: the known values to show, `(steps,)` or `(steps, variables)`.
         paths: possible futures, `(num_paths, steps)` or `(num_paths, steps, variables)`.
-        actual: the real future, `(steps,)` or `(steps, variables)`, if it is known.
+        actual: the real future, `(steps,)` or `(steps, variables)`, if it is known; NaN where
+            a value is missing.
         bands: the probability of each band, between 0 and 1.
         columns: the name of each variable; each has its own axes.
         heading: text above the picture.
@@ -53,7 +54,7 @@ def fan_chart(
             f"variables, but their shapes are {past.shape} and {paths.shape}."
         )
     if actual is not None:
-        actual = check_values(actual, "actual")
+        actual = check_kind(actual, "actual").astype("float64")
     if actual is not None and np.shape(actual) != paths.shape[1:]:
         raise ValueError(
             f"actual must be one path, of shape {paths.shape[1:]}, but its shape is "

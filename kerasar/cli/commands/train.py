@@ -85,6 +85,12 @@ def train(
         list[str] | None,
         typer.Option(help="Column of a CSV file; may be given several times.", show_default="all"),
     ] = None,
+    series: Annotated[
+        str | None,
+        typer.Option(
+            help="One of the series of a long table, by name.", show_default="the only one"
+        ),
+    ] = None,
     covariate: Annotated[
         list[str] | None,
         typer.Option(

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 #: Places of a series from which a backtest forecasts.
 _ORIGINS = 20
+#: Options of the reader that a run keeps, besides the columns.
+_READING = ("covariates", "calendar", "series")
 #: Steps of a forecast, at least and where no season is longer.
 _STEPS = 12
 #: How many seasons a series has whose forecasts are for one of them.
@@ -73,8 +75,8 @@ class Series(DataKind):
     ) -> TrainingData:
         from kerasar.forecasting import choose
 
-        beside = {name: settings[name] for name in ("covariates", "calendar") if settings.get(name)}
-        if levels is not None and beside:
+        beside = {name: settings[name] for name in _READING if settings.get(name)}
+        if levels is not None and (settings.get("covariates") or settings.get("calendar")):
             raise ValueError("--covariate and --calendar are for real values: leave out --levels.")
         data = load_series(spec, settings.get("column"), levels, gaps=levels is None, **beside)
         given = data.covariates_of(len(data.train) + len(data.test))
@@ -386,7 +388,7 @@ def read_series(spec: str | Path, run: RunFolder, model: DensityModel) -> Series
         low, high = run.setting("range")
         quantizer = Quantizer(low, high, model.data_levels)
     columns = run.config.get("column")
-    beside = {name: run.config[name] for name in ("covariates", "calendar") if name in run.config}
+    beside = {name: run.config[name] for name in _READING if name in run.config}
     return load_series(spec, columns, quantizer=quantizer, gaps=quantizer is None, **beside)
 
 

@@ -54,6 +54,7 @@ _SETTINGS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
         "the name of a column, or a list of such",
     ),
     "covariates": (_or_null(_is_texts), "a list of names of columns"),
+    "series": (_or_null(_is_text), "the name of a series"),
     "calendar": (lambda value: isinstance(value, bool), "true or false"),
     "range": (_is_range, "the least and the greatest value"),
     "conditional": (lambda value: isinstance(value, bool), "true or false"),

@@ -32,6 +32,7 @@ OPTIONS = (
     "column",
     "covariate",
     "calendar",
+    "series",
     "tokens",
     "context",
     "data_dir",
@@ -79,14 +80,16 @@ def set_up(options: Mapping[str, Any], scope: Callable[[], Any] = nullcontext) -
     # A single column gives steps that are scalars; several give vectors.
     column = options["column"]
     columns = column[0] if column and len(column) == 1 else column or None
-    wanted = ("conditional", "calendar", "tokens", "context", "likelihood")
+    wanted = ("conditional", "calendar", "series", "tokens", "context", "likelihood")
     reading = {
         **{part: options[part] for part in wanted},
         "column": columns,
         "covariates": options["covariate"],
     }
-    if (options["covariate"] or options["calendar"]) and kind.name != "series":
-        raise ValueError(f"--covariate and --calendar are for series, but DATA are {kind.noun}.")
+    if any(options[part] for part in ("covariate", "calendar", "series")) and kind.name != "series":
+        raise ValueError(
+            f"--covariate, --calendar and --series are for series, but DATA are {kind.noun}."
+        )
     if likelihood is not None and "likelihood" not in entry.parameters:
         raise ValueError(f"--likelihood cannot be chosen for '{name}': it has its own.")
     if likelihood is not None and not kind.has_likelihoods:
