@@ -78,7 +78,9 @@ def test_what_cannot_be_done_is_refused_and_writes_nothing(home, tmp_path):
     damaged, foreign = tmp_path / "damaged.ksr", tmp_path / "foreign.ksr"
     damaged.write_bytes(file.read_bytes()[:-2])
     foreign.write_bytes(b"GIF89a")
-    voices = home / "other.ksr"
+    voices, rates = home / "other.ksr", home / "rates"
+    rates.mkdir()
+    kerasar.data.write_wav(rates / "fast.wav", np.full(100, 128), 16000)
     succeed("compress", home / "audio", home / "voices", "--out", voices)
     for arguments, message in (
         (("decompress", home / "images", damaged, "--out", out), "damaged"),
@@ -88,6 +90,10 @@ def test_what_cannot_be_done_is_refused_and_writes_nothing(home, tmp_path):
         (("decompress", home / "images", file, "--out", home / "photos"), "nothing is overwritten"),
         (("compress", home / "images", home / "photos", "--out", out), ".ksr"),
         (("compress", home / "images", home / "photos", "--out", file), "nothing is overwritten"),
+        (
+            ("compress", home / "audio", rates, "--out", tmp_path / "r.ksr"),
+            "16000 samples a second",
+        ),
         (("compress", home / "series", home / "tide.csv", "--out", tmp_path / "t.ksr"), "series"),
     ):
         assert message in refuse(*arguments), arguments

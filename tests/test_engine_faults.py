@@ -246,12 +246,16 @@ def test_an_image_with_misaligned_ranks_is_refused():
 # F4: positions that are folded away.
 
 
+def in_batch(h):
+    return ops.reshape(L.Reshape((T, 2, 4))(h), (-1, T, 4))
+
+
 @pytest.mark.parametrize(
     ("body", "length"),
     [
-        (lambda h: ops.reshape(ops.reshape(L.Reshape((T, 2, 4))(h), (-1, T, 4)), (-1, T, 8)), T),
-        (lambda h: ops.reshape(ops.reshape(h, (-1, 2 * T, 4)), (-1, T, 8)), T),
-        (lambda h: L.Reshape((T, 8))(L.Reshape((8, T))(h)), T),
+        (lambda h: ops.reshape(ops.flip(in_batch(h), 1), (-1, T, 8)), T),
+        (lambda h: ops.reshape(ops.flip(ops.reshape(h, (-1, 2 * T, 4)), 1), (-1, T, 8)), T),
+        (lambda h: L.Reshape((T, 8))(L.Dense(T)(L.Reshape((8, T))(h))), T),
         (lambda h: L.Conv1D(8, 2, padding="causal")(ops.reshape(h, (1, -1, 8))), None),
     ],
 )
@@ -262,9 +266,21 @@ def test_a_reshape_that_moves_positions_is_refused(body, length):
 def test_a_reshape_that_folds_rows_into_the_batch_is_refused():
     def body(h):
         h = ops.reshape(L.Reshape((4, 4, 2, 2))(h), (-1, 4, 4, 2))
-        return ops.reshape(h, (-1, 4, 4, 4))
+        return ops.reshape(ops.flip(h, 1), (-1, 4, 4, 4))
 
     is_refused(image(body))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        lambda h: ops.reshape(ops.tanh(in_batch(h)), (-1, T, 8)),
+        lambda h: ops.reshape(ops.reshape(h, (-1, 2 * T, 4)), (-1, T, 8)),
+    ],
+)
+def test_a_reshape_there_and_back_moves_nothing(body):
+    model = kerasar.AutoregressiveModel(sequence(body, T))
+    assert not model.analysis.unknown
 
 
 # F5: the graph is not what `call` does.
@@ -1130,3 +1146,26 @@ def test_colors_by_slices_are_causal():
     is_accepted(network)
     samples_agree(network)
     is_refused(keras.Model(x, ops.stack([red, blue, green], axis=3)))
+
+
+# Masks that Keras hands from layer to layer, which no tensor of the graph shows.
+
+
+def masked_tokens(start, attention):
+    """Shifted by hand behind a start token; 0 is masked, and may leave a query without a key."""
+    x = keras.Input((T,), dtype="int32", name="x")
+    before = ops.pad(x[:, :-1] + (start == 0), [[0, 0], [1, 0]], constant_values=start)
+    h = L.Embedding(4, 6, mask_zero=True)(before)
+    return keras.Model(x, L.Dense(3)(h + attention(h)))
+
+
+@pytest.mark.parametrize("start", [0, 3])
+@pytest.mark.parametrize(
+    "attention",
+    [
+        lambda h: L.MultiHeadAttention(2, 3)(h, h, use_causal_mask=True),
+        lambda h: L.GroupQueryAttention(3, 2, 1)(h, h, use_causal_mask=True),
+    ],
+)
+def test_a_probe_runs_with_masks_that_keras_hands_on(start, attention):
+    is_refused(masked_tokens(start, attention), "not strictly causal")

@@ -50,7 +50,7 @@ def test_a_server_can_warm_up(sequences, tmp_path):
     model = sequences(length=None)
     model.export(str(tmp_path / "1"), streaming=True)
     requests = dict(ExportFolder(tmp_path).warm_up_requests())
-    assert len(requests) == 7 and requests["sample"]["length"] == 16
+    assert len(requests) == 8 and requests["sample"]["length"] == 16
     np.testing.assert_array_equal(requests["log_prob"]["x"], np.zeros((1, 16)))
     assert requests["draw_step"]["state_step"].dtype == np.int32
     answers = serve(tmp_path / "1", requests.items())

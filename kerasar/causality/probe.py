@@ -71,7 +71,13 @@ class _Prober:
         tensors |= self.graph.constant_values()
         for _ in self.graph.run(tensors, training):
             pass
-        return tensors
+        return {**tensors, self.graph.output: self.output(values, training)}
+
+    def output(self, values: dict[Edge, np.ndarray], training: bool) -> Tensor:
+        """What the network puts out: by its own call, in which Keras' masks go along."""
+        named = {edge.name: tf.convert_to_tensor(value) for edge, value in values.items()}
+        given = [named[tensor.name] for tensor in self.graph.network.inputs]
+        return self.graph.network(given if len(given) > 1 else given[0], training=training)
 
     def fit_values(self, inputs: ProbeInputs) -> None:
         """Keeps to values that the network takes: it may look them up in a table."""
@@ -92,7 +98,7 @@ class _Prober:
             base = inputs.base(sizes, 0)
             try:
                 with self.weights.scope():
-                    self.run({**base, x: np.zeros_like(base[x])}, False)
+                    self.output({**base, x: np.zeros_like(base[x])}, False)
                 return sizes
             except _REFUSALS:
                 half = inputs.halved(sizes)
@@ -103,7 +109,7 @@ class _Prober:
     def _takes(self, base: dict[Edge, np.ndarray]) -> bool:
         try:
             with self.weights.scope():
-                self.run(base, False)
+                self.output(base, False)
             return True
         except _REFUSALS:
             return False
@@ -118,7 +124,7 @@ class _Prober:
         if not self._takes(probe.base):
             return False
         with self.weights.scope():
-            first, second = (self.run(probe.base, False)[self.graph.output] for _ in range(2))
+            first, second = (self.output(probe.base, False) for _ in range(2))
         if not np.array_equal(_float(first), _float(second), equal_nan=True):
             raise ValueError(
                 f"Network '{self.graph.name}' gives another output when it is called again with "
@@ -152,7 +158,7 @@ class _Prober:
         )
         try:
             with self.weights.scope():
-                output = self.run(values, False)[self.graph.output]
+                output = self.output(values, False)
         except _REFUSALS:
             if len(probes) > 1:  # some of the values are not taken
                 for probe in probes:
@@ -173,7 +179,7 @@ class _Prober:
             batch = np.concatenate([before, probe.base[x], after])
             with self.weights.scope():
                 values = {**_repeated(probe.base, len(batch)), x: batch}
-                outputs.append(_float(self.run(values, False)[self.graph.output])[1:2])
+                outputs.append(_float(self.output(values, False))[1:2])
         if _differ(*(output.reshape(1, -1) for output in outputs)).any():
             raise ValueError(
                 f"Network '{self.graph.name}' mixes the examples of a batch: the output of one "
@@ -189,7 +195,7 @@ class _Prober:
             batch = np.stack([probe.base[self.graph.x][0], *(data for _, data in part)])
             values = {**_repeated(probe.base, len(batch)), self.graph.x: batch}
             with self.weights.scope():
-                output = self.run(values, False)[self.graph.output]
+                output = self.output(values, False)
             found += _early(tf.reshape(output, (len(batch), probe.events, -1)), part)
         return found[:: len(found) // _CONFIRMED + 1]
 

@@ -14,6 +14,7 @@ import numpy as np
 from kerasar.compression.coders import Decoder, Encoder
 from kerasar.compression.coding_loop import CodingLoop
 from kerasar.compression.file_format import (
+    LARGEST_BATCH,
     Header,
     NotReadable,
     check_room,
@@ -24,9 +25,6 @@ from kerasar.compression.file_format import (
 from kerasar.compression.fingerprint import machine_fingerprint, model_fingerprint
 from kerasar.sampling.models import SampledAutoregressive
 from kerasar.sampling.progress import Progress
-
-#: The largest number of examples in a batch, as a power of two.
-_BATCH_POWER = 6
 
 
 def compress(
@@ -49,7 +47,7 @@ def compress(
     count, shape = len(values), values.shape[1:]
     if lengths is not None:
         values = np.where(_is_inside(lengths, values), values, 0)
-    power = min(max(count - 1, 0).bit_length(), _BATCH_POWER)
+    power = min(max(count - 1, 0).bit_length(), LARGEST_BATCH)
     encoder = Encoder()
     loop, own = _loop(model, shape), model_fingerprint(model)
     machine = b"\0" * 4

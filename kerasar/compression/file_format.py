@@ -19,7 +19,9 @@ from kerasar.checks import check_memory
 
 VERSION = 1
 _MAGIC = b"KSR"
-_LARGEST_BATCH, _MOST_AXES, _HAS_LENGTHS = 20, 8, 64
+#: The largest number of examples in a batch, as a power of two.
+LARGEST_BATCH = 6
+_MOST_AXES, _HAS_LENGTHS = 8, 64
 
 
 class NotReadable(ValueError):
@@ -101,7 +103,7 @@ def read(data: bytes) -> tuple[Header, bytes]:
         lengths, place = _read_varints(body, place, min(count, len(body)))
     if (
         not 1 <= axes <= _MOST_AXES
-        or batch_power > _LARGEST_BATCH
+        or batch_power > LARGEST_BATCH
         or not all(shape)
         or (lengths and (len(lengths) < count or max(lengths) > shape[0]))
     ):

@@ -10,7 +10,12 @@ from numpy.typing import NDArray
 
 from kerasar.cli.commands.score import Part
 from kerasar.cli.kinds import kind_of_run
-from kerasar.cli.support.compression import check_can_compress, load_coding_model, with_lengths
+from kerasar.cli.support.compression import (
+    check_can_compress,
+    check_rates,
+    load_coding_model,
+    with_lengths,
+)
 from kerasar.cli.support.options import DataDir, Run
 from kerasar.cli.support.outputs import atomic_write, check_ending, check_new, print_table
 from kerasar.cli.support.run_folder import RunFolder
@@ -49,6 +54,8 @@ def compress(
     check_ending(out, (".ksr",), "--out")
     check_new(out, "--out")
     check_can_compress(folder, kind)
+    if kind.name == "audio":
+        check_rates(folder, data)
     start_tensorflow()
     model = load_coding_model(folder)
     batch, names = kind.load_named(folder, model, data, data_dir, part.value)

@@ -1,6 +1,7 @@
 """What `kerasar compress` and `decompress` share."""
 
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 
 from kerasar.cli.support.capabilities import is_conditional
 from kerasar.cli.support.run_folder import RunFolder
+from kerasar.data.plain_text import plain_text
 
 if TYPE_CHECKING:
     from kerasar.cli.kinds import DataKind
@@ -26,6 +28,23 @@ def check_can_compress(run: RunFolder, kind: "DataKind") -> None:
             f"Images, recordings and arrays are compressed, but '{run.path}' was trained on "
             f"{kind.noun}. In Python, model.compress() takes what the model was trained on."
         )
+
+
+def check_rates(run: RunFolder, spec: str) -> None:
+    """Raises a ValueError if reading recordings would resample them, which loses something."""
+    import soundfile
+
+    rate = run.config["sample_rate"]
+    for file in sorted(Path(spec).rglob("*")):
+        if file.suffix.lower() not in (".wav", ".flac") or file.name.startswith("."):
+            continue
+        own = soundfile.info(file).samplerate
+        if own != rate:
+            raise ValueError(
+                f"'{plain_text(file)}' has {own} samples a second, but '{run.path}' was trained on "
+                f"{rate}: resampled it would not come back as it was. Resample it first, or leave "
+                "it out."
+            )
 
 
 def load_coding_model(run: RunFolder) -> Any:
