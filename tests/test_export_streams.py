@@ -31,7 +31,7 @@ from test_streams import (
 )
 
 from kerasar.density_models.ordered import OrderedModel
-from kerasar.serving.bounds import checking_shapes
+from kerasar.serving.bounds import Bounds, checking_inputs
 
 OPTIONS = dict(seed=7, temperature=0.9, top_k=3, top_p=1.0)
 
@@ -41,7 +41,9 @@ def signatures_of(build):
     """The functions behind the signatures, checks included."""
     endpoints = model_of(build).endpoints(streaming=True, max_samples=5)
     return {
-        name: tf.function(checking_shapes(function, specs), input_signature=specs, autograph=False)
+        name: tf.function(
+            checking_inputs(function, specs, Bounds()), input_signature=specs, autograph=False
+        )
         for name, (function, specs) in endpoints.items()
     }
 

@@ -18,6 +18,7 @@ from networks import LEVELS
 from test_cli_runs import kerasar
 from test_streams import data_of, model_of, open_text
 
+from kerasar.cli.server.export_folder import ExportFolder
 from kerasar.cli.server.guide import serving_guide
 
 needs_kserve = pytest.mark.skipif(
@@ -160,6 +161,7 @@ REFUSED = {
     "no rows": ({"inputs": {"x": np.zeros((0, 3)).tolist()}}, 400, "x must have shape"),
     "no instances": ({"instances": []}, 400, "instances"),
     "out of range": ({"inputs": {"x": [[LEVELS]]}}, 400, "x must lie in [0, 4)"),
+    "many rows": ({"inputs": [[0]] * 10}, 400, "x may hold 9 examples at most"),
     "unknown input": ({"inputs": {"y": [[1]]}}, 400, "takes x (int32)"),
     "unknown signature": ({"signature_name": "a", "inputs": [[1]]}, 400, "no signature 'a'"),
     "odd signature": ({"signature_name": [1], "inputs": [[1]]}, 400, "no signature [1]"),
@@ -194,6 +196,8 @@ def test_what_is_no_request_to_predict_is_refused(server):
     x = dict(name="x", shape=[1, 3], datatype="INT32", data=[1, 2])
     status, message = server.ask(infer, {"inputs": [x]}, **typed)
     assert status == 400 and "do not make the shape [1, 3]" in message
+    for shape in ([2**32, 2**32], [-1, -2], [10**30]):
+        assert server.ask(infer, {"inputs": [x | dict(shape=shape, data=[])]}, **typed)[0] == 400
     assert server.ask(infer, {"inputs": 3}, **typed)[0] == 422
     for length in ("x", "-1", "99"):
         binary = dict(content_type="application/octet-stream")
@@ -224,7 +228,8 @@ def test_each_line_of_the_guide_is_answered(server, exported):
     guide = serving_guide(exported / "1")
     assert "ask for 9 examples and 4,194,304 values" in guide
     lines = [line for line in guide.splitlines() if "curl" in line]
-    assert len(lines) == 7 and "docker run" in guide
+    requests = ExportFolder(exported).config["signatures"]
+    assert len(lines) == len(requests) and "docker run" in guide
     for line in lines:
         _, _, file, url = shlex.split(line)
         assert url.endswith("/v1/models/text:predict")

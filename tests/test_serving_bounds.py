@@ -41,6 +41,8 @@ def test_what_does_not_fit_is_refused_by_name(make, tmp_path):
     bad = [
         (shape, "log_prob", dict(x=wide)),
         (shape, "log_prob", dict(x=x[0])),
+        ("x may hold 5 examples at most", "log_prob", dict(x=np.repeat(x, 3, axis=0))),
+        (f"x may hold {4 * values} values", "log_prob", dict(x=np.repeat(x, 3, axis=0)[:5])),
         ("num_samples must lie in [1, 5]", "sample", dict(num_samples=6, **options)),
         (f"{4 * values} values at most", "sample", dict(num_samples=5, **options)),
         ("temperature", "sample", dict(num_samples=1, **{**options, "temperature": float("inf")})),

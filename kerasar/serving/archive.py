@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import tensorflow as tf
 
 from kerasar.checks import user_path
-from kerasar.serving.bounds import Bounds, checking_shapes
+from kerasar.serving.bounds import Bounds, checking_inputs
 from kerasar.serving.warm_up import (
     BATCHING,
     batching_parameters,
@@ -57,9 +57,9 @@ def export_model(
     bounds = Bounds(**{name: options[name] for name in Bounds._fields if name in options}).check()
     # Concrete functions are written as they are; others would be traced once more while saving.
     signatures = {
-        name: tf.function(checking_shapes(function, specs), autograph=False).get_concrete_function(
-            *specs
-        )
+        name: tf.function(
+            checking_inputs(function, specs, bounds), autograph=False
+        ).get_concrete_function(*specs)
         for name, (function, specs) in endpoints(**options).items()
     }
     parent = os.path.dirname(os.path.abspath(filepath))

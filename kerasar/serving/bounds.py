@@ -84,14 +84,32 @@ class Bounds(NamedTuple):
             ),
         ]
 
+    def data_assertions(self, x: Tensor) -> list[Any]:
+        """Graph assertions that fail for more data than a request may hold."""
+        most, rows, values = self.positions_for(x.shape[1:]), tf.shape(x)[0], tf.size(x, tf.int64)
+        made = "at most, as the export was made"
+        few = f"x may hold {self.max_samples} examples {made} (max_samples), but holds"
+        small = f"x may hold {most} values {made} (max_positions), but holds"
+        return [
+            tf.debugging.Assert(rows <= self.max_samples, [few, rows]),
+            tf.debugging.Assert(values <= most, [small, values]),
+        ]
 
-def checking_shapes(
-    function: Callable[..., Any], specs: Sequence[tf.TensorSpec]
+
+def checking_inputs(
+    function: Callable[..., Any], specs: Sequence[tf.TensorSpec], bounds: Bounds
 ) -> Callable[..., Any]:
-    """The function behind checks that each input has the shape of its specification."""
+    """The function behind checks that each input has its shape, and that data are not too many."""
 
     def checked(*inputs: Tensor) -> Any:
-        return function(*(_checked(x, spec) for x, spec in zip(inputs, specs, strict=True)))
+        return function(*(check(x, spec) for x, spec in zip(inputs, specs, strict=True)))
+
+    def check(x: Tensor, spec: tf.TensorSpec) -> Tensor:
+        x = _checked(x, spec)
+        if spec.name != "x":
+            return x
+        with tf.control_dependencies(bounds.data_assertions(x)):
+            return tf.identity(x)
 
     return checked
 

@@ -1,10 +1,10 @@
 """An export as a model of KServe."""
 
 import asyncio
+import math
 import uuid
 from typing import Any
 
-import numpy as np
 import orjson
 from kserve import InferInput, InferOutput, InferRequest, InferResponse, Model
 from kserve.errors import InferenceError, InvalidInput, ServerNotReady
@@ -155,7 +155,7 @@ def _types_of(specs: dict[str, Any]) -> list[dict[str, Any]]:
 def _array_of(part: InferInput) -> NDArray[Any]:
     shape = part.shape
     array = part.as_numpy() if part.data is None else as_array(part.data, part.name)
-    if array.size != np.prod(shape, dtype=np.int64) or any(size < 0 for size in shape):
+    if array.size != math.prod(shape) or any(size < 0 for size in shape):
         raise BadRequestError(
             f"{part.name} has {array.size} values, which do not make the shape {list(shape)}."
         )
