@@ -101,6 +101,13 @@ def train(
         ),
     ] = None,
     data_dir: DataDir = None,
+    precision: Annotated[
+        str | None,
+        typer.Option(
+            help="float32, or mixed_bfloat16: networks in bfloat16, the likelihood in float32.",
+            show_default="float32",
+        ),
+    ] = None,
     restart: Annotated[
         bool,
         typer.Option("--restart", help="Replace the run at --out if its training did not end."),
