@@ -108,6 +108,10 @@ def train(
             show_default="float32",
         ),
     ] = None,
+    skip_corrupt: Annotated[
+        bool,
+        typer.Option("--skip-corrupt", help="Leave out and count images that cannot be read."),
+    ] = False,
     restart: Annotated[
         bool,
         typer.Option("--restart", help="Replace the run at --out if its training did not end."),
@@ -258,7 +262,7 @@ def _refuse_beside_workers(run: Path | None, minutes: float | None, restart: boo
 
 def _refuse_beside_resume(given: Mapping[str, Any]) -> None:
     """Raises a ValueError for options that a training has from its beginning."""
-    defaults = {"seed": 0, "conditional": False, "restart": False}
+    defaults = {"seed": 0, "conditional": False, "restart": False, "skip_corrupt": False}
     for name, value in given.items():
         if value not in (None, [], defaults.get(name)):
             what = name.upper() if name == "model" else f"--{name.replace('_', '-')}"

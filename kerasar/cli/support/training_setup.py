@@ -34,6 +34,7 @@ OPTIONS = (
     "context",
     "data_dir",
     "precision",
+    "skip_corrupt",
 )
 #: What models are computed in; weights, likelihoods and metrics are in float32 always.
 PRECISIONS = ("float32", "mixed_bfloat16")
@@ -80,8 +81,10 @@ def set_up(options: Mapping[str, Any], scope: Callable[[], Any] = nullcontext) -
     # A single column gives steps that are scalars; several give vectors.
     column = options["column"]
     columns = column[0] if column and len(column) == 1 else column or None
-    parts = ("conditional", "tokens", "context", "likelihood")
-    reading = {**{part: options[part] for part in parts}, "column": columns}
+    if options.get("skip_corrupt") and kind.name != "images":
+        raise ValueError(f"--skip-corrupt is for folders of images, but '{data}' has {kind.noun}.")
+    parts = ("conditional", "tokens", "context", "likelihood", "skip_corrupt")
+    reading = {**{part: options.get(part) for part in parts}, "column": columns}
     if (wanted := options.get("precision")) not in (None, *PRECISIONS):
         raise ValueError(f"--precision must be {' or '.join(PRECISIONS)}, but got '{wanted}'.")
     if likelihood is not None and "likelihood" not in entry.parameters:
