@@ -89,7 +89,7 @@ def _train_with_kills(
         process.communicate()
         moments.append(f"after step {_newest(run)}")
         if (run / "UNFINISHED.txt").exists():
-            arguments = ["train", "--resume", str(run)]
+            arguments = ["train", "--resume", str(run), *command[-2:]]
     _run(arguments)
     return moments
 
