@@ -14,6 +14,7 @@ from kerasar.cli.commands.forecast import forecast
 from kerasar.cli.commands.inpaint import inpaint
 from kerasar.cli.commands.inspect import inspect as inspect_
 from kerasar.cli.commands.models import models
+from kerasar.cli.commands.runs import runs
 from kerasar.cli.commands.sample import sample
 from kerasar.cli.commands.score import score
 from kerasar.cli.commands.train import train
@@ -42,7 +43,20 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (train, sample, forecast, backtest, inpaint, score, export, inspect_, models, data):
+COMMANDS = (
+    train,
+    runs,
+    sample,
+    forecast,
+    backtest,
+    inpaint,
+    score,
+    export,
+    inspect_,
+    models,
+    data,
+)
+for command in COMMANDS:
     app.command(name=command.__name__, cls=WithUserPaths, help=_help_of(command))(command)
 
 
