@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-__version__ = "0.1.0"
+from kerasar.version import __version__ as __version__
 
 if os.environ.setdefault("KERAS_BACKEND", "tensorflow") != "tensorflow":
     raise ImportError(

@@ -1,6 +1,7 @@
 """The public names of kerasar, in one list for Python and for type checkers."""
 
 from kerasar import causality as causality
+from kerasar import compression as compression
 from kerasar import data as data
 from kerasar import density_models as density_models
 from kerasar import distributions as distributions
@@ -15,6 +16,7 @@ from kerasar import testing as testing
 from kerasar import training as training
 from kerasar.causality import check_causal as check_causal
 from kerasar.causality import receptive_field as receptive_field
+from kerasar.compression import NotReadable as NotReadable
 from kerasar.convolutionalize import convolution_report as convolution_report
 from kerasar.convolutionalize import convolutionalize as convolutionalize
 from kerasar.convolutionalize import to_window_model as to_window_model

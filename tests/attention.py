@@ -32,6 +32,8 @@ def attend(h, mask, way="where", memory=None):
         weights = ops.softmax(ops.where(mask, scores, -1e9))
     elif way == "add":
         weights = ops.softmax(scores + np.where(mask, 0, -1e9).astype("float32"))
+    elif way == "far down":
+        weights = ops.softmax(ops.where(mask, scores, -3e38))
     elif way == "layer":
         weights = L.Softmax()(scores, mask=mask[None])
     elif way == "infinite":
@@ -309,7 +311,7 @@ PER_HEAD = np.stack([CAUSAL, WINDOW])[None]
 CAUSAL_NETWORKS = {
     "key of a later step": key_of_a_later_step,
     **{way: lambda way=way: one_head(way)
-       for way in ("where", "add", "layer", "infinite", "capped", "linear", "by hand")},
+       for way in ("where", "add", "far down", "layer", "infinite", "capped", "linear", "by hand")},
     "window": lambda: one_head("where", WINDOW),
     "dilated": lambda: one_head("add", CAUSAL & (LAGS % 2 == 0)),
     "diagonal": lambda: one_head("where", LAGS == 0),
@@ -357,6 +359,9 @@ LEAKING_NETWORKS = {
     "one too far": lambda: one_head("where", np.tril(np.ones((T, T), bool), 1)),
     "unshifted": lambda: one_head("where", CAUSAL, shift=False),
     "strict": lambda: one_head("add", STRICT),
+    "strict, far down": lambda: one_head("far down", STRICT),
+    "strict dot product": lambda: dot_product(False, STRICT[None, None]),
+    "causal dot product of others": lambda: dot_product(True, (LAGS != 0)[None, None]),
     "prefix": lambda: one_head("where", CAUSAL | (np.arange(T) < 2)[None]),
     "anti-causal": transposed_mask,
     "one hole": lambda: one_head("where", CAUSAL | ((LAGS == -2) & (np.arange(T) == 4)[None])),

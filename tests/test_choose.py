@@ -8,7 +8,8 @@ import pytest
 import kerasar
 from kerasar.data import find_seasons
 from kerasar.distributions import GaussianMixture, Independent
-from kerasar.forecasting import choose, crps, start_from
+from kerasar.forecasting import choose, crps, learned_more, seasonal_naive, start_from
+from kerasar.forecasting.dynamics import autoregression
 from kerasar.forecasting.linear import Design, LinearForecaster
 
 RNG = np.random.default_rng(0)
@@ -38,7 +39,8 @@ def test_a_network_begins_as_the_linear_model(series, normalization, support):
     x = series.astype("float32")[None]
     parameters = model.compute_parameters(x, training=False)[0].numpy()
     features, z, observed = linear._features(
-        linear._pass((linear_line(series, support) - linear.center) / linear.unit)
+        linear._pass((linear_line(series, support) - linear.center) / linear.unit),
+        np.zeros((len(series), 0)),
     )
     means = features @ linear.weights
     # Before the far lags reach into the series both have zeros there.
@@ -90,13 +92,15 @@ def test_each_variable_begins_with_its_own_linear_model(joint):
 def test_the_level_that_forecasts_best_is_chosen():
     rng = np.random.default_rng(1)
     assert choose(SEASONAL, 12, [12]).design.normalization == "seasonal"
-    walk = np.cumsum(rng.normal(size=200) + 0.3)
-    found = choose(walk, 12).design
-    assert found.normalization == "difference" and found.support == "real"
+    walks = (np.cumsum(np.random.default_rng(i).normal(size=200) + 0.3) for i in range(1, 5))
+    found = [choose(walk, 12).design for walk in walks]
+    assert all(design.normalization == "difference" for design in found)
+    assert [design.support for design in found].count("real") >= 3
     growing = np.exp(0.2 * np.cumsum(rng.normal(size=250)))
     assert choose(growing, 12).design.support == "positive"
     noise = rng.normal(size=600)
-    assert choose(noise, 12).design.normalization in ("none", "window")
+    design = choose(noise, 12).design  # a mean over many steps
+    assert design.normalization in ("none", "window") or design.dynamics == "persistent"
 
 
 def test_a_walk_that_has_not_gone_far_yet_is_not_taken_for_a_level():
@@ -113,6 +117,64 @@ def test_a_path_that_runs_away_is_not_passed_over():
     choice = choose(wave, 24, [24])
     drawn = choice.fitted[0].simulate(wave, [900], 168, 200)
     assert np.abs(drawn).max() < 60
+
+
+def test_the_dynamics_of_classical_methods_are_autoregressions():
+    # Exponential smoothing forecasts a weighted mean of all values, the last first.
+    x = RNG.normal(size=40).cumsum()
+    mean = x[0]
+    for value in x[1:]:
+        mean += 0.3 * (value - mean)
+    weights = autoregression([1.0], [1.0, 0.3 - 1], 39)
+    assert x[-1] + weights @ np.diff(x)[::-1] == pytest.approx(mean)
+    # A straight line goes on, and a season that grows from year to year.
+    line = LinearForecaster.fit(
+        3.0 * np.arange(80.0), Design("difference", lags=30, dynamics="damped")
+    )
+    ahead = line.simulate(3.0 * np.arange(80.0), [80], 3, 4).mean(axis=1)[0]
+    np.testing.assert_allclose(ahead, [240, 243, 246], rtol=1.5e-2)
+    growing = np.arange(72.0) + np.tile(np.arange(12.0) ** 2, 6)
+    design = Design("seasonal", 12, lags=3, drift=True)
+    ahead = LinearForecaster.fit(growing, design).simulate(growing, [72], 3, 400).mean(axis=1)[0]
+    np.testing.assert_allclose(ahead, [72, 74, 78], atol=0.5)
+
+
+@pytest.mark.parametrize("kind", ["shift", "trend", "stretches", "outliers", "skewed", "short"])
+def test_no_choice_is_much_worse_than_the_last_season_or_value(kind):
+    rng, t = np.random.default_rng(3), np.arange(150)
+    series = {
+        "shift": np.where(t < 90, 20, 45) + rng.normal(size=150),
+        "trend": 0.5 * t + 3 * rng.normal(size=150),
+        "stretches": np.repeat(rng.normal(size=15) * 4 + 20, 10),
+        "outliers": 20
+        + 5 * np.sin(t / 12 * 2 * np.pi)
+        + 60.0 * (t % 37 == 5)
+        + rng.normal(size=150),
+        "skewed": rng.lognormal(1.0, 0.8, size=150),
+        "short": 10 + 0.4 * t[:36] + np.tile([5, -3, 1, -3], 9) + rng.normal(size=36),
+    }[kind]
+    end = len(series) - max(len(series) // 10, 6)
+    seasons = find_seasons(series[:end])
+    linear = choose(series[:end], 6, seasons).fitted[0]
+    origins = list(range(end, len(series) - 5))
+    actual = np.stack([series[o : o + 6] for o in origins])
+    naive = seasonal_naive(series[:, None], origins, 6, min(seasons, default=1), 200)[..., 0]
+    ours = crps(linear.simulate(series, origins, 6, 200), actual).mean()
+    assert ours < 1.15 * crps(naive, actual).mean()
+
+
+def test_what_training_makes_worse_is_not_kept():
+    choice = choose(SEASONAL[:120], 6, [12])
+    model = model_of(choice)
+    start_from(model, choice.fitted)
+    start = model.get_weights()
+    assert not learned_more(model, start, SEASONAL, 6, 120)  # the same weights: no better
+    worse = [w + 0.3 * RNG.normal(size=w.shape).astype(w.dtype) for w in start]
+    model.set_weights(worse)
+    assert not learned_more(model, start, SEASONAL, 6, 120)
+    assert all((a == b).all() for a, b in zip(model.get_weights(), worse, strict=True))
+    model.set_weights(start)
+    assert learned_more(model, worse, SEASONAL, 6, 120)
 
 
 def test_bands_of_a_process_that_is_known_hold_without_being_widened():

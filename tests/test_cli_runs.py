@@ -280,6 +280,7 @@ def test_a_detector_of_another_model_is_refused(judging):
 def quick_export(monkeypatch):
     """Writes a folder and nothing in it; tests/test_cli_train.py looks at a real export."""
     monkeypatch.setattr(AutoregressiveModel, "export", lambda model, path: os.makedirs(path))
+    monkeypatch.setattr("kerasar.cli.commands.export.serving_guide", lambda path: "Signatures:")
 
 
 def test_exports_are_numbered(run, quick_export):
@@ -291,6 +292,14 @@ def test_exports_are_numbered(run, quick_export):
 def test_an_export_goes_where_it_is_told(run, quick_export):
     assert succeed("export", run, "--out", "models/digits/1").stdout.strip() == "models/digits/1"
     assert os.path.isdir("models/digits/1")
+
+
+def test_an_export_has_the_version_that_is_asked_for(run, quick_export):
+    done = succeed("export", run, "--version", 7)
+    assert done.stdout.strip() == "run/export/7" and "Signatures:" in done.stderr
+    for options, words in [((7,), "exists"), ((8, "--out", "a"), "not both"), ((0,), "at least 1")]:
+        done = kerasar("export", run, "--version", *options)
+        assert done.exit_code == 2 and words in " ".join(done.stderr.split())
 
 
 # Bad input: message, exit status 2, nothing left behind.

@@ -8,6 +8,8 @@ import pytest
 from matplotlib.image import imread
 
 EXAMPLES = {path.stem: path for path in (Path(__file__).parents[1] / "examples").glob("*.py")}
+#: Run by a test of its own: it talks to a server.
+CLIENT = EXAMPLES.pop("compression_client")
 
 #: What each one prints of its result, whatever training reached.
 SAYS = {

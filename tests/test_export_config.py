@@ -4,8 +4,10 @@ import json
 
 import numpy as np
 import pytest
+from test_export import serve
 
 import kerasar
+from kerasar.cli.server.export_folder import ExportFolder
 from kerasar.testing import randomize
 
 
@@ -42,3 +44,23 @@ def test_models_with_a_latent(name, tmp_path):
     model.log_prob(np.zeros((1, 4, 4, 1), int))
     found = config_of(model, tmp_path / "1")
     assert found["model"] == type(model).__name__ and "decode" in found["signatures"]
+
+
+def test_a_server_can_warm_up(sequences, tmp_path):
+    model = sequences(length=None)
+    model.export(str(tmp_path / "1"), streaming=True)
+    requests = dict(ExportFolder(tmp_path).warm_up_requests())
+    assert len(requests) == 7 and requests["sample"]["length"] == 16
+    np.testing.assert_array_equal(requests["log_prob"]["x"], np.zeros((1, 16)))
+    assert requests["draw_step"]["state_step"].dtype == np.int32
+    answers = serve(tmp_path / "1", requests.items())
+    assert all(isinstance(answer, dict) for answer in answers), answers
+    np.testing.assert_allclose(answers[0]["log_prob"], model.log_prob([[0] * 16]), atol=1e-4)
+
+
+def test_a_flow_of_an_interval_warms_up_inside(tmp_path):
+    flow = kerasar.FlowModel(kerasar.layers.Logit(low=2.0, high=3.0), (2,))
+    assert flow.domain[0] > 0
+    flow.export(str(tmp_path / "1"))
+    requests = dict(ExportFolder(tmp_path / "1").warm_up_requests())
+    np.testing.assert_allclose(requests["latent"]["x"], [[2.5, 2.5]])

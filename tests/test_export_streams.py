@@ -1,11 +1,22 @@
 """Exported streams: the state goes in and out of requests, and what does not fit is refused."""
 
 import functools
+import json
+import runpy
 
 import numpy as np
 import pytest
 import tensorflow as tf
-from networks import LENGTH, LEVELS, conditional, dilated, masked_grey
+from networks import (
+    LENGTH,
+    LEVELS,
+    conditional,
+    dilated,
+    looks_back_then_ahead,
+    masked_grey,
+    transformer,
+)
+from test_examples import CLIENT
 from test_export import serve
 from test_streams import (
     assert_close,
@@ -79,6 +90,62 @@ def test_steps_are_those_of_the_model(build):
     assert_close(drawn, expected)
 
 
+@pytest.mark.parametrize(
+    "build", [conditional, looks_back_then_ahead, transformer], ids=lambda b: b.__name__
+)
+def test_rows_of_a_request_are_at_steps_of_their_own(build):
+    model = model_of(build)
+    x, rows = data_of(model), np.random.default_rng(0)
+    streams = Streams(build, 3)
+    terms = np.zeros((3, LENGTH), "float32")
+    while (alive := np.flatnonzero(streams.step < LENGTH)).size:
+        some = rows.permutation(alive)[: rows.integers(1, 4)]
+        steps = streams.step[some]
+        terms[some, steps] = streams.request(
+            "score_step", some, tf.constant(x[some, steps], tf.int32)
+        )
+    assert_close(terms, model.log_prob_map(x, condition_of(model)))
+
+    streams = Streams(build, 3)
+    expected = model.sample(3, 7, 0.9, condition=condition_of(model))
+    for some in [[2], [2, 0], [2, 0, 1], [1]]:
+        steps = streams.step[some]
+        np.testing.assert_array_equal(streams.draw(some), expected[some, steps])
+
+
+class Streams:
+    """Streams of which any may go on in a request, whatever the steps of the others."""
+
+    def __init__(self, build, batch):
+        client = Client(build, batch)
+        self.functions, self.conditions, self.batch = client.functions, client.conditions, batch
+        self.state = {name: tensor.numpy() for name, tensor in client.state.items()}
+
+    @property
+    def step(self):
+        return self.state["state_step"]
+
+    def draw(self, rows):
+        options = map(tf.constant, (7, 0.9, 0, 1.0))
+        return self.request("draw_step", rows, *options)
+
+    def request(self, name, rows, *given):
+        def by_stream(tensor):  # of some tensors several rows belong to one stream
+            return np.reshape(tensor, (self.batch, -1, *tensor.shape[1:]))
+
+        def of_rows(tensor):
+            return np.reshape(by_stream(tensor)[rows], (-1, *tensor.shape[1:]))
+
+        state = [tf.constant(of_rows(tensor)) for tensor in self.state.values()]
+        conditions = [tf.gather(tensor, rows) for tensor in self.conditions]
+        answer = dict(self.functions[name](*given, *state, *conditions))
+        found = answer.pop("log_prob" if name == "score_step" else "samples")
+        for key, tensor in answer.items():
+            held = by_stream(self.state[key])
+            held[rows] = np.reshape(tensor, (len(rows), *held.shape[1:]))
+        return found.numpy()
+
+
 def test_a_server_without_keras_runs_streams_and_refuses_what_does_not_fit(tmp_path):
     model = model_of(dilated)
     model.export(tmp_path / "1", streaming=True, max_samples=5)
@@ -87,8 +154,8 @@ def test_a_server_without_keras_runs_streams_and_refuses_what_does_not_fit(tmp_p
     (state,) = serve(tmp_path / "1", [("begin", dict(num_samples=2))])
     (scored,) = serve(tmp_path / "1", [("score_step", dict(x_t=first, **state))])
     one = scored.pop("log_prob")
-    uneven = {**scored, "state_step": [1, 2]}
     over = {**scored, "state_step": [LENGTH, LENGTH]}
+    other = {**scored, "state_model": [1, 1]}
     ring = next(name for name in scored if name.startswith("state_rings"))
     narrow = {**scored, ring: np.asarray(scored[ring])[..., :1]}
     short = {**scored, ring: scored[ring][:1]}
@@ -101,8 +168,8 @@ def test_a_server_without_keras_runs_streams_and_refuses_what_does_not_fit(tmp_p
         ("must have as many rows as x_t", "score_step", dict(x_t=[0, 1, 2], **scored)),
         (f"{ring} must have shape", "score_step", dict(x_t=second, **narrow)),
         (f"{ring} must have as many rows", "score_step", dict(x_t=second, **short)),
-        ("state_step must be the same", "score_step", dict(x_t=second, **uneven)),
         ("state_step must lie in [0, 12)", "score_step", dict(x_t=second, **over)),
+        ("the state is of another model", "score_step", dict(x_t=second, **other)),
         ("temperature must be above 0", "draw_step", {**draw, "temperature": float("inf")}),
         ("top_k must lie in [0, 4]", "draw_step", {**draw, "top_k": 9}),
     ]
@@ -125,3 +192,50 @@ def test_models_without_streams_are_not_exported_with_them(tmp_path):
     with pytest.raises(TypeError, match="streaming must be True or False"):
         model_of(dilated).export(tmp_path / "1", streaming="yes")
     assert not (tmp_path / "1").exists()
+
+
+# Coders.
+
+
+@pytest.mark.parametrize("build", [dilated, transformer, open_text, values_in_turn])
+def test_tables_are_the_probabilities_of_the_next_step(build):
+    """Of each value of a step, given those before it; the state stays where it is."""
+    client = Client(build)
+    x = data_of(client.model)[:3, :3]
+    offline = client.model.log_prob_map(_filled(client.model, x))
+    for step in range(3):
+        given = tf.constant(x[:, step], "int32")
+        state = dict(client.state)
+        answer = client.functions["tables"](given, *state.values(), *client.conditions)
+        table = answer["tables"].numpy()
+        assert table.dtype == np.int32 and (table.sum(axis=-1) == 2**24).all()
+        assert table.shape == (*x[:, step].shape, client.model.data_levels)
+        chosen = np.take_along_axis(table, x[:, step][..., None], axis=-1)[..., 0]
+        assert_close(np.log(chosen / 2**24), offline[:, step])
+        client.score(x[:, step])
+
+
+def _filled(model, x):
+    """The beginning of data, with zeros where the model needs more."""
+    steps = model.data_shape[0] or x.shape[1]
+    return np.pad(x, [(0, 0), (0, steps - x.shape[1]), *[(0, 0)] * (x.ndim - 2)])
+
+
+def test_the_example_client_writes_and_reads():
+    pytest.importorskip("constriction")
+    client = runpy.run_path(str(CLIENT))
+    functions, model = signatures_of(open_text), model_of(open_text)
+
+    def ask(signature, inputs):
+        """As a server: JSON in both directions."""
+        function, given = functions[signature], json.loads(json.dumps(inputs))
+        specs = function.input_signature
+        tensors = [tf.constant(given[spec.name], spec.dtype) for spec in specs]
+        answer = {name: part.numpy().tolist() for name, part in function(*tensors).items()}
+        return json.loads(json.dumps(answer))
+
+    x = data_of(model)[:2]
+    data = client["compress"](ask, x)
+    np.testing.assert_array_equal(client["decompress"](ask, data, *x.shape), x)
+    bits = -model.log_prob(x).sum(dtype="float64") / np.log(2)
+    assert bits / 8 - 1 < len(data) <= 1.001 * bits / 8 + 8

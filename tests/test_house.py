@@ -22,7 +22,7 @@ FLOORS = [
     {"loading"},
     {"models"},
     {"density_models", "scores"},
-    {"serving", "testing"},
+    {"compression", "serving", "testing"},
     {"sampling", "training"},
     {"forecasting"},
     {"stepwise", "convolutionalize"},
@@ -30,7 +30,7 @@ FLOORS = [
     {"layers", "data", "pictures"},
     {"function_cache"},
     {"checks", "noise", "statistics", "keras_internals", "replicas"},
-    {"typing", "arguments", "memory", "disk"},
+    {"typing", "arguments", "memory", "disk", "version"},
 ]
 #: Private names of Keras and TensorFlow, which only `keras_internals.py` may know.
 PRIVATE = re.compile(

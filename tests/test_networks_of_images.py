@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from brute_force import positions_seen
 from keras import layers as L
 from keras import ops
 
@@ -14,22 +15,6 @@ from kerasar.testing import randomize
 H, W, K = 2, 3, 3
 #: What a 3×3 kernel may see of the pixels before, and of the present one too.
 BEFORE, UP_TO_NOW = (np.arange(9).reshape(3, 3, 1, 1) < n for n in (4, 5))
-
-
-def pixels_seen(network):
-    """`seen[i, j]`: the output for value i responds to value j, by brute force."""
-    rng, shape = np.random.default_rng(0), network.inputs[0].shape[1:]
-    count = int(np.prod(shape))
-    seen = np.zeros((count, count), bool)
-    for base in rng.integers(K, size=(3, count)):
-        batch = np.tile(base, (count, K, 1))
-        for position in range(count):
-            batch[position, :, position] = range(K)
-        flat = np.concatenate([base[None], batch.reshape(-1, count)])
-        out = np.asarray(network(flat.reshape(-1, *shape)), "float64").reshape(len(flat), count, -1)
-        gap = np.abs(out[1:] - out[:1]).max(axis=-1).reshape(count, K, count)
-        seen |= (gap > 1e-6 * np.abs(out).max()).any(axis=1).T
-    return seen
 
 
 def gray(dtype="int32"):
@@ -300,7 +285,7 @@ def named(*groups):
 def test_a_causal_network_is_proven_and_cached(make):
     made = make()
     randomize(made)
-    seen = pixels_seen(made)
+    seen = positions_seen(made, K)
     assert not np.triu(seen).any()
     model = kerasar.AutoregressiveModel(made)
     assert not model.analysis.unknown
@@ -318,7 +303,7 @@ def test_a_causal_network_is_proven_and_cached(make):
 def test_a_leaking_network_is_refused(make):
     made = make()
     randomize(made)
-    assert np.triu(pixels_seen(made)).any()
+    assert np.triu(positions_seen(made, K)).any()
     with pytest.raises(ValueError, match="not strictly causal|cannot be shown to be causal"):
         kerasar.AutoregressiveModel(made)
 

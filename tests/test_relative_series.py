@@ -77,7 +77,9 @@ def by_hand(x, normalization, memory=6, spread=0.7):
         levels.append(level)
         scales.append(spread if normalization == "none" else np.sqrt(square))
         if np.isfinite(value):
-            past.append((value, level))
+            # Before the first value there is no last one to be far from.
+            first = not past and normalization in ("difference", "seasonal")
+            past.append((value, value if first else level))
     return 50 + 10 * np.array(levels), 10 * np.array(scales)
 
 
@@ -264,6 +266,33 @@ def test_a_saved_and_an_exported_model_are_the_same_model(tmp_path):
     np.testing.assert_allclose(
         drawn, model.sample(2, seed=3, prompt=x[:, :8], length=14), rtol=1e-4
     )
+
+
+@pytest.mark.parametrize("variables", [None, 2])
+def test_an_exported_model_forecasts_from_a_raw_history(tmp_path, variables):
+    model = model_of(likelihood_of("seasonal", variables=variables))
+    model.trained_length = 9  # no more of the past is used
+    past = series((14, 2) if variables else (14,))
+    past[-1] = np.nan
+    options = {"max_samples": 8, "max_positions": 400}
+    model.export(str(tmp_path / "1"), verbose=False, **options)
+
+    request = dict(past=past, steps=5, num_paths=4, seed=3, temperature=1.2)
+    expected = kerasar.forecast(model, past, 5, 4, seed=3, temperature=1.2, on_runaway="clip")
+    served = run_in_fresh_process(tmp_path / "1", "forecast", **request)["paths"]
+    np.testing.assert_allclose(served, expected.paths, rtol=1e-4)
+    archive = tf.saved_model.load(str(tmp_path / "1"))
+    for changes, match in (
+        (dict(num_paths=9), r"num_paths must lie in \[1, 8\]"),
+        (dict(steps=0), "steps must be at least 1"),
+        (dict(steps=2**31 - 1), "400 values at most"),
+        (dict(steps=95), "400 values at most"),
+        (dict(past=past[:0]), "past must have at least 1 step"),
+        (dict(temperature=0.0), "temperature must be above 0"),
+    ):
+        with pytest.raises(tf.errors.InvalidArgumentError, match=match):
+            asked = {name: tf.constant(value) for name, value in (request | changes).items()}
+            archive.signatures["forecast"](**asked)
 
 
 @pytest.mark.parametrize(

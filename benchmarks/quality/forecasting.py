@@ -27,10 +27,8 @@ from benchmarks.common.report import machine, write_report
 #: File and column of each series; and where a file has several series one below the other, the
 #: column that names them and a name.
 SERIES: dict[str, tuple[str, str, str, str]] = {
-    "electricity": ("electricity_demand.csv", "megawatts", "", ""),
     "airline": ("airline_passengers.csv", "thousands", "", ""),
     "weather": ("seattle_weather.csv", "temp_max", "", ""),
-    "temperature": ("seattle_temperature.csv", "temp", "", ""),
     "employment": ("us_employment_wide.csv", "nonfarm", "", ""),
     "seatbelts": ("seatbelts.csv", "KSI", "", ""),
     "prescriptions": ("prescriptions.csv", "Scripts", "", ""),
@@ -38,6 +36,8 @@ SERIES: dict[str, tuple[str, str, str, str]] = {
         f"shares of {name}": ("stocks_long.csv", "price", "symbol", name)
         for name in ("MSFT", "AMZN", "IBM", "AAPL", "GOOG")
     },
+    "temperature": ("seattle_temperature.csv", "temp", "", ""),
+    "electricity": ("electricity_demand.csv", "megawatts", "", ""),
 }
 METHODS = ("kerasar", "seasonal naive", "AutoETS", "AutoARIMA")
 #: The last steps that peers are fitted to: they take hours for more.

@@ -28,6 +28,7 @@ from kerasar.causality.pairs import PairReader
 from kerasar.causality.pairs.placed import Placed
 from kerasar.causality.rules import declaration
 from kerasar.causality.rules.pointwise import ELEMENTWISE_CLASSES, MERGES
+from kerasar.causality.whole_positions import with_whole_positions
 from kerasar.layers.protocol import (
     Aligned,
     Declaration,
@@ -167,7 +168,14 @@ def _settled(graph: Graph) -> Analysis:
 
 
 def _followed(graph: Graph) -> Analysis:
-    return analyze_graph(put_batch_first(lift_constants(spell_out(bind_kernels(graph)))))
+    graph = spell_out(bind_kernels(graph))
+    analysis = analyze_graph(put_batch_first(lift_constants(graph)))
+    if analysis.mixing or analysis.unknown:
+        whole = with_whole_positions(graph)
+        other = None if whole is None else analyze_graph(lift_constants(whole))
+        if other is not None and not other.mixing and not other.unknown:
+            return other
+    return analysis
 
 
 def stays_open(declared: Declaration | None) -> bool:

@@ -47,7 +47,10 @@ def _lifted(node: Node, position_rank: int) -> tuple[Node, dict[Edge, Any]]:
     of_equal_ranks = type(node.operation) in _OF_EQUAL_RANKS
     rank = max(len(edge.shape) for edge in (node.inputs if of_equal_ranks else node.outputs))
     slots, constants = list(node.slots), {}
+    known = dict(slots)
     for part in filter(is_array, keras.tree.flatten(node.constants)):
+        if id(part) in known:
+            continue
         if of_equal_ranks and len(part.shape) != rank:
             continue  # Keras' merges insert axes behind the first
         shape = (1,) * (rank - len(part.shape)) + tuple(part.shape)

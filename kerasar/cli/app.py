@@ -8,7 +8,9 @@ import typer
 
 import kerasar
 from kerasar.cli.commands.backtest import backtest
+from kerasar.cli.commands.compress import compress
 from kerasar.cli.commands.data import data
+from kerasar.cli.commands.decompress import decompress
 from kerasar.cli.commands.export import export
 from kerasar.cli.commands.forecast import forecast
 from kerasar.cli.commands.inpaint import inpaint
@@ -17,6 +19,7 @@ from kerasar.cli.commands.models import models
 from kerasar.cli.commands.runs import runs
 from kerasar.cli.commands.sample import sample
 from kerasar.cli.commands.score import score
+from kerasar.cli.commands.serve import serve
 from kerasar.cli.commands.train import train
 from kerasar.cli.support.errors import ErrorsAsMessages
 from kerasar.cli.support.options import WithUserPaths
@@ -43,20 +46,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-COMMANDS = (
-    train,
-    runs,
-    sample,
-    forecast,
-    backtest,
-    inpaint,
-    score,
-    export,
-    inspect_,
-    models,
-    data,
-)
-for command in COMMANDS:
+_COMMANDS: tuple[Callable[..., None], ...] = (
+    train, runs, sample, forecast, backtest, inpaint, score, compress, decompress, export,
+    serve, inspect_, models, data,
+)  # fmt: skip
+for command in _COMMANDS:
     app.command(name=command.__name__, cls=WithUserPaths, help=_help_of(command))(command)
 
 

@@ -8,17 +8,18 @@ from kerasar.checks import check_kind
 
 #: Lengths of seasons by the usual calendars: quarters, weekdays, months, hours, weeks, half and
 #: quarter hours, tens of minutes, minutes, and days of a year.
-_USUAL = (4, 5, 7, 10, 12, 24, 48, 52, 60, 96, 144, 168, 288, 336, 365, 672, 1440)
-#: The autocorrelation of steps one season apart, at least, and how many seasons are found at most.
-_CORRELATED, _MOST = 0.2, 2
+_USUAL = (4, 5, 6, 7, 10, 12, 24, 30, 48, 52, 60, 96, 144, 168, 288, 336, 365, 672, 1440)
+#: The autocorrelation of steps one season apart, at least; by how many standard errors it must be
+#: above that of noise; and how much longer a second season is.
+_CORRELATED, _BEYOND, _LONGER = 0.3, 3.0, 4
 
 
 def find_seasons(series: Any, among: Any = _USUAL) -> tuple[int, ...]:
     """Lengths of seasons by which a series repeats, the shortest first.
 
-    Those are found whose steps are more alike one season apart than those half a season apart, in
-    the differences of the series, so that a trend is no season. At least three seasons must be
-    there.
+    Those are found whose steps are more alike one season apart than those less far apart, by more
+    than chance, in their distances from the mean over a season around each, so that a trend is no
+    season. At least three seasons must be there. A second one is at least four times as long.
 
     Args:
         series: `(steps,)` or `(steps, variables)`; NaN is missing.
@@ -28,16 +29,70 @@ def find_seasons(series: Any, among: Any = _USUAL) -> tuple[int, ...]:
         At most two of them, those that are most alike.
     """
     values = check_kind(series, "series").astype("float64")
-    changes = np.diff(values.reshape(len(values), -1), axis=0)
-    changes -= np.nanmean(changes, axis=0) if len(changes) else 0.0
-    found = []
+    values = _without_outliers(values.reshape(len(values), -1))
+    alike = _alike(values, among)
+    if not alike:
+        return ()
+    first = max(alike, key=lambda season: (alike[season], -season))
+    # Twice a season repeats as well.
+    within = [s for s in alike if first % s == 0 and alike[s] > alike[first] - 0.05]
+    first = min(within)
+    shorter = [s for s in alike if first % s == 0 and first // s >= _LONGER]
+    if shorter:
+        return max(shorter, key=alike.__getitem__), first
+    rest = values - _profile(values, first)
+    longer = _alike(rest, [s for s in among if s >= _LONGER * first])
+    return (first, max(longer, key=longer.__getitem__)) if longer else (first,)
+
+
+def _alike(values: Any, among: Any) -> dict[int, float]:
+    """The autocorrelation one season apart, of the seasons where it is beyond chance."""
+    found = {}
     for season in among:
         if 3 * season <= len(values):
-            alike = _correlation(changes, season)
-            if alike - max(_correlation(changes, season // 2), 0.0) > _CORRELATED:
-                found.append((alike, season))
-    best = sorted(found, reverse=True)[:_MOST]
-    return tuple(sorted(season for _, season in best))
+            apart = _detrended(values, season)
+            alike = _correlation(apart, season)
+            within = (_correlation(apart, part * season // 4) for part in (1, 2, 3))
+            beyond = alike - max(min(within), 0.0)
+            if beyond > max(_CORRELATED, _BEYOND / np.sqrt(len(apart) - season)):
+                found[season] = alike
+    return found
+
+
+def _detrended(values: Any, season: int) -> Any:
+    """The distances from the mean over the season around each step."""
+    kernel = np.full(season + 1 - season % 2, 1.0)
+    if season % 2 == 0:
+        kernel[[0, -1]] = 0.5
+    half = len(kernel) // 2
+    found = []
+    for column in values.T:
+        seen = np.isfinite(column)
+        total = np.convolve(np.where(seen, column, 0.0), kernel, "valid")
+        count = np.convolve(seen, kernel, "valid")
+        with np.errstate(invalid="ignore", divide="ignore"):
+            found.append(column[half : len(column) - half] - total / count)
+    distances = np.stack(found, axis=1)
+    return distances - np.nanmean(distances, axis=0)
+
+
+def _profile(values: Any, season: int) -> Any:
+    """The mean distance of each step of a season from the mean of its season."""
+    half = season // 2
+    apart = np.full_like(values, np.nan)
+    inside = _detrended(values, season)
+    apart[half : half + len(inside)] = inside
+    found = np.zeros_like(values)
+    for phase in range(season):
+        found[phase::season] = np.nan_to_num(np.nanmean(apart[phase::season], axis=0))
+    return found
+
+
+def _without_outliers(values: Any) -> Any:
+    """Values held within what the middle of the series makes likely: an outlier is no season."""
+    low, middle, high = np.nanquantile(values, [0.25, 0.5, 0.75], axis=0)
+    reach = 2 * (high - low)
+    return np.where(reach > 0, np.clip(values, middle - reach, middle + reach), values)
 
 
 def _correlation(changes: Any, lag: int) -> float:

@@ -15,7 +15,7 @@ from kerasar.data.csv_table import Column, check_column, check_distinct, open_ta
 from kerasar.data.mean_and_scale import mean_and_scale
 from kerasar.data.quantizer import Quantizer
 from kerasar.data.series_data import SeriesData
-from kerasar.data.series_table import read_series_table
+from kerasar.data.series_table import SeriesTable, read_series_table
 
 
 @checks_arguments
@@ -30,6 +30,8 @@ def load_series(
     missing: Sequence[str] = (),
     gaps: bool = False,
     time_column: Column | None = None,
+    covariates: Sequence[Column] = (),
+    calendar: bool = False,
 ) -> SeriesData:
     """Loads a series of one or several variables, in its order; its end is the test part.
 
@@ -56,6 +58,11 @@ def load_series(
         gaps: bool. Whether what is missing is NaN: values, and steps whose time is left out. Models
             with a `kerasar.distributions.Relative` likelihood take such. Else it is refused.
         time_column: the column of times, by name or index, where it is not found.
+        covariates: columns of a CSV file that are known of each step before it comes, by name or
+            index: no variables. Rows at the end that have nothing else are steps ahead. With
+            `gaps=True` only.
+        calendar: bool. Whether the calendar gives covariates: the place in the day, the week and
+            the year, as far as the times tell.
 
     Returns:
         A `SeriesData`. `kerasar.data.windows(series.train, length)` cuts it into pieces.
@@ -83,18 +90,18 @@ def load_series(
         )
     if not 0 < held_out < 1:
         raise ValueError(f"held_out is a share of the steps, between 0 and 1, but got {held_out}.")
+    if covariates and not gaps:
+        raise ValueError("covariates are for real values that may be missing: pass gaps=True.")
     path = existing_file(path)
     several = isinstance(column, Sequence) and not isinstance(column, str)
     columns: Any = column if several or column is None else [column]
-    times, frequency = None, None
-    left_out: tuple[str, ...] = ()
+    read: SeriesTable | None = None
     if path.suffix.lower() == ".npy":
         names, values = _read_npy(path, columns, gaps)
     elif path.suffix.lower() in (".csv", ".tsv", ".txt"):
         table = open_table(path, delimiter, decimal, missing)
-        names, values, times, frequency, left_out = read_series_table(
-            table, columns, gaps, time_column
-        )
+        read = read_series_table(table, columns, gaps, time_column, covariates)
+        names, values = read.names, read.values
     else:
         raise ValueError(
             f"A series is read from a .csv, .tsv, .txt or .npy file, but got '{path.name}'. Save "
@@ -115,9 +122,22 @@ def load_series(
         found: NDArray[Any] = values.astype("float32")
     else:
         found = quantizer.encode(values)
-    return SeriesData(
-        path.stem, found[:cut], found[cut:], names, quantizer, times, frequency, left_out
+    if (covariates or calendar) and (read is None or (calendar and read.times is None)):
+        what = "calendar=True needs a column of times" if calendar else "covariates are columns"
+        raise ValueError(
+            f"{what} of a CSV file, but '{path}' has none such. Leave it out, or name the column "
+            "with time_column=…."
+        )
+    parts = path.stem, found[:cut], found[cut:], names, quantizer
+    if read is None:
+        return SeriesData(*parts)
+    times = None if read.times is None else read.times[: len(values)]
+    known = read.covariates.astype("float32")
+    data = SeriesData(
+        *parts, times, read.frequency, read.counts, known, read.covariate_names, calendar
     )
+    data.covariates_of(len(values))  # errors come now
+    return data
 
 
 def _check_units(path: Path, names: Sequence[str], values: NDArray[Any], cut: int) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kerasar.checks import as_array
+from kerasar.data.calendar import calendar_columns
 from kerasar.data.mean_and_scale import mean_and_scale
 from kerasar.data.quantizer import Quantizer
 from kerasar.data.times import Frequency, Times
@@ -27,6 +28,10 @@ class SeriesData:
         times: of all steps, `datetime64[s]`; None if the file has none.
         frequency: the time from one step to the next, if there are times.
         left_out: columns of numbers that only count the rows.
+        covariates: columns that are known of each step before it comes, `(steps or more,
+            covariates)`, float32: those of steps ahead come behind.
+        covariate_columns: their names.
+        calendar: whether the calendar gives covariates, too.
     """
 
     name: str
@@ -37,6 +42,9 @@ class SeriesData:
     times: Times | None = None
     frequency: Frequency | None = None
     left_out: tuple[str, ...] = ()
+    covariates: NDArray[Any] | None = None
+    covariate_columns: tuple[str, ...] = ()
+    calendar: bool = False
 
     @property
     def levels(self) -> int | None:
@@ -62,6 +70,24 @@ class SeriesData:
     def whole(self) -> NDArray[Any]:
         """The whole series in the units of the file, float32."""
         return self.decode(np.concatenate([self.train, self.test]))
+
+    def covariates_of(self, steps: int) -> NDArray[np.float32] | None:
+        """All covariates of the first steps, `(steps, covariates)`, or of as many as are known.
+
+        None if the series has no covariates.
+        """
+        found = []
+        if self.covariate_columns and self.covariates is not None:
+            found.append(self.covariates[:steps])
+        if self.calendar and self.times is not None and self.frequency is not None:
+            ahead = self.frequency.after(self.times[-1], max(steps - len(self.times), 0))
+            times = np.concatenate([self.times, ahead])[:steps]
+            found.append(calendar_columns(times, self.frequency)[1])
+        if not found:
+            return None
+        rows = min(map(len, found))
+        joined: NDArray[np.float32] = np.concatenate([part[:rows] for part in found], axis=1)
+        return joined
 
     def times_after(self, past: NDArray[Any], steps: int) -> Times | None:
         """The times of the steps after the series, if `past` is all of it and they are known."""

@@ -1,7 +1,7 @@
 """Reads the columns of a table as a series: its times, its variables, and the steps between."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,38 +20,98 @@ from kerasar.data.times import (
 #: How many steps a gap may have: longer ones are rather a mistake.
 _LONGEST_GAP = 10_000
 
-Read = tuple[tuple[str, ...], NDArray[np.float64], Times | None, Frequency | None, tuple[str, ...]]
+
+class SeriesTable(NamedTuple):
+    """What a table of a series holds.
+
+    Attributes:
+        names: of the variables.
+        values: `(steps, variables)`.
+        times: of all rows, also of those ahead; None if there are none.
+        frequency: of the times.
+        counts: columns that only count.
+        covariates: `(rows, covariates)`: of the steps, and of those ahead of them.
+        covariate_names: their names.
+    """
+
+    names: tuple[str, ...]
+    values: NDArray[np.float64]
+    times: Times | None
+    frequency: Frequency | None
+    counts: tuple[str, ...]
+    covariates: NDArray[np.float64]
+    covariate_names: tuple[str, ...]
 
 
 def read_series_table(
-    table: Table, columns: Sequence[Column] | None, gaps: bool, time_column: Column | None
-) -> Read:
-    """Names, values `(steps, variables)`, times, their frequency, and columns that only count.
+    table: Table,
+    columns: Sequence[Column] | None,
+    gaps: bool,
+    time_column: Column | None,
+    covariates: Sequence[Column] = (),
+) -> SeriesTable:
+    """Reads the columns of a series.
 
     Args:
         table: the file.
         columns: which are variables; None: those that hold numbers, without times and counts.
         gaps: whether what is missing is NaN.
         time_column: that of the times; None finds it.
+        covariates: columns that are known of each step before it comes. With such, last rows
+            without a value of any variable are steps ahead.
 
     Raises:
         ValueError: for times that go backwards, are there twice or are not evenly apart; the line
             is named. And as `read_numbers` does.
     """
+    beside = choose_columns(table, covariates) if covariates else []
     wanted = set() if columns is None else set(choose_columns(table, columns))
+    if both := wanted & set(beside):
+        raise ValueError(
+            f"A column of '{table.path}' is a variable or a covariate, but "
+            f"'{table.names[min(both)]}' is named as both. Name it once."
+        )
+    wanted |= set(beside)
     place, times = _find_times(table, wanted, time_column)
     counts = _counting(table, wanted | ({place} if place is not None else set()))
     if columns is None and set(table.typed) <= {place, *counts}:
         counts = []  # a series that goes up by one is better than none
-    left_out = {*counts, *([] if place is None else [place])}
+    left_out = {*counts, *beside, *([] if place is None else [place])}
     chosen = choose_columns(table, columns, left_out)
-    values = read_numbers(table, chosen, gaps)
-    names = tuple(table.names[i] for i in chosen)
+    values = read_numbers(table, [*chosen, *beside], gaps)
     counted = () if columns is not None else tuple(table.names[i] for i in counts)
+    frequency = None
     if times is None or place is None or len(times) < 2:
-        return names, values, None, None, counted
-    values, times, frequency = _on_a_grid(table, place, values, times, gaps)
-    return names, values, times, frequency, counted
+        times = None
+    else:
+        values, times, frequency = _on_a_grid(table, place, values, times, gaps)
+    values, known = values[:, : len(chosen)], values[:, len(chosen) :]
+    if beside:
+        seen = np.isfinite(values).any(axis=1)
+        values = values[: int(np.flatnonzero(seen)[-1]) + 1] if seen.any() else values
+    found = SeriesTable(
+        tuple(table.names[i] for i in chosen),
+        values,
+        times,
+        frequency,
+        counted,
+        known,
+        tuple(table.names[i] for i in beside),
+    )
+    _check_covariates(table, found)
+    return found
+
+
+def _check_covariates(table: Table, found: SeriesTable) -> None:
+    missing = np.argwhere(~np.isfinite(found.covariates))
+    if len(missing):
+        row, column = (int(i) for i in missing[0])
+        where = f"row {row + 1}" if found.times is None else time_text(found.times[row])
+        raise ValueError(
+            f"A covariate is known of each step, but in '{table.path}' column "
+            f"'{found.covariate_names[column]}' has no value at {where}. Fill it in, or leave the "
+            "column out."
+        )
 
 
 def _find_times(

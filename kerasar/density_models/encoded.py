@@ -12,8 +12,8 @@ from kerasar.checks import check_count, check_data, check_export_options, check_
 from kerasar.density_models.autoregressive import AutoregressiveModel
 from kerasar.distributions.surprise import Surprise
 from kerasar.keras_internals import functional_graph
-from kerasar.serving.archive import Endpoint
-from kerasar.serving.export_encoded import encoded_endpoints, export_encoded
+from kerasar.serving.archive import Endpoint, export_model
+from kerasar.serving.export_encoded import encoded_endpoints
 from kerasar.training.batches import Batch, unpack
 from kerasar.training.density_model import DensityModel
 from kerasar.training.finite_guard import first_non_finite
@@ -178,7 +178,8 @@ class EncodedModel(DensityModel):
         Raises:
             FileExistsError: if something is there already.
         """
-        export_encoded(self, filepath, **check_export_options(kwargs))
+        options = check_export_options(kwargs)
+        export_model(self, self.endpoints, filepath, **options)
 
     def endpoints(self, **bounds: Any) -> dict[str, Endpoint]:
         """What `export` writes: functions on tensors by name."""

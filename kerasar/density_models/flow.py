@@ -27,8 +27,8 @@ from kerasar.noise import uniforms
 from kerasar.sampling.flow_sampler import FlowSampler, compute_data
 from kerasar.sampling.options import check_temperature
 from kerasar.sampling.progress import VERBOSE
-from kerasar.serving.archive import Endpoint
-from kerasar.serving.export_flow import export_flow, flow_endpoints
+from kerasar.serving.archive import Endpoint, export_model
+from kerasar.serving.export_flow import flow_endpoints
 from kerasar.statistics import log_mean_exp
 from kerasar.training.batches import Batch, unpack
 from kerasar.typing import Tensor
@@ -314,7 +314,8 @@ class FlowModel(FlowDensity):
         Raises:
             FileExistsError: if something is there already.
         """
-        export_flow(self, filepath, **check_export_options(kwargs))
+        options = check_export_options(kwargs)
+        export_model(self, self.endpoints, filepath, **options)
 
     def endpoints(self, **bounds: Any) -> dict[str, Endpoint]:
         """What `export` writes: functions on tensors by name."""

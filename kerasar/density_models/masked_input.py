@@ -12,8 +12,8 @@ from kerasar.checks import check_count, check_export_options, check_given, check
 from kerasar.density_models.masked_input_density import MaskedInputDensity, check_order
 from kerasar.sampling.order_samplers import FixedOrder, LowestEntropyFirst
 from kerasar.sampling.sampler import Sampler, SamplingRequest
-from kerasar.serving.archive import Endpoint
-from kerasar.serving.export import export_masked_input, masked_input_endpoints
+from kerasar.serving.archive import Endpoint, export_model
+from kerasar.serving.export import masked_input_endpoints
 
 
 @keras.saving.register_keras_serializable(package="kerasar")
@@ -223,7 +223,8 @@ class MaskedInputModel(MaskedInputDensity):
         Raises:
             FileExistsError: if something is there already.
         """
-        export_masked_input(self, filepath, **check_export_options(kwargs))
+        options = check_export_options(kwargs)
+        export_model(self, self.endpoints, filepath, **options)
 
     def endpoints(self, **bounds: Any) -> dict[str, Endpoint]:
         """What `export` writes: functions on tensors by name."""

@@ -18,8 +18,8 @@ from kerasar.density_models.masked_input_density import check_order
 from kerasar.distributions.likelihoods import Likelihood
 from kerasar.distributions.surprise import Surprise
 from kerasar.sampling import Stream
-from kerasar.serving.archive import Endpoint
-from kerasar.serving.ordered import export_ordered, ordered_endpoints
+from kerasar.serving.archive import Endpoint, export_model
+from kerasar.serving.ordered import ordered_endpoints
 from kerasar.training.batches import Batch, unpack
 from kerasar.typing import Config, Tensor
 
@@ -101,6 +101,15 @@ class OrderedModel(AutoregressiveModel):
         several = drawn.ndim > values.ndim
         return np.take(drawn, self._rank_of, axis=2 if several else 1)
 
+    def compress(self, x: Any, condition: Any = None, **kwargs: Any) -> bytes:
+        """Examples as bytes; as for `AutoregressiveModel`."""
+        values = self.check_batch(unpack(x)._replace(condition=condition)).x
+        return super().compress(np.take(values, self.order, axis=1), condition, **kwargs)
+
+    def decompress(self, *args: Any, **kwargs: Any) -> np.ndarray:
+        """The examples in what `compress` made; as for `AutoregressiveModel`."""
+        return np.take(super().decompress(*args, **kwargs), self._rank_of, axis=1)
+
     def stream(self, *args: Any, **kwargs: Any) -> Stream:
         """Refused: the values of a vector do not come in the model's order.
 
@@ -117,7 +126,8 @@ class OrderedModel(AutoregressiveModel):
 
         Arguments as for `AutoregressiveModel`.
         """
-        export_ordered(self, filepath, **check_export_options(kwargs))
+        options = check_export_options(kwargs)
+        export_model(self, self.endpoints, filepath, **options)
 
     def endpoints(self, **bounds: Any) -> dict[str, Endpoint]:
         """What `export` writes: functions on tensors by name."""

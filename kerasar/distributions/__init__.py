@@ -14,7 +14,9 @@ from kerasar.distributions.likelihoods import (
 from kerasar.distributions.likelihoods import GaussianMixture as GaussianMixture
 from kerasar.distributions.likelihoods import Independent as Independent
 from kerasar.distributions.likelihoods import Likelihood as Likelihood
+from kerasar.distributions.likelihoods import NegativeBinomial as NegativeBinomial
 from kerasar.distributions.likelihoods import Relative as Relative
+from kerasar.distributions.likelihoods import StudentT as StudentT
 from kerasar.distributions.surprise import Surprise as Surprise
 from kerasar.distributions.variational_dequantization import (
     VariationalDequantization as VariationalDequantization,

@@ -5,6 +5,7 @@ from kerasar.forecasting.backtest import backtest as backtest
 from kerasar.forecasting.choose import Choice as Choice
 from kerasar.forecasting.choose import choose as choose
 from kerasar.forecasting.draw import forecast as forecast
+from kerasar.forecasting.learned import learned_more as learned_more
 from kerasar.forecasting.paths import Forecast as Forecast
 from kerasar.forecasting.scores import crps as crps
 from kerasar.forecasting.scores import energy_score as energy_score

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from kerasar.arguments import checks_arguments
 from kerasar.checks import check_count, check_kind, check_memory
 from kerasar.data import SeriesData
-from kerasar.forecasting.draw import SequenceModel, context_of
+from kerasar.forecasting.draw import SequenceModel, context_of, covariate_rows
 from kerasar.forecasting.runaway import Limits, keep_within
 from kerasar.forecasting.scores import Array, crps, energy_score, quantile_loss
 from kerasar.forecasting.seasonal_naive import seasonal_naive
@@ -70,6 +70,7 @@ def backtest(
     seed: int = 0,
     context: int | None = None,
     data: SeriesData | None = None,
+    covariates: Any = None,
     **options: Any,
 ) -> Backtest:
     """Forecasts a series from several places in it, without training again, and judges them.
@@ -90,6 +91,7 @@ def backtest(
         seed: as for `model.sample`.
         context: as for `kerasar.forecast`.
         data: as `series` of `kerasar.forecast`: what the model was trained on, if quantized.
+        covariates: `(time, covariates)`, of a model that has some. None takes those of `data`.
         **options: `temperature` and so on, as for `model.sample`.
 
     Returns:
@@ -114,6 +116,11 @@ def backtest(
     check_memory("num_paths", num_paths, (len(starts), num_paths, kept + horizon))
     prompts = np.stack([encoded[start - kept : start] for start in starts])
     size = {"length": kept + horizon} if model.data_shape[0] is None else {}
+    if covariates is None and data is not None:
+        covariates = data.covariates_of(len(encoded))
+    rows = covariate_rows(model, covariates, starts, kept, horizon)
+    if rows is not None:
+        options["condition"] = np.repeat(rows, num_paths, axis=0)
     drawn = model.sample(
         len(starts) * num_paths,
         seed=seed,

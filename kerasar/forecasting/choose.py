@@ -5,6 +5,7 @@ before the windows and judged by the paths that it draws there: by the score of 
 whole horizon, not of the next step alone, which says little about trends and seasons.
 """
 
+import functools
 import itertools
 import math
 from collections.abc import Iterator, Sequence
@@ -16,7 +17,8 @@ from numpy.typing import NDArray
 
 from kerasar.arguments import checks_arguments
 from kerasar.checks import check_count, check_kind
-from kerasar.distributions import GaussianMixture, Independent, Relative
+from kerasar.distributions import GaussianMixture, Independent, NegativeBinomial, Relative
+from kerasar.forecasting.dynamics import DYNAMICS
 from kerasar.forecasting.linear import SCALES, Array, Design, LinearForecaster
 from kerasar.forecasting.scores import crps
 from kerasar.layers.support import Support
@@ -25,9 +27,9 @@ from kerasar.statistics import quantiles
 #: Where the parts begin on which candidates are judged, and windows of each.
 _CUTS, _WINDOWS = (0.5, 0.62, 0.75, 0.87), 4
 #: Paths of each, penalties that are tried, and how many steps at the end decide at least.
-_PATHS, _RIDGES, _ENOUGH = 60, (math.inf, 300.0, 100.0, 30.0, 10.0, 3.0), 1_000
+_PATHS, _RIDGES, _ENOUGH = 60, (300.0, 100.0, 30.0, 10.0, 3.0), 1_000
 #: The band that is to hold, and the factors that are tried for it.
-_BAND, _FACTORS = 0.9, (1.0, 1.15, 1.3, 1.5, 1.75, 2.0)
+_BAND, _FACTORS = 0.9, (1.0, 1.07, 1.15, 1.25, 1.4, 1.6, 1.8, 2.0)
 #: What stands for a value that is not finite: the worst.
 _HUGE = 1e30
 #: Fewer steps than this are too few.
@@ -39,6 +41,16 @@ _LAGS, _MEMORY = 50, 30
 _MOVING, _LONG = ("seasonal", "difference"), 300
 #: How many standard errors better those must be.
 _BEYOND = 2.0
+#: By what part a design must be better for each step of its complexity, times the root of the steps
+#: of the series.
+_PRICE = 0.4
+#: By what part wider bands may worsen forecasts.
+_WORSE = 0.05
+#: How much less than they should bands may hold: on so few windows chance is as large on a long
+#: series, and a short one has rather seen too little.
+_CHANCE, _SHORT = 0.05, 0.015
+#: Counts whose median is less are modeled as such.
+_SMALL = 30
 #: How many variables of a step are drawn together, at most.
 _JOINT = 8
 
@@ -51,21 +63,30 @@ class Choice:
         design: what is seen, and relative to what.
         fitted: a linear autoregression for each variable, fitted to the whole training part.
         widening: by what the deviation of drawn steps is multiplied, so that bands of 90 % hold as
-            much on the windows, up to half the standard error of so few.
+            much on the windows.
         series: `(steps,)` or `(steps, variables)`, that it was chosen for.
+        covariates: mean and scale of each.
     """
 
     design: Design
     fitted: tuple[LinearForecaster, ...]
     widening: float
     series: NDArray[Any]
+    covariates: tuple[tuple[float, float], ...] = ()
 
     def likelihood(self, num_components: int = len(SCALES)) -> Relative:
         """The likelihood for a model of the series, relative to its level and scale."""
         variables = None if self.series.ndim == 1 else self.series.shape[1]
-        inside: Any = GaussianMixture(num_components, variables)
-        if variables is not None and (variables > _JOINT or np.isnan(self.series).any()):
-            inside = Independent(variables, GaussianMixture(num_components))
+        counts = self.design.support == "counts"
+        each = NegativeBinomial() if counts else GaussianMixture(num_components)
+        inside: Any = each
+        if variables is not None:
+            joint = variables <= _JOINT and not counts and not np.isnan(self.series).any()
+            inside = (
+                GaussianMixture(num_components, variables)
+                if joint
+                else Independent(variables, each)
+            )
 
         def units(values: Sequence[float]) -> Any:
             return values[0] if variables is None else tuple(values)
@@ -89,7 +110,8 @@ class Choice:
     def arguments(self) -> dict[str, Any]:
         """Arguments of `kerasar.models.Forecaster`, besides the likelihood."""
         design = self.design
-        return {"lags": design.lags, "seasons": design.seasons, "cycles": design.cycles}
+        found = {"lags": design.lags, "seasons": design.seasons, "cycles": design.cycles}
+        return found | ({"covariates": self.covariates} if self.covariates else {})
 
 
 @checks_arguments
@@ -99,6 +121,7 @@ def choose(
     seasons: Sequence[int] = (),
     support: Any = None,
     normalization: str | None = None,
+    covariates: Any = None,
 ) -> Choice:
     """Chooses level, season, support and lags by the forecasts of linear autoregressions.
 
@@ -107,8 +130,9 @@ def choose(
         horizon: int. How many steps ahead forecasts are for.
         seasons: steps of each season that the series may have, such as 24 and 168 for hours.
         support: as for `kerasar.distributions.Relative`; None tries "positive" too where all values
-            are.
+            are, and takes "counts" for small ones.
         normalization: as for `Relative`; None tries all.
+        covariates: what is known of each step before it comes, `(steps, covariates)`, finite.
 
     Returns:
         A `Choice`, whose candidates had the least geometric mean of CRPS over all windows.
@@ -138,11 +162,16 @@ def choose(
                 f"Variable {i} of series is {seen[0]:g} throughout, so there is nothing to learn. "
                 "Leave it out."
             )
+    beside, units = _standardized(covariates, len(columns))
     usable = [s for s in sorted(set(seasons)) if 3 * s <= len(columns)]
     last = max(_ENOUGH, 6 * max(usable, default=1), 4 * horizon)
     recent = columns[-last:]
+    recent_beside = None if beside is None else beside[-last:]
+    judge = functools.partial(_judge, recent, horizon, recent_beside, [{} for _ in columns.T])
     if support is None:
         supports: list[Any] = ["real", "positive"] if np.nanmin(columns) > 0 else ["real"]
+        if _are_counts(columns):
+            supports = ["counts"]
     else:
         supports = [Support(support).kind]
     if normalization is not None:
@@ -156,7 +185,7 @@ def choose(
             f"seasons is {tuple(seasons)} and the series has {len(columns)} steps."
         )
     if len(recent) > _LONG:  # what is far behind at one place is not looked at elsewhere
-        rough = [float(np.mean(_judge(recent, d, horizon, _CUTS[2:3]))) for d in candidates]
+        rough = [float(np.mean(judge(d, _CUTS[2:3]))) for d in candidates]
         candidates = [
             candidates[i]
             for moves in (True, False)
@@ -166,56 +195,106 @@ def choose(
         moving = sum(design.normalization in _MOVING for design in candidates)
         kept = max(moving // 4, 8), max((len(candidates) - moving) // 4, 8)
         candidates = candidates[:moving][: kept[0]] + candidates[moving:][: kept[1]]
-    best = _best(candidates, [_judge(recent, design, horizon) for design in candidates])
-    fitted = tuple(LinearForecaster.fit(column, best) for column in columns.T)
-    return Choice(best, fitted, _widening(recent, best, horizon), array)
+    best = _best(candidates, [judge(design) for design in candidates], len(recent))
+    fitted = tuple(LinearForecaster.fit(column, best, None, beside) for column in columns.T)
+    widening = _widening(recent, horizon, recent_beside, best)
+    return Choice(best, fitted, widening, array, units)
+
+
+def _standardized(
+    covariates: Any, steps: int
+) -> tuple[Array | None, tuple[tuple[float, float], ...]]:
+    """Covariates with mean 0 and scale 1, and what these were."""
+    if covariates is None:
+        return None, ()
+    array = check_kind(covariates, "covariates").astype("float64")
+    if array.ndim != 2 or len(array) != steps or not np.isfinite(array).all():
+        raise ValueError(
+            f"covariates must be finite and of shape ({steps}, covariates), a row for each step of "
+            f"series, but their shape is {array.shape}."
+        )
+    scales = array.std(axis=0)
+    scales = np.where(scales > 0, scales, 1.0)
+    means = array.mean(axis=0)
+    units = tuple(zip(means.tolist(), scales.tolist(), strict=True))
+    return (array - means) / scales, units
+
+
+def _are_counts(columns: Array) -> bool:
+    """Whether all are counts, and so small that it matters."""
+    seen = columns[np.isfinite(columns)]
+    whole = bool((seen >= 0).all() and (seen == np.round(seen)).all())
+    return whole and float(np.nanmax(np.nanmedian(columns, axis=0))) < _SMALL
 
 
 def _candidates(
     normalizations: Sequence[str], seasons: list[int], supports: list[Any], steps: int
 ) -> Iterator[Design]:
-    """Designs that a series of so many steps can bear."""
+    """Designs that a series of so many steps can bear, the simplest first."""
+    for support, normalization in itertools.product(supports, normalizations):
+        for season in seasons if normalization == "seasonal" else [None]:
+            memory = max(2 * (season or max(seasons, default=1)), _MEMORY)
+            memory = min(memory, max(steps // 2, 2))
+            common = normalization, season, memory, support
+            yield from _classical(*common, steps)
+            yield from _learned(*common, seasons, steps)
+
+
+def _classical(
+    normalization: str, season: int | None, memory: int, support: Any, steps: int
+) -> Iterator[Design]:
+    """Designs of whose dynamics a few numbers are found, and nothing else."""
+    if normalization not in _MOVING:
+        return
+    lags = min(max(steps // 4, 3), 2 * (season or _LAGS) + 2, _LAGS)
+    cycles = 0 if season is None else min(steps // 2 // (season + 1), 3)
+    among = () if season is None else (season,)
+    for dynamics, drift in itertools.product(DYNAMICS, (False, True)):
+        if drift and dynamics == ("damped" if season is None else "persistent"):
+            continue  # a slope has its own drift
+        common = normalization, season, memory, support
+        if dynamics == "still":
+            yield Design(*common, 3, drift=drift)
+        elif season is None or cycles:
+            sight = lags, among, max(cycles, 1)
+            yield Design(*common, *sight, dynamics=dynamics, drift=drift)
+
+
+def _learned(
+    normalization: str,
+    season: int | None,
+    memory: int,
+    support: Any,
+    seasons: list[int],
+    steps: int,
+) -> Iterator[Design]:
+    """Designs that learn the weight of each lag."""
     sights: list[tuple[int, tuple[int, ...], int]] = [(3, (), 1)]
     for upto in range(1, len(seasons) + 1):
         among = tuple(seasons[:upto])
         sights.append((min(max(among[0] + 1, 8), _LAGS), among, 2))
         sights.append((3, among, 2))
     for lags, among, cycles in sights:
-        reach = max([lags, *(cycles * season + 1 for season in among)])
-        if among and reach > steps // 4:
+        if among and max([lags, *(cycles * each + 1 for each in among)]) > steps // 4:
             continue
-        for normalization in normalizations:
-            periods = seasons if normalization == "seasonal" else [None]
-            for season in periods:
-                memory = max(2 * (season or max(seasons, default=1)), _MEMORY)
-                memory = min(memory, max(steps // 2, 2))
-                moves = [
-                    (ridge, persistence)
-                    for persistence in ((0.0, 1.0) if normalization == "seasonal" else (0.0,))
-                    for ridge in _RIDGES
-                    if not (math.isinf(ridge) and among)  # nothing is learned: seen once
-                ]
-                for support, (ridge, persistence) in itertools.product(supports, moves):
-                    yield Design(
-                        normalization,
-                        season,
-                        memory,
-                        support,
-                        lags,
-                        among,
-                        cycles,
-                        ridge,
-                        persistence,
-                    )
+        common = normalization, season, memory, support, lags, among, cycles
+        yield from (Design(*common, ridge) for ridge in _RIDGES)
+        if lags > 3 and normalization in _MOVING:
+            for dynamics, ridge in itertools.product(DYNAMICS[1:], _RIDGES[:2]):
+                yield Design(*common, ridge, dynamics)
 
 
-def _best(candidates: Sequence[Design], judged: Sequence[Array]) -> Design:
+def _best(candidates: Sequence[Design], judged: Sequence[Array], steps: int) -> Design:
     """The best of those whose level moves with the series, unless another is so beyond chance.
 
     A level that stays draws a series back to where it was. Of a random walk that has hardly left
-    its place that looks good, too, until it leaves.
+    its place that looks good, too, until it leaves. And of many candidates some look good by
+    chance: what learns more must be better by more.
     """
-    means = [float(part.mean()) for part in judged]
+    means = [
+        float(part.mean()) + _PRICE / math.sqrt(steps) * design.complexity
+        for design, part in zip(candidates, judged, strict=True)
+    ]
     order = sorted(range(len(means)), key=means.__getitem__)
     best = order[0]
     moving = next((i for i in order if candidates[i].normalization in _MOVING), best)
@@ -226,45 +305,71 @@ def _best(candidates: Sequence[Design], judged: Sequence[Array]) -> Design:
     return candidates[best]
 
 
-def _judge(columns: Array, design: Design, horizon: int, cuts: Sequence[float] = _CUTS) -> Array:
+def _judge(
+    columns: Array,
+    horizon: int,
+    beside: Array | None,
+    known: list[dict[Any, Any]],
+    design: Design,
+    cuts: Sequence[float] = _CUTS,
+) -> Array:
     """The mean log of CRPS over the windows of each part, behind what the candidate is fitted to.
 
     Returns:
         One for each variable and part; infinite if there is nothing to judge by.
     """
     logs: list[float] = []
-    for column in columns.T:
-        least = 1e-9 * (np.nanstd(column) + 1e-30)
-        for paths, actual in _windows(column, design, horizon, cuts=cuts):
-            found = crps(paths, actual, fair=False)  # (origins, steps)
-            seen = np.isfinite(found)
-            each = np.where(seen, found, 0).sum(axis=1) / np.maximum(seen.sum(axis=1), 1)
-            if seen.any():
-                logs.append(float(np.log(np.maximum(each[seen.any(axis=1)], least)).mean()))
+    for column, shared in zip(columns.T, known, strict=True):
+        for paths, actual in _windows(column, horizon, beside, shared, design, cuts=cuts):
+            logs += _log_scores(paths, actual, column)
     return np.array(logs or [math.inf])
 
 
-def _widening(columns: Array, design: Design, horizon: int) -> float:
-    """The least factor with which bands hold."""
-    # Windows overlap, or lie close together: about two of each part are independent.
-    stretches = min(max(len(columns) * (1 - _CUTS[0]) / horizon, 1.0), 2.0 * len(_CUTS))
-    wanted = _BAND - 0.5 * math.sqrt(_BAND * (1 - _BAND) / stretches)
+def _log_scores(paths: Array, actual: Array, column: Array) -> list[float]:
+    """The mean log of CRPS over the windows of a part; empty if there is nothing to judge by."""
+    found = crps(paths, actual, fair=False)  # (origins, steps)
+    seen = np.isfinite(found)
+    if not seen.any():
+        return []
+    each = np.where(seen, found, 0).sum(axis=1) / np.maximum(seen.sum(axis=1), 1)
+    least = 1e-9 * (np.nanstd(column) + 1e-30)
+    return [float(np.log(np.maximum(each[seen.any(axis=1)], least)).mean())]
+
+
+def _widening(columns: Array, horizon: int, beside: Array | None, design: Design) -> float:
+    """The least factor with which bands hold, as far as forecasts hardly become worse.
+
+    A level that has once shifted leaves all bands of a few windows; wider ones would be worse
+    everywhere else.
+    """
+    known: dict[Any, Any] = {}
+    allowed = _CHANCE if len(columns) > _LONG else _SHORT
+    least, chosen = math.inf, _FACTORS[0]
     for factor in _FACTORS:
         inside, count = 0, 0
+        logs: list[float] = []
         for column in columns.T:
-            for paths, actual in _windows(column, design, horizon, factor, 4 * _PATHS):
+            windows = _windows(column, horizon, beside, known, design, factor, 4 * _PATHS)
+            for paths, actual in windows:
                 low, high = quantiles(np.moveaxis(paths, 1, 0), [0.5 - _BAND / 2, 0.5 + _BAND / 2])
                 inside += int(((low <= actual) & (actual <= high)).sum())
                 count += int(np.isfinite(actual).sum())
-        if inside >= wanted * count:
+                logs += _log_scores(paths, actual, column)
+        least = min(least, float(np.mean(logs)))
+        if float(np.mean(logs)) > least + _WORSE:
             break
-    return factor
+        chosen = factor
+        if inside >= (_BAND - allowed) * count:
+            break
+    return chosen
 
 
 def _windows(
     column: Array,
-    design: Design,
     horizon: int,
+    beside: Array | None,
+    known: dict[Any, Any],
+    design: Design,
     factor: float = 1.0,
     paths: int = _PATHS,
     cuts: Sequence[float] = _CUTS,
@@ -279,8 +384,8 @@ def _windows(
         origins = np.unique(np.linspace(cut, latest, _WINDOWS).astype(int))
         if np.isfinite(column[:cut]).sum() < _LEAST_STEPS // 2:
             continue
-        model = LinearForecaster.fit(column[:cut], design)
+        model = LinearForecaster.fit(column[:cut], design, known, beside)
         model.sigma *= factor
-        drawn = model.simulate(column, origins, ahead, paths)
+        drawn = model.simulate(column, origins, ahead, paths, known=known, covariates=beside)
         drawn = np.nan_to_num(drawn, nan=_HUGE, posinf=_HUGE, neginf=-_HUGE)
         yield drawn, np.stack([column[origin : origin + ahead] for origin in origins])

@@ -1,5 +1,6 @@
 """Forecasts: continuations of a series, drawn many times."""
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import keras
@@ -24,6 +25,11 @@ class SequenceModel(Protocol):
     data_shape: Shape
     data_levels: int | None
     trained_length: int | None
+    conditions: Any
+
+    def get_weights(self) -> list[Any]: ...
+
+    def set_weights(self, weights: list[Any]) -> None: ...
 
     def sample(self, num_samples: int = 1, seed: int = 0, **options: Any) -> np.ndarray: ...
 
@@ -38,6 +44,7 @@ def forecast(
     series: SeriesData | None = None,
     context: int | None = None,
     on_runaway: str = "error",
+    covariates: Any = None,
     **options: Any,
 ) -> Forecast:
     """Draws `num_paths` continuations of a series.
@@ -57,6 +64,8 @@ def forecast(
         on_runaway: "error" or "clip": what happens if a path is not finite, or leaves a range ten
             times as wide as that of the data. "clip" holds it at the ends of that range, and a
             value that is no number at the one before; `clipped` of the result counts such paths.
+        covariates: `(time + steps, covariates)` or longer, of a model that has some: a row for each
+            step of `past`, and for each ahead. None takes those of `series`.
         **options: `temperature`, `condition`, `method` and so on, as for `model.sample`.
 
     Returns:
@@ -89,6 +98,11 @@ def forecast(
         )
     kept = encoded[-context_of(model, context, steps, len(encoded)) :]
     size = {"length": len(kept) + steps} if model.data_shape[0] is None else {}
+    if covariates is None and series is not None:
+        covariates = series.covariates_of(len(encoded) + steps)
+    rows = covariate_rows(model, covariates, [len(encoded)], len(kept), steps)
+    if rows is not None:
+        options["condition"] = np.repeat(rows, num_paths, axis=0)
     drawn = model.sample(num_paths, seed=seed, prompt=kept, **size, **options)[:, len(kept) :]
     columns = tuple(str(i) for i in range(encoded.shape[1] if encoded.ndim == 2 else 1))
     if series is not None:
@@ -105,6 +119,56 @@ def forecast(
     return Forecast(given, series.decode(drawn), columns, clipped, series.times_after(given, steps))
 
 
+def covariate_rows(
+    model: SequenceModel, covariates: Any, origins: Sequence[int], kept: int, steps: int
+) -> np.ndarray | None:
+    """The covariates of the steps that a model sees and draws, `(origins, kept + steps, …)`.
+
+    Args:
+        model: which has the condition `covariates`, or not.
+        covariates: from the first step of the series on.
+        origins: how many steps are known, of each forecast.
+        kept: how many of these the model sees.
+        steps: ahead.
+
+    Raises:
+        ValueError: if they are missing, superfluous, not finite or end before the forecast.
+    """
+    takes = model.conditions.shapes.get("covariates")
+    if takes is None:
+        if covariates is not None:
+            raise ValueError(
+                f"Model '{model.name}' takes no covariates, but got some. Leave them out, or build "
+                "a kerasar.models.Forecaster with covariates=…."
+            )
+        return None
+    if covariates is None:
+        raise ValueError(
+            f"Model '{model.name}' takes {takes[-1]} covariates of each step, ahead as well. Pass "
+            "covariates=…."
+        )
+    array = check_kind(covariates, "covariates").astype("float32")
+    if array.ndim != 2 or array.shape[1] != takes[-1]:
+        raise ValueError(
+            f"covariates must have the shape (time + steps, {takes[-1]}), but theirs is "
+            f"{array.shape}."
+        )
+    last = max(origins) + steps
+    if len(array) < last:
+        raise ValueError(
+            f"A forecast of {steps} steps behind {max(origins)} needs the covariates of {last} "
+            f"steps, but there are {len(array)}. Add rows for the steps ahead, or ask for "
+            f"{max(len(array) - max(origins), 0)} steps."
+        )
+    found = np.stack([array[origin - kept : origin + steps] for origin in origins])
+    if not np.isfinite(found).all():
+        step = int(np.argwhere(~np.isfinite(found))[0][1]) + origins[0] - kept
+        raise ValueError(
+            f"covariates must be finite, but are not near step {step}. Fill in what is missing."
+        )
+    return found
+
+
 def context_of(model: SequenceModel, context: int | None, steps: int, time: int) -> int:
     """How many of the last steps of the past the model gets."""
     length = model.data_shape[0]
@@ -118,9 +182,19 @@ def context_of(model: SequenceModel, context: int | None, steps: int, time: int)
         return int(length) - steps
     if context is not None:
         return check_count(context, "context", most=None)
+    longest = longest_context(model)
+    return time if longest is None else longest
+
+
+def longest_context(model: SequenceModel) -> int | None:
+    """How many steps of the past a model of open length can use; None: all.
+
+    The reach of its receptive field, at most what it was trained on.
+    """
     try:
         reach = receptive_field(model.network, model.likelihood.event_rank).reach
     except ValueError:  # a layer that does not declare what it sees
         reach = None
-    useful = time if reach is None else max(reach, 1)
-    return useful if model.trained_length is None else min(useful, model.trained_length)
+    known = [max(reach, 1)] if reach is not None else []
+    known += [] if model.trained_length is None else [model.trained_length]
+    return min(known, default=None)

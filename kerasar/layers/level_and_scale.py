@@ -28,6 +28,11 @@ PRIOR = 5.0
 LEAST = 0.05
 
 
+def level_lag(normalization: str, season: int | None) -> int | None:
+    """How many steps before is the value that a step is relative to; None: it is no value."""
+    return {"difference": 1, "seasonal": season}.get(normalization)
+
+
 class Frame(NamedTuple):
     """What is known of a step before it, each `(…, variables)`, in the order of the channels."""
 
@@ -60,7 +65,8 @@ class LevelAndScale(keras.layers.Layer):
 
     as if five steps with x = 0 and a distance of `spread` had come before all others. The level of
     the last season falls back to the last value where that was not observed. A step that is missing
-    changes nothing. For "none" the scale is `spread` throughout.
+    changes nothing. The first step changes no scale where the last value is the level, for there is
+    none before it. For "none" the scale is `spread` throughout.
 
     Args:
         normalization: "none", "window" (the running mean), "difference" (the last value) or
@@ -118,7 +124,8 @@ class LevelAndScale(keras.layers.Layer):
         mean = total / weight
         level = self._level(parts, mean, last)
         before = tf.concat([tf.zeros_like(level[:, :1]), level[:, :-1]], 1)
-        squares = linear_scan(fade, seen * tf.square(x - before)) + prior * self._spread(prior)
+        counted = seen * self._is_judged(count > seen)
+        squares = linear_scan(fade, counted * tf.square(x - before)) + prior * self._spread(prior)
         return self._joined(level, squares / weight, mean, last)
 
     # Step by step (`kerasar.layers.protocol.Recurrence`).
@@ -126,20 +133,31 @@ class LevelAndScale(keras.layers.Layer):
     def initial(self, batch: Tensor) -> Any:
         none = tf.zeros(tf.stack([batch, self.num_variables]), wide(self.compute_dtype))
         weight = none + PRIOR
-        return none, none, weight, weight * self._spread(weight), none
+        return none, none, weight, weight * self._spread(weight), none, none
 
     def step(self, inputs: Tensor, carry: Any, position: Tensor) -> tuple[Tensor, Any]:
-        last, total, weight, squares, level = carry
+        last, total, weight, squares, level, begun = carry
         parts = self._split(inputs)
         x, seen = parts[0], parts[1]
         fade = 1.0 - seen / self.memory
-        squares = fade * squares + seen * tf.square(x - level)
+        counted = seen * self._is_judged(begun > 0)
+        squares = fade * squares + counted * tf.square(x - level)
+        begun = tf.maximum(begun, seen)
         last = (1.0 - seen) * last + seen * x
         total, weight = fade * total + seen * x, fade * weight + seen
         mean = total / weight
         level = self._level(parts, mean, last)
         made = self._joined(level, squares / weight, mean, last)
-        return made, (last, total, weight, squares, level)
+        return made, (last, total, weight, squares, level, begun)
+
+    def _is_judged(self, begun: Tensor) -> Tensor:
+        """1 for the steps whose distances from the level count, given which come after the first.
+
+        Before the first there is no last value.
+        """
+        if self.normalization in ("none", "window"):
+            begun = tf.ones_like(begun)
+        return tf.cast(begun, wide(self.compute_dtype))
 
     def _split(self, inputs: Tensor) -> list[Tensor]:
         """Values and masks, those of the last season behind; every mask is 0 or 1."""

@@ -15,7 +15,8 @@ from keras import layers as L
 from kerasar.checks import check_sizes
 from kerasar.density_models.autoregressive import AutoregressiveModel
 from kerasar.distributions.likelihoods import GaussianMixture, Likelihood, Relative
-from kerasar.layers import CausalShift, StrictlyCausalConv1D
+from kerasar.layers import CausalShift, Standardize, StrictlyCausalConv1D
+from kerasar.layers.level_and_scale import level_lag
 from kerasar.models.parts.builder import builder
 from kerasar.models.parts.relative_series import RelativeSeries
 
@@ -30,6 +31,7 @@ def Forecaster(
     cycles: int = 2,
     units: int = 32,
     dropout: float = 0.0,
+    covariates: Sequence[tuple[float, float]] = (),
 ) -> AutoregressiveModel:
     """A forecaster of series: a linear autoregression and a small network, ready to compile.
 
@@ -44,12 +46,18 @@ def Forecaster(
             before and after.
         units: int. Units of each of the two hidden layers.
         dropout: of the hidden layers, in training.
+        covariates: mean and scale of each value that is known of a step before it comes, such as a
+            holiday or a price. The model then takes the condition `covariates`, `(batch, time,
+            covariates)`: of the very steps of the data.
 
     Returns:
         An `AutoregressiveModel` of sequences. Its network outputs `(batch, time, parameters)`.
 
     Raises:
         ValueError, TypeError: for arguments that are unknown or do not fit together.
+
+    A step differs from its level as its covariates differ from those of the level, so that both are
+    seen.
 
     Example:
         >>> import kerasar
@@ -78,6 +86,16 @@ def Forecaster(
     steps = {k * s + d for s in seasons for k in range(1, cycles + 1) for d in (-1, 0, 1)}
     for lag in sorted(lag for lag in steps if lag > lags):
         known.append(CausalShift(steps=lag, name=f"lag{lag}")(relative.values))
+    given = None
+    if covariates:
+        given = keras.Input((length, len(covariates)), name="covariates")
+        means, scales = zip(*covariates, strict=True)
+        own = Standardize(means, scales, name="standardized")(given)
+        known.append(own)
+        back = level_lag(likelihood.normalization, likelihood.season)
+        if back is not None:
+            before = CausalShift(steps=back, name="covariates_of_level")(own)
+            known.append(L.Subtract(name="relative_covariates")([own, before]))
     known = known[0] if len(known) == 1 else L.Concatenate(name="known")(known)
 
     inside = likelihood.likelihood.num_parameters()
@@ -101,5 +119,6 @@ def Forecaster(
     h = L.Dense(units, activation="relu", name="second")(h)
     beyond = L.Dense(inside, use_bias=False, kernel_initializer="zeros", name="beyond")(h)
     parameters = relative.head(L.Add(name="parameters")([linear, beyond]))
-    network = keras.Model(x, parameters, name="forecaster")
+    inputs = x if given is None else [x, given]
+    network = keras.Model(inputs, parameters, name="forecaster")
     return AutoregressiveModel(network, likelihood, name="forecaster")

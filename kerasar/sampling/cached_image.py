@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from kerasar.sampling.cached_sequence import MOST_PARTS
 from kerasar.sampling.models import SampledAutoregressive
-from kerasar.sampling.options import Options, draw_or_keep
+from kerasar.sampling.options import Choose, Options, draw_or_keep, take_given
 from kerasar.sampling.partial_batch import PartialBatch, events_so_far, noise_at
 from kerasar.stepwise.raster_steps import RasterProgram, RowInputs, RowState
 from kerasar.stepwise.rings import ArrayRing, TensorRing, while_loop
@@ -15,11 +15,12 @@ from kerasar.typing import Tensor
 
 
 class _Pixel(NamedTuple):
-    """What a pixel is drawn from, beside the network's output; nothing is if there is no noise."""
+    """What a pixel is drawn from beside the network's output, and the pixel to its left."""
 
     given: Tensor
     known: Tensor
     noise: Tensor | None
+    last: Tensor
 
 
 class _Drawn(NamedTuple):
@@ -42,6 +43,7 @@ class ImageLoop:
         size: height and width.
         compiled: whether the loop is going to be compiled by XLA; shapes are then static.
         record: takes all values as they are given, and returns the parameters of each.
+        choose: takes the place of a draw; None draws.
     """
 
     def __init__(
@@ -53,8 +55,10 @@ class ImageLoop:
         size: tuple[Tensor, Tensor],
         compiled: bool,
         record: bool = False,
+        choose: Choose | None = None,
     ) -> None:
         self.model, self.batch, self.options, self.record = model, batch, options, record
+        self.choose = take_given if record else choose
         self.likelihood, self.compiled = model.likelihood, compiled
         self.height, self.width = size
         self.x, self.output = program.graph.x, program.graph.output
@@ -121,8 +125,9 @@ class ImageLoop:
 
     def _draw_row(self, end: Any, y: Tensor, rows: RowState, results: tf.TensorArray) -> Any:
         row, rows = self.execution.start_row(y, rows)
-        noise = None if self.record else self._row_noise(y)
-        last = tf.zeros(tf.stack([self.batch_size, 1, 1, self.channels]), self.x.dtype)
+        noise = self._row_noise(y) if self.choose is None else None
+        with tf.control_dependencies([results.flow] if self.choose is not None else []):
+            last = tf.zeros(tf.stack([self.batch_size, 1, 1, self.channels]), self.x.dtype)
         specs = [self.pixel_spec, *self.execution.collected_shapes(rows)]
         specs += [self.result_spec] if self.record else []
         arrays = [tf.TensorArray(d, self.width, element_shape=shape) for d, shape in specs]
@@ -174,7 +179,7 @@ class ImageLoop:
     ) -> Any:
         state = self.execution.flush(column, state)
         drawn_from = None if noise is None else noise[column]
-        pixel = _Pixel(self.given[row.y, column], self.known[row.y, column], drawn_from)
+        pixel = _Pixel(self.given[row.y, column], self.known[row.y, column], drawn_from, last)
         draw = self._draw_in_turn if self.in_turn else self._draw_together
         drawn = draw(column, last, state, row, pixel, extent)
         value = tf.stack(drawn.events, -1) if self.by_value else drawn.events[0]
@@ -223,7 +228,7 @@ class ImageLoop:
         parameters, given, known = output[:, 0, 0], pixel.given, pixel.known
         if self.by_value:
             parameters, given, known = parameters[:, event], given[:, event], known[:, event]
-        if pixel.noise is None:
-            return given
+        if self.choose is not None or pixel.noise is None:
+            return (self.choose or take_given)(parameters, given, pixel.last)
         noise = pixel.noise[event]
         return draw_or_keep(self.likelihood, parameters, noise, self.options, given, known)

@@ -6,7 +6,7 @@ from typing import Any
 import tensorflow as tf
 
 from kerasar.sampling.models import SampledAutoregressive
-from kerasar.sampling.options import Options, draw_or_keep
+from kerasar.sampling.options import Choose, Options, draw_or_keep, take_given
 from kerasar.sampling.partial_batch import PartialBatch, noise_at, swap_batch
 from kerasar.sampling.sequence_step import SequenceStep
 from kerasar.stepwise.rings import ArrayRing, TensorRing, while_loop
@@ -30,6 +30,7 @@ class SequenceLoop:
         compiled: whether the loop is going to be compiled by XLA; shapes are then static.
         length: how many steps are drawn, where `batch` has room for more; None: all.
         record: takes all values as they are given, and returns the parameters of each.
+        choose: takes the place of a draw; None draws.
     """
 
     def __init__(
@@ -41,8 +42,10 @@ class SequenceLoop:
         compiled: bool,
         length: Tensor | None = None,
         record: bool = False,
+        choose: Choose | None = None,
     ) -> None:
         self.model, self.batch, self.options, self.record = model, batch, options, record
+        self.choose = take_given if record else choose
         self.compiled = compiled
         shape = batch.values.shape if compiled else tf.shape(batch.values)
         self.x, self.output = program.graph.x, program.graph.output
@@ -106,7 +109,7 @@ class SequenceLoop:
         parameters = self.model.network.output_shape[-1]
         positions = t * self.step.events + tf.range(_BLOCK * self.step.events)
         noise = None
-        if not self.record:
+        if self.choose is None:
             noise = noise_at(self.model.likelihood, self.batch, positions, parameters)
         stop = tf.minimum(t + _BLOCK, self.length)
         extent = self.execution.extent(end if self.compiled and isinstance(end, int) else stop)
@@ -131,18 +134,20 @@ class SequenceLoop:
             t,
             last,
             state,
-            lambda parameters, event: self._event(parameters, t, event, noise),
+            lambda parameters, event: self._event(parameters, t, event, noise, last),
             extent,
         )
         results = results.write(t, parameters if self.record else value)
         return t + 1, tf.reshape(tf.cast(value, self.x.dtype), tf.shape(last)), state, results
 
-    def _event(self, parameters: Tensor, t: Tensor, event: int, noise: Tensor | None) -> Tensor:
+    def _event(
+        self, parameters: Tensor, t: Tensor, event: int, noise: Tensor | None, last: Tensor
+    ) -> Tensor:
         """One event of a step: a channel, or all of them."""
         given, known = self.given[t], self.known[t]
         if self.step.by_value:
             given, known = given[event], known[event]
-        if noise is None:
-            return given
+        if self.choose is not None or noise is None:
+            return (self.choose or take_given)(parameters, given, last)
         drawn = noise[t % _BLOCK * self.step.events + event]
         return draw_or_keep(self.model.likelihood, parameters, drawn, self.options, given, known)

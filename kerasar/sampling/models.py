@@ -39,6 +39,7 @@ class SampledModel(Protocol):
     data_levels: int | None
     takes_missing: bool
     function_cache: FunctionCache
+    weights: list[Any]
 
     @property
     def data_dtype(self) -> str: ...

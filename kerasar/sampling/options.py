@@ -1,5 +1,6 @@
 """Temperature, top-k and top-p: their checks, and the one way in which an event is drawn."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -9,6 +10,10 @@ from kerasar.checks import check_count
 from kerasar.distributions.likelihoods import Likelihood
 from kerasar.sampling.models import SampledModel
 from kerasar.typing import Tensor
+
+#: What takes the place of a draw: makes events from their parameters, their given values, and the
+#: events before them, which are there first.
+Choose = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 class Options(NamedTuple):
@@ -78,3 +83,8 @@ def draw_or_keep(
     parameters = apply_options(likelihood, parameters, options)
     drawn = likelihood.sample(parameters, noise)
     return tf.where(known, given, tf.cast(drawn, given.dtype))
+
+
+def take_given(parameters: Tensor, given: Tensor, before: Tensor) -> Tensor:
+    """Events as they are given."""
+    return given

@@ -1,17 +1,26 @@
 """One step of a sequence: the parameters of its events, and the events that follow from them."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import tensorflow as tf
 
 from kerasar.sampling.models import SampledAutoregressive
 from kerasar.sampling.partial_batch import events_so_far
-from kerasar.stepwise.sequence_steps import SequenceExecution, SequenceProgram
+from kerasar.stepwise.sequence_steps import SequenceProgram
 from kerasar.typing import Tensor
 
 #: From the parameters of an event, `(batch, parameters)`, and its index in the step to its value.
 Choice = Callable[[Tensor, int], Tensor]
+
+
+class StepExecution(Protocol):
+    """A run of the step form: `SequenceExecution`, or `OwnSteps`."""
+
+    def extent(self, stop: Tensor) -> Tensor: ...
+    def step(
+        self, t: Tensor, state: Any, x: Tensor, extent: Tensor | None = None
+    ) -> tuple[Tensor, Any]: ...
 
 
 class SequenceStep:
@@ -32,7 +41,7 @@ class SequenceStep:
 
     def run(
         self,
-        execution: SequenceExecution,
+        execution: StepExecution,
         t: Tensor,
         last: Tensor,
         state: Any,
@@ -58,7 +67,7 @@ class SequenceStep:
 
     def _run_together(
         self,
-        execution: SequenceExecution,
+        execution: StepExecution,
         t: Tensor,
         last: Tensor,
         state: Any,
@@ -75,7 +84,7 @@ class SequenceStep:
 
     def _run_in_turn(
         self,
-        execution: SequenceExecution,
+        execution: StepExecution,
         t: Tensor,
         last: Tensor,
         state: Any,

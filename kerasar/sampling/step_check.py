@@ -13,7 +13,7 @@ from kerasar.layers.protocol import declares
 from kerasar.sampling.cached_image import ImageLoop
 from kerasar.sampling.cached_sequence import SequenceLoop
 from kerasar.sampling.models import SampledAutoregressive
-from kerasar.sampling.options import Options
+from kerasar.sampling.options import Choose, Options
 from kerasar.sampling.partial_batch import PartialBatch, flat_parameters
 from kerasar.stepwise import NotSteppable
 from kerasar.stepwise.raster_steps import RasterProgram
@@ -41,12 +41,13 @@ def run_steps(
     compiled: bool,
     length: Tensor | None = None,
     record: bool = False,
+    choose: Choose | None = None,
 ) -> Tensor:
     """The loop over all positions, or the first `length` steps; all as graph operations."""
     if isinstance(program, RasterProgram):
         size = (shape[0], shape[1])
-        return ImageLoop(model, program, batch, options, size, compiled, record).run()
-    return SequenceLoop(model, program, batch, options, compiled, length, record).run()
+        return ImageLoop(model, program, batch, options, size, compiled, record, choose).run()
+    return SequenceLoop(model, program, batch, options, compiled, length, record, choose).run()
 
 
 def check_steps(model: SampledAutoregressive, program: Program, length: int | None = None) -> None:

@@ -8,13 +8,14 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from kerasar.causality.graph import Edge
+from kerasar.distributions.frequency_table import frequency_table
 from kerasar.function_cache import OpenBatchFunction
 from kerasar.noise import uniforms
 from kerasar.sampling.models import SampledAutoregressive
 from kerasar.sampling.options import Options, apply_options
-from kerasar.sampling.partial_batch import swap_batch
-from kerasar.sampling.sequence_step import Choice, SequenceStep
+from kerasar.sampling.sequence_step import Choice, SequenceStep, StepExecution
 from kerasar.stepwise.axis_execution import AxisState
+from kerasar.stepwise.own_steps import OwnSteps
 from kerasar.stepwise.rings import BatchRing
 from kerasar.stepwise.sequence_steps import SequenceExecution, SequenceProgram
 from kerasar.typing import Tensor
@@ -99,7 +100,7 @@ class StreamSteps:
         execution = self.program.bind_known(rows, self.length, known, BatchRing)
         x = self.program.graph.x
         last = tf.zeros(tf.stack([rows, 1, *x.shape[2:]]), x.dtype)
-        state = _batch_first(execution.initial())
+        state = execution.initial().with_slots_swapped()
         return [tf.identity(known[edge]) for edge in self._read], Memory(last, state)
 
     def compute_score(
@@ -107,31 +108,75 @@ class StreamSteps:
     ) -> tuple[Tensor, Memory]:
         """The log-probability of a step, `(batch,)`, and the memory after it."""
         known, memory, x = batch
-        _, parameters, memory = self._run(known, memory, t, self._given(x))
-        terms = self.model.likelihood.log_prob(parameters, x)
-        return tf.reduce_sum(terms, axis=list(range(1, terms.shape.rank))), memory
+        return self.score_with(self._execution(known, memory), memory, x, t)
 
     def compute_draw(
         self, batch: tuple[list[Tensor], Memory, Tensor, Tensor], t: Tensor, options: Options
     ) -> tuple[Tensor, Memory]:
         """The drawn values of a step, and the memory after it."""
         known, memory, seeds, examples = batch
+        execution = self._execution(known, memory)
+        return self.draw_with(execution, memory, (seeds, examples), t, options)
+
+    def compute_parameters(self, batch: tuple[list[Tensor], Memory, Tensor], t: Tensor) -> Tensor:
+        """The parameters of a step's events."""
+        known, memory, x = batch
+        return self._run(self._execution(known, memory), memory, t, self._given(x))[1]
+
+    def tables_with(self, execution: StepExecution, memory: Memory, x: Tensor, t: Tensor) -> Tensor:
+        """How often each value occurs among 2²⁴, as `frequency_table` counts, of each in a step.
+
+        Args:
+            execution: as for `score_with`.
+            memory: the memory before the step.
+            x: the values of the step; each is told by those before it alone.
+            t: as for `score_with`.
+
+        Returns:
+            int32, `(batch, *step, levels)`.
+        """
+        parameters = self._run(execution, memory, t, self._given(x))[1]
+        likelihood, levels = self.model.likelihood, int(self.model.data_levels or 0)
+        if not likelihood.event_rank:
+            return frequency_table(likelihood.log_prob_table(parameters, levels))
+        tables = [
+            likelihood.log_prob_table(parameters, levels, x, variable)
+            for variable in range(x.shape[-1])
+        ]
+        return frequency_table(tf.stack(tables, axis=-2))
+
+    def own_steps(self, condition: Any) -> OwnSteps:
+        """What runs each sequence at a step of its own, for `score_with` and `draw_with`."""
+        return OwnSteps(self.program, self.length, self.model.conditions.tensors(condition))
+
+    def score_with(
+        self, execution: StepExecution, memory: Memory, x: Tensor, t: Tensor
+    ) -> tuple[Tensor, Memory]:
+        """As `compute_score`; `t` is a scalar, or `(batch,)` with `own_steps`."""
+        _, parameters, memory = self._run(execution, memory, t, self._given(x))
+        terms = self.model.likelihood.log_prob(parameters, x)
+        return tf.reduce_sum(terms, axis=list(range(1, terms.shape.rank))), memory
+
+    def draw_with(
+        self,
+        execution: StepExecution,
+        memory: Memory,
+        addresses: tuple[Tensor, Tensor],
+        t: Tensor,
+        options: Options,
+    ) -> tuple[Tensor, Memory]:
+        """As `compute_draw`; `addresses` holds seeds and examples, `t` is as for `score_with`."""
         likelihood = self.model.likelihood
 
         def choose(parameters: Tensor, event: int) -> Tensor:
             parameters = apply_options(likelihood, parameters, options)
             position = t * self.step.events + event
             count = likelihood.num_uniforms(parameters.shape[-1])
-            noise = likelihood.noise(uniforms(seeds, examples, position, count))
+            noise = likelihood.noise(uniforms(*addresses, position, count))
             return tf.cast(likelihood.sample(parameters, noise), self.value_dtype)
 
-        values, _, memory = self._run(known, memory, t, choose)
+        values, _, memory = self._run(execution, memory, t, choose)
         return values, memory
-
-    def compute_parameters(self, batch: tuple[list[Tensor], Memory, Tensor], t: Tensor) -> Tensor:
-        """The parameters of a step's events."""
-        known, memory, x = batch
-        return self._run(known, memory, t, self._given(x))[1]
 
     @property
     def value_dtype(self) -> str:
@@ -143,26 +188,20 @@ class StreamSteps:
         return lambda _, event: x[:, event] if self.step.by_value else x
 
     def _run(
-        self, known: list[Tensor], memory: Memory, t: Tensor, choose: Callable[..., Tensor]
+        self, execution: StepExecution, memory: Memory, t: Tensor, choose: Callable[..., Tensor]
     ) -> tuple[Tensor, Tensor, Memory]:
         """One step: the values, their parameters, and the memory after it."""
         last, before = memory
-        execution = self._execution(known, tf.shape(last)[0])
-        extent = execution.extent(t + 1)
+        extent = execution.extent(tf.reduce_max(t) + 1)
         values, parameters, after = self.step.run(
-            execution, t, last, _batch_first(before), choose, extent
+            execution, t, last, before.with_slots_swapped(), choose, extent
         )
         last = tf.reshape(tf.cast(values, last.dtype), tf.shape(last))
         state = tf.nest.map_structure(
-            lambda new, old: tf.ensure_shape(new, old.shape), _batch_first(after), before
+            lambda new, old: tf.ensure_shape(new, old.shape), after.with_slots_swapped(), before
         )
         return values, parameters, Memory(last, state)
 
-    def _execution(self, known: list[Tensor], rows: Tensor) -> SequenceExecution:
+    def _execution(self, known: list[Tensor], memory: Memory) -> SequenceExecution:
         named = dict(zip(self._read, known, strict=True))
-        return self.program.bind_known(rows, self.length, named, BatchRing)
-
-
-def _batch_first(state: AxisState) -> AxisState:
-    """A state with the axes of its slots swapped: from a step's order to a memory's, and back."""
-    return state._replace(pending=[swap_batch(slot) for slot in state.pending])
+        return self.program.bind_known(tf.shape(memory.last)[0], self.length, named, BatchRing)

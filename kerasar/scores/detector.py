@@ -15,8 +15,7 @@ from kerasar.scores.compute import checked_batch, compute_example, is_map, run_o
 from kerasar.scores.models import ScoredModel
 from kerasar.scores.rarity import Rarity
 from kerasar.scores.statistics import Example, patch_size, statistics
-from kerasar.serving.archive import Endpoint, describe, write_archive
-from kerasar.serving.bounds import Bounds
+from kerasar.serving.archive import Endpoint, export_model
 from kerasar.training.batches import Batch
 from kerasar.training.dataset_checks import value_assertions
 from kerasar.typing import Config, Tensor
@@ -287,7 +286,6 @@ class AnomalyDetector(keras.Model):
         """
         rarity = self.rarity
         options = check_export_options(kwargs)
-        verbose = options.pop("verbose", False)
 
         def serve(x: Tensor, *conditions: Tensor) -> dict[str, Tensor]:
             missing = self.model.takes_missing
@@ -307,11 +305,11 @@ class AnomalyDetector(keras.Model):
                 found |= excess_map(example)
             return {name: tf.cast(part, tf.float32) for name, part in found.items()}
 
-        def endpoints() -> dict[str, Endpoint]:
+        def endpoints(**options: Any) -> dict[str, Endpoint]:
             made = self.model.endpoints(**options)
             return {**made, "anomaly": (serve, made["log_prob"][1])}
 
-        write_archive(endpoints, filepath, verbose, describe(self.model, Bounds(**options)))
+        export_model(self.model, endpoints, filepath, **options)
 
     def get_config(self) -> Config:
         return {

@@ -1,3 +1,3 @@
 """The SavedModel: signatures and input checks."""
 
-from kerasar.serving.export import export_autoregressive as export_autoregressive
+from kerasar.serving.archive import export_model as export_model

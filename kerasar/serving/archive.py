@@ -1,17 +1,24 @@
 """Writes functions as one SavedModel, whole or not at all."""
 
-import importlib.metadata
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import tensorflow as tf
 
 from kerasar.checks import user_path
 from kerasar.serving.bounds import Bounds, checking_shapes
+from kerasar.serving.warm_up import (
+    BATCHING,
+    batching_parameters,
+    example_requests,
+    input_specs,
+    write_requests,
+)
+from kerasar.version import __version__
 
 #: Where an export says what it is, for people and for clients.
 CONFIG = os.path.join("assets", "config.json")
@@ -20,22 +27,26 @@ CONFIG = os.path.join("assets", "config.json")
 Endpoint: TypeAlias = tuple[Callable[..., Any], list[tf.TensorSpec]]
 
 
-def write_archive(
-    endpoints: Callable[[], dict[str, Endpoint]],
+def export_model(
+    model: Any,
+    endpoints: Callable[..., dict[str, Endpoint]],
     filepath: str | os.PathLike[str],
     verbose: bool = False,
-    about: Mapping[str, Any] | None = None,
+    **options: Any,
 ) -> None:
-    """Writes endpoints; the first one becomes `serving_default`.
+    """Writes a model as a SavedModel; the first of its endpoints becomes `serving_default`.
 
     Args:
-        endpoints: makes them, by name; called once the folder is known to be free.
+        model: any model that is exported.
+        endpoints: makes them, by name, given the options; called once the folder is known to be
+            free.
         filepath: a folder that does not exist yet.
         verbose: as for `keras.Model.export`.
-        about: what `assets/config.json` says besides the signatures: see `describe`.
+        **options: `max_samples` and `max_positions`, see `Bounds`, and others of the endpoints.
 
     Raises:
         FileExistsError: if `filepath` exists; nothing is overwritten.
+        TypeError, ValueError: for bounds that are not counts.
     """
     filepath = str(user_path(filepath, "filepath"))
     if os.path.exists(filepath):
@@ -43,31 +54,22 @@ def write_archive(
             f"'{filepath}' exists already, and an export overwrites nothing. TensorFlow Serving "
             "picks the highest number: export to the next one."
         )
+    bounds = Bounds(**{name: options[name] for name in Bounds._fields if name in options}).check()
     # Concrete functions are written as they are; others would be traced once more while saving.
     signatures = {
         name: tf.function(checking_shapes(function, specs), autograph=False).get_concrete_function(
             *specs
         )
-        for name, (function, specs) in endpoints().items()
+        for name, (function, specs) in endpoints(**options).items()
     }
-    archive = tf.Module()
-    variables = (variable for signature in signatures.values() for variable in signature.variables)
-    archive.all_variables = list({id(variable): variable for variable in variables}.values())
-    for name, signature in signatures.items():
-        setattr(archive, name, signature)  # for `tf.saved_model.load`
-    default = next(iter(signatures.values()))
     parent = os.path.dirname(os.path.abspath(filepath))
     os.makedirs(parent, exist_ok=True)
     # Written to a folder beside it and moved, so that a server never sees half an export.
     staging = tempfile.mkdtemp(prefix=".export-", dir=parent)
     try:
         written = os.path.join(staging, "model")
-        tf.saved_model.save(archive, written, {"serving_default": default, **signatures})
-        config = {**(about or {}), "signatures": {n: _shapes(s) for n, s in signatures.items()}}
-        os.makedirs(os.path.join(written, "assets"), exist_ok=True)
-        with open(os.path.join(written, CONFIG), "w", encoding="utf-8") as file:
-            json.dump(config, file, indent=2)
-            file.write("\n")
+        _write_signatures(signatures, written)
+        _write_notes(model, bounds, signatures, written)
         os.rename(written, filepath)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
@@ -76,18 +78,38 @@ def write_archive(
             print(f"* Endpoint '{name}'\n{signature.pretty_printed_signature(verbose=True)}\n")
 
 
-def describe(model: Any, bounds: Bounds) -> dict[str, Any]:
-    """What the users of an exported model need to know besides its signatures.
+def _write_signatures(signatures: dict[str, Any], folder: str) -> None:
+    archive = tf.Module()
+    variables = (variable for signature in signatures.values() for variable in signature.variables)
+    archive.all_variables = list({id(variable): variable for variable in variables}.values())
+    for name, signature in signatures.items():
+        setattr(archive, name, signature)  # for `tf.saved_model.load`
+    default = next(iter(signatures.values()))
+    tf.saved_model.save(archive, folder, {"serving_default": default, **signatures})
 
-    Args:
-        model: any model that is exported.
-        bounds: what a request may ask for.
-    """
+
+def _write_notes(model: Any, bounds: Bounds, signatures: dict[str, Any], folder: str) -> None:
+    """What an export says of itself, and what a server may make of it."""
+    config = {
+        **_describe(model, bounds),
+        "signatures": {name: _shapes(signature) for name, signature in signatures.items()},
+    }
+    os.makedirs(os.path.join(folder, "assets"), exist_ok=True)
+    write_requests(folder, model.name, example_requests(model, signatures))
+    with open(os.path.join(folder, CONFIG), "w", encoding="utf-8") as file:
+        json.dump(config, file, indent=2)
+        file.write("\n")
+    with open(os.path.join(folder, BATCHING), "w", encoding="utf-8") as file:
+        file.write(batching_parameters(bounds.max_samples))
+
+
+def _describe(model: Any, bounds: Bounds) -> dict[str, Any]:
+    """What the users of an exported model need to know besides its signatures."""
     shape, levels = model.data_shape, model.data_levels
     return {
         "model": type(model).__name__,
         "name": model.name,
-        "kerasar": _version(),
+        "kerasar": __version__,
         "data_shape": list(shape),
         "levels": levels,
         "values": "real numbers" if levels is None else f"integers from 0 to {levels - 1}",
@@ -97,20 +119,9 @@ def describe(model: Any, bounds: Bounds) -> dict[str, Any]:
     }
 
 
-def _version() -> str:
-    try:
-        return importlib.metadata.version("kerasar")
-    except importlib.metadata.PackageNotFoundError:  # run from a checkout
-        return "unknown"
-
-
 def _shapes(signature: Any) -> dict[str, Any]:
     """The inputs and outputs of a signature by name: dtype, and sizes, None where open."""
-    _, inputs = signature.structured_input_signature
-    parts = (("inputs", inputs), ("outputs", signature.structured_outputs))
-    if not inputs:  # they were given by position
-        given = {spec.name: spec for spec in signature.structured_input_signature[0]}
-        parts = (("inputs", given), parts[1])
+    parts = (("inputs", input_specs(signature)), ("outputs", signature.structured_outputs))
     return {
         part: {
             name: {"dtype": spec.dtype.name, "shape": spec.shape.as_list()}

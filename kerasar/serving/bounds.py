@@ -39,20 +39,27 @@ class Bounds(NamedTuple):
         known = int(np.prod([size for size in data_shape if size is not None], dtype=np.int64))
         return max(2**22, known) if self.max_positions is None else self.max_positions
 
-    def assertions(self, count: Tensor, sizes: dict[str, Tensor], data_shape: Shape) -> list[Any]:
+    def assertions(
+        self,
+        count: Tensor,
+        sizes: dict[str, Tensor],
+        data_shape: Shape,
+        counted: str = "num_samples",
+    ) -> list[Any]:
         """Graph assertions that fail where a request asks for too much, or for nothing.
 
         Args:
             count: number of examples.
             sizes: of the open axes of the data, by the name of their input.
             data_shape: of one example; None where it is open.
+            counted: the name of the input that `count` is.
         """
         most = self.positions_for(data_shape)
         found = [
             tf.debugging.Assert(
                 (count >= 1) & (count <= self.max_samples),
                 [
-                    f"num_samples must lie in [1, {self.max_samples}], as the export was made "
+                    f"{counted} must lie in [1, {self.max_samples}], as the export was made "
                     "(max_samples), but is",
                     count,
                 ],
@@ -64,7 +71,7 @@ class Bounds(NamedTuple):
             least = tf.debugging.Assert(size >= 1, [f"{name} must be at least 1, but is", size])
             found.append(least)
             asked = asked * tf.cast(size, tf.float64)
-        names = " × ".join(["num_samples", *sizes, *(str(size) for size in fixed)])
+        names = " × ".join([counted, *sizes, *(str(size) for size in fixed)])
         return [
             *found,
             tf.debugging.Assert(

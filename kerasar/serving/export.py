@@ -6,7 +6,6 @@ nothing here goes through autograph. Signatures are not XLA-compiled: servers st
 off, and assertions vanish under it.
 """
 
-import os
 from typing import Any
 
 import tensorflow as tf
@@ -14,8 +13,9 @@ import tensorflow as tf
 from kerasar.noise import fold_in
 from kerasar.sampling.options import Options
 from kerasar.sampling.partial_batch import PartialBatch
-from kerasar.serving.archive import Endpoint, describe, write_archive
+from kerasar.serving.archive import Endpoint
 from kerasar.serving.bounds import Bounds
+from kerasar.serving.export_forecast import ForecastSignature
 from kerasar.serving.export_stream import StreamSignatures
 from kerasar.serving.models import ServedAutoregressive, ServedNetwork
 from kerasar.training.batches import Batch
@@ -26,49 +26,15 @@ from kerasar.typing import Tensor
 _OPTIONS = {"seed": "int32", "temperature": "float32", "top_k": "int32", "top_p": "float32"}
 
 
-def export_autoregressive(
-    model: ServedAutoregressive,
-    filepath: str | os.PathLike[str],
-    verbose: bool = False,
-    streaming: bool = False,
-    **bounds: Any,
-) -> None:
-    """Writes the signatures `log_prob` (= `serving_default`), `sample`, `inpaint`, `continuation`.
-
-    With `streaming` also `begin`, `score_step` and `draw_step`.
-
-    Raises:
-        FileExistsError: if `filepath` exists; nothing is overwritten.
-        ValueError: for streaming, if the model has no streams, or they need a length.
-    """
-    about = describe(model, Bounds(**bounds))
-    write_archive(
-        lambda: autoregressive_endpoints(model, streaming, **bounds), filepath, verbose, about
-    )
-
-
 def autoregressive_endpoints(
     model: ServedAutoregressive, streaming: bool = False, **bounds: Any
 ) -> dict[str, Endpoint]:
     """The endpoints of an autoregressive model, the default one first."""
     signatures = Signatures(model, Bounds(**bounds).check())
     found = signatures.all()
+    if ForecastSignature.suits(model):
+        found |= ForecastSignature(model, signatures).all()
     return {**found, **StreamSignatures(model, signatures).all()} if streaming else found
-
-
-def export_masked_input(
-    model: ServedNetwork,
-    filepath: str | os.PathLike[str],
-    verbose: bool = False,
-    **bounds: Any,
-) -> None:
-    """Writes the signatures `log_prob` (= `serving_default`), `sample` and `inpaint`.
-
-    Raises:
-        FileExistsError: if `filepath` exists; nothing is overwritten.
-    """
-    about = describe(model, Bounds(**bounds))
-    write_archive(lambda: masked_input_endpoints(model, **bounds), filepath, verbose, about)
 
 
 def masked_input_endpoints(model: ServedNetwork, **bounds: Any) -> dict[str, Endpoint]:
@@ -144,7 +110,7 @@ class Signatures:
                 [num_samples, *(next(given) if s is None else s for s in self.model.data_shape)]
             )
         values = tf.zeros(shape, self.dtype)
-        return self._complete(values, tf.zeros(shape, tf.bool), *arguments)
+        return self.run_sampler(values, tf.zeros(shape, tf.bool), *arguments)
 
     def continuation(self, prompt: Tensor, length: Tensor, *arguments: Tensor) -> dict[str, Tensor]:
         given = tf.shape(prompt)[1]
@@ -164,7 +130,7 @@ class Signatures:
             rest = [[0, 0]] * (prompt.shape.rank - 2)
             behind = [[0, 0], [0, length - given], *rest]
         values = tf.pad(prompt, behind)
-        return self._complete(values, tf.pad(tf.ones_like(prompt, tf.bool), behind), *arguments)
+        return self.run_sampler(values, tf.pad(tf.ones_like(prompt, tf.bool), behind), *arguments)
 
     def _continued(self, count: Tensor, length: Tensor) -> list[Any]:
         shape = (None, *self.model.data_shape[1:])
@@ -183,9 +149,9 @@ class Signatures:
             values = tf.where(known, x, tf.zeros_like(x))
         with tf.control_dependencies(self.value_assertions(values)):
             values = tf.identity(values)
-        return self._complete(values, known, *arguments)
+        return self.run_sampler(values, known, *arguments)
 
-    def _complete(
+    def run_sampler(
         self,
         values: Tensor,
         known: Tensor,

@@ -1,31 +1,15 @@
 """Writes an autoencoder as one SavedModel: its decoder's sampler, behind an encoder."""
 
-import os
 from typing import Any
 
 import tensorflow as tf
 
-from kerasar.serving.archive import Endpoint, describe, write_archive
+from kerasar.serving.archive import Endpoint
 from kerasar.serving.bounds import Bounds
 from kerasar.serving.export import Signatures
 from kerasar.serving.models import ServedEncoder
 from kerasar.training.dataset_checks import value_assertions
 from kerasar.typing import Tensor
-
-
-def export_encoded(
-    model: ServedEncoder,
-    filepath: str | os.PathLike[str],
-    verbose: bool = False,
-    **bounds: Any,
-) -> None:
-    """Writes `log_prob` (= `serving_default`), `encode`, `decode`, `reconstruct` and `sample`.
-
-    Raises:
-        FileExistsError: if `filepath` exists; nothing is overwritten.
-    """
-    about = describe(model, Bounds(**bounds))
-    write_archive(lambda: encoded_endpoints(model, **bounds), filepath, verbose, about)
 
 
 def encoded_endpoints(model: ServedEncoder, **bounds: Any) -> dict[str, Endpoint]:

@@ -1,29 +1,16 @@
 """Writes a flow as one SavedModel: `log_prob` (= `serving_default`), `sample` and `latent`."""
 
-import os
 from typing import Any
 
 import tensorflow as tf
 
 from kerasar.sampling.flow_sampler import compute_samples
-from kerasar.serving.archive import Endpoint, describe, write_archive
+from kerasar.serving.archive import Endpoint
 from kerasar.serving.bounds import Bounds
 from kerasar.serving.models import ServedFlow
 from kerasar.training.batches import Batch
 from kerasar.training.dataset_checks import value_assertions
 from kerasar.typing import Tensor
-
-
-def export_flow(
-    model: ServedFlow, filepath: str | os.PathLike[str], verbose: bool = False, **bounds: Any
-) -> None:
-    """Writes the signatures of a `FlowModel`.
-
-    Raises:
-        FileExistsError: if `filepath` exists; nothing is overwritten.
-    """
-    about = describe(model, Bounds(**bounds))
-    write_archive(lambda: flow_endpoints(model, **bounds), filepath, verbose, about)
 
 
 def flow_endpoints(model: ServedFlow, **bounds: Any) -> dict[str, Endpoint]:

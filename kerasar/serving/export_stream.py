@@ -1,7 +1,8 @@
 """The signatures of streams: the state comes in and goes out, so a server keeps no sessions.
 
 The state is a set of named tensors whose first axis holds the batch. A client hands what one answer
-gave to the next request; all rows of a request are at the same step.
+gave to the next request. Rows of a request are streams of their own, each at its own step, so rows
+of many states can be joined for one request, and its answer taken apart.
 """
 
 from typing import Any, Protocol
@@ -10,11 +11,13 @@ import tensorflow as tf
 
 from kerasar.noise import fold_in
 from kerasar.sampling.options import Options
+from kerasar.sampling.stream_file import fingerprint
 from kerasar.sampling.stream_steps import Memory
 from kerasar.sampling.streams import find_stream_steps
 from kerasar.serving.archive import Endpoint
 from kerasar.serving.bounds import Bounds
 from kerasar.serving.models import ServedAutoregressive
+from kerasar.stepwise.own_steps import OwnSteps
 from kerasar.typing import Tensor
 
 
@@ -35,7 +38,7 @@ class StreamChecks(Protocol):
 
 
 class StreamSignatures:
-    """`begin`, `score_step` and `draw_step`, on tensors named as in the signature.
+    """`begin`, `score_step`, `draw_step` and, for coders, `tables`, on tensors named as there.
 
     Args:
         model: the model to export.
@@ -49,7 +52,10 @@ class StreamSignatures:
     def __init__(self, model: ServedAutoregressive, checks: StreamChecks) -> None:
         self.model, self.checks = model, checks
         self.steps = find_stream_steps(model)
+        #: What a state carries on to tell that it is of this model; 31 bits of a fingerprint.
+        self.mark = int(fingerprint(model)[:8], 16) >> 1
         self.state = [
+            tf.TensorSpec((None,), tf.int32, name="state_model"),
             tf.TensorSpec((None,), tf.int32, name="state_step"),
             tf.TensorSpec((None,), tf.int32, name="state_example"),
         ]
@@ -67,24 +73,33 @@ class StreamSignatures:
         count = tf.TensorSpec((), tf.int32, name="num_samples")
         x = tf.TensorSpec((None, *self.model.data_shape[1:]), self.checks.dtype, name="x_t")
         conditions = self.checks.conditions
+        tables = {"tables": (self.tables, [x, *self.state, *conditions])}
         return {
             "begin": (self.begin, [count, *conditions]),
             "score_step": (self.score_step, [x, *self.state, *conditions]),
             "draw_step": (self.draw_step, [*self.checks.options, *self.state, *conditions]),
+            **(tables if self.model.likelihood.lists_values else {}),
         }
 
     def begin(self, num_samples: Tensor, *conditions: Tensor) -> dict[str, Tensor]:
         with tf.control_dependencies(self._count_checks(num_samples)):
             examples = tf.range(num_samples)
-        _, memory = self._begun(examples, conditions)
+        condition = self._condition(num_samples, conditions)
+        _, memory = self.steps.compute_begin((examples, condition))
         return self._named(tf.zeros_like(examples), examples, memory)
 
     def score_step(self, x_t: Tensor, *arguments: Tensor) -> dict[str, Tensor]:
         with tf.control_dependencies(self.checks.value_assertions(x_t)):
             x_t = tf.identity(x_t)
-        step, examples, known, memory = self._resumed(tf.shape(x_t)[0], "x_t", arguments)
-        terms, memory = self.steps.compute_score((known, memory, x_t), step[0])
+        step, examples, execution, memory = self._resumed(tf.shape(x_t)[0], "x_t", arguments)
+        terms, memory = self.steps.score_with(execution, memory, x_t, step)
         return {"log_prob": terms, **self._named(step + 1, examples, memory)}
+
+    def tables(self, x_t: Tensor, *arguments: Tensor) -> dict[str, Tensor]:
+        with tf.control_dependencies(self.checks.value_assertions(x_t)):
+            x_t = tf.identity(x_t)
+        step, _, execution, memory = self._resumed(tf.shape(x_t)[0], "x_t", arguments)
+        return {"tables": self.steps.tables_with(execution, memory, x_t, step)}
 
     def draw_step(
         self,
@@ -97,11 +112,11 @@ class StreamSignatures:
         with tf.control_dependencies(self.checks.option_checks(seed, temperature, top_k, top_p)):
             seed = tf.identity(seed)
         rows = tf.shape(arguments[0])[0]
-        step, examples, known, memory = self._resumed(rows, "state_step", arguments)
-        batch = known, memory, fold_in(seed, tf.zeros_like(examples)), examples
+        step, examples, execution, memory = self._resumed(rows, "state_model", arguments)
+        addresses = fold_in(seed, tf.zeros_like(examples)), examples
 
         def run(options: Options) -> tuple[Tensor, Memory]:
-            return self.steps.compute_draw(batch, step[0], options)
+            return self.steps.draw_with(execution, memory, addresses, step, options)
 
         if not self.checks.truncates:
             values, memory = run(Options(temperature))
@@ -113,22 +128,19 @@ class StreamSignatures:
             )
         return {"samples": values, **self._named(step + 1, examples, memory)}
 
-    def _begun(self, examples: Tensor, conditions: Any) -> tuple[list[Tensor], Memory]:
-        """What does not depend on the data, and a memory before the first step."""
-        sizes = tf.constant([self.steps.length, *self.model.data_shape[1:]])
-        rows = tf.shape(examples)[0]
-        named = self.model.conditions.from_signature(conditions, rows, sizes)
-        return self.steps.compute_begin((examples, named))
-
     def _resumed(
         self, rows: Tensor, owner: str, arguments: tuple[Tensor, ...]
-    ) -> tuple[Tensor, Tensor, list[Tensor], Memory]:
-        """Step and examples, `(batch,)`, what does not depend on the data, and the memory."""
+    ) -> tuple[Tensor, Tensor, OwnSteps, Memory]:
+        """Step and examples, `(batch,)`, what runs the steps, and the memory."""
         state, conditions = arguments[: len(self.state)], arguments[len(self.state) :]
         with tf.control_dependencies(self._state_checks(rows, owner, state)):
-            step, examples, *tensors = map(tf.identity, state)
-        known, like = self._begun(examples, conditions)
-        return step, examples, known, tf.nest.pack_sequence_as(like, tensors)
+            _, step, examples, *tensors = map(tf.identity, state)
+        memory = tf.nest.pack_sequence_as(self.steps.memory, tensors)
+        return step, examples, self.steps.own_steps(self._condition(rows, conditions)), memory
+
+    def _condition(self, rows: Tensor, conditions: tuple[Tensor, ...]) -> Any:
+        sizes = tf.constant([self.steps.length, *self.model.data_shape[1:]])
+        return self.model.conditions.from_signature(conditions, rows, sizes)
 
     def _count_checks(self, count: Tensor) -> list[Any]:
         return self.checks.bounds.assertions(count, {}, (self.steps.size,))
@@ -143,15 +155,17 @@ class StreamSignatures:
             )
             words = f"{spec.name} must have as many rows as {owner} asks for, but these are"
             checks.append(tf.debugging.Assert(tf.equal(own, wanted), [words, own, wanted]))
-        step, length = state[0], self.steps.length
+        words = f"state_model must be {self.mark}: the state is of another model, whose mark is"
+        own = tf.reduce_all(tf.equal(state[0], self.mark))
+        checks.append(tf.debugging.Assert(own, [words, state[0]]))
+        step, length = state[1], self.steps.length
         words = f"state_step must lie in [0, {length}), as long as the stream is, but is"
         inside = tf.reduce_all((step >= 0) & (step < length))
         checks.append(tf.debugging.Assert(inside, [words, step]))
-        words = "state_step must be the same for all rows of a request, but is"
-        checks.append(tf.debugging.Assert(tf.reduce_all(tf.equal(step, step[:1])), [words, step]))
         return checks
 
     def _named(self, step: Tensor, examples: Tensor, memory: Memory) -> dict[str, Tensor]:
         """The state by the names of its tensors."""
-        tensors = [step, examples, *tf.nest.flatten(memory)]
+        marks = tf.fill(tf.shape(step), self.mark)
+        tensors = [marks, step, examples, *tf.nest.flatten(memory)]
         return {spec.name: tensor for spec, tensor in zip(self.state, tensors, strict=True)}

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
+import numpy as np
 import tensorflow as tf
 
 from kerasar.sampling.models import (
@@ -38,6 +39,11 @@ class ServedAutoregressive(ServedNetwork, SampledAutoregressive, Protocol):
     """An `AutoregressiveModel`."""
 
     conditions: ServedConditions
+    trained_length: int | None
+
+    def sample(self, num_samples: int = 1, seed: int = 0, **options: Any) -> np.ndarray: ...
+    def get_weights(self) -> list[Any]: ...
+    def set_weights(self, weights: list[Any]) -> None: ...
 
 
 class ServedInOrder(ServedNetwork, Protocol):

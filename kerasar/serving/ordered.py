@@ -1,28 +1,12 @@
 """The SavedModel of a model that draws the values of a vector in an order of its own."""
 
-import os
 from typing import Any
 
-from kerasar.serving.archive import Endpoint, describe, write_archive
+from kerasar.serving.archive import Endpoint
 from kerasar.serving.bounds import Bounds
 from kerasar.serving.export import Signatures
 from kerasar.serving.models import ServedInOrder
 from kerasar.typing import Tensor
-
-
-def export_ordered(
-    model: ServedInOrder,
-    filepath: str | os.PathLike[str],
-    verbose: bool = False,
-    **bounds: Any,
-) -> None:
-    """Writes the signatures `log_prob` (= `serving_default`), `sample` and `inpaint`.
-
-    Raises:
-        FileExistsError: if `filepath` exists; nothing is overwritten.
-    """
-    about = describe(model, Bounds(**bounds))
-    write_archive(lambda: ordered_endpoints(model, **bounds), filepath, verbose, about)
 
 
 def ordered_endpoints(model: ServedInOrder, **bounds: Any) -> dict[str, Endpoint]:
@@ -38,9 +22,9 @@ class _OrderedSignatures(Signatures):
     def __init__(self, model: ServedInOrder, bounds: Bounds) -> None:
         super().__init__(model, bounds, continuation=False)  # a prompt need not be drawn first
 
-    def _complete(self, values: Tensor, known: Tensor, *arguments: Tensor) -> dict[str, Tensor]:
+    def run_sampler(self, values: Tensor, known: Tensor, *arguments: Tensor) -> dict[str, Tensor]:
         model = self.model
-        made = super()._complete(
+        made = super().run_sampler(
             model.to_model_order(values), model.to_model_order(known), *arguments
         )
         return {"samples": model.to_data_order(made["samples"])}

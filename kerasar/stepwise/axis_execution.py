@@ -27,6 +27,11 @@ class AxisState(NamedTuple):
     carries: list[Any]
     caches: list[Tensor]
 
+    def with_slots_swapped(self) -> "AxisState":
+        """With the batch as the first axis of the slots, `(entries, batch, …)`; or back."""
+        swapped = [tf.transpose(slot, (1, 0, *range(2, slot.shape.rank))) for slot in self.pending]
+        return self._replace(pending=swapped)
+
 
 class ExternalInputs(Protocol):
     """What a step reads that is not on the axis."""

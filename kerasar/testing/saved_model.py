@@ -30,8 +30,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 #: TensorFlow's codes for the types that we pass (`TF_DataType` in tf_datatype.h).
-_TYPES = {1: "float32", 2: "float64", 3: "int32", 4: "uint8", 9: "int64", 10: "bool"}
-_TYPE_CODES = {name: code for code, name in _TYPES.items()}
+DTYPES = {1: "float32", 2: "float64", 3: "int32", 4: "uint8", 9: "int64", 10: "bool"}
+_TYPE_CODES = {name: code for code, name in DTYPES.items()}
 
 
 class Signature(NamedTuple):
@@ -39,6 +39,18 @@ class Signature(NamedTuple):
 
     inputs: dict[str, str]
     outputs: dict[str, str]
+
+
+class RequestError(RuntimeError):
+    """A request that failed, with TensorFlow's message.
+
+    Attributes:
+        code: `TF_Code` of tf_status.h: 3 for an assertion in the graph, 4 for the time limit.
+    """
+
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class ServedModel:
@@ -57,19 +69,28 @@ class ServedModel:
             it is started with `--xla_cpu_compilation_enabled`; True acts as if it were. The switch
             belongs to the process: set by each request, it is not for two models with different
             values that run at the same time.
+        timeout: after how many seconds a request is given up; None: never.
 
     Raises:
         RuntimeError: if TensorFlow is imported, or with TensorFlow's message if it cannot load
             the model.
     """
 
-    def __init__(self, export_dir: str | os.PathLike[str], *, allow_xla: bool = False) -> None:
+    def __init__(
+        self,
+        export_dir: str | os.PathLike[str],
+        *,
+        allow_xla: bool = False,
+        timeout: float | None = None,
+    ) -> None:
         if "tensorflow" in sys.modules:
             raise RuntimeError(
                 "ServedModel acts as a server without Python, so it needs a process that has not "
                 "imported tensorflow, but this one has. Call run_in_fresh_process instead."
             )
         self.allow_xla = allow_xla
+        # `RunOptions` of config.proto, in which field 2 is `timeout_in_ms`.
+        self._run_options = b"" if timeout is None else b"\x10" + _varint(int(1000 * timeout) or 1)
         self._library = library = _load_library()
         self._switch_xla()
 
@@ -102,7 +123,7 @@ class ServedModel:
         Raises:
             ValueError: if the signature is unknown, an input is missing, unknown or of the wrong
                 kind, or if a dtype is not one of float32, float64, int32, int64, uint8 and bool.
-            RuntimeError: with TensorFlow's message, if the request fails, for instance by an
+            RequestError: with TensorFlow's message, if the request fails, for instance by an
                 assertion in the graph.
         """
         if self._session is None:
@@ -119,10 +140,12 @@ class ServedModel:
                 tensors.callback(delete, fed[-1])
 
             fetched = (ctypes.c_void_p * len(targets))()
+            given = ctypes.create_string_buffer(self._run_options)
+            options = _Buffer(ctypes.addressof(given), len(self._run_options))
             with self._status() as status:
                 self._library.TF_SessionRun(
                     self._session,
-                    None,  # run options
+                    options,
                     self._graph_outputs(sources),
                     (ctypes.c_void_p * len(fed))(*fed),
                     len(fed),
@@ -192,8 +215,9 @@ class ServedModel:
         status = self._library.TF_NewStatus()
         try:
             yield status
-            if self._library.TF_GetCode(status) != 0:
-                raise RuntimeError(self._library.TF_Message(status).decode(errors="replace"))
+            if code := self._library.TF_GetCode(status):
+                message = self._library.TF_Message(status).decode(errors="replace")
+                raise RequestError(message, code)
         finally:
             self._library.TF_DeleteStatus(status)
 
@@ -246,7 +270,7 @@ class ServedModel:
     def _to_array(self, tensor: int) -> NDArray[Any]:
         library = self._library
         shape = [library.TF_Dim(tensor, axis) for axis in range(library.TF_NumDims(tensor))]
-        array = np.empty(shape, _TYPES[library.TF_TensorType(tensor)])
+        array = np.empty(shape, DTYPES[library.TF_TensorType(tensor)])
         if array.nbytes:
             ctypes.memmove(array.ctypes.data, library.TF_TensorData(tensor), array.nbytes)
         return array
@@ -302,7 +326,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         with ServedModel(given.export_dir, allow_xla=given.allow_xla) as served:
             outputs = served.run(given.signature, **_read_arrays(given.inputs))
     except (RuntimeError, ValueError) as error:
-        sys.exit(f"{type(error).__name__}: {error}")  # one readable message, no traceback
+        kind = "ValueError" if isinstance(error, ValueError) else "RuntimeError"
+        sys.exit(f"{kind}: {error}")  # one readable message, no traceback
     imported = {name.partition(".")[0] for name in sys.modules}
     intruders = sorted(imported & {"tensorflow", "keras", "kerasar"})
     assert not intruders, f"a server has no Python, but this process imported {intruders}"
@@ -437,7 +462,7 @@ def _read_endpoints(
     endpoints = {}
     for name, signature in _map_entries(meta_graph, 5):
         # A signature without a method is the loader's own: the op that initializes.
-        if any(number == 3 and value for number, value in _fields(signature)):
+        if any(number == 3 and value for number, value in fields(signature)):
             inputs, outputs = (
                 {key: _read_endpoint(info) for key, info in sorted(_map_entries(signature, number))}
                 for number in (1, 2)
@@ -447,20 +472,29 @@ def _read_endpoints(
 
 
 def _read_endpoint(tensor_info: bytes) -> _Endpoint:
-    fields: dict[int, Any] = dict(_fields(tensor_info))
-    number = fields.get(2, 0)
+    found: dict[int, Any] = dict(fields(tensor_info))
+    number = found.get(2, 0)
     # Field 1 is the tensor's name; sparse and ragged ones have none.
-    return _Endpoint(fields.get(1, b"").decode(), _TYPES.get(number, f"TensorFlow type {number}"))
+    return _Endpoint(found.get(1, b"").decode(), DTYPES.get(number, f"TensorFlow type {number}"))
+
+
+def _varint(value: int) -> bytes:
+    """An integer of a protocol buffer: seven bits a byte, the lowest first."""
+    found = bytearray()
+    while value > 0x7F:
+        found.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*found, value])
 
 
 def _map_entries(message: bytes, number: int) -> Iterator[tuple[str, bytes]]:
-    for field, entry in _fields(message):
+    for field, entry in fields(message):
         if field == number:
-            pair: dict[int, Any] = dict(_fields(entry))
+            pair: dict[int, Any] = dict(fields(entry))
             yield pair[1].decode(), pair.get(2, b"")
 
 
-def _fields(message: Any) -> Iterator[tuple[int, Any]]:
+def fields(message: Any) -> Iterator[tuple[int, Any]]:
     """Yields the fields of a protocol buffer: number, and an int or the bytes.
 
     https://protobuf.dev/programming-guides/encoding

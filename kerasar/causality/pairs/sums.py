@@ -5,6 +5,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from kerasar.causality.einsum_letters import letters_of, matmul_letters
 from kerasar.causality.graph import Edge
 from kerasar.causality.offsets import Offsets
 from kerasar.causality.pairs.local import elementwise
@@ -132,12 +133,13 @@ def _contraction(use: PairUse) -> Ruled | str | None:
     if type(operation) is L.EinsumDense:
         if not is_elementwise(operation.activation) or operation.quantization_mode:
             return None
-        letters = _letters(operation.equation, [len(inputs[0].shape), len(operation.kernel.shape)])
+        ranks = [len(inputs[0].shape), len(operation.kernel.shape)]
+        letters = letters_of(operation.equation, ranks)
         letters = None if letters is None else ([letters[0][0]], letters[1])
     elif type(operation) in operation_classes("Matmul"):
-        letters = _matmul_letters([len(edge.shape) for edge in inputs])
+        letters = matmul_letters([len(edge.shape) for edge in inputs])
     else:
-        letters = _letters(operation.subscripts, [len(edge.shape) for edge in inputs])
+        letters = letters_of(operation.subscripts, [len(edge.shape) for edge in inputs])
     if letters is None or len(letters[0]) != len(inputs):
         return None
     return _Contraction(use, inputs, *letters).result()
@@ -265,28 +267,3 @@ class _Contraction:
 def _one_axis(axis: Any, rank: int) -> int | None:
     axes = list(np.atleast_1d(axis))
     return int(axes[0]) % rank if len(axes) == 1 else None
-
-
-def _letters(equation: str, ranks: list[int]) -> tuple[list[str], str] | None:
-    """The letters of each operand and of the result, "..." spelled out."""
-    left, arrow, right = equation.replace(" ", "").partition("->")
-    given = left.split(",")
-    if not arrow or len(given) != len(ranks):
-        return None
-    spare = [c for c in "ABCDEFGHIJKLMNOPQRSTUVWXYZ" if c not in equation]
-    missing = [rank - len(own.replace("...", "")) for own, rank in zip(given, ranks, strict=True)]
-    most = max([0, *(m for own, m in zip(given, missing, strict=True) if "..." in own)])
-    filled = []
-    for own, count in zip(given, missing, strict=True):
-        if ("..." not in own and count) or count < 0:
-            return None
-        filled.append(own.replace("...", "".join(spare[most - count : most])))
-    return filled, right.replace("...", "".join(spare[:most]))
-
-
-def _matmul_letters(ranks: list[int]) -> tuple[list[str], str] | None:
-    if len(ranks) != 2 or min(ranks) < 2:
-        return None
-    spare = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"[: max(ranks) - 2]
-    heads = [spare[len(spare) - (rank - 2) :] for rank in ranks]
-    return [f"{heads[0]}xy", f"{heads[1]}yz"], f"{spare}xz"

@@ -91,7 +91,8 @@ def vanish_along(values: np.ndarray, axis: int) -> np.ndarray:
     """Which elements a softmax along an axis makes zero: they are far below another one."""
     found = centers(values)
     largest = np.where(np.isnan(found), -np.inf, found).max(axis=axis, keepdims=True)
-    return np.asarray(found <= largest - GAP)
+    # Of numbers as low as -1e38, a gap is lost in rounding: they are as large as themselves.
+    return np.asarray((found < largest) & (found <= largest - GAP))
 
 
 def combine(operation: Any, operands: Sequence[np.ndarray]) -> np.ndarray:

@@ -13,6 +13,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from kerasar.causality.einsum_letters import letters_of
 from kerasar.causality.rules.registry import Use, rule, with_activation
 from kerasar.keras_internals import operation_classes
 from kerasar.layers.linear_taps import linear_taps, with_last_axes
@@ -26,7 +27,10 @@ L = keras.layers
 def _einsum_dense(use: Use) -> Declaration | None:
     layer = use.operation
     kernel_rank = len(layer.equation.replace(" ", "").partition("->")[0].partition(",")[2])
-    (data, kernel), result = _expanded(layer.equation, [use.rank, kernel_rank])
+    letters = letters_of(layer.equation, [use.rank, kernel_rank])
+    if letters is None:
+        return None
+    (data, kernel), result = letters
     declared = _contraction(use, [data, kernel], result, [use.node.inputs[0], None])
     positions = set(result[1 : 1 + use.position_rank])
     if isinstance(declared, Pointwise) and positions & set(layer.bias_axes or ""):
@@ -61,8 +65,10 @@ def _matrix(use: Use, layer: Any) -> Declaration:
 @rule(*operation_classes("Einsum"))
 def _einsum(use: Use) -> Declaration | None:
     operands = use.node.constants[0]
-    letters, result = _expanded(use.operation.subscripts, [len(np.shape(o)) for o in operands])
-    return _contraction(use, letters, result, [_edge(use, part) for part in operands])
+    letters = letters_of(use.operation.subscripts, [len(np.shape(part)) for part in operands])
+    if letters is None:
+        return None
+    return _contraction(use, *letters, [_edge(use, part) for part in operands])
 
 
 @rule(*operation_classes("Matmul"))
@@ -168,27 +174,6 @@ def _differs(use: Use) -> Taps:
 def _edge(use: Use, operand: Any) -> Any:
     """The tensor of the graph that an operand is; None for a constant."""
     return dict(use.node.slots).get(id(operand))
-
-
-def _expanded(equation: str, ranks: Sequence[int]) -> tuple[list[str], str]:
-    """The letters of an equation of einsum, with `...` spelled out."""
-    operands, arrow, result = equation.replace(" ", "").partition("->")
-    terms = operands.split(",")
-    spare = [name for name in string.ascii_letters if name not in equation]
-    counts = [
-        rank - len(term.replace("...", "")) if "..." in term else 0
-        for term, rank in zip(terms, ranks, strict=True)
-    ]
-    most = max(counts)
-    names = "".join(spare[:most])
-    letters = [
-        term.replace("...", names[most - count :])
-        for term, count in zip(terms, counts, strict=True)
-    ]
-    if not arrow:  # einsum's own rule: what occurs once, in alphabetical order
-        plain = operands.replace(",", "").replace("...", "")
-        result = "..." + "".join(sorted(name for name in plain if plain.count(name) == 1))
-    return letters, result.replace("...", names)
 
 
 def _broadcast(shapes: Sequence[Any], names: Iterator[str]) -> tuple[list[str], str]:

@@ -85,6 +85,17 @@ def train(
         list[str] | None,
         typer.Option(help="Column of a CSV file; may be given several times.", show_default="all"),
     ] = None,
+    covariate: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Column of a series that is known ahead; may be given several times.",
+            show_default="none",
+        ),
+    ] = None,
+    calendar: Annotated[
+        bool,
+        typer.Option("--calendar", help="Let a series depend on hour, weekday and month."),
+    ] = False,
     tokens: Annotated[
         str | None,
         typer.Option(
@@ -262,9 +273,8 @@ def _refuse_beside_workers(run: Path | None, minutes: float | None, restart: boo
 
 def _refuse_beside_resume(given: Mapping[str, Any]) -> None:
     """Raises a ValueError for options that a training has from its beginning."""
-    defaults = {"seed": 0, "conditional": False, "restart": False, "skip_corrupt": False}
     for name, value in given.items():
-        if value not in (None, [], defaults.get(name)):
+        if value not in (None, [], False):  # a seed of 0 is none
             what = name.upper() if name == "model" else f"--{name.replace('_', '-')}"
             raise ValueError(
                 f"--resume goes on with a training as it was begun, so {what} cannot be given. "

@@ -211,6 +211,10 @@ class DataKind(ABC):
         """
         return False
 
+    def has_learned(self, model: DensityModel, data: TrainingData, start: list[Any]) -> bool:
+        """Whether a trained model is better than with the weights that `start` gave it."""
+        return True
+
     @abstractmethod
     def load_named(
         self, run: RunFolder, model: DensityModel, spec: str, data_dir: Path | None, part: str

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 _ORIGINS = 20
 #: Steps of a forecast, at least and where no season is longer.
 _STEPS = 12
+#: How many seasons a series has whose forecasts are for one of them.
+_SEASONS = 8
 #: Steps of a piece of the series in training, where there are as many.
 _PIECE = 128
 
@@ -69,7 +73,11 @@ class Series(DataKind):
     ) -> TrainingData:
         from kerasar.forecasting import choose
 
-        data = load_series(spec, settings.get("column"), levels, gaps=levels is None)
+        beside = {name: settings[name] for name in ("covariates", "calendar") if settings.get(name)}
+        if levels is not None and beside:
+            raise ValueError("--covariate and --calendar are for real values: leave out --levels.")
+        data = load_series(spec, settings.get("column"), levels, gaps=levels is None, **beside)
+        given = data.covariates_of(len(data.train) + len(data.test))
         if len(data.train) < 10:
             raise ValueError(
                 f"A series needs at least 10 steps to train on, but '{spec}' has "
@@ -83,14 +91,21 @@ class Series(DataKind):
                     "other columns with --column."
                 )
         seasons = find_seasons(data.train)
-        horizon = min(max([*seasons[:1], _STEPS]), max(len(data.train) // 4, 1))
-        choice = None if data.levels is not None else choose(data.train, horizon, seasons)
+        horizon = _horizon(seasons, len(data.train))
+        cut = len(data.train)
+        choice = None
+        if data.levels is None:
+            known = None if given is None else given[:cut]
+            choice = choose(data.train, horizon, seasons, covariates=known)
         size, held_out = _sizes(data, choice, horizon)
-        train = windows(data.train[:-held_out], size, max(1, size // 8))
+        stride = max(1, size // 8)
+        train: Any = windows(data.train[:-held_out], size, stride)
+        if given is not None:
+            beside_train = windows(given[: cut - held_out], size, stride)
+            train = {"x": train, "condition": beside_train}
         # The last steps are validation, behind such as a model needs to see them.
-        validation = _judged(data.train, len(data.train) - held_out, size)
-        whole = np.concatenate([data.train, data.test])
-        test = _judged(whole, len(data.train), size)
+        validation = _judged(data.train, cut - held_out, size, given)
+        test = _judged(np.concatenate([data.train, data.test]), cut, size, given)
         arguments = {
             "length": None,
             "levels": data.levels,
@@ -106,9 +121,16 @@ class Series(DataKind):
         about += f", {gaps:,} values missing" if gaps else ""
         if data.left_out:
             about += f"; {', '.join(data.left_out)} only counts, and is left out"
+        if given is not None:
+            about += f", {given.shape[1]} covariates"
         kept: dict[str, Any] = {"column": list(data.columns), "length": size, "horizon": horizon}
+        kept |= beside
         if choice is not None:
-            kept |= {"widening": choice.widening, "season": min(seasons, default=None)}
+            kept |= {
+                "held_out": held_out,
+                "widening": choice.widening,
+                "season": min(seasons, default=None),
+            }
         if Path(spec).suffix.lower() == ".npy":
             kept["column"] = settings.get("column")
         elif data.num_variables is None:
@@ -126,6 +148,25 @@ class Series(DataKind):
         start_from(model, data.source.choice.fitted)
         return True
 
+    def has_learned(self, model: DensityModel, data: TrainingData, start: list[Any]) -> bool:
+        from kerasar.forecasting import learned_more
+
+        series, held_out = data.source.series.train, data.settings["held_out"]
+        horizon = data.settings["horizon"]
+        given = data.source.series.covariates_of(len(series))
+        return learned_more(model, start, series, horizon, len(series) - held_out, given)
+
+    def check_model(
+        self, name: str, model: DensityModel, data: TrainingData, conditional: bool
+    ) -> None:
+        super().check_model(name, model, data, conditional)
+        takes = "covariates" in model.conditions.shapes
+        if data.source.series.covariates_of(1) is not None and not takes:
+            raise ValueError(
+                f"--covariate and --calendar are for 'forecaster', but '{name}' takes no "
+                "covariates. Leave them out."
+            )
+
     def load_named(
         self, run: RunFolder, model: DensityModel, spec: str, data_dir: Path | None, part: str
     ) -> NamedExamples:
@@ -134,7 +175,7 @@ class Series(DataKind):
         if part == "train":
             steps = data.train
         first = len(data.train) if part in ("test", "auto") else 0
-        pieces = _judged(steps, first, run.config["length"])
+        pieces = _judged(steps, first, run.config["length"], data.covariates_of(len(steps)))
         begins = first + np.cumsum(pieces["length"] - pieces["start"])
         begins -= pieces["length"] - pieces["start"]
         if data.times is None:
@@ -230,7 +271,8 @@ class Series(DataKind):
         from kerasar.pictures import fan_chart, save
 
         found = samples.forecast
-        if path.suffix.lower() == ".csv" and path.stem.endswith("quantiles"):
+        name = re.sub(r"-\d+$", "", path.stem)  # a number makes it a new file
+        if path.suffix.lower() == ".csv" and name.endswith("quantiles"):
             found.write_quantiles(path)
         elif path.suffix.lower() == ".csv":
             found.write_paths(path)
@@ -291,6 +333,12 @@ def _widened(run: RunFolder) -> float:
     return float(run.config.get("widening", 1.0)) ** 2
 
 
+def _horizon(seasons: Sequence[int], steps: int) -> int:
+    """Steps of a forecast: a season, where the series has several of them, or a year of months."""
+    short = [season for season in seasons[:1] if _SEASONS * season <= steps]
+    return min(max([*short, _STEPS]), max(steps // 4, 1))
+
+
 def _sizes(data: SeriesData, choice: Choice | None, horizon: int) -> tuple[int, int]:
     """The steps of a piece of the series, and how many at its end are for validation."""
     steps = len(data.train)
@@ -302,7 +350,7 @@ def _sizes(data: SeriesData, choice: Choice | None, horizon: int) -> tuple[int, 
     return min(max(_PIECE, 2 * choice.design.reach), steps - held_out), held_out
 
 
-def _judged(series: Any, first: int, size: int) -> dict[str, Any]:
+def _judged(series: Any, first: int, size: int, covariates: Any = None) -> dict[str, Any]:
     """Pieces of so many steps in which each step from the first on is judged once.
 
     A step is judged behind at least half of a piece, where the series has as much before it.
@@ -313,7 +361,10 @@ def _judged(series: Any, first: int, size: int) -> dict[str, Any]:
     ends = np.minimum(begins + stride, len(series))
     lows = np.maximum(ends - size, 0)
     pieces = windows(series, size)[lows]
-    return {"x": pieces, "start": begins - lows, "length": ends - lows}
+    found = {"x": pieces, "start": begins - lows, "length": ends - lows}
+    if covariates is not None:
+        found["condition"] = windows(covariates[: len(series)], size)[lows]
+    return found
 
 
 def _in_words(choice: Choice) -> str:
@@ -335,7 +386,8 @@ def read_series(spec: str | Path, run: RunFolder, model: DensityModel) -> Series
         low, high = run.setting("range")
         quantizer = Quantizer(low, high, model.data_levels)
     columns = run.config.get("column")
-    return load_series(spec, columns, quantizer=quantizer, gaps=quantizer is None)
+    beside = {name: run.config[name] for name in ("covariates", "calendar") if name in run.config}
+    return load_series(spec, columns, quantizer=quantizer, gaps=quantizer is None, **beside)
 
 
 def _likelihood(series: SeriesData) -> Any:

@@ -28,7 +28,7 @@ class KeepBest(keras.callbacks.Callback):
     def __init__(self, run: RunFolder) -> None:
         super().__init__()
         self.run = run
-        self.best = float("inf")
+        self.best = self.start = float("inf")
         self.epoch = 0
         self._weights: list[Any] | None = None
 
@@ -37,11 +37,21 @@ class KeepBest(keras.callbacks.Callback):
 
     def take(self, reached: float, epoch: int) -> None:
         """Keeps the model as it is after an epoch, if that reached less than all before."""
+        if epoch == 0:
+            self.start = reached
         if reached < self.best:
-            weights = self.model.get_weights()
-            with uninterrupted():  # the file and what is known of it change together
-                self.run.save_model(self.model)
-                self.best, self.epoch, self._weights = reached, epoch, weights
+            self._keep(reached, epoch)
+
+    def return_to_start(self, weights: list[Any]) -> None:
+        """Keeps the model with the weights that it began with, whose `take` was that of epoch 0."""
+        self.model.set_weights(weights)
+        self._keep(self.start, 0)
+
+    def _keep(self, reached: float, epoch: int) -> None:
+        weights = self.model.get_weights()
+        with uninterrupted():  # the file and what is known of it change together
+            self.run.save_model(self.model)
+            self.best, self.epoch, self._weights = reached, epoch, weights
 
     def get_training_state(self) -> Config:
         """The best so far, for a checkpoint."""

@@ -53,6 +53,8 @@ _SETTINGS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
         lambda value: _or_null(_is_text)(value) or _is_texts(value),
         "the name of a column, or a list of such",
     ),
+    "covariates": (_or_null(_is_texts), "a list of names of columns"),
+    "calendar": (lambda value: isinstance(value, bool), "true or false"),
     "range": (_is_range, "the least and the greatest value"),
     "conditional": (lambda value: isinstance(value, bool), "true or false"),
     "tokens": (lambda value: value in ("characters", "bytes"), '"characters" or "bytes"'),

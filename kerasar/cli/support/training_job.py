@@ -84,9 +84,12 @@ class TrainingJob:
         best = KeepBest(self.run)
         best.set_model(model)
         checkpoints = self._checkpoints()
+        start: list[Any] | None = None
+        if self.kind.start(model, self.data):
+            start = model.get_weights()
         if has_checkpoints(self.checkpoints):
             self.console.print(styled(f"Going on with the training in '{self.run.path}'."))
-        elif self.kind.start(model, self.data):
+        elif start is not None:
             found = model.evaluate(
                 plan.validation, batch_size=plan.batch_size, verbose=0, return_dict=True
             )
@@ -125,6 +128,11 @@ class TrainingJob:
         finally:
             progress.stop()
         best.restore()
+        if start is not None and best.epoch:
+            with status("comparing with the start", self.console):
+                better = self.kind.has_learned(model, self.data, start)
+            if not better:
+                best.return_to_start(start)
         self._note(best, progress, stopped_by)
         self.run.save_config()
         self.console.print(

@@ -30,6 +30,8 @@ OPTIONS = (
     "likelihood",
     "conditional",
     "column",
+    "covariate",
+    "calendar",
     "tokens",
     "context",
     "data_dir",
@@ -83,10 +85,16 @@ def set_up(options: Mapping[str, Any], scope: Callable[[], Any] = nullcontext) -
     columns = column[0] if column and len(column) == 1 else column or None
     if options.get("skip_corrupt") and kind.name != "images":
         raise ValueError(f"--skip-corrupt is for folders of images, but '{data}' has {kind.noun}.")
-    parts = ("conditional", "tokens", "context", "likelihood", "skip_corrupt")
-    reading = {**{part: options.get(part) for part in parts}, "column": columns}
-    if (wanted := options.get("precision")) not in (None, *PRECISIONS):
-        raise ValueError(f"--precision must be {' or '.join(PRECISIONS)}, but got '{wanted}'.")
+    if (options["covariate"] or options["calendar"]) and kind.name != "series":
+        raise ValueError(f"--covariate and --calendar are for series, but DATA are {kind.noun}.")
+    if (precision := options.get("precision")) not in (None, *PRECISIONS):
+        raise ValueError(f"--precision must be {' or '.join(PRECISIONS)}, but got '{precision}'.")
+    parts = ("conditional", "calendar", "tokens", "context", "likelihood", "skip_corrupt")
+    reading = {
+        **{part: options.get(part) for part in parts},
+        "column": columns,
+        "covariates": options["covariate"],
+    }
     if likelihood is not None and "likelihood" not in entry.parameters:
         raise ValueError(f"--likelihood cannot be chosen for '{name}': it has its own.")
     if likelihood is not None and not kind.has_likelihoods:

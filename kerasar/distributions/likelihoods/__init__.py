@@ -9,4 +9,8 @@ from kerasar.distributions.likelihoods.discretized_logistic_mixture import (
 )
 from kerasar.distributions.likelihoods.gaussian_mixture import GaussianMixture as GaussianMixture
 from kerasar.distributions.likelihoods.independent import Independent as Independent
+from kerasar.distributions.likelihoods.negative_binomial import (
+    NegativeBinomial as NegativeBinomial,
+)
 from kerasar.distributions.likelihoods.relative import Relative as Relative
+from kerasar.distributions.likelihoods.student_t import StudentT as StudentT

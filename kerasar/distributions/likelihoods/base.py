@@ -31,6 +31,8 @@ class Likelihood:
     discrete = True
     #: Whether NaN is a value that is missing, whose log-probability is 0.
     takes_missing = False
+    #: Whether data are counts 0, 1, 2, … without an upper bound.
+    counts = False
     #: Size of a vector event, if the likelihood determines it.
     event_size: int | None = None
     #: Location and scale of real data: a scalar, or one value for each variable.
@@ -61,6 +63,37 @@ class Likelihood:
     def log_prob(self, parameters: Tensor, x: Tensor) -> Tensor:
         """Natural-log probability of each event, float32, `(batch, *positions)`."""
         raise NotImplementedError(f"{type(self).__name__} must define log_prob()")
+
+    def log_prob_table(
+        self, parameters: Tensor, levels: int, x: Tensor | None = None, variable: int = 0
+    ) -> Tensor:
+        """Log-probabilities of all values that one variable of an event can take, `(…, levels)`.
+
+        Up to a constant that is the same for all of them. A coder needs it, for discrete data.
+
+        Args:
+            parameters: of the events, `(…, parameters)`.
+            levels: number of values.
+            x: the events, of which those variables are read that come earlier, `(…, event)`;
+                for events of one value None.
+            variable: which one.
+
+        Raises:
+            ValueError: if the likelihood does not list its values.
+        """
+        if self.event_rank or not self.discrete:
+            raise ValueError(
+                f"{type(self).__name__} does not tell the probability of each value that one "
+                "variable of an event can take: it must define log_prob_table()."
+            )
+        shape = tf.concat([tf.shape(parameters)[:-1], [levels]], 0)
+        return self.log_prob(parameters[..., None, :], tf.broadcast_to(tf.range(levels), shape))
+
+    @property
+    def lists_values(self) -> bool:
+        """Whether `log_prob_table` works."""
+        own = type(self).log_prob_table is not Likelihood.log_prob_table
+        return self.discrete and (own or not self.event_rank)
 
     def surprise(self, parameters: Tensor, x: Tensor) -> Surprise:
         """The nats of each event, with their mean and variance under the model."""

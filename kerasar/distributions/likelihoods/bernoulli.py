@@ -43,6 +43,12 @@ class Bernoulli(Likelihood):
             labels=tf.cast(x, tf.float32), logits=tf.cast(parameters[..., 0], tf.float32)
         )
 
+    def log_prob_table(
+        self, parameters: Tensor, levels: int, x: Tensor | None = None, variable: int = 0
+    ) -> Tensor:
+        logit = tf.cast(parameters[..., 0], tf.float32)
+        return tf.stack([tf.zeros_like(logit), logit], axis=-1)
+
     def expected_nats(self, parameters: Tensor) -> tuple[Tensor, Tensor]:
         logit = tf.cast(parameters[..., 0], tf.float32)
         one, zero = tf.sigmoid(logit), tf.sigmoid(-logit)

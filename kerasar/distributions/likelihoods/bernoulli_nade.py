@@ -77,6 +77,13 @@ class BernoulliNADE(keras.layers.Layer, Likelihood):
         logits = self._logits(parameters, x)
         return tf.reduce_sum(_VARIABLE.log_prob(logits[..., None], x), axis=-1)
 
+    def log_prob_table(
+        self, parameters: Tensor, levels: int, x: Tensor | None = None, variable: int = 0
+    ) -> Tensor:
+        # The logit of a variable does not depend on those that come later.
+        logits = self._logits(parameters, x)
+        return _VARIABLE.log_prob_table(logits[..., variable : variable + 1], levels)
+
     def num_uniforms(self, parameters: int) -> int:
         return self.event_size
 

@@ -40,6 +40,11 @@ class Categorical(Likelihood):
             labels=tf.cast(x, tf.int32), logits=tf.cast(parameters, tf.float32)
         )
 
+    def log_prob_table(
+        self, parameters: Tensor, levels: int, x: Tensor | None = None, variable: int = 0
+    ) -> Tensor:
+        return tf.cast(parameters, tf.float32)
+
     def expected_nats(self, parameters: Tensor) -> tuple[Tensor, Tensor]:
         nats = -tf.nn.log_softmax(tf.cast(parameters, tf.float32))
         probabilities = tf.exp(-nats)

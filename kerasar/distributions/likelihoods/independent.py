@@ -3,6 +3,7 @@
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from kerasar.arguments import checks_arguments
@@ -45,7 +46,7 @@ class Independent(Likelihood):
                 f"{type(likelihood).__name__} is one of vectors. Use it by itself."
             )
         self.likelihood = likelihood
-        self.discrete = likelihood.discrete
+        self.discrete, self.counts = likelihood.discrete, likelihood.counts
         self.mean, self.scale = likelihood.mean, likelihood.scale
 
     def num_parameters(self, levels: int | None = None) -> int:
@@ -54,12 +55,25 @@ class Independent(Likelihood):
     def num_levels(self, parameters: int) -> int | None:
         return self.likelihood.num_levels(self._each(parameters))
 
+    def about(self, parameters: Tensor, level: Tensor, scale: Tensor) -> Tensor:
+        """As `NegativeBinomial.about`; level and scale are `(*positions, num_variables)`."""
+        inside: Any = self.likelihood
+        return self._join(inside.about(self._split(parameters), level, scale))
+
+    def check_values(self, x: np.ndarray, name: str) -> None:
+        self.likelihood.check_values(x, name)
+
     def log_prob(self, parameters: Tensor, x: Tensor) -> Tensor:
         return tf.reduce_sum(self.log_prob_of_each(parameters, x), axis=-1)
 
     def log_prob_of_each(self, parameters: Tensor, x: Tensor) -> Tensor:
         """Natural-log probability of each value of an event, float32, the shape of `x`."""
         return self.likelihood.log_prob(self._split(parameters), x)
+
+    def log_prob_table(
+        self, parameters: Tensor, levels: int, x: Tensor | None = None, variable: int = 0
+    ) -> Tensor:
+        return self.likelihood.log_prob_table(self._split(parameters)[..., variable, :], levels)
 
     def expected_nats(self, parameters: Tensor) -> tuple[Tensor, Tensor]:
         mean, variance = self.likelihood.expected_nats(self._split(parameters))

@@ -120,6 +120,27 @@ class Mixture(Likelihood):
         weights = tf.nn.log_softmax(parts.logits)
         return tf.reduce_logsumexp(weights + tf.reduce_sum(terms, axis=-1), axis=-1)
 
+    def log_prob_table(
+        self, parameters: Tensor, levels: int, x: Tensor | None = None, variable: int = 0
+    ) -> Tensor:
+        if not self.event_rank or x is None or not self.discrete:
+            return super().log_prob_table(parameters, levels)
+        parts = self._parts(parameters)
+        scores = tf.nn.log_softmax(parts.logits)
+        means, scales = _coupled(parts, self.to_units(x)), parts.log_scales
+        earlier = self.log_densities(x[..., None, :], means, scales)[..., :variable]
+        scores += tf.reduce_sum(earlier, axis=-1)
+        # Each level of the variable, and the parameters of each component: (…, levels, components).
+        shape = tf.concat([tf.shape(parameters)[:-1], [levels, 1]], 0)
+        values = tf.broadcast_to(tf.range(levels)[:, None], shape)
+        of_variable = slice(variable, variable + 1)
+        own = self.log_densities(
+            values[..., None, :],
+            tf.expand_dims(means[..., of_variable], -3),
+            tf.expand_dims(scales[..., of_variable], -3),
+        )
+        return tf.reduce_logsumexp(scores[..., None, :] + own[..., 0], axis=-1)
+
     def num_uniforms(self, parameters: int) -> int:
         return self.num_components + self._width
 

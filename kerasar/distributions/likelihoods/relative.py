@@ -45,14 +45,15 @@ class Relative(Likelihood):
     that it is missing.
 
     Args:
-        likelihood: of the normalized values: a `GaussianMixture`, or an `Independent` of such for
-            several variables. Its own mean and scale must be 0 and 1.
+        likelihood: of the normalized values: a `GaussianMixture`, a `StudentT`, or an `Independent`
+            of such for several variables. Its own mean and scale must be 0 and 1. For counts a
+            `NegativeBinomial`, whose mean is then relative to the level.
         normalization: "none", "window" (a running mean), "difference" (the last value) or
             "seasonal" (the value one season before).
         season: int. Steps of a season, for "seasonal".
         memory: int. Over how many observed steps the scale and the running mean are taken, about.
         support: "real"; "positive", values above 0, whose logarithms are modeled; or (low, high),
-            values between them, by their logits.
+            values between them, by their logits. "counts" goes with a `NegativeBinomial`.
         mean, scale: location and spread of the data, in their own units: a scalar, or one for each
             variable.
         center, unit: location and spread of what the support is mapped to; None takes mean and
@@ -106,6 +107,12 @@ class Relative(Likelihood):
         self.season = None if season is None else check_count(season, "season", least=2)
         self.memory = check_count(memory, "memory", least=2)
         self.support = Support(support)
+        if likelihood.counts != (self.support.kind == "counts"):
+            raise ValueError(
+                "Relative takes a NegativeBinomial for support='counts' and only then, but got "
+                f"{type(likelihood).__name__} for support={support!r}."
+            )
+        self.counts = likelihood.counts
         self.mean = check_units(mean, "mean", "Relative")
         self.scale = check_units(scale, "scale", "Relative")
         self.center = check_units(self.mean if center is None else center, "center", "Relative")
@@ -131,6 +138,8 @@ class Relative(Likelihood):
         x = tf.convert_to_tensor(x)
         missing = tf.math.is_nan(x)
         safe = tf.where(missing, self._middle(x), x)
+        if self.counts:
+            return self._log_prob_of_counts(parts, safe, missing)
         z = self._relative(parts, safe)
         change = self.support.log_derivative(safe) - tf.cast(np.log(self.unit), x.dtype)
         change = tf.cast(change, tf.float32) - self._event(parts.log_scale)
@@ -140,6 +149,20 @@ class Relative(Likelihood):
             return self.likelihood.log_prob(parts.inside, z) + tf.reduce_sum(change, -1)
         each = self.likelihood.log_prob_of_each(parts.inside, z)
         return tf.reduce_sum(tf.where(missing, 0.0, each + change), -1)
+
+    def _log_prob_of_counts(self, parts: _Parts, x: Tensor, missing: Tensor) -> Tensor:
+        inside: Any = self.likelihood
+        if not self.event_rank:
+            return tf.where(missing, 0.0, inside.log_prob(self._about(parts), x))
+        each = inside.log_prob_of_each(self._about(parts), x)
+        return tf.reduce_sum(tf.where(missing, 0.0, each), -1)
+
+    def _about(self, parts: _Parts) -> Tensor:
+        """The parameters of the likelihood inside of counts, with means in their own units."""
+        inside: Any = self.likelihood
+        unit, center = tf.cast(self.unit, tf.float32), tf.cast(self.center, tf.float32)
+        level = self._event(parts.level) * unit + center
+        return inside.about(parts.inside, level, unit * tf.exp(self._event(parts.log_scale)))
 
     def check_values(self, x: np.ndarray, name: str) -> None:
         outside = ~self.support.contains(x)
@@ -158,6 +181,8 @@ class Relative(Likelihood):
 
     def sample(self, parameters: Tensor, noise: Tensor) -> Tensor:
         parts = self._parts(parameters)
+        if self.counts:
+            return self.likelihood.sample(self._about(parts), noise)
         z = self.likelihood.sample(parts.inside, noise)
         units = self._event(parts.level) + z * tf.exp(self._event(parts.log_scale))
         line = units * tf.cast(self.unit, units.dtype) + tf.cast(self.center, units.dtype)
@@ -165,15 +190,34 @@ class Relative(Likelihood):
 
     def shortfall(self, parameters: Tensor, noise: Tensor, x: Tensor) -> Tensor:
         parts = self._parts(parameters)
+        if self.counts:
+            return self.likelihood.shortfall(self._about(parts), noise, x)
         return self.likelihood.shortfall(parts.inside, noise, self._relative(parts, x))
 
     def apply_temperature(self, parameters: Tensor, temperature: Tensor) -> Tensor:
         parts = self._parts(parameters)
-        inside = self.likelihood.apply_temperature(parts.inside, temperature)
+        if self.counts:
+            inside = self._apply_temperature_to_counts(parts, temperature)
+        else:
+            inside = self.likelihood.apply_temperature(parts.inside, temperature)
         return tf.concat([inside, parts.level, parts.log_scale], -1)
 
+    def _apply_temperature_to_counts(self, parts: _Parts, temperature: Tensor) -> Tensor:
+        inside: Any = self.likelihood
+        wider = inside.apply_temperature(self._about(parts), temperature)
+        # Back to means relative to the level: only dispersions have changed.
+        narrow = tf.exp(-self._event(parts.log_scale)) / tf.cast(self.unit, tf.float32)
+        unit, center = tf.cast(self.unit, tf.float32), tf.cast(self.center, tf.float32)
+        return inside.about(wider, -(self._event(parts.level) * unit + center) * narrow, narrow)
+
     def differs(self, x: Tensor, other: Tensor, tolerance: float = 0.0) -> Tensor:
+        if self.counts:
+            return super().differs(self._none_as_minus_one(x), self._none_as_minus_one(other))
         return self.likelihood.differs(self._present(x), self._present(other), tolerance)
+
+    def _none_as_minus_one(self, counts: Tensor) -> Tensor:
+        counts = tf.cast(counts, tf.float32)
+        return tf.where(tf.math.is_nan(counts), -1.0, counts)
 
     def _present(self, x: Tensor) -> Tensor:
         """Data in units, with a 0 for what is missing."""
@@ -200,7 +244,7 @@ class Relative(Likelihood):
 
     def _middle(self, x: Tensor) -> Tensor:
         """A value of the support, shaped as the data: what stands for missing ones."""
-        line = tf.cast(self.center, x.dtype) + tf.zeros_like(x)
+        line = tf.cast(0.0 if self.counts else self.center, x.dtype) + tf.zeros_like(x)
         return self.support.from_line(line)
 
     def get_config(self) -> Config:

@@ -1,0 +1,65 @@
+"""Whether training has made forecasts better than those of the start."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from kerasar.forecasting.backtest import backtest
+from kerasar.forecasting.draw import SequenceModel
+from kerasar.forecasting.scores import crps
+
+#: Places from which both forecast, and paths of each.
+_PLACES, _PATHS = 12, 100
+#: How many horizons the part must have for a mean over it to be trusted; of a shorter one by how
+#: many standard errors the mean must be better.
+_LONG, _BEYOND = 4, 1.0
+
+
+def learned_more(
+    model: SequenceModel,
+    start: list[Any],
+    series: Any,
+    horizon: int,
+    first: int,
+    covariates: Any = None,
+) -> bool:
+    """Whether a model forecasts better than with the weights of its start.
+
+    Both forecast from the same places of a part that is in neither's training, with the same noise.
+    A likelihood is that of the next step: it may rise while paths go astray.
+
+    Args:
+        model: a trained `Forecaster`; it keeps its weights.
+        start: those of its start, as `model.get_weights()` gives them.
+        series: `(steps,)` or `(steps, variables)`.
+        horizon: steps of each forecast.
+        first: where the part begins.
+        covariates: as for `kerasar.backtest`.
+
+    Returns:
+        True if the mean log of CRPS is lower; on a short part, by more than a standard error.
+    """
+    horizon = min(horizon, len(series) - first)
+    trained = model.get_weights()
+    logs = []
+    for weights in (start, trained):
+        model.set_weights(weights)
+        found = backtest(
+            model,
+            series,
+            horizon,
+            _PLACES,
+            first,
+            num_paths=_PATHS,
+            covariates=covariates,
+            verbose=False,
+        )
+        score = crps(np.moveaxis(found.paths, 3, 1), np.moveaxis(found.actual, 2, 1), fair=False)
+        least = 1e-9 * (float(np.nanstd(series)) + 1e-30)
+        logs.append(np.log(np.maximum(np.nanmean(score, axis=2), least)).mean(axis=1))
+    gains = logs[0] - logs[1]
+    if len(gains) < 3 or not np.isfinite(gains).all():
+        return False
+    beyond = 0.0 if len(series) - first >= _LONG * horizon else _BEYOND
+    return float(gains.mean()) > beyond * float(gains.std(ddof=1)) / math.sqrt(len(gains))
