@@ -63,7 +63,7 @@ def test_a_server_under_load_answers_right(tmp_path):
 
 
 @pytest.mark.long  # each starts several processes
-@pytest.mark.parametrize("name", ["memory", "kills", "resumed"])
+@pytest.mark.parametrize("name", ["memory", "kills", "resumed", "streaming"])
 def test_long_use_and_ends_of_runs(tmp_path, name):
     run_benchmark(f"quality.{name}", "--tiny", "--out", tmp_path)
     assert len((tmp_path / f"{name}.csv").read_text().splitlines()) > 3

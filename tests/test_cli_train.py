@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -231,6 +232,25 @@ def test_only_what_did_not_end_is_resumed(trained, tmp_path):
     assert_refused(train("--resume", tmp_path / "nowhere"), "there is no")
     assert_refused(train(), "MODEL is missing")
     assert_refused(train("nice"), "--data DATA is missing")
+
+
+def test_runs_are_listed_with_their_state(trained, tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    shutil.copytree(trained[0], tmp_path / "a" / "done")
+    shutil.copytree(trained[0], tmp_path / "stopped")
+    (tmp_path / "stopped" / "UNFINISHED.txt").touch()
+    (tmp_path / "stopped" / "checkpoints").mkdir()
+    (tmp_path / "stopped" / "checkpoints" / "step-000000001.npz").touch()
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "config.json").write_text("{")
+    done = CliRunner().invoke(app, ["runs", str(tmp_path)])
+    assert done.exit_code == 0, done.output
+    best = min(float(row["val_bits_per_dim"]) for row in rows(trained[0]))
+    for words in (["a/done", "2/2", f"{best:.3f}", "finished"], ["not finished, can be resumed"]):
+        line = next(line for line in done.stdout.splitlines() if words[-1] in line)
+        assert all(word in line for word in (*words, "shifted-pixelcnn", "rows")), done.stdout
+    assert "damaged" in done.stdout
+    assert_refused(CliRunner().invoke(app, ["runs", str(tmp_path / "nowhere")]), "no folder")
 
 
 def test_data_that_changed_since_are_not_resumed(trained, tmp_path, monkeypatch, quick_finish):

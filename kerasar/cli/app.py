@@ -16,6 +16,7 @@ from kerasar.cli.commands.forecast import forecast
 from kerasar.cli.commands.inpaint import inpaint
 from kerasar.cli.commands.inspect import inspect as inspect_
 from kerasar.cli.commands.models import models
+from kerasar.cli.commands.runs import runs
 from kerasar.cli.commands.sample import sample
 from kerasar.cli.commands.score import score
 from kerasar.cli.commands.serve import serve
@@ -46,8 +47,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 _COMMANDS: tuple[Callable[..., None], ...] = (
-    train, sample, forecast, backtest, inpaint, score, compress, decompress, export, serve,
-    inspect_, models, data,
+    train, runs, sample, forecast, backtest, inpaint, score, compress, decompress, export,
+    serve, inspect_, models, data,
 )  # fmt: skip
 for command in _COMMANDS:
     app.command(name=command.__name__, cls=WithUserPaths, help=_help_of(command))(command)

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from kerasar.checks import is_mapped
+from kerasar.data.lazy_rows import is_lazy
 from kerasar.typing import Tensor
 
 
@@ -31,8 +32,8 @@ def array_batches(
         batch_size: how many examples a batch holds.
         shuffle: whether each pass has an order of its own.
         seed: of the orders; None follows `tf.random.set_seed` alone.
-        dtype: what real values of memory maps are cast to, their integers becoming int32; None
-            keeps their dtypes. Of memory maps no more is read than a batch.
+        dtype: what real values of memory maps and lazy rows are cast to, their integers becoming
+            int32; None keeps their dtypes. Of both no more is read than a batch.
     """
     import tensorflow as tf
 
@@ -43,7 +44,7 @@ def array_batches(
         indices = indices.shuffle(count, seed=seed, reshuffle_each_iteration=True)
     with tf.device("CPU:0"):  # the whole set need not fit on a GPU
         whole = tf.nest.map_structure(
-            lambda part: part if is_mapped(part) else tf.constant(part), examples
+            lambda part: part if is_mapped(part) or is_lazy(part) else tf.constant(part), examples
         )
 
     def rows(part: Any, batch: Tensor) -> Tensor:

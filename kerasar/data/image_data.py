@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kerasar.data.lazy_rows import is_lazy, select_rows
 from kerasar.data.split import hold_out
 
 
@@ -22,6 +23,7 @@ class ImageData:
         train_labels: class of each training image, `(n,)` integers, or None.
         test_labels: class of each test image, or None.
         names: file name of each test image, or None if the images had no files of their own.
+        skipped: what is wrong with each file that was left out.
     """
 
     name: str
@@ -31,6 +33,7 @@ class ImageData:
     train_labels: NDArray[Any] | None = None
     test_labels: NDArray[Any] | None = None
     names: tuple[str, ...] | None = None
+    skipped: tuple[str, ...] = ()
 
 
 def divide(
@@ -54,8 +57,8 @@ def divide(
     return join(
         name,
         source,
-        images[kept],
-        images[tested],
+        select_rows(images, kept),
+        select_rows(images, tested),
         train_labels=None if labels is None else labels[kept],
         test_labels=None if labels is None else labels[tested],
         names=None if names is None else [names[i] for i in tested],
@@ -84,8 +87,8 @@ def join(
             f"{source} have {train.shape[1:]} and {test.shape[1:]}. Crop or resize one of them."
         )
     if levels == 2 and _is_black_or_white(train) and _is_black_or_white(test):
-        train, test = np.minimum(train, 1), np.minimum(test, 1)
-    largest = int(max(train.max(), test.max()))
+        train, test = _from_0_to_1(train), _from_0_to_1(test)
+    largest = max(_largest(train), _largest(test))
     if levels is None:
         levels = _levels_for(largest)
     if largest >= levels:
@@ -97,7 +100,17 @@ def join(
     return ImageData(name, train, test, levels, train_labels, test_labels, held)
 
 
-def _is_black_or_white(images: NDArray[Any]) -> bool:
+def _from_0_to_1(images: Any) -> Any:
+    return images.from_0_to_1() if is_lazy(images) else np.minimum(images, 1)
+
+
+def _largest(images: Any) -> int:
+    return int(images.largest if is_lazy(images) else images.max())
+
+
+def _is_black_or_white(images: Any) -> bool:
+    if is_lazy(images):
+        return bool(images.is_black_or_white)
     return bool(((images == 0) | (images == 255)).all())
 
 

@@ -19,6 +19,9 @@ def load_images(
     spec: str | os.PathLike[str],
     data_dir: str | os.PathLike[str] | None = None,
     levels: int | None = None,
+    *,
+    stream_above: int | None = None,
+    skip_corrupt: bool = False,
 ) -> ImageData:
     """Loads images as integers, with a test set.
 
@@ -48,6 +51,11 @@ def load_images(
             largest value in training and test images: up to 16, that value + 1 (at least 2); up
             to 255, 256; beyond, the next power of two. Pass it if later images may hold larger
             values. `levels=2` converts images of 0 and 255 alone to 0 and 1.
+        stream_above: int. Images of a folder that take more bytes than this stay in their files
+            and are read when they are indexed: `train` and `test` are then `LazyRows`, for
+            `kerasar.data.pipeline`. All files are looked at once. None reads them all.
+        skip_corrupt: bool. Whether files of a folder that cannot be read are left out; the result's
+            `skipped` says what is wrong with them.
 
     Returns:
         An `ImageData`, its images of shape `(n, height, width, channels)`.
@@ -77,13 +85,15 @@ def load_images(
         return load_tfds(name, name, data_dir, levels)
     if name.startswith("tfds:"):
         return load_tfds(name, name.removeprefix("tfds:"), data_dir, levels)
-    return _load_path(name, levels)
+    return _load_path(name, levels, stream_above, skip_corrupt)
 
 
-def _load_path(name: str, levels: int | None) -> ImageData:
+def _load_path(
+    name: str, levels: int | None, stream_above: int | None, skip_corrupt: bool
+) -> ImageData:
     path = user_path(name or ".")
     if name and path.is_dir():
-        return read_png_folder(path, levels)
+        return read_png_folder(path, levels, stream_above, skip_corrupt)
     is_array_file = path.suffix.lower() in (".npz", ".npy")
     if path.is_file():
         if is_array_file:

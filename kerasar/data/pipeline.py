@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 from kerasar.arguments import checks_arguments
 from kerasar.checks import as_array, check_count
 from kerasar.data.batching import array_batches
+from kerasar.data.lazy_rows import is_lazy
 from kerasar.typing import Tensor
 
 
@@ -58,12 +59,16 @@ def pipeline(
             "A dict of examples holds 'x' and, if there is one, 'condition', but got "
             f"{sorted(x)}{' and a condition' if condition is not None else ''}."
         )
-    count = _count(as_array(x["x"], "x"))
+    count = _count(_rows_or_array(x["x"], "x"))
     examples: Any = {name: _rows(part, count, name) for name, part in x.items()}
     if set(examples) == {"x"}:
         examples = examples["x"]
 
     return array_batches(examples, batch_size, shuffle, seed)
+
+
+def _rows_or_array(x: Any, name: str) -> Any:
+    return x if is_lazy(x) else as_array(x, name)
 
 
 def _count(x: np.ndarray[Any, Any]) -> int:
@@ -79,7 +84,7 @@ def _rows(part: Any, count: int, name: str) -> Any:
     """A part, or a dict of parts, as arrays of so many rows."""
     if isinstance(part, Mapping):
         return {key: _rows(value, count, f"{name}['{key}']") for key, value in part.items()}
-    rows = as_array(part, name)
+    rows = _rows_or_array(part, name)
     if rows.ndim == 0 or len(rows) != count:
         raise ValueError(
             f"Each of the {count} examples of x needs its row of {name}, but that has shape "

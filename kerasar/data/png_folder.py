@@ -1,5 +1,7 @@
 """Reads a folder of PNG images, where subfolders are classes."""
 
+import contextlib
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -8,17 +10,29 @@ from numpy.typing import NDArray
 
 from kerasar.data.folder_files import find_files
 from kerasar.data.image_data import ImageData, divide
+from kerasar.data.png_stream import lazy_images, survey
 
 #: Pixels of an image; bytes of all images, or that many times those of their files.
 _MOST_PIXELS, _FREE_BYTES, _TIMES = 1 << 24, 256 << 20, 20
 
 
-def read_png_folder(folder: Path, levels: int | None = None) -> ImageData:
+def read_png_folder(
+    folder: Path,
+    levels: int | None = None,
+    stream_above: int | None = None,
+    skip_corrupt: bool = False,
+) -> ImageData:
     """Reads all PNGs of a folder or, if it holds none, those of its subfolders, one per class.
 
     Images are taken in the order of their names, and classes are numbered in the order of theirs.
     Hidden files and files of other kinds are left alone. An image has at most 2²⁴ pixels, and all
-    together take at most 256 MB, or 20 times the size of their files.
+    together take at most 256 MB, or 20 times the size of their files, unless they are streamed.
+
+    Args:
+        folder: an existing folder.
+        levels: as for `load_images`.
+        stream_above: images that take more bytes stay in their files; None: never.
+        skip_corrupt: whether files that cannot be read are left out.
 
     Raises:
         ValueError: if there are no PNGs, one cannot be read, or they differ in size or color, or
@@ -26,9 +40,34 @@ def read_png_folder(folder: Path, levels: int | None = None) -> ImageData:
     """
     files, in_subfolders = find_png_files(folder)
     classes = sorted({file.parent for file in files})
+    images, skipped, found = _images(files, stream_above, skip_corrupt)
+    files = [files[i] for i in found]
     labels = np.array([classes.index(file.parent) for file in files]) if in_subfolders else None
     names = [file.relative_to(folder).as_posix() for file in files]
-    return divide(folder.resolve().name, f"'{folder}'", _read_all(files), labels, names, levels)
+    name, source = folder.resolve().name, f"'{folder}'"
+    data = divide(name, source, images, labels, names, levels)
+    return dataclasses.replace(data, skipped=tuple(skipped))
+
+
+def _images(
+    files: list[Path], stream_above: int | None, skip_corrupt: bool
+) -> tuple[Any, list[str], NDArray[np.int64]]:
+    """The images, what is wrong with those that are left out, and the indices of the others."""
+    is_large = stream_above is not None and _bytes_of(files) > stream_above
+    if not (is_large or skip_corrupt):
+        return _read_all(files), [], np.arange(len(files))
+    found = survey(files, _read_png, skip_corrupt)
+    if not is_large:
+        return _read_all([files[i] for i in found.good]), found.bad, found.good
+    return lazy_images(files, _read_png, found), found.bad, found.good
+
+
+def _bytes_of(files: list[Path]) -> int:
+    """How many bytes all images take, by the first that can be read."""
+    for file in files:
+        with contextlib.suppress(ValueError):
+            return len(files) * _read_png(file).size
+    return 0
 
 
 def find_png_files(folder: Path) -> tuple[list[Path], bool]:

@@ -121,10 +121,16 @@ def shape_assertions(x: Tensor, shape: Shape) -> list[Any]:
 
 @contextlib.contextmanager
 def assertions_as_value_errors() -> Iterator[None]:
-    """Turns a failed assertion of the data pipeline into the ValueError that it means."""
+    """Turns a failed assertion of the data pipeline into the ValueError that it means.
+
+    One that a reader has raised within the pipeline is raised with its own words.
+    """
     try:
         yield
     except tf.errors.InvalidArgumentError as error:
+        raised = re.findall(r"^ValueError: (.+)$", str(error), re.MULTILINE)
+        if raised:
+            raise ValueError(raised[-1]) from error
         found = re.search(r"(x|length) must[^\n]*", str(error))
         if found is None:
             raise

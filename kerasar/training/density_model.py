@@ -169,6 +169,7 @@ class DensityModel(keras.Model):
 
         Raises:
             TypeError: for `loss`, `metrics` and the like.
+            ValueError: for weights of half precision.
         """
         others = {name: kwargs.pop(name, None) for name in _OTHER_OBJECTIVES}
         for name, value in {"loss": loss, **others}.items():
@@ -178,6 +179,7 @@ class DensityModel(keras.Model):
                     f"no '{name}'. Leave it out."
                 )
         check_optimizer(optimizer)
+        _check_precision(self.trainable_variables)
         given = check_loop_arguments(_without_none(kwargs), "compile")
         self._default_steps = "steps_per_execution" not in given
         self._default_jit = "jit_compile" not in given
@@ -587,6 +589,18 @@ def _for_replicas(given: Config) -> Config:
                 f"{given[name]}. Leave it out."
             )
     return possible
+
+
+def _check_precision(weights: Sequence[Any]) -> None:
+    """Raises a ValueError for weights that are too coarse to be trained."""
+    for weight in weights:
+        if keras.backend.standardize_dtype(weight.dtype) in ("bfloat16", "float16"):
+            raise ValueError(
+                f"Weights of {weight.dtype} cannot be trained, for most steps are smaller than "
+                f"their resolution, but '{weight.path}' is such. Build the model under the policy "
+                "'mixed_bfloat16', which computes in bfloat16 with weights in float32: "
+                "keras.config.set_dtype_policy('mixed_bfloat16')."
+            )
 
 
 def _check_scope(optimizer: Any, strategy: Any) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 from keras import tree
 
+from kerasar.data.lazy_rows import LazyRows
 from kerasar.typing import Config
 
 #: At most so many bytes of an array are summed.
@@ -107,6 +108,8 @@ def _data(x: Any) -> Any:
 def _array(part: Any) -> str:
     if part is None or isinstance(part, (bool, int, float, str)):
         return str(part)
+    if isinstance(part, LazyRows):
+        return part.fingerprint
     part = np.asarray(part)
     rows = part.nbytes // max(len(part), 1)
     step = max(1, math.ceil(part.nbytes / _MOST_BYTES)) if rows else 1

@@ -118,6 +118,17 @@ def train(
         ),
     ] = None,
     data_dir: DataDir = None,
+    precision: Annotated[
+        str | None,
+        typer.Option(
+            help="float32, or mixed_bfloat16: networks in bfloat16, the likelihood in float32.",
+            show_default="float32",
+        ),
+    ] = None,
+    skip_corrupt: Annotated[
+        bool,
+        typer.Option("--skip-corrupt", help="Leave out and count images that cannot be read."),
+    ] = False,
     restart: Annotated[
         bool,
         typer.Option("--restart", help="Replace the run at --out if its training did not end."),

@@ -16,7 +16,8 @@ from kerasar.cli.defaults import Facts
 from kerasar.cli.support.capabilities import is_conditional, supports
 from kerasar.cli.support.run_folder import RunFolder
 from kerasar.cli.support.shell import quoted
-from kerasar.data import DATASETS, SEQUENCES, TOY_DENSITIES
+from kerasar.data import DATASETS, SEQUENCES, TOY_DENSITIES, pipeline
+from kerasar.data.lazy_rows import is_lazy, select_rows
 from kerasar.data.split import hold_out
 
 if TYPE_CHECKING:
@@ -353,8 +354,13 @@ def num_examples(batch: Batch) -> int:
 def take(batch: Batch, rows: Any) -> Batch:
     """Some of the examples."""
     if isinstance(batch, dict):
-        return {name: part[rows] for name, part in batch.items()}
-    return batch[rows]
+        return {name: select_rows(part, rows) for name, part in batch.items()}
+    return select_rows(batch, rows)
+
+
+def for_evaluation(batch: Batch, batch_size: int) -> Any:
+    """Examples as `evaluate` and `fit` take them for judging: what is lazy in batches."""
+    return pipeline(batch, batch_size, shuffle=False) if is_lazy(values_of(batch)) else batch
 
 
 def join(batches: Sequence[Batch]) -> Batch:

@@ -14,7 +14,7 @@ import keras
 from rich.console import Console
 
 from kerasar.cli.kinds import DataKind
-from kerasar.cli.kinds.kind import TrainingData, in_words, num_examples
+from kerasar.cli.kinds.kind import TrainingData, for_evaluation, in_words, num_examples
 from kerasar.cli.support.callbacks import History, KeepBest, TrainingProgress
 from kerasar.cli.support.capabilities import describe_result
 from kerasar.cli.support.heartbeat import heartbeat, status
@@ -169,7 +169,8 @@ class TrainingJob:
         run, kind, test = self.run, self.kind, self.data.test
         batch_size = min(32, run.config["batch_size"]) if isinstance(test, dict) else 32
         with status(f"evaluating the test {kind.noun}", self.console):
-            found = self.model.evaluate(test, batch_size=batch_size, verbose=0, return_dict=True)
+            judged = for_evaluation(test, batch_size)
+            found = self.model.evaluate(judged, batch_size=batch_size, verbose=0, return_dict=True)
         more = kind.more_results(run, test, found["loss"] * num_examples(test))
         test_result = {"nats": found["loss"], "bits_per_dim": found["bits_per_dim"]}
         run.config["test"] = test_result | {name.replace(" ", "_"): more[name] for name in more}

@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 
-from kerasar.cli.kinds.kind import Batch, num_examples, take
+from kerasar.cli.kinds.kind import Batch, for_evaluation, num_examples, take
 from kerasar.data import pipeline
 from kerasar.training import TimeBudget
 
@@ -27,13 +27,15 @@ class TrainingPlan:
 
     def __init__(self, settings: Mapping[str, Any], train: Batch, validation: Batch) -> None:
         minutes, rate = settings["minutes"], settings["learning_rate"]
-        self.batch_size, self.validation = settings["batch_size"], validation
+        self.batch_size = settings["batch_size"]
         #: Batches of a whole pass.
         self.batches = math.ceil(num_examples(train) / self.batch_size)
         #: Every example once, for layers that take their statistics from the data.
         self.one_pass = pipeline(train, self.batch_size, seed=settings["seed"])
         self.data = self.one_pass
         self.budget: TimeBudget | None = None
+        judged = validation if minutes is None else take(validation, slice(0, _VALIDATED))
+        self.validation = for_evaluation(judged, self.batch_size)
         if minutes is None:
             self.epochs = settings["epochs"]
             self.rate: Any = keras.optimizers.schedules.CosineDecay(
@@ -43,7 +45,6 @@ class TrainingPlan:
         # In short trainings the beginning, which compiles, is a large part.
         self.epochs, self.rate = max(2, min(_ROUNDS, round(2 * minutes))), rate
         self.budget = TimeBudget(minutes, rate, rounds=self.epochs)
-        self.validation = take(validation, slice(0, _VALIDATED))
         self.data = self.one_pass.repeat()
 
     @property

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,7 +36,11 @@ OPTIONS = (
     "tokens",
     "context",
     "data_dir",
+    "precision",
+    "skip_corrupt",
 )
+#: What models are computed in; weights, likelihoods and metrics are in float32 always.
+PRECISIONS = ("float32", "mixed_bfloat16")
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,16 +84,22 @@ def set_up(options: Mapping[str, Any], scope: Callable[[], Any] = nullcontext) -
     # A single column gives steps that are scalars; several give vectors.
     column = options["column"]
     columns = column[0] if column and len(column) == 1 else column or None
-    wanted = ("conditional", "calendar", "series", "tokens", "context", "likelihood")
+    if options.get("skip_corrupt") and kind.name != "images":
+        raise ValueError(f"--skip-corrupt is for folders of images, but '{data}' has {kind.noun}.")
+    if any(options[part] for part in ("covariate", "calendar", "series")) and kind.name != "series":
+        raise ValueError(
+            f"--series, --covariate and --calendar are for series, but DATA are {kind.noun}."
+        )
+    if (precision := options.get("precision")) not in (None, *PRECISIONS):
+        raise ValueError(f"--precision must be {' or '.join(PRECISIONS)}, but got '{precision}'.")
+    parts = (
+        "conditional", "calendar", "series", "tokens", "context", "likelihood", "skip_corrupt",
+    )  # fmt: skip
     reading = {
-        **{part: options[part] for part in wanted},
+        **{part: options.get(part) for part in parts},
         "column": columns,
         "covariates": options["covariate"],
     }
-    if any(options[part] for part in ("covariate", "calendar", "series")) and kind.name != "series":
-        raise ValueError(
-            f"--covariate, --calendar and --series are for series, but DATA are {kind.noun}."
-        )
     if likelihood is not None and "likelihood" not in entry.parameters:
         raise ValueError(f"--likelihood cannot be chosen for '{name}': it has its own.")
     if likelihood is not None and not kind.has_likelihoods:
@@ -110,7 +120,7 @@ def set_up(options: Mapping[str, Any], scope: Callable[[], Any] = nullcontext) -
     if minutes is not None:
         settings["epochs"] = None
     keras.utils.set_random_seed(options["seed"])
-    with scope():
+    with scope(), _policy(options.get("precision") or "float32"):
         built = entry.build(facts, **loaded.arguments)
     kind.check_model(name, built, loaded, options["conditional"])
     check_room(built)
@@ -131,8 +141,22 @@ def set_up(options: Mapping[str, Any], scope: Callable[[], Any] = nullcontext) -
         **settings,
         "conditional": options["conditional"],
         "seed": options["seed"],
+        "precision": options.get("precision") or "float32",
         "examples": loaded.counts,
         # What the command was told, for --resume.
-        "options": {**{part: options[part] for part in OPTIONS}, **again},
+        "options": {**{part: options.get(part) for part in OPTIONS}, **again},
     }
     return Setup(kind, built, loaded, data, config)
+
+
+@contextmanager
+def _policy(name: str) -> Iterator[None]:
+    """New layers compute by that policy of Keras."""
+    import keras
+
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)

@@ -19,10 +19,15 @@ from kerasar.cli.support.capabilities import is_conditional, levels_of, supports
 from kerasar.cli.support.likelihoods import chosen, for_images
 from kerasar.cli.support.run_folder import RunFolder
 from kerasar.data import DATASETS, load_images
+from kerasar.data.lazy_rows import is_lazy
 from kerasar.data.plain_text import picture_text
 
 if TYPE_CHECKING:
     from kerasar.training import DensityModel
+
+
+#: Images that take more bytes are read from their files batch by batch.
+_STREAMED = 128 << 20
 
 
 class Images(DataKind):
@@ -47,7 +52,13 @@ class Images(DataKind):
     def load(
         self, spec: str, data_dir: Path | None, levels: int | None, settings: dict[str, Any]
     ) -> TrainingData:
-        images = load_images(spec, data_dir, levels)
+        images = load_images(
+            spec,
+            data_dir,
+            levels,
+            stream_above=_STREAMED,
+            skip_corrupt=bool(settings.get("skip_corrupt")),
+        )
         height, width, channels = shape = images.train.shape[1:]
         if channels not in (1, 3):
             raise ValueError(
@@ -68,6 +79,10 @@ class Images(DataKind):
             count = int(max(rest["condition"].max(), test["condition"].max())) + 1
             arguments["num_classes"], kept["classes"] = count, [str(i) for i in range(count)]
         about = f"{height}×{width}, {images.levels} levels"
+        if is_lazy(images.train):
+            about += ", read from their files"
+        if images.skipped:
+            about += f"; {len(images.skipped):,} unreadable files left out ({images.skipped[0]})"
         return TrainingData(images.name, train, validation, test, arguments, about, kept, images)
 
     def load_named(
