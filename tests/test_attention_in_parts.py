@@ -273,6 +273,12 @@ def test_a_leaking_network_is_refused(make):
         kerasar.AutoregressiveModel(network)
 
 
+def test_what_is_not_understood_within_parts_is_named():
+    network = image(rows(lambda h: L.LSTM(UNITS, return_sequences=True, name="along")(h)))()
+    with pytest.raises(ValueError, match=r"but 'along' \(LSTM\) between them is not"):
+        kerasar.AutoregressiveModel(network)
+
+
 def random_parts(seed):
     """Attention along some digits of the positions, the others in the batch or on axes before."""
     rng = np.random.default_rng(seed)

@@ -172,10 +172,22 @@ def _followed(graph: Graph) -> Analysis:
     analysis = analyze_graph(put_batch_first(lift_constants(graph)))
     if analysis.mixing or analysis.unknown:
         whole = with_whole_positions(graph)
-        other = None if whole is None else analyze_graph(lift_constants(whole))
-        if other is not None and not other.mixing and not other.unknown:
-            return other
+        if isinstance(whole, Graph):
+            other = analyze_graph(lift_constants(whole))
+            return analysis if other.mixing or other.unknown else other
+        if whole is not None:
+            _tell_what_stopped(analysis, whole)
     return analysis
+
+
+def _tell_what_stopped(analysis: Analysis, stopped_at: Node) -> None:
+    """Says of what moves positions that attention behind it is understood, and but for what."""
+    kind = type(stopped_at.operation).__name__
+    for node, reason in analysis.mixing[:1]:
+        analysis.declarations[node] = MixesPositions(
+            f"{reason}. Attention along the parts would be understood, but '{stopped_at.name}' "
+            f"({kind}) between them is not: docs/own_networks.md"
+        )
 
 
 def stays_open(declared: Declaration | None) -> bool:

@@ -48,16 +48,19 @@ def translation(*kinds: type) -> Callable[[Translation], Translation]:
     return register
 
 
-def with_whole_positions(graph: Graph) -> Graph | None:
+def with_whole_positions(graph: Graph) -> Graph | Node | None:
     """The same network with all positions on one axis where it takes them apart.
 
-    None if it does not, or if an operation in between cannot be translated.
+    None if it does not; the operation in between that cannot be translated, if there is one.
     """
     sizes = graph.x.shape[1 : 1 + graph.position_rank]
     if None in sizes or math.prod(map(int, sizes)) > _MOST_POSITIONS:  # type: ignore[arg-type]
         return None
-    found = Translator(graph).graph()
-    return found if found is not None and computes_the_same(graph, found) else None
+    translator = Translator(graph)
+    found = translator.graph()
+    if found is None:
+        return translator.stopped_at
+    return found if computes_the_same(graph, found) else None
 
 
 class Translator:
@@ -74,6 +77,8 @@ class Translator:
         self.nodes: list[Node] = []
         self.constants = dict(graph.constants)
         self.data_dependent = {graph.x}
+        #: The operation on positions taken apart that could not be translated.
+        self.stopped_at: Node | None = None
         #: What lies on the axes of tensors whose positions are not behind the batch.
         self.layouts: dict[Edge, Layout] = {}
         #: The tensors of all positions that stand for tensors of the network.
@@ -87,6 +92,7 @@ class Translator:
         for node in self.source.nodes:
             begin = len(self.nodes)
             if not self._take(node):
+                self.stopped_at = node if self.layouts else None
                 return None
             made = {edge for piece in self.nodes[begin:] for edge in piece.outputs}
             for layer, found in opened.items():
