@@ -30,7 +30,7 @@ FLOORS = [
     {"layers", "data", "pictures"},
     {"function_cache"},
     {"checks", "noise", "statistics", "keras_internals", "replicas"},
-    {"typing", "arguments", "memory", "disk", "version"},
+    {"typing", "arguments", "memory", "disk", "version", "varint"},
 ]
 #: Private names of Keras and TensorFlow, which only `keras_internals.py` may know.
 PRIVATE = re.compile(

@@ -38,7 +38,7 @@ def compress(
 
     Args:
         model: an `AutoregressiveModel` of discrete data.
-        values: examples, checked, in the order of the network.
+        values: examples, checked, at least one, in the order of the network.
         lengths: of sequences, `(examples,)`; None: all have the same.
         condition: arrays by input name, one row for each example, or None.
         verbose: as for `Progress`.
@@ -47,12 +47,10 @@ def compress(
     count, shape = len(values), values.shape[1:]
     if lengths is not None:
         values = np.where(_is_inside(lengths, values), values, 0)
-    power = min(max(count - 1, 0).bit_length(), LARGEST_BATCH)
+    power = min((count - 1).bit_length(), LARGEST_BATCH)
     encoder = Encoder()
     loop, own = _loop(model, shape), model_fingerprint(model)
-    machine = b"\0" * 4
-    if count:
-        machine = machine_fingerprint(loop, own, 1 << power, _rows(condition, 0, 1 << power))
+    machine = machine_fingerprint(loop, own, 1 << power, _rows(condition, 0, 1 << power))
     with Progress(f"Compressing {count} examples", count, verbose) as progress:
         for start, batch, given in _batches(values, condition, 1 << power):
             examples = min(count - start, 1 << power)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kerasar.checks import check_memory
+from kerasar.varint import varint
 
 VERSION = 1
 _MAGIC = b"KSR"
@@ -63,7 +64,7 @@ def content_checksum(values: np.ndarray) -> bytes:
 
 def write(header: Header, stream: bytes) -> bytes:
     """A file."""
-    sizes = b"".join(map(_varint, (*header.shape, header.count, *(header.lengths or ()))))
+    sizes = b"".join(map(varint, (*header.shape, header.count, *(header.lengths or ()))))
     kind = len(header.shape) + (_HAS_LENGTHS if header.lengths is not None else 0)
     body = (
         header.content
@@ -133,14 +134,6 @@ def check_room(header: Header) -> None:
             f"The file says that it holds {header.count:,} examples of shape {header.shape}, which "
             f"take {size / 1e9:,.1f} GB, more than there is."
         ) from error
-
-
-def _varint(number: int) -> bytes:
-    found = bytearray()
-    while number > 127:
-        found.append(number & 127 | 128)
-        number >>= 7
-    return bytes([*found, number])
 
 
 def _read_varints(data: bytes, place: int, count: int) -> tuple[list[int], int]:

@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from kerasar.varint import varint
+
 #: Where a server looks for the file; what it may do with several requests at once; and the same
 #: requests as JSON.
 WARM_UP = os.path.join("assets.extra", "tf_serving_warmup_requests")
@@ -112,25 +114,16 @@ def _prediction_log(model_name: str, signature: str, inputs: Mapping[str, np.nda
 def _tensor(array: np.ndarray) -> bytes:
     """A `TensorProto`, with its values as they are in memory."""
     dtype = tf.as_dtype(array.dtype).as_datatype_enum
-    axes = [(2, _varint(1 << 3) + _varint(size)) for size in array.shape]
+    axes = [(2, varint(1 << 3) + varint(size)) for size in array.shape]
     content = np.ascontiguousarray(array).tobytes()
-    return _varint(1 << 3) + _varint(dtype) + _message((2, _message(*axes)), (4, content))
+    return varint(1 << 3) + varint(dtype) + _message((2, _message(*axes)), (4, content))
 
 
 def _message(*fields: tuple[int, bytes]) -> bytes:
     """Fields of a protocol buffer, all of them with a length."""
     return b"".join(
-        _varint(number << 3 | 2) + _varint(len(content)) + content for number, content in fields
+        varint(number << 3 | 2) + varint(len(content)) + content for number, content in fields
     )
-
-
-def _varint(value: int) -> bytes:
-    """Seven bits a byte, the lowest first."""
-    found = bytearray()
-    while value > 0x7F:
-        found.append(value & 0x7F | 0x80)
-        value >>= 7
-    return bytes([*found, value])
 
 
 def batching_parameters(max_samples: int) -> str:

@@ -62,34 +62,31 @@ def compress(
     made = model.compress(batch)
     with atomic_write(out) as path:
         path.write_bytes(made)
-    x, lengths = with_lengths(batch)
-    raw = _raw_bytes(x, lengths, model.data_levels)
     typer.echo(
         f"{len(names):,} {kind.noun} in {len(made):,} bytes, {len(made) / len(names):.1f} each: "
         f"{plain_text(out)}",
         err=True,
     )
     if report:
-        sizes = {"this file": len(made), **_others(x, lengths, model.data_levels, kind.name)}
+        x, lengths = with_lengths(batch)
+        parts = list(x) if lengths is None else [x[i, :n] for i, n in enumerate(lengths)]
+        raw = _raw_bytes(parts, model.data_levels)
+        sizes = {"this file": len(made), **_others(parts, raw, model.data_levels, kind.name)}
         rows = [[what, f"{size:,}", f"{size / len(raw):.3f}"] for what, size in sizes.items()]
         print_table(["", "bytes", "of raw"], [*rows, ["raw", f"{len(raw):,}", "1.000"]])
 
 
-def _raw_bytes(x: NDArray[Any], lengths: NDArray[Any] | None, levels: int) -> bytes:
+def _raw_bytes(parts: list[NDArray[Any]], levels: int) -> bytes:
     """All values, a byte each, or two."""
     kind = "u1" if levels <= 2**8 else "<u2" if levels <= 2**16 else "<u4"
-    parts = x if lengths is None else [row[:n] for row, n in zip(x, lengths, strict=True)]
     return b"".join(np.ascontiguousarray(part, kind).tobytes() for part in parts)
 
 
-def _others(
-    x: NDArray[Any], lengths: NDArray[Any] | None, levels: int, kind: str
-) -> dict[str, int]:
+def _others(parts: list[NDArray[Any]], raw: bytes, levels: int, kind: str) -> dict[str, int]:
     """What other formats take: a file for each example, or all in one."""
     from kerasar.scores.codecs import CODECS
 
     names = {"images": ["png", "webp"], "audio": ["flac"]}.get(kind, [])
-    parts = list(x) if lengths is None else [row[:n] for row, n in zip(x, lengths, strict=True)]
     found = {}
     for name in names if levels <= 256 else []:
         try:
@@ -98,5 +95,4 @@ def _others(
             typer.echo(f"Left out: {error}", err=True)
             continue
         found[f"{name}, a file each"] = sum(sizes)
-    raw = _raw_bytes(x, lengths, levels)
     return {**found, "xz, all in one": len(lzma.compress(raw, preset=9 | lzma.PRESET_EXTREME))}
