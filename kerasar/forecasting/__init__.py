@@ -4,6 +4,7 @@ from kerasar.forecasting.backtest import Backtest as Backtest
 from kerasar.forecasting.backtest import backtest as backtest
 from kerasar.forecasting.choose import Choice as Choice
 from kerasar.forecasting.choose import choose as choose
+from kerasar.forecasting.choose_panel import choose_panel as choose_panel
 from kerasar.forecasting.draw import forecast as forecast
 from kerasar.forecasting.learned import learned_more as learned_more
 from kerasar.forecasting.paths import Forecast as Forecast
