@@ -29,7 +29,7 @@ from kerasar.forecasting.pooled import fit_pooled, simulate_pooled
 from kerasar.layers.support import Support
 
 #: On how many series candidates are judged, at first and those that are left; and how many are.
-_ROUGH, _SERIES, _LEFT = 25, 100, 10
+_ROUGH, _SERIES, _LEFT = 25, 80, 8
 #: Where the parts begin that are forecast, and paths of each.
 _CUTS, _PATHS = (0.6, 0.75, 0.88), 60
 #: Fewer observed steps than this say nothing of a scale.
@@ -91,8 +91,8 @@ def choose_panel(
     tried = ("seasonal", "difference", "window") if normalization is None else (normalization,)
     candidates = [
         replace(design, own_scale=True)
-        # Twice its length: all series together bear more lags than one.
-        for design in candidates_for(tried, usable, supports, 2 * usual)
+        # All series together bear more lags than one: up to three quarters of its steps.
+        for design in candidates_for(tried, usable, supports, 3 * usual)
     ]
     if not candidates:
         raise ValueError(
@@ -152,8 +152,15 @@ class _Judge:
             model.sigma *= factor
             steps = min(self.horizon, max(len(series[i]) - ends[i] for i in usable))
             ahead = None if given is None else [_longer(one, steps) for one in given]
+            frames = known.setdefault("paths", [{} for _ in chosen])
             drawn = simulate_pooled(
-                model, chosen, [ends[i] for i in usable], steps, _PATHS, covariates=ahead
+                model,
+                chosen,
+                [ends[i] for i in usable],
+                steps,
+                _PATHS,
+                covariates=ahead,
+                known=frames,
             )
             drawn = np.nan_to_num(drawn, nan=1e30, posinf=1e30, neginf=-1e30)
             for paths, i in zip(drawn, usable, strict=True):

@@ -79,14 +79,19 @@ def simulate_pooled(
     paths: int,
     seed: int = 0,
     covariates: Sequence[Array] | None = None,
+    known: Sequence[dict[Any, Any]] | None = None,
 ) -> Array:
-    """Paths from one origin of each series, `(series, paths, steps)`."""
+    """Paths from one origin of each series, `(series, paths, steps)`.
+
+    In `known` is kept what other models of the same frame need of each series, too.
+    """
+    known = [{} for _ in series] if known is None else known
     begun = [
         model.place(
             x[:origin],
             np.full(paths, origin),
             steps,
-            {},
+            known[i],
             None if covariates is None else covariates[i],
         )
         for i, (x, origin) in enumerate(zip(series, origins, strict=True))

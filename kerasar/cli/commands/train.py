@@ -88,7 +88,7 @@ def train(
     series: Annotated[
         str | None,
         typer.Option(
-            help="One of the series of a long table, by name.", show_default="the only one"
+            help="One of the series of a long table, by name.", show_default="all, in one model"
         ),
     ] = None,
     covariate: Annotated[
@@ -101,6 +101,20 @@ def train(
     calendar: Annotated[
         bool,
         typer.Option("--calendar", help="Let a series depend on hour, weekday and month."),
+    ] = False,
+    static: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Column that holds for a whole series of many; may be given several times.",
+            show_default="none",
+        ),
+    ] = None,
+    wide: Annotated[
+        bool, typer.Option("--wide", help="Each row of the table is a series.")
+    ] = False,
+    embed_series: Annotated[
+        bool,
+        typer.Option("--embed-series", help="Let the model know which of many series is which."),
     ] = False,
     tokens: Annotated[
         str | None,
@@ -174,6 +188,7 @@ def train(
         kerasar train causal-conv-net --data pianoroll.npz --likelihood nade
         kerasar train wavenet --data recordings/ --conditional
         kerasar train causal-conv-net --data tide.csv --column metres
+        kerasar train forecaster --data sales-of-shops.csv
         kerasar train transformer --data shakespeare.txt
         kerasar train realnvp --data moons
         kerasar train --resume runs/realnvp-moons

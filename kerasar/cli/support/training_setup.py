@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kerasar.cli.kinds import DataKind, kind_of
+from kerasar.cli.kinds import DataKind, kind_of, panel_or_series
 from kerasar.cli.kinds.kind import TrainingData, path_of
 from kerasar.cli.registry import find_model
 from kerasar.cli.support.heartbeat import heartbeat
@@ -33,6 +33,9 @@ OPTIONS = (
     "covariate",
     "calendar",
     "series",
+    "static",
+    "wide",
+    "embed_series",
     "tokens",
     "context",
     "data_dir",
@@ -81,14 +84,21 @@ def set_up(options: Mapping[str, Any], scope: Callable[[], Any] = nullcontext) -
 
     is_text = options["tokens"] is not None or options["context"] is not None
     kind = kind_of(name, entry.kinds, data, is_text)
+    kind = panel_or_series(kind, entry.kinds, data, options["series"], bool(options.get("wide")))
     # A single column gives steps that are scalars; several give vectors.
     column = options["column"]
     columns = column[0] if column and len(column) == 1 else column or None
     if options.get("skip_corrupt") and kind.name != "images":
         raise ValueError(f"--skip-corrupt is for folders of images, but '{data}' has {kind.noun}.")
-    if any(options[part] for part in ("covariate", "calendar", "series")) and kind.name != "series":
+    is_series = kind.name in ("series", "panel")
+    if any(options[part] for part in ("covariate", "calendar", "series")) and not is_series:
         raise ValueError(
             f"--series, --covariate and --calendar are for series, but DATA are {kind.noun}."
+        )
+    if kind.name != "panel" and any(options.get(p) for p in ("static", "wide", "embed_series")):
+        raise ValueError(
+            "--static, --wide and --embed-series are for a 'forecaster' of many series in one "
+            f"file, but '{name}' is trained on {kind.noun} here. Leave them out."
         )
     if (precision := options.get("precision")) not in (None, *PRECISIONS):
         raise ValueError(f"--precision must be {' or '.join(PRECISIONS)}, but got '{precision}'.")
@@ -99,6 +109,9 @@ def set_up(options: Mapping[str, Any], scope: Callable[[], Any] = nullcontext) -
         **{part: options.get(part) for part in parts},
         "column": columns,
         "covariates": options["covariate"],
+        "statics": options.get("static"),
+        "wide": options.get("wide"),
+        "embed": options.get("embed_series"),
     }
     if likelihood is not None and "likelihood" not in entry.parameters:
         raise ValueError(f"--likelihood cannot be chosen for '{name}': it has its own.")
