@@ -25,7 +25,7 @@ module = importlib.util.module_from_spec(spec)
 sys.modules["saved_model"] = module
 spec.loader.exec_module(module)
 answers = []
-with module.ServedModel(sys.argv[2]) as served:
+with module.ServedModel(sys.argv[2], allow_xla=bool(sys.argv[3])) as served:
     for signature, inputs in json.load(sys.stdin):
         try:
             found = served.run(signature, **inputs)
@@ -37,14 +37,14 @@ print(json.dumps(answers))
 """
 
 
-def serve(path, requests):
+def serve(path, requests, allow_xla=False):
     """Answers of one server to requests (signature, inputs): outputs, or an error message."""
     requests = [
         (name, {key: np.asarray(value).tolist() for key, value in inputs.items()})
         for name, inputs in requests
     ]
     run = subprocess.run(
-        [sys.executable, "-P", "-c", _SERVE, saved_model.__file__, str(path)],
+        [sys.executable, "-P", "-c", _SERVE, saved_model.__file__, str(path), "1" * allow_xla],
         input=json.dumps(requests),
         capture_output=True,
         text=True,

@@ -39,7 +39,7 @@ OPTIONS = dict(seed=7, temperature=0.9, top_k=3, top_p=1.0)
 @functools.cache
 def signatures_of(build):
     """The functions behind the signatures, checks included."""
-    endpoints = model_of(build).endpoints(streaming=True, max_samples=5)
+    endpoints = model_of(build).endpoints(Bounds(max_samples=5), streaming=True)
     return {
         name: tf.function(
             checking_inputs(function, specs, Bounds()), input_signature=specs, autograph=False

@@ -2,8 +2,8 @@
 
 The archive is written without `track()`: a tracked or `tf.Module`-held Keras model loads in Python
 but not in the C++ loader that TensorFlow Serving uses. Loops are explicit `tf.while_loop`s, for
-nothing here goes through autograph. Signatures are not XLA-compiled: servers start with XLA
-off, and assertions vanish under it.
+nothing here goes through autograph. Signatures are not XLA-compiled as a whole: assertions vanish
+under it. Their sampling loops are where `jit_compile` asks for it; servers start with XLA off.
 """
 
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import tensorflow as tf
 
 from kerasar.noise import fold_in
+from kerasar.sampling.compiled import CompiledSampler
 from kerasar.sampling.options import Options
 from kerasar.sampling.partial_batch import PartialBatch
 from kerasar.serving.archive import Endpoint
@@ -27,20 +28,22 @@ _OPTIONS = {"seed": "int32", "temperature": "float32", "top_k": "int32", "top_p"
 
 
 def autoregressive_endpoints(
-    model: ServedAutoregressive, streaming: bool = False, **bounds: Any
+    model: ServedAutoregressive, bounds: Bounds, streaming: bool = False, jit_compile: bool = False
 ) -> dict[str, Endpoint]:
     """The endpoints of an autoregressive model, the default one first."""
-    signatures = Signatures(model, Bounds(**bounds).check())
+    signatures = Signatures(model, bounds, jit_compile)
     found = signatures.all()
     if ForecastSignature.suits(model):
         found |= ForecastSignature(model, signatures).all()
     return {**found, **StreamSignatures(model, signatures).all()} if streaming else found
 
 
-def masked_input_endpoints(model: ServedNetwork, **bounds: Any) -> dict[str, Endpoint]:
+def masked_input_endpoints(
+    model: ServedNetwork, bounds: Bounds, jit_compile: bool = False
+) -> dict[str, Endpoint]:
     """The endpoints of a model with masked inputs, the default one first."""
     # A prompt is an `inpaint` whose beginning is known: the size is fixed anyway.
-    return Signatures(model, Bounds(**bounds).check(), continuation=False).all()
+    return Signatures(model, bounds, jit_compile, continuation=False).all()
 
 
 class Signatures:
@@ -49,16 +52,24 @@ class Signatures:
     Args:
         model: the model to export.
         bounds: what a request may ask for.
+        jit_compile: whether the sampling loop is compiled by XLA, on the server.
         continuation: whether models of sequences have a signature that continues a prompt.
     """
 
-    def __init__(self, model: ServedNetwork, bounds: Bounds, continuation: bool = True) -> None:
+    def __init__(
+        self,
+        model: ServedNetwork,
+        bounds: Bounds,
+        jit_compile: bool = False,
+        continuation: bool = True,
+    ) -> None:
         self.model, self.bounds = model, bounds
         sampler = model.sampler()  # built and checked here, for inside a graph it cannot be
         if not sampler.is_for_any_length and None in model.data_shape:
             sampler = model.sampler("parallel")
+        completing = CompiledSampler(sampler) if jit_compile else sampler
         # A function of its own, which all signatures share: it is traced and written once.
-        self.complete = tf.function(sampler.complete, autograph=False)
+        self.complete = tf.function(completing.complete, autograph=False)
         self.dtype = tf.int32 if model.discrete else tf.float32
         shape = model.data_shape
         self.event_rank = model.likelihood.event_rank

@@ -282,11 +282,13 @@ class DataKind(ABC):
         """What the users of an exported model need to know of the data."""
         return {}
 
-    def export(self, run: RunFolder, model: DensityModel, folder: Path) -> None:
+    def export(
+        self, run: RunFolder, model: DensityModel, folder: Path, jit_compile: bool = False
+    ) -> None:
         """Writes a SavedModel, with `export_notes` where TensorFlow Serving leaves place."""
         from kerasar.serving.archive import CONFIG
 
-        model.export(str(folder))
+        model.export(str(folder), jit_compile=jit_compile)
         if (file := folder / CONFIG).exists():
             about = {**json.loads(file.read_text(encoding="utf-8")), "trained": _how(run)}
             file.write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
