@@ -17,7 +17,7 @@ import kerasar
 from kerasar import models
 from kerasar.cli.server.guide import serving_guide
 from kerasar.distributions import GaussianMixture
-from kerasar.layers import CausalShift
+from kerasar.layers import CausalShift, SplitChannels
 from kerasar.sampling.shares import in_shares, next_power
 from kerasar.testing import randomize
 
@@ -41,10 +41,17 @@ def vectors():
     return kerasar.AutoregressiveModel(keras.Model(x, head), GaussianMixture(2))
 
 
+def open_vectors():
+    x = keras.Input((None, 2), dtype="int32", name="x")
+    h = L.GRU(4, return_sequences=True)(CausalShift()(keras.ops.cast(x, "float32")))
+    return kerasar.AutoregressiveModel(keras.Model(x, SplitChannels(2)(L.Dense(2 * LEVELS)(h))))
+
+
 KINDS = {
     "images with a class": own_image,
     "text of any length": lambda: kerasar.AutoregressiveModel(open_text()),
     "vectors": vectors,
+    "vectors of any length": open_vectors,
     "attention": partial(models.Transformer, 9, LEVELS, units=4, layers=1, num_heads=1),
     "values in another order": AUTOREGRESSIVE["NADE in order"],
     "points": FLOWS["RealNVP"],

@@ -288,6 +288,7 @@ def test_an_exported_model_forecasts_from_a_raw_history(tmp_path, variables):
     for changes, match in (
         (dict(num_paths=9), r"num_paths must lie in \[1, 8\]"),
         (dict(steps=0), "steps must be at least 1"),
+        (dict(steps=-1), "steps must be at least 1"),
         (dict(steps=2**31 - 1), "400 values at most"),
         (dict(steps=95), "400 values at most"),
         (dict(past=past[:0]), "past must have at least 1 step"),

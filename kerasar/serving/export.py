@@ -76,10 +76,10 @@ class Signatures:
         self.x = tf.TensorSpec((None, *shape), self.dtype, name="x")
         self.conditions = model.conditions.specs()
         self.options = [tf.TensorSpec((), dtype, name=name) for name, dtype in _OPTIONS.items()]
-        position_rank = len(shape) - self.event_rank if len(shape) != 3 else 2
-        self.continues = continuation and position_rank == 1
+        is_sequence = len(shape) < 3
+        self.continues = continuation and is_sequence
         # Where the network leaves a size open, the request gives it.
-        names = ("length",) if position_rank == 1 else ("height", "width")
+        names = ("length",) if is_sequence else ("height", "width")
         self.sizes = [
             tf.TensorSpec((), tf.int32, name=name)
             for name, size in zip(names, shape, strict=False)
@@ -134,7 +134,7 @@ class Signatures:
             tf.debugging.Assert(
                 fits, [f"length must be {wanted}, but length and prompt are", length, given]
             ),
-            *self.value_assertions(prompt),
+            *self.value_assertions(prompt, "prompt"),
             *self._continued(tf.shape(prompt)[0], length),
         ]
         with tf.control_dependencies(checks):
@@ -145,7 +145,7 @@ class Signatures:
 
     def _continued(self, count: Tensor, length: Tensor) -> list[Any]:
         shape = (None, *self.model.data_shape[1:])
-        return self.bounds.assertions(count, {"length": length}, shape)
+        return self.bounds.assertions(count, {"length": length}, shape, "the rows of prompt")
 
     def inpaint(self, x: Tensor, known: Tensor, *arguments: Tensor) -> dict[str, Tensor]:
         same = tf.reduce_all(tf.equal(tf.shape(x), tf.shape(known)))
@@ -190,9 +190,10 @@ class Signatures:
             )
         return {"samples": tf.reshape(completed, shape)}
 
-    def value_assertions(self, x: Tensor) -> list[Any]:
-        """Graph assertions that fail for values that the model cannot have."""
-        return value_assertions(x, self.model.data_levels, self.model.likelihood.takes_missing)
+    def value_assertions(self, x: Tensor, name: str = "x") -> list[Any]:
+        """Graph assertions that fail for values that the model cannot have, with their name."""
+        missing = self.model.likelihood.takes_missing
+        return value_assertions(x, self.model.data_levels, missing, name)
 
     @property
     def truncates(self) -> bool:
