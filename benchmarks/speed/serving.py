@@ -93,8 +93,9 @@ def build(name: str) -> Any:
     entry = find_model(name)
     kind = KINDS[entry.kinds[0]]
     if entry.kinds[0] == "images":
-        facts = Facts("images", 1000, (8, 8, 1), 16)
-        model = entry.build(facts, image_shape=(8, 8, 1), levels=16)
+        size = 16 if name == "masked-input-lenet" else 8  # the least that its layers can take
+        facts = Facts("images", 1000, (size, size, 1), 16)
+        model = entry.build(facts, image_shape=(size, size, 1), levels=16)
     else:
         model = entry.build(kind.example_facts(), **kind.example)
     shape = tuple(size or 16 for size in model.data_shape)
