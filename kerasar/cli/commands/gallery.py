@@ -44,16 +44,24 @@ def gallery(
     interrupted goes on where it was.
     """
     wanted = find(names or [])
+    kept = out / "kept"
     with disk_errors(out):
-        out.mkdir(parents=True, exist_ok=True)
-        (out / "kept").mkdir(exist_ok=True)
-        probe = out / "kept" / f".{os.getpid()}"
+        kept.mkdir(parents=True, exist_ok=True)
+        probe = kept / f".{os.getpid()}"
         probe.touch()
         probe.unlink()
-    if lock(out / "kept") is None:
+    held = lock(kept)
+    if held is None:
         raise BlockingIOError(
             f"Another 'kerasar gallery' works in '{out}'. Wait for it, or take another --out."
         )
+    try:
+        _make(wanted, kept, out, budget is Budget.full, data_dir)
+    finally:
+        os.close(held)
+
+
+def _make(names: list[str], kept: Path, out: Path, full: bool, data_dir: Path | None) -> None:
     start_tensorflow()
     from rich.console import Console
 
@@ -68,10 +76,8 @@ def gallery(
         status.update(text)
 
     with console.status("") as status, heartbeat(lambda: doing[0], console):
-        studio = Studio(
-            out / "kept" / "models", full=budget is Budget.full, say=say, data_dir=data_dir
-        )
-        left_out = make(wanted, studio, out, lambda text: console.print(text, markup=False))
+        studio = Studio(kept / "models", full=full, say=say, data_dir=data_dir)
+        left_out = make(names, studio, out, lambda text: console.print(text, markup=False))
     typer.echo(f"Open {out / PAGE} in a browser.")
     if left_out:
         typer.echo(f"Left out: {', '.join(left_out)}; see above.")

@@ -27,9 +27,21 @@ def write_page(
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["code"] = _with_code
     rooms: dict[str, Any] = {
         room: [exhibits[name] for name in names if name in exhibits]
         for room, names in ROOMS.items()
     }
     rooms = {room: shown for room, shown in rooms.items() if shown}
     file.write_text(environment.get_template("page.html").render(rooms=rooms, about=about), "utf-8")
+
+
+def _with_code(text: str) -> Any:
+    """A text for the page, with what stands between backticks as code."""
+    from markupsafe import Markup, escape
+
+    parts = text.split("`")
+    marked = [
+        Markup("<code>{}</code>").format(p) if i % 2 else escape(p) for i, p in enumerate(parts)
+    ]
+    return Markup("").join(marked)

@@ -93,9 +93,9 @@ class Studio:
             model.load_weights(weights)
             return model
         kept = kerasar.training.Checkpoints(unfinished, every_minutes=1, hint="")
-        told = _Told(self.say, build.__name__, epochs)
+        progress = _Progress(self.say, build.__name__, epochs)
         model.fit(
-            x, batch_size=batch_size, epochs=epochs, verbose=0, callbacks=[told, kept], **data
+            x, batch_size=batch_size, epochs=epochs, verbose=0, callbacks=[progress, kept], **data
         )
         with atomic_write(weights) as file:
             model.save_weights(file)
@@ -125,7 +125,7 @@ class Studio:
         self.items.append(Item("text", caption, text))
 
 
-class _Told(keras.callbacks.Callback):
+class _Progress(keras.callbacks.Callback):
     """Says how far a training is."""
 
     def __init__(self, say: Callable[[str], None], what: str, epochs: int) -> None:

@@ -17,7 +17,7 @@ def draw(studio: Studio) -> None:
     series = level + np.random.default_rng(0).normal(0, 1.0, 240)
     past, future = series[:220, None].astype("float32"), series[220:, None]
 
-    choice = kerasar.forecasting.choose(past, horizon=20)
+    choice = kerasar.forecasting.choose(past, horizon=20, seasons=[12])
     likelihood = choice.likelihood()
     model = kerasar.models.Forecaster(None, likelihood=likelihood, **choice.arguments)
     kerasar.forecasting.start_from(model, choice.fitted)
