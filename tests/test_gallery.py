@@ -113,6 +113,15 @@ def test_what_cannot_be_made_is_told_at_once(arguments, message, tmp_path, monke
     assert not any(tmp_path.iterdir())
 
 
+def test_who_stops_it_is_told_that_it_goes_on(tmp_path, monkeypatch):
+    def draw(exhibit, studio):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(making, "_drawn", draw)
+    result = gallery("text", "--out", tmp_path)
+    assert result.exit_code == 130 and "the same command goes on" in result.output
+
+
 def test_two_commands_do_not_share_a_folder(tmp_path):
     from kerasar.disk import lock
 
