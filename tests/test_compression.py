@@ -3,6 +3,7 @@
 import dataclasses
 import subprocess
 import sys
+import time
 import zlib
 
 import keras
@@ -14,6 +15,8 @@ from small_layers import Undeclared
 import kerasar
 from kerasar import models
 from kerasar.compression import file_format
+from kerasar.compression.coders import Encoder
+from kerasar.compression.fingerprint import Fingerprints
 from kerasar.distributions import Bernoulli, BernoulliNADE, Categorical, Independent
 from kerasar.distributions.frequency_table import PRECISION, frequency_table
 from kerasar.testing import randomize
@@ -113,6 +116,31 @@ def test_examples_come_back_and_take_what_the_model_says(kind):
 def test_any_number_of_examples(pixels, count):
     x = some(GRAY, 5, count)
     np.testing.assert_array_equal(pixels.decompress(pixels.compress(x)), x)
+
+
+def test_attention_in_float64_is_proven_and_compresses():
+    """Keras fills masks with -1e308 there, which is no float32."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("float64")
+    try:
+        x = keras.Input((6,), dtype="int32", name="x")
+        h = kerasar.layers.CausalShift()(keras.layers.Embedding(5, 4)(x))
+        h = keras.layers.MultiHeadAttention(2, 3)(h, h, use_causal_mask=True)
+        model = kerasar.AutoregressiveModel(keras.Model(x, keras.layers.Dense(5)(h)))
+    finally:
+        keras.config.set_dtype_policy(before)
+    randomize(model)
+    values = some((6,), 5)
+    np.testing.assert_array_equal(model.decompress(model.compress(values)), values)
+
+
+@pytest.mark.parametrize("count", [1, 2, 63, 64, 65, 257, 300, 10_000])
+def test_batches_are_few_and_hold_little_padding(count):
+    size = 1 << file_format.best_batch_power(count)
+    assert size <= 256
+    batches = -(-count // size)
+    assert batches * size <= max(2 * count - 1, 1.25 * count + 64)
+    assert batches == 1 or size >= 32
 
 
 def test_what_is_likely_takes_little(packed, pixels):
@@ -349,6 +377,55 @@ def test_models_without_an_order_of_values_say_what_does_compress():
 def test_values_outside_the_levels_are_refused(pixels):
     with pytest.raises(ValueError, match="levels"):
         pixels.compress(np.full((1, *GRAY), 5))
+
+
+def test_weights_that_saving_would_merge_are_refused():
+    x = keras.Input((4,), dtype="int32", name="x")
+    dense = keras.layers.Dense(3)
+    h = kerasar.layers.CausalShift()(keras.layers.Embedding(3, 5)(x))
+    model = kerasar.AutoregressiveModel(keras.Model(x, dense(h)))
+    dense.enable_lora(2)
+    with pytest.raises(ValueError, match=r"'dense.*LoRA weights.*kerasar.load"):
+        model.compress(some((4,), 3))
+
+
+def test_ctrl_c_ends_within_a_batch(pixels, monkeypatch):
+    """At the next value, and the model is as before."""
+    import _thread
+
+    calls = []
+    pass_on = Encoder.pass_on
+
+    def interrupting(self, table, given):
+        calls.append(None)
+        if len(calls) == 2:
+            _thread.interrupt_main()
+            time.sleep(0.5)  # until the main thread has heard it
+        return pass_on(self, table, given)
+
+    x = some(GRAY, 5)
+    pixels.compress(x)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Encoder, "pass_on", interrupting)
+        pixels.compress(x)
+    assert len(calls) < 16
+    np.testing.assert_array_equal(pixels.decompress(pixels.compress(x)), x)
+
+
+def test_settings_that_change_within_a_process_are_noticed(pixels, packed):
+    """The fingerprint of a machine is taken again where TensorFlow may compute other bits."""
+    found = Fingerprints()
+    ran = []
+    take = lambda: found.get("key", lambda: ran.append(None) or b"1234")  # noqa: E731
+    take(), take()
+    assert len(ran) == 1
+    options = tf.config.optimizer.get_experimental_options()
+    try:
+        tf.config.optimizer.set_experimental_options({"constant_folding": False})
+        take()
+    finally:
+        tf.config.optimizer.set_experimental_options({"constant_folding": True, **options})
+    assert len(ran) == 2
 
 
 def test_a_network_of_nan_is_refused(pixels):

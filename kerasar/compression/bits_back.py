@@ -26,7 +26,7 @@ import tensorflow as tf
 from kerasar.compression.coders import Recorder
 from kerasar.compression.coding_loop import CodingLoop
 from kerasar.compression.content import Content, padded, values_of_step
-from kerasar.compression.file_format import LARGEST_BATCH, Header, NotReadable
+from kerasar.compression.file_format import Header, NotReadable, best_batch_power
 from kerasar.compression.fingerprint import Fingerprints, model_digest
 from kerasar.compression.latent_bins import BINS, bin_tables, latent_of_bin
 from kerasar.compression.stack import Stack, StackReader, StackWriter
@@ -72,7 +72,7 @@ class BitsBack:
         """How many examples are coded at once, as a power of two, so that tables find room."""
         values = int(np.prod(shape)) * (self.model.data_levels or 1)
         room = _MOST_BYTES // (8 * max(values, self._latents * BINS))
-        return min((count - 1).bit_length(), LARGEST_BATCH, max(room, 1).bit_length() - 1)
+        return min(best_batch_power(count), max(room, 1).bit_length() - 1)
 
     def fingerprint(self) -> bytes:
         """Of the model."""

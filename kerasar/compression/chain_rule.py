@@ -11,10 +11,13 @@ import numpy as np
 from kerasar.compression.coders import Coder, Decoder, Encoder, Recorder
 from kerasar.compression.coding_loop import CodingLoop
 from kerasar.compression.content import Content, padded, rows_of, values_of_step
-from kerasar.compression.file_format import LARGEST_BATCH, Header
+from kerasar.compression.file_format import Header, best_batch_power
 from kerasar.compression.fingerprint import Fingerprints, model_digest
 from kerasar.sampling.models import SampledAutoregressive
 from kerasar.sampling.progress import Progress
+
+#: How many steps of a sequence of open length show what a machine computes.
+_TRIED = 512
 
 
 class ChainRule:
@@ -30,7 +33,7 @@ class ChainRule:
 
     def batch_power(self, count: int, shape: tuple[int, ...]) -> int:
         """How many examples are coded at once, as a power of two."""
-        return min((count - 1).bit_length(), LARGEST_BATCH)
+        return best_batch_power(count)
 
     def fingerprint(self) -> bytes:
         """Of the model."""
@@ -43,7 +46,7 @@ class ChainRule:
             header: of a file; its shape and its size of a batch are used.
             condition: that is given to read it, or None.
         """
-        loop, size = self._loop(header.shape), header.batch_size
+        loop, size = self._loop(self._tried_shape(header.shape)), header.batch_size
         given = rows_of(condition, 0, size)
         if header.has_classes:
             given = {name: np.zeros(size, "int32") for name in self.model.conditions.shapes}
@@ -54,7 +57,10 @@ class ChainRule:
             return recorder.digest.digest()
 
         key = header.model, size
-        return self._fingerprints(header.shape).get(key if condition is None else None, run)
+        found = self.model.function_cache.get(
+            (Fingerprints, loop.shape), Fingerprints, is_fresh=True
+        )
+        return found.get(key if condition is None else None, run)
 
     def write(self, content: Content, size: int, progress: Progress) -> bytes:
         """The stream of some examples, in batches of `size`."""
@@ -97,11 +103,15 @@ class ChainRule:
             progress.advance(examples)
         return Content(values, lengths, classes, content.condition)
 
+    def _tried_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape of examples that show what a machine computes: of long sequences a part."""
+        is_open = self.model.data_shape[0] is None and len(self.model.data_shape) < 3
+        if not is_open or any(self.model.conditions.shapes.values()):
+            return shape
+        return min(shape[0], _TRIED), *shape[1:]
+
     def _loop(self, shape: tuple[int, ...]) -> CodingLoop:
         """The loop for examples of a shape, traced once."""
         return self.model.function_cache.get(
             (CodingLoop, shape), lambda: CodingLoop(self.model, shape)
         )
-
-    def _fingerprints(self, shape: tuple[int, ...]) -> Fingerprints:
-        return self.model.function_cache.get((Fingerprints, shape), Fingerprints)

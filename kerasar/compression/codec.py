@@ -20,6 +20,7 @@ from kerasar.compression.file_format import (
     read,
     write,
 )
+from kerasar.keras_internals import nested_layers
 from kerasar.sampling.progress import Progress
 
 
@@ -57,6 +58,7 @@ def compress(codec: Codec, content: Content, verbose: bool | int | str) -> bytes
         verbose: as for `Progress`.
     """
     _check_discrete(codec)
+    _check_settled(codec.model)
     count, shape = len(content.values), content.values.shape[1:]
     if content.lengths is not None:
         inside = _is_inside(content.lengths, content.values)
@@ -136,6 +138,17 @@ def refuse_real_numbers(name: str) -> None:
         "digits: only discrete data can be compressed. Round them to levels first "
         "(kerasar.data.mu_law_encode for audio) and train a model of those, as PixelCNN or WaveNet."
     )
+
+
+def _check_settled(model: Any) -> None:
+    """Raises a ValueError for weights that a saved model does not have: its file would be lost."""
+    for layer in nested_layers(model):
+        if getattr(layer, "lora_enabled", False):
+            raise ValueError(
+                f"Layer '{layer.name}' has LoRA weights, which saving adds to its others: a saved "
+                "model could not read the file. Save the model, load it with kerasar.load, and "
+                "compress by that."
+            )
 
 
 def _check_shape(model: CodedModel, shape: tuple[int, ...]) -> None:

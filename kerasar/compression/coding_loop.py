@@ -10,6 +10,7 @@ to the coder with its table, and comes back: written as it was given, or read.
 """
 
 import threading
+from concurrent.futures import Future
 from typing import Any
 
 import numpy as np
@@ -75,13 +76,32 @@ class CodingLoop:
         with self._lock:
             self._coder, self._fault = coder, None
             try:
-                return self._graph(batch).numpy().reshape(values.shape)
+                return self._run_graph(batch).numpy().reshape(values.shape)
             except tf.errors.OpError:
                 if self._fault is None:
                     raise
                 raise self._fault from None
             finally:
                 self._coder = None
+
+    def _run_graph(self, batch: PartialBatch) -> Tensor:
+        """The graph, on another thread, for Ctrl-C is heard by none that waits for TensorFlow."""
+        self._graph.trace(batch)  # here, for Keras keeps settings by thread
+        done: Future[Tensor] = Future()
+
+        def work() -> None:
+            try:
+                done.set_result(self._graph(batch))
+            except BaseException as error:
+                done.set_exception(error)
+
+        worker = threading.Thread(target=work, daemon=True)
+        worker.start()
+        try:
+            return done.result()
+        finally:
+            self._coder = None  # after an interrupt the graph ends where it needs one
+            worker.join()
 
     def _code(self, batch: PartialBatch) -> Tensor:
         if self.program is None:

@@ -23,7 +23,9 @@ from kerasar.varint import varint
 VERSION = 2
 _MAGIC = b"KSR"
 #: The largest number of examples in a batch, as a power of two.
-LARGEST_BATCH = 6
+LARGEST_BATCH = 8
+#: What starting a step costs, in examples that it could run through instead.
+_COST_OF_A_STEP = 64
 _MOST_AXES, _HAS_LENGTHS, _HAS_CLASSES = 8, 64, 128
 
 
@@ -59,6 +61,14 @@ class Header:
     def batch_size(self) -> int:
         """How many examples are coded at once."""
         return 1 << self.batch_power
+
+
+def best_batch_power(count: int) -> int:
+    """The power of two by which so many examples are coded soonest: few batches, little padding."""
+    return min(
+        range(LARGEST_BATCH + 1),
+        key=lambda power: -(-count // (1 << power)) * ((1 << power) + _COST_OF_A_STEP),
+    )
 
 
 def content_checksum(kept: Iterable[np.ndarray]) -> bytes:

@@ -9,7 +9,6 @@ import json
 from collections.abc import Callable, Hashable, Iterable
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
@@ -22,7 +21,7 @@ def model_digest(weights: Iterable[Any], likelihood: Likelihood, *facts: Any) ->
     described = type(likelihood).__name__, likelihood.get_config()
     digest.update(json.dumps((described, *facts), default=str).encode())
     for weight in weights:
-        array = np.ascontiguousarray(keras.ops.convert_to_numpy(weight))
+        array = np.ascontiguousarray(weight.numpy())
         digest.update(f"{array.shape}{array.dtype}".encode() + array.tobytes())
     return digest.digest()
 
