@@ -52,12 +52,13 @@ def load(options: Any) -> tuple[Any, int, dict[str, int]]:
     if options.data == _SPEECH:
         from benchmarks.quality import spoken_digits
 
-        test = spoken_digits.split(spoken_digits.load(DATA_DIR))["test"]
+        test = spoken_digits.split(spoken_digits.load(options.data_dir))["test"]
         test = test.part(np.arange(len(test)) < (options.examples or len(test)))
         parts = [test.x[i, :n] for i, n in enumerate(test.length)]
         whole, codecs, levels, batch = np.concatenate(parts), ["flac"], 256, test.batch()
     else:
-        data = kerasar.data.load_images(options.data, data_dir=options.data_dir)
+        folder = options.data_dir / "tensorflow_datasets"
+        data = kerasar.data.load_images(options.data, data_dir=folder)
         batch = whole = data.test[: options.examples]
         parts, codecs, levels = [*whole], ["png", "webp"], data.levels
     others = {name: sum(len(CODECS[name](p, levels, name)) for p in parts) for name in codecs}
@@ -83,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = make_parser(__doc__, "results/compression")
     parser.add_argument("runs", nargs="*", help="run folders or .keras files")
     parser.add_argument("--data", default="digits", help="whose test examples are compressed")
-    parser.add_argument("--data-dir", type=Path, default=DATA_DIR / "tensorflow_datasets")
+    parser.add_argument("--data-dir", type=Path, default=DATA_DIR)
     parser.add_argument("--examples", type=int, help="at most so many")
     options = parse(parser, arguments, examples=8)
     options.out.mkdir(parents=True, exist_ok=True)
