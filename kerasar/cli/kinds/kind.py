@@ -221,6 +221,12 @@ class DataKind(ABC):
     ) -> NamedExamples:
         """Reads examples that a trained model can take, for `kerasar score`."""
 
+    def load_whole(
+        self, run: RunFolder, model: DensityModel, spec: str, data_dir: Path | None, part: str
+    ) -> NamedExamples:
+        """The same with nothing left out or changed, for `kerasar compress`."""
+        return self.load_named(run, model, spec, data_dir, part)
+
     def callbacks(self, run: RunFolder, model: DensityModel, epochs: int) -> list[Any]:
         """Further callbacks of training."""
         return []
