@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import keras
 from rich.console import Console
 
 from kerasar.cli.kinds import DataKind
@@ -23,7 +21,6 @@ from kerasar.cli.support.run_folder import RunFolder, has_checkpoints
 from kerasar.cli.support.shell import quoted, styled
 from kerasar.cli.support.signals import requests_arrive
 from kerasar.cli.support.training_plan import TrainingPlan
-from kerasar.memory import available_memory, in_gib
 
 if TYPE_CHECKING:
     from kerasar.training import Checkpoints, DensityModel
@@ -78,8 +75,7 @@ class TrainingJob:
         config, model = self.run.config, self.model
         plan = TrainingPlan(config, self.data.train, self.data.validation)
         with model.distribute_strategy.scope():
-            optimizer = keras.optimizers.Adam(plan.rate, global_clipnorm=model.clip_norm)
-            model.compile(optimizer=optimizer)
+            model.compile(optimizer=plan.optimizer(model.clip_norm))
         model.adapt_to_data(plan.one_pass)
         best = KeepBest(self.run)
         best.set_model(model)
@@ -94,7 +90,7 @@ class TrainingJob:
                 plan.validation, batch_size=plan.batch_size, verbose=0, return_dict=True
             )
             best.take(found["bits_per_dim"], 0)
-        progress = TrainingProgress(self.console, plan, self.kind.unit)
+        progress = TrainingProgress(self.console, plan, self.kind.unit, self.kind.noun)
         is_shared = model.distribute_strategy.num_replicas_in_sync > 1
         others = [] if is_shared else self.kind.callbacks(self.run, model, plan.epochs)
         stopped_by: BaseException | None = None
@@ -204,19 +200,3 @@ class TrainingJob:
         lines = [(f"{quoted(command)} {arguments}", what) for arguments, what in steps]
         for line, what in (*lines, (logs, "curves (pip install tensorboard)")):
             say(styled("  ", (line, "bold"), "  ", (what, "dim")))
-
-
-def check_room(model: DensityModel) -> None:
-    """Raises a ValueError if memory cannot hold what training keeps for each weight."""
-    weights = model.trainable_weights
-    values = sum(math.prod(weight.shape) for weight in weights)
-    # A gradient, Adam's two moments, and the weights of the best epoch, in float32.
-    needed, available = 16 * values, available_memory()
-    if needed > available:
-        largest = max(weights, key=lambda weight: math.prod(weight.shape))
-        raise ValueError(
-            f"MODEL has {values:,} weights for these data, most of them in '{largest.path}' of "
-            f"shape {tuple(largest.shape)}. To train them takes {in_gib(needed)} more, and "
-            f"{in_gib(available)} of memory are available. Take fewer --levels, smaller "
-            "examples, or another model."
-        )
