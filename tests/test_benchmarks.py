@@ -8,7 +8,7 @@ from run_benchmark import run_benchmark, run_benchmark_in_fresh_process
 #: Some seconds each, or half a minute.
 _LONG = (
     "training", "convolutionalize", "linear_recurrence", "proof", "flows", "attention",
-    "construction", "image_sampling", "serving",
+    "construction", "image_sampling", "serving", "workers",
 )  # fmt: skip
 LONG = [pytest.param(name, marks=pytest.mark.long) for name in _LONG]
 

@@ -72,61 +72,14 @@ class TrainingJob:
         Raises:
             BaseException: what ended it, unless that were the numbers, after its first epoch.
         """
-        config, model = self.run.config, self.model
-        plan = TrainingPlan(config, self.data.train, self.data.validation)
-        with model.distribute_strategy.scope():
-            model.compile(optimizer=plan.optimizer(model.clip_norm))
-        model.adapt_to_data(plan.one_pass)
-        best = KeepBest(self.run)
-        best.set_model(model)
-        checkpoints = self._checkpoints()
-        start: list[Any] | None = None
-        if self.kind.start(model, self.data):
-            start = model.get_weights()
-        if has_checkpoints(self.checkpoints):
-            self.console.print(styled(f"Going on with the training in '{self.run.path}'."))
-        elif start is not None:
-            found = model.evaluate(
-                plan.validation, batch_size=plan.batch_size, verbose=0, return_dict=True
-            )
-            best.take(found["bits_per_dim"], 0)
-        progress = TrainingProgress(self.console, plan, self.kind.unit, self.kind.noun)
-        is_shared = model.distribute_strategy.num_replicas_in_sync > 1
-        others = [] if is_shared else self.kind.callbacks(self.run, model, plan.epochs)
-        stopped_by: BaseException | None = None
-        try:
-            with heartbeat(progress.describe, self.console), requests_arrive():
-                model.fit(
-                    plan.data,
-                    validation_data=plan.validation,
-                    batch_size=plan.batch_size,
-                    shuffle=False,  # the pipeline does it
-                    verbose=0,
-                    callbacks=[
-                        *plan.callbacks,
-                        best,
-                        History(self.run),
-                        *others,
-                        progress,
-                        checkpoints,
-                    ],
-                    **plan.fit_options,
-                )
-        except BaseException as error:
-            if best.epoch == 0:
-                raise
-            if not isinstance(error, FloatingPointError):
-                self._note(best, progress, error)
-                with contextlib.suppress(OSError):  # its own error is the one to show
-                    self.run.save_config()
-                raise
-            stopped_by = error
-        finally:
-            progress.stop()
+        plan = TrainingPlan(self.run.config, self.data.train, self.data.validation)
+        best, progress = KeepBest(self.run), self._progress(plan)
+        start = self._begin(plan, best)
+        stopped_by = self._train(plan, best, progress)
         best.restore()
         if start is not None and best.epoch:
             with status("comparing with the start", self.console):
-                better = self.kind.has_learned(model, self.data, start)
+                better = self.kind.has_learned(self.model, self.data, start)
             if not better:
                 best.return_to_start(start)
         self._note(best, progress, stopped_by)
@@ -136,6 +89,58 @@ class TrainingJob:
             f"{best.best:.3f} bits/{self.kind.unit} on the validation {self.kind.noun}."
         )
         return stopped_by
+
+    def _begin(self, plan: TrainingPlan, best: KeepBest) -> list[Any] | None:
+        """Prepares the model; the weights that it starts with, if they are of use themselves."""
+        model = self.model
+        with model.distribute_strategy.scope():
+            model.compile(optimizer=plan.optimizer(model.clip_norm))
+        model.adapt_to_data(plan.one_pass)
+        best.set_model(model)
+        start = model.get_weights() if self.kind.start(model, self.data) else None
+        if has_checkpoints(self.checkpoints):
+            self.console.print(styled(f"Going on with the training in '{self.run.path}'."))
+        elif start is not None:
+            found = model.evaluate(
+                plan.validation, batch_size=plan.batch_size, verbose=0, return_dict=True
+            )
+            best.take(found["bits_per_dim"], 0)
+        return start
+
+    def _train(
+        self, plan: TrainingPlan, best: KeepBest, progress: TrainingProgress
+    ) -> BaseException | None:
+        """Trains as planned. Returns and raises as `fit` does."""
+        model = self.model
+        is_shared = model.distribute_strategy.num_replicas_in_sync > 1
+        others = [] if is_shared else self.kind.callbacks(self.run, model, plan.epochs)
+        looking = [best, History(self.run), *others, progress, self._checkpoints()]
+        try:
+            with heartbeat(progress.describe, self.console), requests_arrive():
+                model.fit(
+                    plan.data,
+                    validation_data=plan.validation,
+                    batch_size=plan.batch_size,
+                    shuffle=False,  # the pipeline does it
+                    verbose=0,
+                    callbacks=[*plan.callbacks, *looking],
+                    **plan.fit_options,
+                )
+        except BaseException as error:
+            if best.epoch == 0:
+                raise
+            if isinstance(error, FloatingPointError):
+                return error
+            self._note(best, progress, error)
+            with contextlib.suppress(OSError):  # its own error is the one to show
+                self.run.save_config()
+            raise
+        finally:
+            progress.stop()
+        return None
+
+    def _progress(self, plan: TrainingPlan) -> TrainingProgress:
+        return TrainingProgress(self.console, plan, self.kind.unit, self.kind.noun)
 
     def _note(
         self, best: KeepBest, progress: TrainingProgress, stopped_by: BaseException | None
