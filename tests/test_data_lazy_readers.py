@@ -83,6 +83,23 @@ def test_a_folder_of_arrays_is_one_set_of_images(tmp_path, compressed):
     np.testing.assert_array_equal(lazy.train_labels, whole.train_labels)
 
 
+def test_pictures_beside_arrays_are_what_is_meant(tmp_path):
+    np.save(tmp_path / "arrays.npy", IMAGES)
+    (tmp_path / "cats").mkdir()
+    for i in range(3):
+        picture = tf.io.encode_png(IMAGES[i]).numpy()
+        (tmp_path / "cats" / f"{i}.PNG").write_bytes(picture)
+    assert len(load_images(tmp_path).train) == 2
+
+
+def test_what_a_folder_unpacks_to_counts(tmp_path):
+    for name in "ab":
+        np.savez_compressed(tmp_path / f"{name}.npz", np.zeros((20, 40, 40), "uint8"))
+    assert sum(file.stat().st_size for file in tmp_path.iterdir()) < 10_000
+    assert is_lazy(load_images(tmp_path, stream_above=60_000).train)
+    assert not is_lazy(load_images(tmp_path, stream_above=70_000).train)
+
+
 @pytest.mark.parametrize("above", [None, 0])
 def test_a_damaged_file_of_arrays_is_named_or_left_out(tmp_path, above):
     for i in range(3):

@@ -1,6 +1,7 @@
 """Reads a folder of .npz and .npy files, each with some of the images."""
 
 import dataclasses
+import zipfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,10 +25,9 @@ class _Part(NamedTuple):
 
 
 def is_array_folder(folder: Path) -> bool:
-    """Whether a folder holds arrays, and no PNGs beside them."""
-    return bool(array_files(folder)) and not any(
-        file.suffix.lower() == ".png" for file in folder.iterdir()
-    )
+    """Whether a folder holds arrays, and no PNGs beside them or in its subfolders."""
+    pictures = (*folder.glob("*.[pP][nN][gG]"), *folder.glob("*/*.[pP][nN][gG]"))
+    return bool(array_files(folder)) and not pictures
 
 
 def array_files(folder: Path) -> list[Path]:
@@ -57,7 +57,7 @@ def read_array_folder(
             shape.
     """
     files = array_files(folder)
-    is_large = stream_above is not None and sum(f.stat().st_size for f in files) > stream_above
+    is_large = stream_above is not None and sum(map(_unpacked_size, files)) > stream_above
     parts: list[_Part] = []
     good, skipped = [], []
     for file in files:
@@ -94,6 +94,17 @@ def read_array_folder(
         images = np.concatenate([part[:] for part in found])
     data = divide(folder.resolve().name, f"'{folder}'", images, labels, levels=levels)
     return dataclasses.replace(data, skipped=tuple(skipped))
+
+
+def _unpacked_size(file: Path) -> int:
+    """Bytes of the arrays of a file; 0 if it is damaged, which reading it tells."""
+    if file.suffix.lower() == ".npy":
+        return file.stat().st_size
+    try:
+        with zipfile.ZipFile(file) as archive:
+            return sum(info.file_size for info in archive.infolist())
+    except (OSError, zipfile.BadZipFile, NotImplementedError):
+        return 0
 
 
 def _read(file: Path, stream_above: int | None) -> _Part:
