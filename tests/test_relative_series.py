@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 import kerasar
+from kerasar.cli.server.export_folder import ExportFolder
 from kerasar.distributions import GaussianMixture, Independent, Relative
 from kerasar.distributions.likelihoods.bounds import unbounded
 from kerasar.layers import StrictlyCausalConv1D
@@ -341,9 +342,12 @@ def test_an_exported_model_forecasts_from_a_raw_history(tmp_path, variables):
     served = run_in_fresh_process(tmp_path / "1", "forecast", **request)["paths"]
     np.testing.assert_allclose(served, expected.paths, rtol=1e-4)
     archive = tf.saved_model.load(str(tmp_path / "1"))
+    warm_up = dict(ExportFolder(tmp_path / "1").warm_up_requests())["forecast"]
+    assert np.isfinite(archive.signatures["forecast"](**warm_up)["paths"]).all()
     for changes, match in (
         (dict(num_paths=9), r"num_paths must lie in \[1, 8\]"),
         (dict(steps=0), "steps must be at least 1"),
+        (dict(steps=-1), "steps must be at least 1"),
         (dict(steps=2**31 - 1), "400 values at most"),
         (dict(steps=95), "400 values at most"),
         (dict(past=past[:0]), "past must have at least 1 step"),

@@ -103,8 +103,8 @@ def _judge_series(
 
     series = read_for_run(data, folder, model)
     first = len(series.train) if data is None else max(len(series.train) // 2, 1)
-    starts = ORIGINS if origins is None else origins
-    found = Series().backtest(folder, model, series, first, steps, starts, **options)
+    count = ORIGINS if origins is None else origins
+    found = Series().backtest(folder, model, series, first, steps, count, **options)
     whole = series.whole.reshape(len(series.whole), -1)[:, 0]
     heading = picture_text(f"{folder.title}: {series.columns[0]}")
     paths, actual = found.paths[..., 0], found.actual[..., 0]
