@@ -20,6 +20,7 @@ from kerasar.checks import (
     check_seed,
 )
 from kerasar.density_models.flow_density import FlowDensity
+from kerasar.density_models.not_coded import NotCoded
 from kerasar.distributions.base_distributions import BaseDistribution
 from kerasar.distributions.dequantization import Dequantization
 from kerasar.layers import Bijection
@@ -40,7 +41,7 @@ _PATHS = ("circle", "line")
 
 
 @keras.saving.register_keras_serializable(package="kerasar")
-class FlowModel(FlowDensity):
+class FlowModel(NotCoded, FlowDensity):
     """A normalizing flow: an invertible map from data to latents of a simple distribution.
 
     Without `dequantize` the data are real values and `log_prob` is their exact log density. With

@@ -10,6 +10,7 @@ import tensorflow as tf
 from kerasar.arguments import checks_arguments
 from kerasar.checks import check_count, check_export_options, check_given, check_memory
 from kerasar.density_models.masked_input_density import MaskedInputDensity, check_order
+from kerasar.density_models.not_coded import NotCoded
 from kerasar.sampling.order_samplers import FixedOrder, LowestEntropyFirst
 from kerasar.sampling.sampler import Sampler, SamplingRequest
 from kerasar.serving.archive import Endpoint, export_model
@@ -18,7 +19,7 @@ from kerasar.serving.export import masked_input_endpoints
 
 
 @keras.saving.register_keras_serializable(package="kerasar")
-class MaskedInputModel(MaskedInputDensity):
+class MaskedInputModel(NotCoded, MaskedInputDensity):
     """A density model from a network that is given values and a mask of what is known.
 
     The network predicts one value in a pass, so it may be of any kind: strides, pooling, dense
