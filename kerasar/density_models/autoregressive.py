@@ -23,6 +23,7 @@ from kerasar.sampling.sampler import Sampler, SamplingRequest
 from kerasar.sampling.stream import Stream
 from kerasar.sampling.streams import begin_stream
 from kerasar.serving.archive import Endpoint, export_model
+from kerasar.serving.bounds import Bounds
 from kerasar.serving.export import autoregressive_endpoints
 from kerasar.training.batches import Batch, unpack
 from kerasar.training.short_convolutions import ShortConvForward
@@ -389,18 +390,22 @@ class AutoregressiveModel(AutoregressiveDensity):
             **kwargs: `verbose`, as for `keras.Model.export`; `max_samples` (4096) and
                 `max_positions` (2**22, or one example if that has more values), what a request may
                 ask for at most; `streaming` (False), whether there are the signatures `begin`,
-                `score_step` and `draw_step` too, which run sequences step by step, as `stream`.
+                `score_step` and `draw_step` too, which run sequences step by step, as `stream`;
+                `jit_compile` (False), whether XLA compiles the sampling loop on the server, which
+                must then be started with XLA (`kerasar serve` does so by itself).
 
         Raises:
             FileExistsError: if something is there already.
-            ValueError: for streaming, if the model has no `stream`, or one that needs a length.
+            ValueError: for streaming, if the model has no `stream`, or one that needs a length;
+                for `jit_compile`, if it has no cached sampler, or one that XLA would compile for
+                each size that is asked for.
         """
         options = check_export_options(kwargs, streams=True)
         export_model(self, self.endpoints, filepath, **options)
 
-    def endpoints(self, **bounds: Any) -> dict[str, Endpoint]:
+    def endpoints(self, bounds: Bounds, **options: Any) -> dict[str, Endpoint]:
         """What `export` writes: functions on tensors by name."""
-        return autoregressive_endpoints(self, **bounds)
+        return autoregressive_endpoints(self, bounds, **options)
 
     def _check_prompt(self, prompt: Any, shape: tuple[int, ...]) -> np.ndarray:
         if len(self.data_shape) == 3:

@@ -29,6 +29,7 @@ from kerasar.sampling.flow_sampler import FlowSampler, compute_data
 from kerasar.sampling.options import check_temperature
 from kerasar.sampling.progress import VERBOSE
 from kerasar.serving.archive import Endpoint, export_model
+from kerasar.serving.bounds import Bounds
 from kerasar.serving.export_flow import flow_endpoints
 from kerasar.statistics import log_mean_exp
 from kerasar.training.batches import Batch, unpack
@@ -310,7 +311,8 @@ class FlowModel(NotCoded, FlowDensity):
             filepath: a folder that does not exist yet, for example `exported/1`.
             **kwargs: `verbose`, as for `keras.Model.export`; `max_samples` (4096) and
                 `max_positions` (2**22, or one example if that has more values), what a request may
-                ask for at most.
+                ask for at most; `jit_compile` (False), whether XLA compiles `sample` on the
+                server, which must then be started with XLA (`kerasar serve` does so by itself).
 
         Raises:
             FileExistsError: if something is there already.
@@ -318,9 +320,9 @@ class FlowModel(NotCoded, FlowDensity):
         options = check_export_options(kwargs)
         export_model(self, self.endpoints, filepath, **options)
 
-    def endpoints(self, **bounds: Any) -> dict[str, Endpoint]:
+    def endpoints(self, bounds: Bounds, **options: Any) -> dict[str, Endpoint]:
         """What `export` writes: functions on tensors by name."""
-        return flow_endpoints(self, **bounds)
+        return flow_endpoints(self, bounds, **options)
 
     def _checked(self, x: Any, condition: Any) -> Batch:
         batch = unpack(x)

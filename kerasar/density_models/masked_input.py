@@ -14,6 +14,7 @@ from kerasar.density_models.not_coded import NotCoded
 from kerasar.sampling.order_samplers import FixedOrder, LowestEntropyFirst
 from kerasar.sampling.sampler import Sampler, SamplingRequest
 from kerasar.serving.archive import Endpoint, export_model
+from kerasar.serving.bounds import Bounds
 from kerasar.serving.export import masked_input_endpoints
 
 
@@ -227,9 +228,9 @@ class MaskedInputModel(NotCoded, MaskedInputDensity):
         options = check_export_options(kwargs)
         export_model(self, self.endpoints, filepath, **options)
 
-    def endpoints(self, **bounds: Any) -> dict[str, Endpoint]:
+    def endpoints(self, bounds: Bounds, **options: Any) -> dict[str, Endpoint]:
         """What `export` writes: functions on tensors by name."""
-        return masked_input_endpoints(self, **bounds)
+        return masked_input_endpoints(self, bounds, **options)
 
     def sampler(self, order: str | Sequence[int] | None = None) -> Sampler:
         """The sampler of an order that the model was trained for; `order` as for `sample`.

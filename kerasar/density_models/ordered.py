@@ -19,6 +19,7 @@ from kerasar.distributions.likelihoods import Likelihood
 from kerasar.distributions.surprise import Surprise
 from kerasar.sampling import Stream
 from kerasar.serving.archive import Endpoint, export_model
+from kerasar.serving.bounds import Bounds
 from kerasar.serving.ordered import ordered_endpoints
 from kerasar.training.batches import Batch, unpack
 from kerasar.typing import Config, Tensor
@@ -137,9 +138,9 @@ class OrderedModel(AutoregressiveModel):
         options = check_export_options(kwargs)
         export_model(self, self.endpoints, filepath, **options)
 
-    def endpoints(self, **bounds: Any) -> dict[str, Endpoint]:
+    def endpoints(self, bounds: Bounds, **options: Any) -> dict[str, Endpoint]:
         """What `export` writes: functions on tensors by name."""
-        return ordered_endpoints(self, **bounds)
+        return ordered_endpoints(self, bounds, **options)
 
     def locate_non_finite(self, batch: Batch) -> str:
         return super().locate_non_finite(batch._replace(x=self.to_model_order(batch.x)))

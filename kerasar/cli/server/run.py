@@ -1,7 +1,6 @@
 """Runs KServe's model server with one model."""
 
 import logging
-import socket
 from typing import Any
 
 from kserve import ModelServer
@@ -18,20 +17,6 @@ def run_server(model: ServedExport, host: str, port: int, max_bytes: int) -> Non
     """Serves a model until SIGINT or SIGTERM; requests that have begun are answered."""
     app.add_middleware(BodyLimit, max_bytes=max_bytes)
     _Server(host, http_port=port, enable_grpc=False, enable_latency_logging=False).start([model])
-
-
-def check_port(host: str, port: int) -> None:
-    """Raises a ValueError if the port cannot be used."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            raise ValueError(
-                f"Port {port} of '{host}' cannot be used: {error.strerror}. Take another one with "
-                "--port."
-            ) from None
 
 
 class _Server(ModelServer):
@@ -51,7 +36,7 @@ class _Server(ModelServer):
 
 
 class _StrictDataPlane(DataPlane):
-    """Refuses what cannot be read, where KServe would name itself at fault."""
+    """Refuses what cannot be read or done, where KServe would name itself at fault."""
 
     def decode(self, *args: Any, **kwargs: Any) -> Any:
         try:
@@ -60,6 +45,9 @@ class _StrictDataPlane(DataPlane):
             raise
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise InvalidInput(f"The request cannot be read: {error}.") from None
+
+    async def explain(self, *args: Any, **kwargs: Any) -> Any:
+        raise InvalidInput("This server does not explain. Ask :predict, or v2's infer.")
 
 
 class _Fixed(ModelRepositoryExtension):

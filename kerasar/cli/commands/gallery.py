@@ -1,0 +1,86 @@
+"""`kerasar gallery`."""
+
+import os
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kerasar.cli.gallery.catalog import find
+from kerasar.cli.support.heartbeat import heartbeat
+from kerasar.cli.support.tensorflow_startup import start_tensorflow
+from kerasar.disk import disk_errors, lock
+
+
+class Budget(Enum):
+    """How long the gallery may take."""
+
+    quick = "quick"
+    full = "full"
+
+
+def gallery(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[NAMES]...", help="Exhibits; all of them unless named."),
+    ] = None,
+    budget: Annotated[
+        Budget,
+        typer.Option(help="quick: 15 minutes on two cores; full: hours, on MNIST if it is found."),
+    ] = Budget.quick,
+    out: Annotated[Path, typer.Option(help="Folder of the page.")] = Path("gallery"),
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Where tensorflow_datasets keeps MNIST, for --budget full.")
+    ] = None,
+) -> None:
+    """Draw what the lectures and papers show, each picture with the Python that made it.
+
+        kerasar gallery
+        kerasar gallery inpainting plane-flows --out pictures
+
+    It writes one page, index.html, which needs nothing outside of it, and keeps the trained models
+    in the same folder: another call makes only what is missing or has changed, and what was
+    interrupted goes on where it was.
+    """
+    wanted = find(names or [])
+    kept = out / "kept"
+    with disk_errors(out):
+        kept.mkdir(parents=True, exist_ok=True)
+        probe = kept / f".{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    held = lock(kept)
+    if held is None:
+        raise BlockingIOError(
+            f"Another 'kerasar gallery' works in '{out}'. Wait for it, or take another --out."
+        )
+    try:
+        _make(wanted, kept, out, budget is Budget.full, data_dir)
+    except KeyboardInterrupt as stop:
+        stop.add_note("What was made is kept, and the same command goes on with the rest.")
+        raise
+    finally:
+        os.close(held)
+
+
+def _make(names: list[str], kept: Path, out: Path, full: bool, data_dir: Path | None) -> None:
+    start_tensorflow()
+    from rich.console import Console
+
+    from kerasar.cli.gallery.make import PAGE, make
+    from kerasar.cli.gallery.studio import Studio
+
+    console = Console(stderr=True, soft_wrap=True, highlight=False)
+    doing = [""]
+
+    def say(text: str) -> None:
+        doing[0] = text
+        status.update(text)
+
+    with console.status("") as status, heartbeat(lambda: doing[0], console):
+        studio = Studio(kept / "models", full=full, say=say, data_dir=data_dir)
+        left_out = make(names, studio, out, lambda text: console.print(text, markup=False))
+    typer.echo(f"Open {out / PAGE} in a browser.")
+    if left_out:
+        typer.echo(f"Left out: {', '.join(left_out)}; see above.")

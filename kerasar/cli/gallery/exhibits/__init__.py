@@ -1,0 +1,1 @@
+"""One file for each exhibit: see `kerasar.cli.gallery`."""

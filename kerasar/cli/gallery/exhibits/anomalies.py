@@ -1,0 +1,46 @@
+"""What does not belong, and where.
+
+A detector compares the nats that an image costs with those that the model itself expected, on both
+sides: a blank image costs less than any digit, and is as strange as noise. It says how rare an
+image is among good ones, and which pixels speak against it.
+"""
+
+import numpy as np
+
+import kerasar
+from kerasar.cli.gallery.studio import Studio
+from kerasar.pictures import strangest_figure
+
+
+def draw(studio: Studio) -> None:
+    data = studio.images
+    good, train = data.train[-300:], data.train[:-300]
+
+    def pixelcnn() -> kerasar.AutoregressiveModel:
+        return kerasar.models.PixelCNN(train.shape[1:], data.levels, filters=24, blocks=4)
+
+    model = studio.trained(pixelcnn, train, epochs=12, batch_size=8)
+    detector = kerasar.AnomalyDetector(model).fit(good)
+    test, top = data.test, data.levels - 1
+    size = test.shape[1] // 3
+    patched = test[:100].copy()
+    middle = slice(size, 2 * size)
+    patched[:, middle, middle] = top - patched[:, middle, middle]
+    strange = {
+        "test images": test,
+        "inverted": top - test[:100],
+        "blank": np.zeros_like(test[:20]),
+        "a square inverted": patched,
+    }
+    rows = [["images", "nats a pixel", "called anomalies at 5 % false alarms"]]
+    for name, images in strange.items():
+        nats = -model.log_prob(images).mean() / np.prod(images.shape[1:])
+        alarms = detector.is_anomaly(images, false_alarms=0.05).mean()
+        rows.append([name, f"{nats:.2f}", f"{alarms:.0%}"])
+    studio.tabulate(rows, "Blank images cost least: likelihood alone calls them normal.")
+
+    shown = np.concatenate([test[:1], patched[:2]])
+    why = detector.explain(shown)
+    figure = strangest_figure(shown, why.excess_map, data.levels, ["good", "patched", "patched"])
+    caption = "Each image, and next to it the bits that each pixel costs beyond what was expected."
+    studio.show(figure, caption)
