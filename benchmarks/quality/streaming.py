@@ -24,7 +24,7 @@ import numpy as np
 from benchmarks.common.arguments import make_parser, parse
 from benchmarks.common.report import machine, write_report
 
-_SIZE, _BATCH = 128, 16
+_SIZE, _BATCH = 128, 4
 _BASE = "import tensorflow as tf; tf.zeros(()); import kerasar.training"
 _PEAK = (
     "\nimport resource, sys; "
