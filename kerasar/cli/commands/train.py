@@ -29,6 +29,9 @@ def train(
     series: ask.Series = None,
     covariate: ask.Covariate = None,
     calendar: ask.Calendar = False,
+    static: ask.Static = None,
+    wide: ask.Wide = False,
+    embed_series: ask.EmbedSeries = False,
     tokens: ask.Tokens = None,
     context: ask.Context = None,
     data_dir: DataDir = None,
@@ -59,6 +62,7 @@ def train(
         kerasar train causal-conv-net --data pianoroll.npz --likelihood nade
         kerasar train wavenet --data recordings/ --conditional
         kerasar train causal-conv-net --data tide.csv --column metres
+        kerasar train forecaster --data sales-of-shops.csv
         kerasar train transformer --data shakespeare.txt
         kerasar train realnvp --data moons
         kerasar train --resume runs/realnvp-moons

@@ -27,7 +27,7 @@ from kerasar.cli.support.run_folder import RunFolder
 from kerasar.data import AudioData, load_audio, mu_law_decode, mu_law_encode, write_wav
 from kerasar.data.audio_file import read_audio_file
 from kerasar.data.lazy_rows import is_lazy
-from kerasar.data.plain_text import picture_text
+from kerasar.data.plain_text import picture_text, plain_text
 
 if TYPE_CHECKING:
     from kerasar.training import DensityModel
@@ -96,9 +96,20 @@ class Audio(DataKind):
         self, run: RunFolder, model: DensityModel, spec: str, data_dir: Path | None, part: str
     ) -> NamedExamples:
         data = _read(spec, levels_of(model), run.config)
-        if part in ("train", "test"):
-            data = data.divide()[("train", "test").index(part)]
-        return NamedExamples(data.batch(is_conditional(model)), list(data.names))
+        return _named(data, part, is_conditional(model))
+
+    def load_whole(
+        self, run: RunFolder, model: DensityModel, spec: str, data_dir: Path | None, part: str
+    ) -> NamedExamples:
+        _check_rates(run, spec)
+        rate, levels = run.config["sample_rate"], levels_of(model)
+        data = load_audio(spec, sample_rate=rate, levels=levels, trim_db=None)
+        if is_conditional(model) and data.labels is None:
+            raise ValueError(
+                f"'{run.path}' was trained with the class of each recording, but '{spec}' has "
+                "none. Put recordings into a subfolder for each class, or name them CLASS_….wav."
+            )
+        return _named(data, part, is_conditional(model))
 
     def showcase(
         self, run: RunFolder, model: DensityModel, data: TrainingData, result: str
@@ -140,6 +151,30 @@ class Audio(DataKind):
 
 def _read(spec: str, levels: int, settings: dict[str, Any]) -> AudioData:
     return load_audio(spec, sample_rate=settings.get("sample_rate"), levels=levels)
+
+
+def _named(data: AudioData, part: str, conditional: bool) -> NamedExamples:
+    """The recordings of a part, with their classes if those are wanted."""
+    if part in ("train", "test"):
+        data = data.divide()[("train", "test").index(part)]
+    return NamedExamples(data.batch(conditional), list(data.names))
+
+
+def _check_rates(run: RunFolder, spec: str) -> None:
+    """Raises a ValueError if reading recordings would resample them, which loses something."""
+    import soundfile
+
+    rate = run.config["sample_rate"]
+    for file in sorted(Path(spec).expanduser().rglob("*")):
+        if file.suffix.lower() not in (".wav", ".flac") or file.name.startswith("."):
+            continue
+        own = soundfile.info(file).samplerate
+        if own != rate:
+            raise ValueError(
+                f"'{plain_text(file)}' has {own} samples a second, but '{run.path}' was trained on "
+                f"{rate}: resampled it would not come back as it was. Resample it first, or leave "
+                "it out."
+            )
 
 
 def pieces(batch: Batch, size: int = _PIECE) -> Batch:

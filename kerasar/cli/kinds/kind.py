@@ -225,6 +225,12 @@ class DataKind(ABC):
     ) -> NamedExamples:
         """Reads examples that a trained model can take, for `kerasar score`."""
 
+    def load_whole(
+        self, run: RunFolder, model: DensityModel, spec: str, data_dir: Path | None, part: str
+    ) -> NamedExamples:
+        """The same with nothing left out or changed, for `kerasar compress`."""
+        return self.load_named(run, model, spec, data_dir, part)
+
     def callbacks(self, run: RunFolder, model: DensityModel, epochs: int) -> list[Any]:
         """Further callbacks of training."""
         return []
@@ -286,11 +292,13 @@ class DataKind(ABC):
         """What the users of an exported model need to know of the data."""
         return {}
 
-    def export(self, run: RunFolder, model: DensityModel, folder: Path) -> None:
+    def export(
+        self, run: RunFolder, model: DensityModel, folder: Path, jit_compile: bool = False
+    ) -> None:
         """Writes a SavedModel, with `export_notes` where TensorFlow Serving leaves place."""
         from kerasar.serving.archive import CONFIG
 
-        model.export(str(folder))
+        model.export(str(folder), jit_compile=jit_compile)
         if (file := folder / CONFIG).exists():
             about = {**json.loads(file.read_text(encoding="utf-8")), "trained": _how(run)}
             file.write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")

@@ -55,7 +55,9 @@ Column = Annotated[
 ]
 Series = Annotated[
     str | None,
-    typer.Option(help="One of the series of a long table, by name.", show_default="the only one"),
+    typer.Option(
+        help="One of the series of a long table, by name.", show_default="all, in one model"
+    ),
 ]
 Covariate = Annotated[
     list[str] | None,
@@ -67,6 +69,18 @@ Covariate = Annotated[
 Calendar = Annotated[
     bool,
     typer.Option("--calendar", help="Let a series depend on hour, weekday and month."),
+]
+Static = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Column that holds for a whole series of many; may be given several times.",
+        show_default="none",
+    ),
+]
+Wide = Annotated[bool, typer.Option("--wide", help="Each row of the table is a series.")]
+EmbedSeries = Annotated[
+    bool,
+    typer.Option("--embed-series", help="Let the model know which of many series is which."),
 ]
 Tokens = Annotated[
     str | None,

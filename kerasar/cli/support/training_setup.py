@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kerasar.cli.defaults import Choice, Facts
-from kerasar.cli.kinds import DataKind, kind_of
+from kerasar.cli.kinds import DataKind, kind_of, panel_or_series
 from kerasar.cli.kinds.kind import TrainingData, path_of
 from kerasar.cli.registry import ModelEntry, find_model
 from kerasar.cli.support.heartbeat import heartbeat
@@ -27,6 +27,9 @@ _READING = (
     "conditional",
     "calendar",
     "series",
+    "static",
+    "wide",
+    "embed_series",
     "tokens",
     "context",
     "likelihood",
@@ -93,6 +96,7 @@ def set_up(options: Options, scope: Callable[[], Any] = nullcontext) -> Setup:
         _make_deterministic()
     is_text = options["tokens"] is not None or options["context"] is not None
     kind = kind_of(name, entry.kinds, spec, is_text)
+    kind = panel_or_series(kind, entry.kinds, spec, options["series"], bool(options["wide"]))
     _check(options, entry, kind)
     data = _read(options, kind)
     facts = data.facts(kind.name)
@@ -130,9 +134,15 @@ def _check(options: Options, entry: ModelEntry, kind: DataKind) -> None:
             "--skip-corrupt is for folders of images or recordings, but "
             f"'{options['data']}' has {kind.noun}."
         )
-    if any(options[part] for part in ("covariate", "calendar", "series")) and kind.name != "series":
+    is_series = kind.name in ("series", "panel")
+    if any(options[part] for part in ("covariate", "calendar", "series")) and not is_series:
         raise ValueError(
             f"--series, --covariate and --calendar are for series, but DATA are {kind.noun}."
+        )
+    if kind.name != "panel" and any(options[p] for p in ("static", "wide", "embed_series")):
+        raise ValueError(
+            "--static, --wide and --embed-series are for a 'forecaster' of many series in one "
+            f"file, but '{name}' is trained on {kind.noun} here. Leave them out."
         )
     if likelihood is not None and "likelihood" not in entry.parameters:
         raise ValueError(f"--likelihood cannot be chosen for '{name}': it has its own.")
@@ -154,6 +164,8 @@ def _read(options: Options, kind: DataKind) -> TrainingData:
         **{part: options[part] for part in _READING},
         "column": column[0] if column and len(column) == 1 else column or None,
         "covariates": options["covariate"],
+        "statics": options["static"],
+        "embed": options["embed_series"],
     }
     folder = None if options["data_dir"] is None else Path(options["data_dir"])
     with heartbeat("reading the data"):
