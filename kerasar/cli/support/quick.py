@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from kerasar.training import DensityModel
 
 #: Parameters of distributions that are computed at once, of 4 bytes each.
-_VALUES = 1 << 25
+_VALUES = 1 << 24
 
 
 def fast_start_options(model: DensityModel) -> dict[str, Any]:
@@ -58,5 +58,6 @@ def portions(model: DensityModel, num: int, each: int = 1) -> list[slice]:
         each: draws of each.
     """
     values = math.prod(size or 1 for size in model.data_shape) * (model.data_levels or 1)
-    most = max(1, _VALUES // (values * each))
-    return [slice(start, min(start + most, num)) for start in range(0, num, most)]
+    parts = min(num, math.ceil(num * each * values / _VALUES))
+    size = math.ceil(num / parts)  # of one size, as far as that goes: each size is traced
+    return [slice(start, min(start + size, num)) for start in range(0, num, size)]
