@@ -1,20 +1,16 @@
 """Figures on a page of the guide are read from `results.md`, so that each stands in one place.
 
 A line `<!-- measured: SECTION | PATTERN -->` becomes the rows of that section's table in which the
-regular expression PATTERN is found (all rows without it), with a link to the section.
+regular expression PATTERN is found (all rows without it).
 """
 
-import posixpath
 import re
 from pathlib import Path
 
 from mkdocs.exceptions import PluginError
-from mkdocs.structure.pages import Page
 
 RESULTS = Path(__file__).parents[1] / "results.md"
-_MARK = re.compile(
-    r"^<!-- measured: (?P<section>[^|\n]+?)(?: \| (?P<pattern>.+?))? -->$", re.MULTILINE
-)
+_MARK = re.compile(r"^<!-- measured: ([^|\n]+?)(?: \| (.+?))? -->$", re.MULTILINE)
 
 
 def rows(section: str, pattern: str) -> list[str]:
@@ -33,13 +29,5 @@ def rows(section: str, pattern: str) -> list[str]:
     return [*table[:2], *found]
 
 
-def on_page_markdown(markdown: str, page: Page, **_: object) -> str:
-    folder = posixpath.dirname(page.file.src_uri) or "."
-
-    def table(found: re.Match[str]) -> str:
-        anchor = re.sub(r"[^\w]+", "-", found["section"].lower()).strip("-")
-        link = f"{posixpath.relpath('results.md', folder)}#{anchor}"
-        lines = rows(found["section"], found["pattern"] or "")
-        return "\n".join([*lines, "", f"From [Results: {found['section']}]({link})."])
-
-    return _MARK.sub(table, markdown)
+def on_page_markdown(markdown: str, **_: object) -> str:
+    return _MARK.sub(lambda found: "\n".join(rows(found[1], found[2] or "")), markdown)
