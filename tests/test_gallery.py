@@ -7,6 +7,7 @@ import signal
 
 import numpy as np
 import pytest
+from browser import contrast_faults, missing_pictures, opened, overflow, page_at
 from matplotlib.figure import Figure
 from typer.testing import CliRunner
 
@@ -112,6 +113,15 @@ def test_what_cannot_be_made_is_told_at_once(arguments, message, tmp_path, monke
     assert not any(tmp_path.iterdir())
 
 
+def test_who_stops_it_is_told_that_it_goes_on(tmp_path, monkeypatch):
+    def draw(exhibit, studio):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(making, "_drawn", draw)
+    result = gallery("text", "--out", tmp_path)
+    assert result.exit_code == 130 and "the same command goes on" in result.output
+
+
 def test_two_commands_do_not_share_a_folder(tmp_path):
     from kerasar.disk import lock
 
@@ -180,3 +190,18 @@ def test_the_whole_quick_gallery(tmp_path):
     assert result.exit_code == 0, result.output
     page = (tmp_path / "index.html").read_text("utf-8")
     assert all(f'id="{name}"' in page for name in NAMES)
+
+
+def test_a_browser_shows_all_of_it(made):
+    out, _ = made
+    address = (out / "index.html").as_uri()
+    with opened() as browser:
+        for width, scheme in ((390, "light"), (1200, "dark")):
+            with page_at(browser, address, width, scheme) as (page, complaints):
+                assert page.locator("h3").count() == 2
+                page.locator("summary").first.click()
+                assert page.locator("pre code").first.is_visible()
+                assert not missing_pictures(page)
+                assert overflow(page) <= 0
+                assert not contrast_faults(page)
+                assert not complaints

@@ -21,6 +21,7 @@ from kerasar.cli.commands.runs import runs
 from kerasar.cli.commands.sample import sample
 from kerasar.cli.commands.score import score
 from kerasar.cli.commands.serve import serve
+from kerasar.cli.commands.show import show
 from kerasar.cli.commands.train import train
 from kerasar.cli.support.errors import ErrorsAsMessages
 from kerasar.cli.support.options import WithUserPaths
@@ -49,7 +50,7 @@ app = typer.Typer(
 )
 _COMMANDS: tuple[Callable[..., None], ...] = (
     train, runs, sample, forecast, backtest, inpaint, score, compress, decompress, export,
-    serve, inspect_, gallery, models, data,
+    serve, show, inspect_, gallery, models, data,
 )  # fmt: skip
 for command in _COMMANDS:
     app.command(name=command.__name__, cls=WithUserPaths, help=_help_of(command))(command)

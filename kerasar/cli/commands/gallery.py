@@ -57,6 +57,9 @@ def gallery(
         )
     try:
         _make(wanted, kept, out, budget is Budget.full, data_dir)
+    except KeyboardInterrupt as stop:
+        stop.add_note("What was made is kept, and the same command goes on with the rest.")
+        raise
     finally:
         os.close(held)
 

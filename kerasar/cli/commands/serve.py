@@ -10,6 +10,7 @@ import typer
 from kerasar.cli.server.export_folder import ExportFolder
 from kerasar.cli.support.heartbeat import heartbeat
 from kerasar.cli.support.options import integer_between, positive
+from kerasar.cli.support.ports import check_port
 
 
 def serve(
@@ -53,7 +54,7 @@ def serve(
     folder = ExportFolder(run)
     _import_kserve()
     from kerasar.cli.server.adapter import ServedExport
-    from kerasar.cli.server.run import check_port, run_server
+    from kerasar.cli.server.run import run_server
 
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # what its log says is not of requests
     check_port(host, port)

@@ -75,7 +75,7 @@ class Studio:
 
         Args:
             build: makes the model, whose weights start from seed 0.
-            x: the training data, an array.
+            x: the training data, an array or a dict of arrays.
             epochs: passes over it in the quick gallery; the full one makes ten times as many.
             batch_size: examples in a step.
             learning_rate: Adam's, at its highest.
@@ -84,7 +84,8 @@ class Studio:
         keras.utils.set_random_seed(0)
         model = build()
         epochs *= 10 if self.full else 1
-        steps = epochs * math.ceil(len(x) / batch_size)
+        count = len(next(iter(x.values())) if isinstance(x, dict) else x)
+        steps = epochs * math.ceil(count / batch_size)
         rate = keras.optimizers.schedules.CosineDecay(learning_rate, steps)
         model.compile(keras.optimizers.Adam(rate, clipnorm=1.0))
         key = _key(model, x, data, epochs=epochs, batch_size=batch_size)

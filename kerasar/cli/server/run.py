@@ -1,7 +1,6 @@
 """Runs KServe's model server with one model."""
 
 import logging
-import socket
 from typing import Any
 
 from kserve import ModelServer
@@ -18,20 +17,6 @@ def run_server(model: ServedExport, host: str, port: int, max_bytes: int) -> Non
     """Serves a model until SIGINT or SIGTERM; requests that have begun are answered."""
     app.add_middleware(BodyLimit, max_bytes=max_bytes)
     _Server(host, http_port=port, enable_grpc=False, enable_latency_logging=False).start([model])
-
-
-def check_port(host: str, port: int) -> None:
-    """Raises a ValueError if the port cannot be used."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            raise ValueError(
-                f"Port {port} of '{host}' cannot be used: {error.strerror}. Take another one with "
-                "--port."
-            ) from None
 
 
 class _Server(ModelServer):

@@ -34,7 +34,7 @@ def draw(studio: Studio) -> None:
     def wavenet() -> kerasar.AutoregressiveModel:
         return kerasar.models.WaveNet(LENGTH, LEVELS, filters=24, cycles=1, cycle_length=8)
 
-    model = studio.trained(wavenet, x, epochs=3, batch_size=4)
+    model = studio.trained(wavenet, x, epochs=6, batch_size=4)
     test = kerasar.data.mu_law_encode(plucked(50, seed=1), LEVELS)
     bits = -model.log_prob(test).mean() / LENGTH / np.log(2)
     drawn = kerasar.data.mu_law_decode(model.sample(4, seed=0), LEVELS)

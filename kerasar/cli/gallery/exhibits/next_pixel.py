@@ -5,11 +5,42 @@ the values of the next pixel. It needs one pass for each: 64 for an image of 8×
 is narrow where the stroke leaves no doubt.
 """
 
+from typing import Any
+
 import numpy as np
+from matplotlib.figure import Figure
 
 import kerasar
 from kerasar.cli.gallery.studio import Studio
-from kerasar.pictures import posterior_figure
+
+
+def posterior_rows(images: Any, known: Any, position: int, logits: Any, levels: int) -> Figure:
+    """For each image its mask, the pixels so far, the distribution of the next, and the image."""
+    height, width = images.shape[1:3]
+    figure = Figure(figsize=(8, 1.7 * len(images)), layout="constrained")
+    rows = figure.subplots(len(images), 4, width_ratios=(1, 1, 2.2, 1))
+    for (mask, given, bars, whole), image, seen, row in zip(
+        rows, images[..., 0], known[..., 0], logits, strict=True
+    ):
+        probability = np.exp(row - row.max())
+        for axes, shown in (
+            (mask, seen * (levels - 1)),
+            (given, np.where(seen, image, 0)),
+            (whole, image),
+        ):
+            axes.imshow(shown, cmap="gray", vmin=0, vmax=levels - 1)
+            axes.plot(position % width, position // width, "s", color="#e45756", markersize=5)
+            axes.set(xticks=[], yticks=[])
+        bars.bar(np.arange(levels), probability / probability.sum(), color="#4c78a8", width=1.0)
+        bars.axvline(image[position // width, position % width], color="#e45756", linewidth=1)
+        bars.spines[["top", "right"]].set_visible(False)
+        bars.set_ylabel("probability")
+    for axes, title in zip(
+        rows[0], ("mask", "pixels so far", "the next pixel's value", "image"), strict=True
+    ):
+        axes.set_title(title, fontsize=10)
+    rows[-1][2].set_xlabel("value; its true one in red")
+    return figure
 
 
 def draw(studio: Studio) -> None:
@@ -22,14 +53,11 @@ def draw(studio: Studio) -> None:
             shape, data.levels, kernel_sizes=(3, 3) if small else (3, 5), hidden_units=200
         )
 
-    model = studio.trained(masked_input, data.train, epochs=8, batch_size=25)
+    model = studio.trained(masked_input, data.train, epochs=40, batch_size=25)
     images, pixels = data.test[:4], int(np.prod(data.test.shape[1:]))
     position = int(0.55 * pixels)
-    known = np.broadcast_to(np.arange(pixels) < position, (4, pixels))
-    logits = model.conditional(images, known.reshape(images.shape), position)
-    figure = posterior_figure(images.reshape(4, -1), known, position, logits)
-    caption = (
-        "Four test digits in raster order: pixels so far in blue, the ones to come in gray, the "
-        "one that is predicted in red with its distribution to the right."
-    )
+    known = np.broadcast_to(np.arange(pixels) < position, (4, pixels)).reshape(images.shape)
+    logits = model.conditional(images, known, position)
+    figure = posterior_rows(images, known, position, logits, data.levels)
+    caption = "Four test digits. White in the mask is what the network sees; red is the next pixel."
     studio.show(figure, caption)

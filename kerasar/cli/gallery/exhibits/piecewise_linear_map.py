@@ -11,7 +11,9 @@ from kerasar.pictures import map_figure
 
 def draw(studio: Studio) -> None:
     x = kerasar.data.toy_density("mixture", 5000)
-    flow = studio.trained(kerasar.models.PiecewiseLinearFlow, x, epochs=15, batch_size=100)
+    flow = studio.trained(
+        kerasar.models.PiecewiseLinearFlow, x, epochs=20, batch_size=100, learning_rate=3e-2
+    )
     new = kerasar.data.toy_density("mixture", 5000, seed=1)
     nats, least = -flow.log_prob(new).mean(), kerasar.data.mixture_entropy()
     figure = map_figure(

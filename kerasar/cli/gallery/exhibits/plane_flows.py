@@ -40,7 +40,7 @@ def draw(studio: Studio) -> None:
         return kerasar.models.NeuralSplineFlow(2)
 
     for build, name in ((realnvp, "Real NVP"), (spline_flow, "Neural spline flow")):
-        flow = studio.trained(build, x, epochs=12, batch_size=100)
+        flow = studio.trained(build, x, epochs=40, batch_size=200)
         nats = -flow.log_prob(new).mean()
         figure = density_figure(flow, samples=flow.sample(1000, seed=0), data=x[:1000])
         studio.show(figure, f"{name}: density, samples and data; {nats:.3f} nats a point.")

@@ -23,7 +23,7 @@ def draw(studio: Studio) -> None:
         return kerasar.models.Transformer(96, text.levels, units=96, layers=3, num_heads=4)
 
     x = kerasar.data.windows(text.train, length=96, stride=48)
-    model = studio.trained(transformer, x, epochs=1, batch_size=16, learning_rate=2e-3)
+    model = studio.trained(transformer, x, epochs=2, batch_size=16, learning_rate=2e-3)
     test = kerasar.data.windows(text.test, length=96)[:500]
     nats = -model.log_prob(test).mean() / 96
     prompt = text.vocabulary.encode("The statement")

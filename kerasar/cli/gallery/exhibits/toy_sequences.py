@@ -35,7 +35,7 @@ def draw(studio: Studio) -> None:
         (dilated, "dilated convolutions, which see all values before"),
         (wavenet, "WaveNet: gates, residual and skip connections, dilations"),
     ):
-        epochs = 6 if build is masked_input else 12
+        epochs = 25 if build is masked_input else 20
         model = studio.trained(build, x, epochs=epochs, batch_size=50)
         nats = -model.log_prob(new).mean()
         caption = f"Drawn by {what}: {nats:.2f} nats a sequence."

@@ -1,0 +1,17 @@
+"""Ports of this machine."""
+
+import socket
+
+
+def check_port(host: str, port: int) -> None:
+    """Raises a ValueError if the port cannot be used."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise ValueError(
+                f"Port {port} of '{host}' cannot be used: {error.strerror}. Take another one with "
+                "--port."
+            ) from None

@@ -1,0 +1,100 @@
+"""`kerasar show`: a run in the browser."""
+
+import socket
+
+import numpy as np
+import pytest
+from browser import missing_pictures, opened, page_at
+from typer.testing import CliRunner
+
+import kerasar
+from kerasar.cli import app
+from kerasar.cli.kinds import kind_of_run
+from kerasar.cli.support.run_folder import RunFolder
+
+gradio = pytest.importorskip("gradio", reason="the extra 'show' is not installed")
+
+from kerasar.cli.commands import show as command  # noqa: E402
+from kerasar.cli.show.images import hidden_pixels  # noqa: E402
+from kerasar.cli.show.page import build  # noqa: E402
+
+
+def test_a_pixel_is_hidden_where_a_quarter_of_it_is_painted():
+    layer = np.zeros((20, 30, 4), "uint8")  # of an image of 2×3
+    layer[:10, :10, 3] = 255  # all of a pixel
+    layer[10:15, 20:25, 3] = 255  # a quarter of one
+    layer[10:14, :5, 3] = 255  # less of another
+    assert hidden_pixels([layer], 2, 3).tolist() == [[True, False, False], [False, False, True]]
+    other = np.zeros_like(layer)
+    other[:10, 10:20, 3] = 1
+    assert hidden_pixels([layer, other], 2, 3)[0].tolist() == [True, True, False]
+    assert not hidden_pixels([], 2, 3).any()
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run of a model of classes, as far as the page needs it: folder, model."""
+    config = {"model": "gated-pixelcnn", "data": "digits", "kind": "images"}
+    folder = RunFolder(tmp_path_factory.mktemp("run"), {**config, "classes": list("0123456789")})
+    model = kerasar.models.GatedPixelCNN((8, 8, 1), 17, filters=4, blocks=1, num_classes=10)
+    return folder, model
+
+
+@pytest.fixture(scope="module")
+def served(run):
+    folder, model = run
+    _, (images, labels) = kerasar.data.load_digits()
+    page = build(folder, kind_of_run(folder), model, images[:5], labels[:5])
+    _, url, _ = page.launch(prevent_thread_lock=True, quiet=True)
+    yield url
+    page.close()
+
+
+def test_in_a_browser_samples_appear_and_what_is_painted_over_is_completed(served):
+    with opened() as browser, page_at(browser, served, width=1100) as (page, complaints):
+        page.click("#draw")
+        page.wait_for_selector("#samples img", timeout=120_000)
+        page.get_by_role("tab", name="Complete").click()
+        page.click("#complete")
+        page.get_by_text("Nothing is painted over").first.wait_for(timeout=60_000)
+        page.locator("#editor canvas").first.wait_for(timeout=60_000)
+        box = page.locator("#editor canvas").first.bounding_box()
+        middle = box["y"] + 0.6 * box["height"]
+        page.mouse.move(box["x"] + 0.4 * box["width"], middle)
+        page.mouse.down()
+        page.mouse.move(box["x"] + 0.6 * box["width"], middle, steps=8)
+        page.mouse.up()
+        page.wait_for_timeout(500)
+        page.click("#complete")
+        page.wait_for_selector("#completed img", timeout=120_000)
+        page.get_by_role("tab", name="Surprise").click()
+        page.get_by_text("bits/dim").first.wait_for(timeout=60_000)
+        assert not missing_pictures(page)
+        assert not complaints
+
+
+def test_other_data_are_drawn_too(tmp_path):
+    config = {"model": "realnvp", "data": "moons", "kind": "vectors", "column": ["x", "y"]}
+    folder = RunFolder(tmp_path, config)
+    model = kerasar.models.RealNVP(2, depth=2, hidden_units=4)
+    page = build(folder, kind_of_run(folder), model)
+    draw = next(function.fn for function in page.fns.values() if function.fn is not None)
+    assert draw(20, 1.0, 0).endswith("samples.png")
+
+
+def test_without_the_data_of_the_run_images_are_drawn(run, capsys):
+    folder, model = run
+    gone = RunFolder(folder.path, {**folder.config, "data_path": str(folder.path / "gone")})
+    images, classes = command._examples(gone, model)
+    assert images.shape == (16, 8, 8, 1) and classes[:3].tolist() == [0, 1, 2]
+    assert "gone" in capsys.readouterr().out
+
+
+def test_what_cannot_be_shown_is_said(tmp_path, monkeypatch):
+    result = CliRunner().invoke(app, ["show", str(tmp_path / "no run")])
+    assert result.exit_code == 2 and "RUN must be a folder" in result.output
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        with pytest.raises(ValueError, match="Take another one with --port"):
+            command.check_port("127.0.0.1", other.getsockname()[1])
