@@ -417,14 +417,15 @@ def check_export_options(options: dict[str, Any], streams: bool = False) -> dict
 
     Raises:
         ValueError: for another format.
-        TypeError: for options that there are not, or a `streaming` that is no Boolean.
+        TypeError: for options that there are not, or a `streaming` or `jit_compile` that is no
+            Boolean.
     """
     if options.get("format") not in (None, "tf_saved_model"):
         raise ValueError(
             f"export() writes a SavedModel, whose format is 'tf_saved_model', but got format="
             f"{options['format']!r}. Leave format out; save('model.keras') writes Keras' own."
         )
-    names = ["verbose", "max_samples", "max_positions", *["streaming"] * streams]
+    names = ["verbose", "max_samples", "max_positions", "jit_compile", *["streaming"] * streams]
     for name in options:
         if name not in ("format", *names):
             shown = ", ".join(f"'{one}'" for one in names[:-1])
@@ -432,8 +433,9 @@ def check_export_options(options: dict[str, Any], streams: bool = False) -> dict
                 f"export() has no option '{name}', only {shown} and '{names[-1]}': the signatures "
                 "are those of the model. Leave it out."
             )
-    if "streaming" in options:
-        check_kind_of(options["streaming"], "streaming", bool)
+    for name in ("streaming", "jit_compile"):
+        if name in options:
+            check_kind_of(options[name], name, bool)
     return {name: value for name, value in options.items() if name != "format"}
 
 

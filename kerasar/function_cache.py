@@ -170,12 +170,16 @@ class OpenBatchFunction:
         self._traced: set[Hashable] = set()
 
     def __call__(self, batch: Any, *others: Any) -> Any:
+        self.trace(batch, *others)
+        return self._function(batch, *others)
+
+    def trace(self, batch: Any, *others: Any) -> None:
+        """Makes the graph for such arguments, if there is none yet."""
         specs = tf.nest.map_structure(_open_spec, batch), *others
         kind = tuple(map(_kind, tf.nest.flatten(specs)))
         if kind not in self._traced:
             self._function.get_concrete_function(*specs)
             self._traced.add(kind)
-        return self._function(batch, *others)
 
 
 def _open_spec(tensor: Any) -> tf.TensorSpec | None:

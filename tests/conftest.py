@@ -27,6 +27,12 @@ _make_operation.__defaults__ = (None, False)
 # Operations of tests are too small to share out among threads, which would wait for each other.
 tf.config.threading.set_intra_op_parallelism_threads(1)
 
+# Of 30 iterators that go some wait for up to a minute, for the thread that tunes them.
+_iterate = tf.data.Dataset.__iter__
+_without_tuning = tf.data.Options()
+_without_tuning.autotune.enabled = False
+tf.data.Dataset.__iter__ = lambda dataset: _iterate(dataset.with_options(_without_tuning))
+
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):

@@ -16,6 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 import kerasar
+from kerasar.training.averaged_weights import AveragedWeights
 
 RNG = np.random.default_rng(0)
 STEPS_OF_SEQUENCES = RNG.integers(3, size=(22, 4))
@@ -59,9 +60,11 @@ def trained(family, scope=None, **fit):
     keras.utils.set_random_seed(1)
     with scope or contextlib.nullcontext():
         model, x = FAMILIES[family]()
-        optimizer = keras.optimizers.Adam(0.01, global_clipnorm=0.5, epsilon=1e-3)
+        averages = {"use_ema": True, "ema_momentum": 0.8}
+        optimizer = keras.optimizers.Adam(0.01, global_clipnorm=0.5, epsilon=1e-3, **averages)
         model.compile(optimizer, jit_compile=False)
-    history = model.fit(x, batch_size=8, epochs=2, validation_data=x[:6], verbose=0, **fit)
+    options = {"validation_data": x[:6], "callbacks": [AveragedWeights()], **fit}
+    history = model.fit(x, batch_size=8, epochs=2, verbose=0, **options)
     return model, history.history
 
 

@@ -1,6 +1,8 @@
 """Training that is resumed: weights as if nothing had ended it, and what is refused."""
 
+import errno
 import os
+import resource
 import shutil
 import signal
 import warnings
@@ -347,6 +349,68 @@ def test_a_full_disk_keeps_the_last_good_state(begun, whole, monkeypatch):
     assert not [name for name in os.listdir(begun) if name.startswith(".")]
     monkeypatch.undo()
     assert_same(whole, trained(begun, **of_arrays()))
+
+
+def test_a_file_that_may_not_grow_keeps_the_last_good_state(begun, whole):
+    before, limits = files(begun), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        with pytest.raises(OSError, match="npz' cannot be written: file too large"):
+            trained(begun, **of_arrays())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert files(begun) == before
+    assert not [name for name in os.listdir(begun) if name.startswith(".")]
+    assert_same(whole, trained(begun, **of_arrays()))
+
+
+def test_a_folder_that_may_only_be_read_is_named_before_training(begun, monkeypatch):
+    def refuse(path, *arguments, **options):
+        raise OSError(errno.EROFS, "Read-only file system", str(path))
+
+    monkeypatch.setattr(Path, "touch", refuse)
+    seen = Killer()
+    with pytest.raises(OSError, match="begun' cannot be written: read-only file system"):
+        trained(begun, others=[seen], **of_arrays())
+    assert seen.seen == 0
+
+
+def test_keras_own_fit_is_told_what_to_take(tmp_path):
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
+    model.compile("adam", "mse")
+    with pytest.raises(ValueError, match="a model of kerasar.*is a Sequential.*BackupAndRestore"):
+        model.fit(X, X[:, :1], callbacks=[Checkpoints(tmp_path)], verbose=0)
+
+
+class TwoOptimizers(kerasar.AutoregressiveModel):
+    """A second optimizer moves the weights, too, by a gradient of its own."""
+
+    def train_step(self, data):
+        logs = super().train_step(data)
+        weights = self.trainable_weights
+        self.others["decay"].apply([0.1 * weight.value for weight in weights], weights)
+        return logs
+
+
+def two_optimizers(is_built):
+    network = dropout_network().network
+    model = TwoOptimizers(network)
+    model.others = {"decay": keras.optimizers.Adam(0.01)}
+    if is_built:
+        model.others["decay"].build(model.trainable_variables)
+    model.compile(keras.optimizers.Adam(0.01), steps_per_execution=1)
+    return model
+
+
+def test_a_second_optimizer_is_resumed_too(tmp_path):
+    whole = trained(tmp_path / "whole", model=two_optimizers(True))
+    ended(tmp_path / "kept", 9, model=two_optimizers(True))
+    with pytest.raises(ValueError, match="Build each optimizer before"):
+        trained(tmp_path / "kept", model=two_optimizers(False))
+    resumed = trained(tmp_path / "kept", model=two_optimizers(True))
+    assert_same(whole, resumed)
+    moments = [m.others["decay"].variables for m in (whole, resumed)]
+    assert all(np.array_equal(one, other) for one, other in zip(*moments, strict=True))
 
 
 def test_steps_of_data_that_end_are_refused(tmp_path):

@@ -9,6 +9,7 @@ import kerasar
 from kerasar.data import find_seasons
 from kerasar.distributions import GaussianMixture, Independent
 from kerasar.forecasting import choose, crps, learned_more, seasonal_naive, start_from
+from kerasar.forecasting.blend import blend
 from kerasar.forecasting.dynamics import autoregression
 from kerasar.forecasting.linear import Design, LinearForecaster
 
@@ -23,13 +24,20 @@ def model_of(choice):
 
 
 @pytest.mark.parametrize(
-    ("series", "normalization", "support"),
-    [(GAPS, "window", "positive"), (SEASONAL, "difference", (0, 100)), (GAPS, "seasonal", "real")],
+    ("series", "normalization", "support", "own_scale"),
+    [
+        (GAPS, "window", "positive", False),
+        (SEASONAL, "difference", (0, 100), False),
+        (GAPS, "seasonal", "real", False),
+        (GAPS, "window", "real", True),
+        (GAPS, "seasonal", "positive", True),
+    ],
 )
-def test_a_network_begins_as_the_linear_model(series, normalization, support):
+def test_a_network_begins_as_the_linear_model(series, normalization, support, own_scale):
     choice = choose(series[:120], 12, [12], support, normalization)
     linear = choice.fitted[0]
-    design = Design(normalization, linear.design.season, 20, support, 5, (12,), 2, 3.0)
+    season = linear.design.season
+    design = Design(normalization, season, 20, support, 5, (12,), 2, 3.0, own_scale=own_scale)
     linear = LinearForecaster.fit(series[:120], design)
     from kerasar.forecasting.choose import Choice
 
@@ -38,18 +46,14 @@ def test_a_network_begins_as_the_linear_model(series, normalization, support):
     start_from(model, [linear])
     x = series.astype("float32")[None]
     parameters = model.compute_parameters(x, training=False)[0].numpy()
-    features, z, observed = linear._features(
-        linear._pass((linear_line(series, support) - linear.center) / linear.unit),
-        np.zeros((len(series), 0)),
-    )
+    units = (linear_line(series, support) - linear.center) / linear.unit
+    frame = linear.frame.along(units).frame
+    features, z, observed = linear.features(units, frame, np.zeros((len(series), 0)))
     means = features @ linear.weights
     # Before the far lags reach into the series both have zeros there.
     np.testing.assert_allclose(parameters[:, 3:6], np.repeat(means[:, None], 3, 1), atol=2e-3)
-    np.testing.assert_allclose(
-        parameters[:, -2],
-        linear._pass((linear_line(series, support) - linear.center) / linear.unit).level[:-1],
-        atol=1e-4,
-    )
+    np.testing.assert_allclose(parameters[:, -2], frame.level[:-1], atol=1e-4)
+    np.testing.assert_allclose(parameters[:, -1], frame.log_scale[:-1], atol=1e-4)
 
 
 def linear_line(x, support):
@@ -69,6 +73,28 @@ def test_paths_of_a_network_that_begins_so_are_those_of_the_linear_model():
     spread = expected.std(axis=0)
     np.testing.assert_array_less(np.abs(found.mean(0) - expected.mean(0)), 0.25 * spread)
     np.testing.assert_allclose(found.std(axis=0), spread, rtol=0.15)
+
+
+def test_the_mean_of_linear_models_is_one():
+    designs = [
+        Design("seasonal", 12, 24, lags=3),
+        Design("seasonal", 12, 24, lags=5, seasons=(12,), cycles=1, ridge=5.0),
+        Design("seasonal", 12, 24, lags=14, seasons=(24,), ridge=9.0),
+    ]
+    models = [LinearForecaster.fit(GAPS, design) for design in designs]
+    both = blend(models, [0.5, 0.3, 0.2])
+    for model in (both, *models):
+        model.sigma = 0.0  # no noise: paths are what is expected
+    paths = [model.simulate(GAPS, [100, 150], 1, 1) for model in models]
+    expected = np.tensordot([0.5, 0.3, 0.2], paths, 1)
+    np.testing.assert_allclose(both.simulate(GAPS, [100, 150], 1, 1), expected)
+
+
+def test_nothing_is_chosen_over_the_naive_forecast_by_chance():
+    walks = (np.cumsum(np.random.default_rng(i).normal(size=110)) for i in range(8))
+    designs = [choose(50 + walk, 12).design for walk in walks]
+    plain = [d.complexity == 0 and d.normalization == "difference" for d in designs]
+    assert sum(plain) >= 5
 
 
 @pytest.mark.parametrize("joint", [True, False])

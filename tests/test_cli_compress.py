@@ -1,5 +1,6 @@
 """`kerasar compress` and `decompress`: what comes back, what is told, what is refused."""
 
+import shutil
 from pathlib import Path
 from types import MappingProxyType
 
@@ -11,6 +12,7 @@ from test_cli_kinds import SMALL, recordings, refuse, series_file, succeed
 
 import kerasar
 from kerasar.cli import registry
+from kerasar.cli.support.compression import load_coding_model
 
 pytest.importorskip("constriction")
 SIZES = {
@@ -34,13 +36,13 @@ def home(tmp_path_factory):
         small = {name: small_entry(name, sizes) for name, sizes in SIZES.items()}
         patch.setattr(registry, "MODELS", MappingProxyType({**registry.MODELS, **small}))
         patch.setattr(kerasar.AutoregressiveModel, "export", lambda model, path: Path(path).mkdir())
-        for model, data, name in (
+        for model, data, name, *options in (
             ("pixelcnn", "photos", "images"),
-            ("wavenet", "voices", "audio"),
+            ("wavenet", "voices", "audio", "--conditional"),
             ("wavenet", "tide.csv", "series"),
         ):
             common = ("--epochs", 1, "--batch-size", 4, "--out", home / name)
-            succeed("train", model, "--data", home / data, *common)
+            succeed("train", model, "--data", home / data, *common, *options)
     return home
 
 
@@ -58,17 +60,28 @@ def test_images_come_back_as_they_were(home):
     assert np.load(home / "back.npy").shape == (24, 4, 5, 1)
 
 
-def test_recordings_keep_their_lengths(home):
-    file = home / "voices.ksr"
-    succeed("compress", home / "audio", home / "voices", "--out", file, "--report")
+def test_recordings_keep_their_lengths_their_classes_and_their_silence(home):
+    quiet, file = home / "quiet", home / "voices.ksr"
+    shutil.copytree(home / "voices", quiet)
+    codes = np.full(900, 128)
+    codes[400:500] = 255
+    kerasar.data.write_wav(quiet / "low" / "silence.wav", codes, 8000)
+    succeed("compress", home / "audio", quiet, "--out", file, "--report")
     succeed("decompress", home / "audio", file, "--out", home / "sounds.npz")
-    data = kerasar.data.load_audio(home / "voices", trim_db=None)
+    data = kerasar.data.load_audio(quiet, trim_db=None)
+    assert data.length.max() == 900
     with np.load(home / "sounds.npz") as arrays:
         np.testing.assert_array_equal(arrays["length"], data.length)
+        np.testing.assert_array_equal(arrays["condition"], data.labels)
         for row, other, length in zip(arrays["x"], data.x, data.length, strict=True):
             np.testing.assert_array_equal(row[:length], other[:length])
     succeed("decompress", home / "audio", file, "--out", home / "sounds")
-    assert len(list((home / "sounds").glob("*.wav"))) == 12
+    again = kerasar.data.load_audio(home / "sounds", trim_db=None)
+    assert again.classes == data.classes
+    assert sorted(again.length) == sorted(data.length)
+    assert "--out NAME.npz" in refuse(
+        "decompress", home / "audio", file, "--out", home / "sounds.npy"
+    )
 
 
 def test_what_cannot_be_done_is_refused_and_writes_nothing(home, tmp_path):
@@ -106,3 +119,17 @@ def test_a_missing_library_is_named_before_work_starts(home, tmp_path, monkeypat
     monkeypatch.setattr(compression, "find_spec", lambda name: None)
     told = refuse("compress", home / "images", home / "photos", "--out", tmp_path / "x.ksr")
     assert "pip install 'kerasar[compress]'" in told
+
+
+def test_runs_whose_model_is_no_coder_say_so():
+    class Run:
+        path = "runs/other"
+
+        def __init__(self, model):
+            self.load_model = lambda: model
+
+    with pytest.raises(ValueError, match="real numbers"):
+        load_coding_model(Run(kerasar.models.RealNVP(2)))
+    size = dict(filters=4, blocks=1, skip_filters=4, local_features=2)
+    with pytest.raises(ValueError, match=r"conditioned on local.*model.compress"):
+        load_coding_model(Run(kerasar.models.GatedPixelCNN((4, 4, 1), 3, **size)))

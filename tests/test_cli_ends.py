@@ -15,8 +15,8 @@ import pytest
 from test_cli_kinds import refuse, succeed
 
 import kerasar
-from kerasar.cli.commands.train import _run_path
 from kerasar.cli.support.disk import staging_folder, sweep
+from kerasar.cli.support.new_run import new_run_path
 from kerasar.cli.support.outputs import atomic_write, check_new
 from kerasar.cli.support.run_config import read_config
 from kerasar.cli.support.run_folder import UNFINISHED, RunFolder, RunState
@@ -298,15 +298,15 @@ def test_the_folder_of_an_export_that_was_killed_is_gone(run):
 def test_a_killed_run_blocks_no_output(run):
     begin("killed")
     with pytest.raises(FileExistsError, match="being trained by another process"):
-        _run_path(Path("killed"), "shifted-pixelcnn", "digits")
+        new_run_path(Path("killed"), "shifted-pixelcnn", "digits")
     kill("killed")
-    assert _run_path(Path("killed"), "shifted-pixelcnn", "digits") == Path("killed")
+    assert new_run_path(Path("killed"), "shifted-pixelcnn", "digits") == Path("killed")
     Path("killed", "model.keras").touch()
     with pytest.raises(FileExistsError, match="never finished.*--restart.*killed-2"):
-        _run_path(Path("killed"), "shifted-pixelcnn", "digits")
-    assert _run_path(Path("killed"), "m", "digits", restart=True) == Path("killed")
+        new_run_path(Path("killed"), "shifted-pixelcnn", "digits")
+    assert new_run_path(Path("killed"), "m", "digits", restart=True) == Path("killed")
     with pytest.raises(FileExistsError, match="'run' exists"):
-        _run_path(Path("run"), "m", "digits", restart=True)
+        new_run_path(Path("run"), "m", "digits", restart=True)
     RunFolder.remove_killed(Path("killed"))
     RunFolder.remove_killed(Path("run"))
     assert not Path("killed").exists() and Path("run").exists()

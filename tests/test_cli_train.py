@@ -19,8 +19,8 @@ from typer.testing import CliRunner
 
 import kerasar
 from kerasar.cli import app
-from kerasar.cli.commands.train import _run_path
 from kerasar.cli.kinds.kind import hold_out_validation
+from kerasar.cli.support.new_run import new_run_path
 from kerasar.cli.support.run_folder import RunFolder, RunState
 from kerasar.cli.support.shell import called_as
 from kerasar.data import load_images
@@ -146,10 +146,10 @@ def test_without_out_runs_are_named_and_numbered(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     np.save("my rows.npy", toy_images(9))
     for number in ("", "-2", "-3"):
-        path = _run_path(None, "shifted-pixelcnn", "my rows.npy")
+        path = new_run_path(None, "shifted-pixelcnn", "my rows.npy")
         assert path == Path(f"runs/shifted-pixelcnn-my-rows{number}")
         path.mkdir(parents=True)
-    assert _run_path(None, "m", "tfds:mnist/3d") == Path("runs/m-tfds-mnist-3d")
+    assert new_run_path(None, "m", "tfds:mnist/3d") == Path("runs/m-tfds-mnist-3d")
 
 
 # How training ends early.
@@ -412,7 +412,7 @@ def test_what_can_be_done_next_can_be_copied(monkeypatch, argv, on_path, called)
 
 
 def test_weights_that_cannot_be_trained_in_memory_are_told_first(data, tmp_path, monkeypatch):
-    monkeypatch.setattr("kerasar.cli.support.training_job.available_memory", lambda: 2**16)
+    monkeypatch.setattr("kerasar.cli.support.training_setup.available_memory", lambda: 2**16)
     done = train("shifted-pixelcnn", "--data", data, "--out", tmp_path / "run")
     assert done.exit_code == 2
     assert re.search(r"MODEL has [\d,]+ weights.*'.*kernel' of shape \(.*GiB", done.stderr)

@@ -105,7 +105,7 @@ def test_counts_relative_to_a_level_have_the_mean_of_the_level(variables):
 
 def test_a_series_of_counts_is_forecast_in_counts():
     rate = np.exp(1 + 0.6 * np.sin(2 * np.pi * np.arange(240) / 12))
-    counts = RNG.poisson(rate).astype("float32")
+    counts = np.random.default_rng(1).poisson(rate).astype("float32")
     choice = choose(counts[:200], 12, [12])
     assert choice.design.support == "counts"
     model = kerasar.models.Forecaster(None, likelihood=choice.likelihood(), **choice.arguments)

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 import kerasar
 from kerasar.cli import app
 from kerasar.cli.kinds.series import Series
+from kerasar.cli.server.export_folder import ExportFolder
 from kerasar.data import load_series
 from kerasar.data.calendar import calendar_columns
 from kerasar.data.times import Frequency
@@ -69,6 +70,8 @@ def test_an_exported_model_takes_covariates(tmp_path):
     paths = served(**request, covariates=tf.constant(COVARIATES[: STEPS + 12]))["paths"]
     expected = kerasar.forecast(model, SALES, 12, 3, seed=1, covariates=COVARIATES).paths
     np.testing.assert_allclose(paths, expected, rtol=1e-4)
+    warm_up = dict(ExportFolder(tmp_path / "1").warm_up_requests())["forecast"]
+    assert np.isfinite(served(**warm_up)["paths"]).all()
     with pytest.raises(tf.errors.InvalidArgumentError, match="covariates"):
         served(**request, covariates=tf.constant(COVARIATES[:STEPS]))
 

@@ -117,7 +117,7 @@ def test_the_command_trains_on_them_as_on_arrays(tmp_path, monkeypatch):
     )
     results = []
     for name, above in (("lazy", 0), ("whole", 10**9)):
-        monkeypatch.setattr("kerasar.cli.kinds.images.images._STREAMED", above)
+        monkeypatch.setattr("kerasar.cli.kinds.images.images.STREAMED", above)
         arguments = ["train", "shifted-pixelcnn", "--data", str(tmp_path / "images")]
         arguments += ["--epochs", "1", "--skip-corrupt", "--out", str(tmp_path / name)]
         done = CliRunner().invoke(app, arguments)

@@ -11,6 +11,7 @@ import tensorflow_datasets as tfds
 
 from kerasar.data import load_images
 from kerasar.data import tfds as reader
+from kerasar.data.lazy_rows import is_lazy
 
 
 class KerasarTiny(tfds.core.GeneratorBasedBuilder):
@@ -184,3 +185,13 @@ def test_binarized_mnist_is_larochelles():
     assert data.train_labels is None and data.test_labels is None
     np.testing.assert_allclose(data.train.mean(), 0.130562, atol=5e-7)
     np.testing.assert_allclose(data.test.mean(), 0.132512, atol=5e-7)
+
+
+@pytest.mark.parametrize("quirk", ["full", "train", "open"])
+def test_images_in_a_temporary_file_are_those_that_are_read(folder, quirk):
+    lazy, whole = tiny(quirk, folder, stream_above=0), tiny(quirk, folder)
+    assert is_lazy(lazy.train) and lazy.levels == whole.levels
+    np.testing.assert_array_equal(lazy.train[:], whole.train)
+    np.testing.assert_array_equal(lazy.test[:], whole.test)
+    np.testing.assert_array_equal(lazy.train_labels, whole.train_labels)
+    assert not is_lazy(tiny(quirk, folder, stream_above=10_000).train)

@@ -4,11 +4,14 @@ import json
 import subprocess
 import sys
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from keras import layers as L
 
 import kerasar
+from kerasar.layers import CausalShift, SplitChannels
 from kerasar.testing import randomize, saved_model
 from kerasar.testing.saved_model import run_in_fresh_process
 
@@ -25,7 +28,7 @@ module = importlib.util.module_from_spec(spec)
 sys.modules["saved_model"] = module
 spec.loader.exec_module(module)
 answers = []
-with module.ServedModel(sys.argv[2]) as served:
+with module.ServedModel(sys.argv[2], allow_xla=bool(sys.argv[3])) as served:
     for signature, inputs in json.load(sys.stdin):
         try:
             found = served.run(signature, **inputs)
@@ -37,14 +40,14 @@ print(json.dumps(answers))
 """
 
 
-def serve(path, requests):
+def serve(path, requests, allow_xla=False):
     """Answers of one server to requests (signature, inputs): outputs, or an error message."""
     requests = [
         (name, {key: np.asarray(value).tolist() for key, value in inputs.items()})
         for name, inputs in requests
     ]
     run = subprocess.run(
-        [sys.executable, "-P", "-c", _SERVE, saved_model.__file__, str(path)],
+        [sys.executable, "-P", "-c", _SERVE, saved_model.__file__, str(path), "1" * allow_xla],
         input=json.dumps(requests),
         capture_output=True,
         text=True,
@@ -206,6 +209,31 @@ def test_an_open_length_is_served(sequences, tmp_path):
         assert word in error
     np.testing.assert_allclose(found["log_prob"], model.log_prob(x), rtol=1e-5)
     np.testing.assert_array_equal(filled["samples"], model.inpaint(x, x > 0, seed=3))
+
+
+def test_sequences_of_vectors_are_served(tmp_path):
+    x = keras.Input((None, 2), dtype="int32", name="x")
+    h = L.GRU(4, return_sequences=True)(CausalShift()(keras.ops.cast(x, "float32")))
+    model = kerasar.AutoregressiveModel(keras.Model(x, SplitChannels(2)(L.Dense(6)(h))))
+    randomize(model.network)
+    model.export(tmp_path / "1", max_samples=3)
+    x = RNG.integers(0, 3, (3, 6, 2))
+    drawn, continued, *errors = serve(
+        tmp_path / "1",
+        [
+            ("sample", dict(num_samples=3, length=6, **OPTIONS)),
+            ("continuation", dict(prompt=x[:, :4], length=6, **OPTIONS)),
+            ("continuation", dict(prompt=x + 3, length=6, **OPTIONS)),
+            ("continuation", dict(prompt=[*x, x[0]], length=6, **OPTIONS)),
+            ("continuation", dict(prompt=x, length=5, **OPTIONS)),
+        ],
+    )
+    np.testing.assert_array_equal(drawn["samples"], model.sample(3, 3, length=6))
+    expected = model.sample(3, 3, prompt=x[:, :4], length=6)
+    np.testing.assert_array_equal(continued["samples"], expected)
+    words = ["prompt must lie in [0, 3)", "the rows of prompt must lie in [1, 3]", "length must be"]
+    for word, error in zip(words, errors, strict=True):
+        assert word in error
 
 
 def test_nothing_is_overwritten_and_nothing_left_behind(model, tmp_path):

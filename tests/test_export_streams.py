@@ -39,7 +39,7 @@ OPTIONS = dict(seed=7, temperature=0.9, top_k=3, top_p=1.0)
 @functools.cache
 def signatures_of(build):
     """The functions behind the signatures, checks included."""
-    endpoints = model_of(build).endpoints(streaming=True, max_samples=5)
+    endpoints = model_of(build).endpoints(Bounds(max_samples=5), streaming=True)
     return {
         name: tf.function(
             checking_inputs(function, specs, Bounds()), input_signature=specs, autograph=False
@@ -161,11 +161,18 @@ def test_a_server_without_keras_runs_streams_and_refuses_what_does_not_fit(tmp_p
     ring = next(name for name in scored if name.startswith("state_rings"))
     narrow = {**scored, ring: np.asarray(scored[ring])[..., :1]}
     short = {**scored, ring: scored[ring][:1]}
+    nan = {**scored, ring: np.full(np.shape(scored[ring]), np.nan)}
     draw = dict(OPTIONS, **scored)
+    last = {**scored, "state_last_0": [[0], [LEVELS]]}
     refused = [
+        ("the rows of x_t must lie in [1, 5]", "score_step", dict(x_t=[0] * 6, **scored)),
+        ("state_last_0 must lie in [0, 4)", "draw_step", {**OPTIONS, **last}),
+        ("state_last_0 must lie in [0, 4)", "score_step", dict(x_t=second, **last)),
+        ("state_example must not be", "draw_step", {**draw, "state_example": [0, -1]}),
+        (f"{ring} must be what a step has given", "score_step", dict(x_t=second, **nan)),
         ("num_samples must lie in [1, 5]", "begin", dict(num_samples=6)),
         ("num_samples must lie in [1, 5]", "begin", dict(num_samples=0)),
-        ("x must", "score_step", dict(x_t=[0, LEVELS], **scored)),
+        ("x_t must lie in [0, 4)", "score_step", dict(x_t=[0, LEVELS], **scored)),
         ("x_t must have shape (any)", "score_step", dict(x_t=x, **scored)),
         ("must have as many rows as x_t", "score_step", dict(x_t=[0, 1, 2], **scored)),
         (f"{ring} must have shape", "score_step", dict(x_t=second, **narrow)),

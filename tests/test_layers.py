@@ -15,6 +15,7 @@ from kerasar.layers import (
     EmbedLevels,
     FrameFeatures,
     HorizontalConv2D,
+    LevelAndOwnScale,
     LevelAndScale,
     LinearRecurrence,
     MaskedConv2D,
@@ -70,6 +71,7 @@ LAYERS = {
     "observed, between": (ObservedValues(support=(-9, 9)), SERIES, {}),
     "level and scale": (LevelAndScale("window", 4, [0.5, 2.0]), LONG, {}),
     "level and scale, last season": (LevelAndScale("seasonal", 4), LONG, {}),
+    "level and own scale": (LevelAndOwnScale("seasonal", 4, 0.5), LONG, {}),
     "frame features": (FrameFeatures(), LONG, {}),
     "residual network": (ResidualConvNet(3, 6, 1), IMAGES, {}),
     "residual network of half size": (

@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 import kerasar
+from kerasar.cli.server.export_folder import ExportFolder
 from kerasar.distributions import GaussianMixture, Independent, Relative
 from kerasar.distributions.likelihoods.bounds import unbounded
 from kerasar.layers import StrictlyCausalConv1D
@@ -91,6 +92,65 @@ def test_level_and_scale_are_what_they_are_said_to_be(normalization):
         level, scale = by_hand(row, normalization)
         np.testing.assert_allclose(50 + 10 * found[:, -2], level, rtol=2e-5)
         np.testing.assert_allclose(10 * np.exp(found[:, -1]), scale, rtol=2e-5)
+
+
+def own_by_hand(x, normalization, memory=6, spread=0.7):
+    """The same where a series has its own scale."""
+    u = (x.astype("float64") - 50) / 10
+    seen, levels, scales = [], [], []
+    # Squared distances from levels that are meant to be, how many values came before each; and
+    # those from what stands for such a level.
+    apart, other = [], []
+    for t, value in enumerate(u):
+        own = normalization != "seasonal" or (t >= SEASON and np.isfinite(u[t - SEASON]))
+        level = seen[-1] if seen else 0.0
+        if normalization == "seasonal" and own:
+            level = u[t - SEASON]
+        elif normalization == "window" and seen:
+            fades = (1 - 1 / memory) ** np.arange(len(seen))[::-1]
+            level = fades @ seen / fades.sum()
+        squares = [square for square, _ in apart]
+        usual = next((np.mean(part) for part in (squares, other) if sum(part) > 0), spread**2)
+        fades = [(1 - 1 / memory) ** (len(seen) - 1 - before) for _, before in apart]
+        square = (np.dot(fades, squares) + 5 * usual) / (sum(fades) + 5) + 0.05**2 * usual
+        levels.append(level)
+        scales.append(np.sqrt(square))
+        if np.isfinite(value):
+            if seen and own:
+                apart.append(((value - level) ** 2, len(seen)))
+            elif seen:
+                other.append((value - level) ** 2)
+            seen.append(value)
+    return 50 + 10 * np.array(levels), 10 * np.array(scales)
+
+
+@pytest.mark.parametrize("normalization", NORMALIZATIONS[1:])
+def test_a_series_may_have_its_own_scale(normalization):
+    model, x = small_model(normalization, own_scale=True), series()
+    x[1, :6] = 40.0  # it has not moved yet
+    parameters = model.compute_parameters(x, training=False).numpy()
+    for row, found in zip(x, parameters, strict=True):
+        level, scale = own_by_hand(row, normalization)
+        np.testing.assert_allclose(50 + 10 * found[:, -2], level, rtol=2e-5)
+        np.testing.assert_allclose(10 * np.exp(found[:, -1]), scale, rtol=2e-5)
+    # Nothing else tells series of another size from these: densities and draws only scale with it.
+    larger = (1e6 * (x[:, 6:] - 50) + 50).astype("float32")
+    terms = model.log_prob_map({"x": x[:, 6:], "start": np.full(3, 6)})
+    seen = np.isfinite(x[:, 6:]) & (np.arange(11) >= 6)
+    scaled = model.log_prob_map({"x": larger, "start": np.full(3, 6)})
+    np.testing.assert_allclose(scaled, terms - seen * np.log(1e6), rtol=1e-3, atol=1e-3)
+    # What is missing before a series begins is nothing to it.
+    later = np.concatenate([np.full((3, 5), np.nan, "float32"), x], axis=1)
+    forecaster = kerasar.models.Forecaster(None, likelihood=model.likelihood, lags=3, units=4)
+    randomize(forecaster.network)
+    np.testing.assert_allclose(forecaster.log_prob(later), forecaster.log_prob(x), rtol=1e-5)
+    paths = [
+        model.sample(4, seed=1, prompt=x[:1, :9].repeat(4, 0), length=17, method=method)
+        for method in ("sequential", "cached")
+    ]
+    np.testing.assert_allclose(*paths, rtol=1e-4)
+    with pytest.raises(ValueError, match="own_scale=True"):
+        likelihood_of("none", own_scale=True)
 
 
 @pytest.mark.parametrize("normalization", NORMALIZATIONS)
@@ -282,9 +342,12 @@ def test_an_exported_model_forecasts_from_a_raw_history(tmp_path, variables):
     served = run_in_fresh_process(tmp_path / "1", "forecast", **request)["paths"]
     np.testing.assert_allclose(served, expected.paths, rtol=1e-4)
     archive = tf.saved_model.load(str(tmp_path / "1"))
+    warm_up = dict(ExportFolder(tmp_path / "1").warm_up_requests())["forecast"]
+    assert np.isfinite(archive.signatures["forecast"](**warm_up)["paths"]).all()
     for changes, match in (
         (dict(num_paths=9), r"num_paths must lie in \[1, 8\]"),
         (dict(steps=0), "steps must be at least 1"),
+        (dict(steps=-1), "steps must be at least 1"),
         (dict(steps=2**31 - 1), "400 values at most"),
         (dict(steps=95), "400 values at most"),
         (dict(past=past[:0]), "past must have at least 1 step"),

@@ -1,5 +1,6 @@
 """`kerasar serve`: KServe's server around an export answers right, refuses by name, and goes on."""
 
+import asyncio
 import importlib.util
 import json
 import shlex
@@ -18,6 +19,7 @@ from networks import LEVELS
 from test_cli_runs import kerasar
 from test_streams import data_of, model_of, open_text
 
+from kerasar.cli.server.body_limit import BodyLimit
 from kerasar.cli.server.export_folder import ExportFolder
 from kerasar.cli.server.guide import serving_guide
 
@@ -174,7 +176,7 @@ REFUSED = {
     "huge temperature": (sample(temperature=1e39), 400, "temperature"),
     "seed": (sample(seed=-1), 400, "seed must not be negative"),
     "top_k": (sample(top_k=99), 400, "top_k must lie in [0, 4]"),
-    "too much": (b" " * 200_000, 413, "larger than 100000 bytes"),
+    "too much": (b" " * 20_000_000, 413, "larger than 100000 bytes"),
 }
 
 
@@ -189,6 +191,7 @@ def test_bad_requests_are_refused_by_name(server, body, status, words):
 def test_what_is_no_request_to_predict_is_refused(server):
     assert server.ask("v1/models/other:predict", {})[0] == 404
     assert server.ask("v2/models/other/infer", {"inputs": []})[0] in (404, 422)
+    assert server.ask("v1/models/text:explain", {})[0] == 400
     for path in ("load", "unload"):
         assert server.ask(f"v2/repository/models/text/{path}", {})[0] == 400
     typed = dict(content_type="application/json")
@@ -210,6 +213,27 @@ def test_what_is_no_request_to_predict_is_refused(server):
             {"signature_name": "score_step", "inputs": {"x_t": [0, 1], **bad}}
         )
         assert status == 400 and name in message
+
+
+@pytest.mark.parametrize("stated", [True, False], ids=["stated", "in chunks"])
+def test_a_body_that_is_too_large_is_read_to_its_end_and_then_refused(stated):
+    """Else a client that still sends finds its connection reset, and no answer."""
+    left, sent = [b"x" * 50] * 5, []
+
+    async def receive():
+        return {"body": left.pop(), "more_body": bool(left)}
+
+    async def send(message):
+        sent.append(message)
+
+    async def reads_all(scope, receive, send):
+        while (await receive())["more_body"]:
+            pass
+
+    headers = [(b"content-length", b"250")] if stated else []
+    scope = {"type": "http", "headers": headers}
+    asyncio.run(BodyLimit(reads_all, max_bytes=120)(scope, receive, send))
+    assert not left and sent[0]["status"] == 413 and b"larger than 120 bytes" in sent[1]["body"]
 
 
 @needs_kserve
@@ -235,6 +259,18 @@ def test_each_line_of_the_guide_is_answered(server, exported):
         assert url.endswith("/v1/models/text:predict")
         status, found = server.predict(open(file.removeprefix("@"), "rb").read())
         assert status == 200 and "outputs" in found
+
+
+@needs_kserve
+def test_xla_is_on_for_a_compiled_export(tmp_path):
+    model = model_of(open_text)
+    model.export(tmp_path / "1", jit_compile=True)
+    server = Server(tmp_path / "1", "--timeout", "300")
+    status, found = server.predict(sample())
+    assert status == 200, found
+    np.testing.assert_array_equal(found["outputs"], model.sample(2, 7, length=5))
+    server.process.kill()
+    server.process.wait()
 
 
 @needs_kserve

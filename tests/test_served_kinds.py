@@ -32,7 +32,7 @@ KINDS = {
     "wavenet": AUTOREGRESSIVE["WaveNet logistic"],
     "transformer": partial(models.Transformer, 8, 4, units=8, layers=1, num_heads=2),
     "linear-recurrent": partial(models.LinearRecurrent, None, 4, filters=4, blocks=1),
-    "forecaster": partial(models.Forecaster, 8, lags=3, units=4),
+    "forecaster": partial(models.Forecaster, None, lags=3, units=4),
     "nade": AUTOREGRESSIVE["NADE in order"],
     "piecewise-linear-flow": FLOWS["PiecewiseLinearFlow"],
     "nice": FLOWS["NICE"],
@@ -133,7 +133,7 @@ def _refused(model, signatures, x):
             for key, end in taken.items()
         }
         given |= {key: value for key, value in OPTIONS.items() if key in taken}
-        sizes = {"num_samples": 1, "length": x.shape[1]}
+        sizes = {"num_samples": 1, "length": x.shape[1], "num_paths": 1, "steps": 1}
         given |= {key: size for key, size in sizes.items() if key in taken}
         wrong = [("seed", -1), ("top_k", -1), ("top_p", 0.0), ("top_p", NAN)]
         wrong += [("temperature", value) for value in (0.0, -1.0, NAN, INFINITY)]

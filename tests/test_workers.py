@@ -13,11 +13,19 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from typer.testing import CliRunner
 
 import kerasar
+from kerasar.cli import app
 from kerasar.cli.support.together import Together
 from kerasar.training import worker_strategy
 from kerasar.training.workers import _from_environment, _meet, is_chief, lost_workers
+
+
+@pytest.fixture(autouse=True)
+def no_cluster(monkeypatch):
+    """What a test, or a strategy, says of workers is forgotten after it."""
+    monkeypatch.setenv("TF_CONFIG", "")
 
 
 def free_port():
@@ -30,7 +38,7 @@ def test_a_worker_that_does_not_come_is_named():
     own, other = free_port(), free_port()
     with pytest.raises(TimeoutError, match=f"waited 0.01 minutes for localhost:{other}"):
         worker_strategy([f"localhost:{own}", f"localhost:{other}"], 0, wait_minutes=0.01)
-    del os.environ["TF_CONFIG"]
+    assert os.environ["TF_CONFIG"] == ""
 
 
 def test_workers_meet():
@@ -62,8 +70,7 @@ def test_workers_meet():
         (None, None, "TF_CONFIG is not set"),
     ],
 )
-def test_workers_that_cannot_be_are_refused(monkeypatch, workers, index, message):
-    monkeypatch.delenv("TF_CONFIG", raising=False)
+def test_workers_that_cannot_be_are_refused(workers, index, message):
     with pytest.raises(ValueError, match=message):
         worker_strategy(workers, index)
 
@@ -75,7 +82,6 @@ def test_a_port_in_use_is_told():
         port = other.getsockname()[1]
         with pytest.raises(ValueError, match=f"port {port} of localhost, but that is in use"):
             worker_strategy([f"localhost:{port}", "localhost:1"], 0)
-    os.environ.pop("TF_CONFIG", None)
 
 
 def test_tf_config_of_a_cluster_manager_is_taken(monkeypatch):
@@ -94,8 +100,7 @@ def test_tf_config_of_a_cluster_manager_is_taken(monkeypatch):
         worker_strategy()
 
 
-def test_options_of_the_command_go_together(monkeypatch):
-    monkeypatch.delenv("TF_CONFIG", raising=False)
+def test_options_of_the_command_go_together():
     assert Together.of("a:1, b:2", 1) == Together(["a:1", "b:2"], 1)
     assert Together.of(None, None) is None
     with pytest.raises(ValueError, match="go together"):
@@ -126,6 +131,17 @@ kept = kerasar.training.Checkpoints(folder, every_steps=1)
 model.fit(x, batch_size=8, epochs=4, verbose=0, callbacks=[kept, Slow()])
 np.savez(f"{folder}/end-{index}.npz", *model.get_weights())
 """
+
+
+def test_the_command_names_a_worker_that_does_not_come(monkeypatch, tmp_path):
+    monkeypatch.setattr("kerasar.training.workers.WAIT_MINUTES", 0.005)
+    own, other = free_port(), free_port()
+    workers = f"localhost:{own},localhost:{other}"
+    arguments = ["train", "nice", "--data", "digits", "--out", str(tmp_path / "run")]
+    done = CliRunner().invoke(app, [*arguments, "--workers", workers, "--index", "0"])
+    assert done.exit_code != 0 and not (tmp_path / "run").exists()
+    message = " ".join(done.stderr.replace("│", " ").split())
+    assert f"waited 0.005 minutes for localhost:{other}" in message
 
 
 def start(folder, addresses, index, seconds=0.0):

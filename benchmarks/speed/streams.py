@@ -47,7 +47,7 @@ def functions_of(model: Any) -> dict[str, Callable[..., Any]]:
         name: tf.function(
             checking_inputs(function, specs, Bounds()), input_signature=specs, autograph=False
         )
-        for name, (function, specs) in model.endpoints(streaming=True).items()
+        for name, (function, specs) in model.endpoints(Bounds(), streaming=True).items()
     }
 
 

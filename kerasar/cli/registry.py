@@ -220,7 +220,7 @@ MODELS: Mapping[str, ModelEntry] = MappingProxyType(
             builder="kerasar.models:Forecaster",
             about="series; linear in the past, and what a small network adds",
             choices=(Choice(16, 1e-3, steps=10_000, passes=30),),
-            kinds=("series",),
+            kinds=("series", "panel"),
         ),
         "nade": ModelEntry(
             builder="kerasar.models:NADE",

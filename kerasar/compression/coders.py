@@ -12,6 +12,9 @@ from kerasar.distributions.frequency_table import PRECISION
 #: What to do where the library that codes is missing.
 INSTALL = "Compression needs the package constriction: pip install 'kerasar[compress]'."
 
+#: Integers of more bits than this are written in two parts.
+_BITS = 16
+
 
 class Coder:
     """Takes or gives the values of a batch, position by position."""
@@ -44,6 +47,17 @@ class Coder:
         """
         raise NotImplementedError
 
+    def pass_on_integers(self, given: np.ndarray, size: int) -> np.ndarray:
+        """Takes or gives integers below `size` that are all as likely, `(count,)`."""
+        if size > 1 << _BITS:
+            high = self.pass_on_integers(given >> _BITS, ((size - 1) >> _BITS) + 1)
+            low = self.pass_on_integers(given & ((1 << _BITS) - 1), 1 << _BITS)
+            return (high << _BITS) + low
+        return self._pass_on_digits(given, size) if size > 1 and len(given) else given
+
+    def _pass_on_digits(self, given: np.ndarray, size: int) -> np.ndarray:
+        raise NotImplementedError
+
     def _next_rows(self) -> np.ndarray | slice:
         """Which examples of the batch are coded at this call."""
         step = self._calls // self._calls_of_step
@@ -68,13 +82,17 @@ class Encoder(Coder):
 
     def __init__(self) -> None:
         super().__init__()
-        constriction = _library()
-        self._coder = constriction.stream.queue.RangeEncoder()
-        self._family = constriction.stream.model.Categorical(perfect=False)
+        library = constriction()
+        self._coder = library.stream.queue.RangeEncoder()
+        self._family = library.stream.model.Categorical(perfect=False)
 
     def pass_on(self, table: np.ndarray, given: np.ndarray) -> np.ndarray:
         rows = self._next_rows()
-        self._coder.encode(given[rows].astype(np.int32), self._family, _shares(table[rows]))
+        self._coder.encode(given[rows].astype(np.int32), self._family, shares(table[rows]))
+        return given
+
+    def _pass_on_digits(self, given: np.ndarray, size: int) -> np.ndarray:
+        self._coder.encode(given.astype(np.int32), uniform(size))
         return given
 
     def stream(self) -> bytes:
@@ -87,25 +105,34 @@ class Decoder(Coder):
 
     def __init__(self, stream: bytes) -> None:
         super().__init__()
-        constriction = _library()
+        library = constriction()
         words = np.frombuffer(stream, "<u4").astype(np.uint32)
-        self._coder = constriction.stream.queue.RangeDecoder(words)
-        self._family = constriction.stream.model.Categorical(perfect=False)
+        self._coder = library.stream.queue.RangeDecoder(words)
+        self._family = library.stream.model.Categorical(perfect=False)
 
     def pass_on(self, table: np.ndarray, given: np.ndarray) -> np.ndarray:
         found, rows = np.zeros_like(given), self._next_rows()
-        shares = _shares(table[rows])
-        try:
-            found[rows] = self._coder.decode(self._family, shares)
-        except Exception as error:  # constriction has none of its own
-            raise NotReadable(
-                "The stream is not one that these probabilities can have written: it is damaged, "
-                "or this model or machine does not fit."
-            ) from error
+        found[rows] = self._decode(self._family, shares(table[rows]))
         return found
 
+    def _pass_on_digits(self, given: np.ndarray, size: int) -> np.ndarray:
+        return np.asarray(self._decode(uniform(size), len(given)))
 
-def _shares(table: np.ndarray) -> np.ndarray:
+    def _decode(self, *arguments: Any) -> Any:
+        try:
+            return self._coder.decode(*arguments)
+        except Exception as error:  # constriction has none of its own
+            raise NotReadable(IMPOSSIBLE) from error
+
+
+#: What is wrong with a stream that cannot be decoded.
+IMPOSSIBLE = (
+    "The stream is not one that these probabilities can have written: it is damaged, or this "
+    "model or machine does not fit."
+)
+
+
+def shares(table: np.ndarray) -> np.ndarray:
     """Frequencies as fractions, which float64 holds exactly."""
     if table.size and table.min() < 1:
         raise ValueError(
@@ -115,7 +142,17 @@ def _shares(table: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(table, np.float64) / 2.0**PRECISION
 
 
-def _library() -> Any:
+def uniform(size: int) -> Any:
+    """The model by which constriction codes integers below `size`, 2 or more."""
+    return constriction().stream.model.Uniform(size)
+
+
+def constriction() -> Any:
+    """The library that codes.
+
+    Raises:
+        ImportError: if it is not installed.
+    """
     try:
         return importlib.import_module("constriction")  # which has no types
     except ImportError as error:

@@ -10,6 +10,7 @@ to the coder with its table, and comes back: written as it was given, or read.
 """
 
 import threading
+from concurrent.futures import Future
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ import tensorflow as tf
 
 from kerasar.compression.coders import Coder
 from kerasar.distributions.frequency_table import frequency_table
+from kerasar.function_cache import OpenBatchFunction
 from kerasar.sampling.cached import CachedSampler
 from kerasar.sampling.methods import find_sampler
 from kerasar.sampling.models import SampledAutoregressive
@@ -24,6 +26,9 @@ from kerasar.sampling.options import Options
 from kerasar.sampling.partial_batch import PartialBatch, flat_parameters
 from kerasar.sampling.step_check import run_steps
 from kerasar.typing import Tensor
+
+#: Of the examples that are always the same.
+_SEED = 0
 
 
 class CodingLoop:
@@ -40,12 +45,16 @@ class CodingLoop:
         #: Without a step form the network runs whole for each position.
         self.program = sampler.program_for(shape) if isinstance(sampler, CachedSampler) else None
         self.levels = int(model.data_levels or 0)
-        #: Fingerprints of what this machine computes, by those of the model and sizes of batches.
-        self.machine: dict[tuple[bytes, int], bytes] = {}
         self._coder: Coder | None = None
         self._fault: Exception | None = None
         self._lock = threading.Lock()
-        self._graph = tf.function(self._code, reduce_retracing=True, autograph=False)
+        # Traced once for batches of any size, so that its bits do not depend on which came first.
+        self._graph = OpenBatchFunction(self._code)
+
+    def some_values(self, examples: int) -> np.ndarray:
+        """Examples that are always the same, `(examples, *shape)`."""
+        rng = np.random.default_rng(_SEED)
+        return rng.integers(self.levels, size=(examples, *self.shape)).astype("int32")
 
     def run(self, values: np.ndarray, condition: Any, coder: Coder) -> np.ndarray:
         """One batch: the given values, or those that a decoder reads.
@@ -67,13 +76,32 @@ class CodingLoop:
         with self._lock:
             self._coder, self._fault = coder, None
             try:
-                return self._graph(batch).numpy().reshape(values.shape)
+                return self._run_graph(batch).numpy().reshape(values.shape)
             except tf.errors.OpError:
                 if self._fault is None:
                     raise
                 raise self._fault from None
             finally:
                 self._coder = None
+
+    def _run_graph(self, batch: PartialBatch) -> Tensor:
+        """The graph, on another thread, for Ctrl-C is heard by none that waits for TensorFlow."""
+        self._graph.trace(batch)  # here, for Keras keeps settings by thread
+        done: Future[Tensor] = Future()
+
+        def work() -> None:
+            try:
+                done.set_result(self._graph(batch))
+            except BaseException as error:
+                done.set_exception(error)
+
+        worker = threading.Thread(target=work, daemon=True)
+        worker.start()
+        try:
+            return done.result()
+        finally:
+            self._coder = None  # after an interrupt the graph ends where it needs one
+            worker.join()
 
     def _code(self, batch: PartialBatch) -> Tensor:
         if self.program is None:

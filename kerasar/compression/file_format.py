@@ -6,11 +6,13 @@
 8   fingerprint of the model: weights, graph, likelihood
 4   fingerprint of its tables on this machine
 1   power of two that is the number of examples in a batch
-1   axes of an example; then each size, and the number of examples, in 7 bits a byte
+1   axes of an example, and what else is kept; then each size, and the number of examples, in 7
+    bits a byte
 """
 
 import math
 import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,11 +20,13 @@ import numpy as np
 from kerasar.checks import check_memory
 from kerasar.varint import varint
 
-VERSION = 1
+VERSION = 2
 _MAGIC = b"KSR"
 #: The largest number of examples in a batch, as a power of two.
-LARGEST_BATCH = 6
-_MOST_AXES, _HAS_LENGTHS = 8, 64
+LARGEST_BATCH = 8
+#: What starting a step costs, in examples that it could run through instead.
+_COST_OF_A_STEP = 64
+_MOST_AXES, _HAS_LENGTHS, _HAS_CLASSES = 8, 64, 128
 
 
 class NotReadable(ValueError):
@@ -39,8 +43,9 @@ class Header:
         batch_power: the number of examples in a batch is 2 to this power.
         model: fingerprint of the model.
         machine: fingerprint of its tables on the machine that wrote the file.
-        content: checksum of the examples.
-        lengths: of sequences, one for each example; None: all have that of the shape.
+        content: checksum of all that is kept.
+        has_lengths: whether examples are sequences with lengths of their own.
+        has_classes: whether the conditions are classes that are kept.
     """
 
     count: int
@@ -49,7 +54,8 @@ class Header:
     model: bytes
     machine: bytes
     content: bytes
-    lengths: tuple[int, ...] | None = None
+    has_lengths: bool = False
+    has_classes: bool = False
 
     @property
     def batch_size(self) -> int:
@@ -57,15 +63,27 @@ class Header:
         return 1 << self.batch_power
 
 
-def content_checksum(values: np.ndarray) -> bytes:
-    """Of examples, as integers of 32 bits."""
-    return zlib.crc32(np.ascontiguousarray(values, "<i4").tobytes()).to_bytes(4, "little")
+def best_batch_power(count: int) -> int:
+    """The power of two by which so many examples are coded soonest: few batches, little padding."""
+    return min(
+        range(LARGEST_BATCH + 1),
+        key=lambda power: -(-count // (1 << power)) * ((1 << power) + _COST_OF_A_STEP),
+    )
+
+
+def content_checksum(kept: Iterable[np.ndarray]) -> bytes:
+    """Of examples and what belongs to them, as integers of 32 bits."""
+    checksum = 0
+    for part in kept:
+        checksum = zlib.crc32(np.ascontiguousarray(part, "<i4").data, checksum)
+    return checksum.to_bytes(4, "little")
 
 
 def write(header: Header, stream: bytes) -> bytes:
     """A file."""
-    sizes = b"".join(map(varint, (*header.shape, header.count, *(header.lengths or ()))))
-    kind = len(header.shape) + (_HAS_LENGTHS if header.lengths is not None else 0)
+    sizes = b"".join(map(varint, (*header.shape, header.count)))
+    kind = len(header.shape)
+    kind += _HAS_LENGTHS * header.has_lengths + _HAS_CLASSES * header.has_classes
     body = (
         header.content
         + header.model
@@ -99,15 +117,7 @@ def read(data: bytes) -> tuple[Header, bytes]:
         raise NotReadable("The file is damaged: its checksum does not fit. Copy it again.")
     batch_power, axes = body[16], body[17] % _HAS_LENGTHS
     (*shape, count), place = _read_varints(body, 18, axes + 1)
-    lengths = None
-    if body[17] >= _HAS_LENGTHS:
-        lengths, place = _read_varints(body, place, min(count, len(body)))
-    if (
-        not 1 <= axes <= _MOST_AXES
-        or batch_power > LARGEST_BATCH
-        or not all(shape)
-        or (lengths and (len(lengths) < count or max(lengths) > shape[0]))
-    ):
+    if not 1 <= axes <= _MOST_AXES or batch_power > LARGEST_BATCH or not all(shape):
         raise NotReadable("The file is damaged: its header says what cannot be.")
     stream = body[place:]
     if len(stream) % 4:
@@ -119,7 +129,8 @@ def read(data: bytes) -> tuple[Header, bytes]:
         model=body[4:12],
         machine=body[12:16],
         content=body[:4],
-        lengths=None if lengths is None else tuple(lengths),
+        has_lengths=bool(body[17] & _HAS_LENGTHS),
+        has_classes=bool(body[17] & _HAS_CLASSES),
     )
     return header, stream
 

@@ -15,6 +15,9 @@ from kerasar.data.images import load_images as load_images
 from kerasar.data.mean_and_scale import mean_and_scale as mean_and_scale
 from kerasar.data.mu_law import mu_law_decode as mu_law_decode
 from kerasar.data.mu_law import mu_law_encode as mu_law_encode
+from kerasar.data.panel import load_panel as load_panel
+from kerasar.data.panel_data import PanelData as PanelData
+from kerasar.data.panel_pieces import panel_pieces as panel_pieces
 from kerasar.data.pipeline import pipeline as pipeline
 from kerasar.data.quantizer import Quantizer as Quantizer
 from kerasar.data.seasons import find_seasons as find_seasons

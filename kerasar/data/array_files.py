@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 
 from kerasar.data.image_checks import as_images, as_labels
 from kerasar.data.image_data import ImageData, divide, join
+from kerasar.data.image_rows import image_rows
+from kerasar.data.row_file import array_rows
+from kerasar.disk import NotWrittenError
 
 #: Bounds for a compressed file, besides its own size.
 _MEMBERS, _FREE_BYTES = 1_000, 256 << 20
@@ -21,36 +24,68 @@ Result = TypeVar("Result")
 _HOW = "integer arrays with np.savez_compressed(path, x_train=..., x_test=...)"
 
 
-def read_array_file(path: Path, levels: int | None = None) -> ImageData:
+def read_array_file(
+    path: Path, levels: int | None = None, stream_above: int | None = None
+) -> ImageData:
     """Reads an .npz or .npy file of images; `load_images` describes its layout.
 
     Raises:
         ValueError: if the file is damaged, or does not hold images of integers.
     """
+    images = rows_that_stay(path, None, stream_above)
+    if images is not None:
+        return divide(path.stem, f"'{path}'", images, levels=levels)
     loaded = load_arrays(path)
     if isinstance(loaded, np.ndarray):
         return divide(path.stem, f"'{path}'", as_images(loaded, f"'{path}'"), levels=levels)
     with loaded as archive:
-        return _read_archive(path, archive, levels)
+        return _read_archive(path, archive, levels, stream_above)
 
 
-def _read_archive(path: Path, archive: Any, levels: int | None) -> ImageData:
-    def member(key: str) -> NDArray[Any]:
-        array = decode(path, lambda: archive[key])
-        if not isinstance(array, np.ndarray):  # NumPy hands out any file in a zip, as bytes
-            raise ValueError(
-                f"'{path}' is a zip file, but '{key}' in it is not an array. Save the images again "
-                "with np.savez_compressed(path, x_train=..., x_test=...)."
-            )
-        return array
+def rows_that_stay(path: Path, member: str | None, stream_above: int | None) -> Any:
+    """Images that are to stay in their file, as `LazyRows`; None if they are to be read.
 
-    def images(key: str) -> NDArray[Any]:
-        return as_images(member(key), f"'{key}' in '{path}'")
+    Args:
+        path: of an .npy or .npz file.
+        member: the array of an .npz file; None for an .npy file.
+        stream_above: images of more bytes stay there; None: none do.
+
+    Raises:
+        ValueError: if the file is damaged, or does not hold images of integers.
+    """
+    if stream_above is None or zipfile.is_zipfile(path) == (member is None):
+        return None
+    decode(path, lambda: _check_sizes(path))
+    if decode(path, lambda: _stated_size(path, member)) <= stream_above:
+        return None
+    file = decode(path, lambda: array_rows(path, member))
+    what = f"'{path}'" if member is None else f"'{member}' in '{path}'"
+    return None if file is None else image_rows(file, what)
+
+
+def _stated_size(path: Path, member: str | None) -> int:
+    if member is None:
+        return path.stat().st_size
+    with zipfile.ZipFile(path) as archive:
+        names = {info.filename: info.file_size for info in archive.infolist()}
+    return names.get(f"{member}.npy", 0)
+
+
+def _read_archive(
+    path: Path, archive: Any, levels: int | None, stream_above: int | None
+) -> ImageData:
+    def images(key: str) -> Any:
+        found = rows_that_stay(path, key, stream_above)
+        return (
+            as_images(member_of(path, archive, key), f"'{key}' in '{path}'")
+            if found is None
+            else found
+        )
 
     def labels(key: str, count: int) -> NDArray[Any] | None:
         if key not in archive.files:
             return None
-        return as_labels(member(key), count, f"'{key}' in '{path}'")
+        return as_labels(member_of(path, archive, key), count, f"'{key}' in '{path}'")
 
     train_key, test_key = _image_keys(path, list(archive.files))
     train = images(train_key)
@@ -60,6 +95,21 @@ def _read_archive(path: Path, archive: Any, levels: int | None) -> ImageData:
     test = images(test_key)
     test_labels = labels("y_test", len(test))
     return join(path.stem, f"'{path}'", train, test, train_labels, test_labels, levels=levels)
+
+
+def member_of(path: Path, archive: Any, key: str) -> NDArray[Any]:
+    """An array of an .npz file that is open.
+
+    Raises:
+        ValueError: if it is damaged, or not an array.
+    """
+    array = decode(path, lambda: archive[key])
+    if not isinstance(array, np.ndarray):  # NumPy hands out any file in a zip, as bytes
+        raise ValueError(
+            f"'{path}' is a zip file, but '{key}' in it is not an array. Save the images again "
+            "with np.savez_compressed(path, x_train=..., x_test=...)."
+        )
+    return array
 
 
 def _image_keys(path: Path, keys: list[str]) -> tuple[str, str | None]:
@@ -126,6 +176,8 @@ def decode(path: Path, read: Callable[[], Result], how: str = _HOW) -> Result:
     """Calls `read`; what it raises becomes a ValueError with advice on `how` to save instead."""
     try:
         return read()
+    except NotWrittenError:  # of a temporary file: nothing is wrong with this one
+        raise
     # A stranger's file can fail in zipfile, zlib, the header parser or the allocator, each with
     # errors of its own; to the user they all mean the same.
     except Exception as error:

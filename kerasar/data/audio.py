@@ -14,8 +14,13 @@ from kerasar.data.audio_data import AudioData
 from kerasar.data.audio_file import read_audio_file
 from kerasar.data.folder_files import find_files
 from kerasar.data.mu_law import mu_law_decode, mu_law_encode
+from kerasar.data.read_ahead import read_ahead
+from kerasar.data.recordings import Recordings
+from kerasar.data.row_file import Spool
 
 _HIGHEST_RATE = 1_000_000
+#: Recordings that are in memory at once while all are read.
+_READ_TOGETHER = 16
 _LABELS = ("auto", "folder", "name", None)
 
 
@@ -27,6 +32,9 @@ def load_audio(
     trim_db: float | None = 40.0,
     labels: str | None = "auto",
     mix_channels: bool = False,
+    *,
+    stream_above: int | None = None,
+    skip_corrupt: bool = False,
 ) -> AudioData:
     """Loads all recordings of a folder or, if it holds none, those of its subfolders.
 
@@ -46,6 +54,11 @@ def load_audio(
             "auto", subfolders if there are any, else names if all of them have a "_", else none.
             Classes are numbered in the order of their names.
         mix_channels: whether several channels are averaged to one. False refuses them.
+        stream_above: int. Codes that take more bytes than this are kept in a temporary file (in
+            `$TMPDIR`), and read from it when they are indexed: `x` is then `Recordings`, for
+            `kerasar.data.pipeline`. None keeps all in memory.
+        skip_corrupt: bool. Whether files that cannot be read are left out; the result's `skipped`
+            says what is wrong with them.
 
     Returns:
         An `AudioData`, with `x` `(n, longest)` padded with silence, and `length` `(n,)`.
@@ -74,16 +87,22 @@ def load_audio(
     files, in_subfolders = find_files(folder, "recordings", (".wav", ".flac"))
     names = [file.relative_to(folder).as_posix() for file in files]
     kind = _label_source(folder, names, in_subfolders, labels)
-
-    recordings = []
-    rate = sample_rate
-    for file in files:
-        sound, own_rate = read_audio_file(file, mix_channels)
+    kept = _Kept(stream_above)
+    skipped, good = [], []
+    rate, first = sample_rate, None
+    found = read_ahead(files, lambda file: read_audio_file(file, mix_channels), _READ_TOGETHER)
+    for i, (file, result) in enumerate(zip(files, found, strict=True)):
+        if isinstance(result, ValueError):
+            if not skip_corrupt:
+                raise result
+            skipped.append(str(result))
+            continue
+        sound, own_rate = result
         if rate is None:
-            rate = own_rate
+            rate, first = own_rate, file
         elif own_rate != rate and sample_rate is None:
             raise ValueError(
-                f"All recordings must have the same sample rate, but '{files[0]}' has {rate} Hz "
+                f"All recordings must have the same sample rate, but '{first}' has {rate} Hz "
                 f"and '{file}' has {own_rate} Hz. Pass sample_rate={rate} to resample them."
             )
         if own_rate > _HIGHEST_RATE or rate > 64 * own_rate:
@@ -95,16 +114,56 @@ def load_audio(
             sound = _resampled(sound, own_rate, rate)
         if trim_db is not None:
             sound = _trimmed(sound, rate, trim_db, file)
-        recordings.append(mu_law_encode(sound, levels))
-
-    length = np.array([len(codes) for codes in recordings], "int32")
-    x = np.full((len(files), length.max()), levels // 2, recordings[0].dtype)
-    for row, codes in zip(x, recordings, strict=True):
-        row[: len(codes)] = codes
+        kept.add(mu_law_encode(sound, levels))
+        good.append(i)
+    if not good:
+        raise ValueError(f"None of {len(files):,} recordings can be read: {skipped[0]}")
+    names = [names[i] for i in good]
     classes, label_of = _classes(names, kind)
     return AudioData(
-        folder.resolve().name, x, length, int(rate or 0), levels, label_of, classes, tuple(names)
+        folder.resolve().name,
+        kept.rows(levels // 2),
+        np.array(kept.length, "int32"),
+        int(rate or 0),
+        levels,
+        label_of,
+        classes,
+        tuple(names),
+        tuple(skipped),
     )
+
+
+class _Kept:
+    """Recordings as codes: in memory, or from so many bytes on in a temporary file."""
+
+    def __init__(self, stream_above: int | None) -> None:
+        self.length: list[int] = []
+        self._most, self._size = stream_above, 0
+        self._codes: list[NDArray[Any]] = []
+        self._spool: Spool | None = None
+
+    def add(self, codes: NDArray[Any]) -> None:
+        self.length.append(len(codes))
+        self._codes.append(codes)
+        self._size += codes.nbytes
+        if self._most is None or self._size <= self._most:
+            return
+        if self._spool is None:
+            self._spool, self._dtype = Spool(), codes.dtype
+        for part in self._codes:
+            self._spool.add(part)
+        self._codes.clear()
+
+    def rows(self, silence: int) -> Any:
+        """All of them, padded with silence."""
+        length = np.array(self.length, "int64")
+        if self._spool is not None:
+            file = self._spool.rows((int(length.sum()),), self._dtype)
+            return Recordings(file, np.cumsum(length) - length, length, silence)
+        x = np.full((len(length), length.max()), silence, self._codes[0].dtype)
+        for row, codes in zip(x, self._codes, strict=True):
+            row[: len(codes)] = codes
+        return x
 
 
 @checks_arguments

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kerasar.data.lazy_rows import is_lazy
 from kerasar.data.mu_law import mu_law_decode
 from kerasar.data.split import hold_out
 
@@ -18,22 +19,25 @@ class AudioData:
     Attributes:
         name: the name of the data.
         x: µ-law codes, `(n, longest)`, uint8 or int32; silence behind the end of each recording.
+            `Recordings`, which are read when they are indexed, where they were to stay in a file.
         length: how many samples of each row are real, `(n,)`.
         sample_rate: int, in samples per second.
         levels: int. Number of codes.
         labels: class of each recording, `(n,)` integers, or None.
         classes: what the labels mean: label i is `classes[i]`. Empty without labels.
         names: file name of each recording.
+        skipped: what is wrong with each file that was left out.
     """
 
     name: str
-    x: NDArray[Any]
+    x: Any
     length: NDArray[Any]
     sample_rate: int
     levels: int
     labels: NDArray[Any] | None
     classes: tuple[str, ...]
     names: tuple[str, ...]
+    skipped: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.x)
@@ -58,7 +62,7 @@ class AudioData:
         length = self.length[indices]
         return AudioData(
             self.name,
-            self.x[indices, : length.max()],
+            self.x.select(indices) if is_lazy(self.x) else self.x[indices, : length.max()],
             length,
             self.sample_rate,
             self.levels,
@@ -80,4 +84,4 @@ class AudioData:
 
     def sound(self, index: int) -> NDArray[Any]:
         """One recording as float32 in [-1, 1], without its padding."""
-        return mu_law_decode(self.x[index, : self.length[index]], self.levels)
+        return mu_law_decode(self.x[index][: self.length[index]], self.levels)

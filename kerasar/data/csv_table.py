@@ -43,9 +43,13 @@ class Table:
     beginning: list[list[str]]
     #: A column and its value in the rows that are taken; None: all rows are.
     kept: tuple[int, str] | None = None
+    #: Rows and their lines that were read already, and are all that is taken; None: the file is.
+    held: Sequence[tuple[list[str], int]] | None = None
 
     def rows(self) -> Iterator[tuple[list[str], int]]:
         """The cells of each row below the header, and the line at which it ends."""
+        if self.held is not None:
+            return iter(self.held)
         rows = islice(read_rows(self.path, self.delimiter), int(self.has_header), self.num_rows)
         if self.kept is None:
             return rows

@@ -6,6 +6,7 @@ import os
 from kerasar.arguments import checks_arguments
 from kerasar.checks import check_count, existing_file, user_path
 from kerasar.data.array_files import read_array_file
+from kerasar.data.array_folder import is_array_folder, read_array_folder
 from kerasar.data.digits import load_digits
 from kerasar.data.image_data import ImageData, join
 from kerasar.data.png_folder import read_png_folder
@@ -51,9 +52,11 @@ def load_images(
             largest value in training and test images: up to 16, that value + 1 (at least 2); up
             to 255, 256; beyond, the next power of two. Pass it if later images may hold larger
             values. `levels=2` converts images of 0 and 255 alone to 0 and 1.
-        stream_above: int. Images of a folder that take more bytes than this stay in their files
-            and are read when they are indexed: `train` and `test` are then `LazyRows`, for
-            `kerasar.data.pipeline`. All files are looked at once. None reads them all.
+        stream_above: int. Images that take more bytes than this stay in their files and are read
+            when they are indexed: `train` and `test` are then `LazyRows`, for
+            `kerasar.data.pipeline`. All are looked at once; compressed arrays and images of
+            TensorFlow Datasets are unpacked to a temporary file (in `$TMPDIR`). None reads them
+            all.
         skip_corrupt: bool. Whether files of a folder that cannot be read are left out; the result's
             `skipped` says what is wrong with them.
 
@@ -82,9 +85,9 @@ def load_images(
             levels=17 if levels is None else levels,
         )
     if name in TFDS_SHORT_NAMES:
-        return load_tfds(name, name, data_dir, levels)
+        return load_tfds(name, name, data_dir, levels, stream_above)
     if name.startswith("tfds:"):
-        return load_tfds(name, name.removeprefix("tfds:"), data_dir, levels)
+        return load_tfds(name, name.removeprefix("tfds:"), data_dir, levels, stream_above)
     return _load_path(name, levels, stream_above, skip_corrupt)
 
 
@@ -92,12 +95,14 @@ def _load_path(
     name: str, levels: int | None, stream_above: int | None, skip_corrupt: bool
 ) -> ImageData:
     path = user_path(name or ".")
+    if name and path.is_dir() and is_array_folder(path):
+        return read_array_folder(path, levels, stream_above, skip_corrupt)
     if name and path.is_dir():
         return read_png_folder(path, levels, stream_above, skip_corrupt)
     is_array_file = path.suffix.lower() in (".npz", ".npy")
     if path.is_file():
         if is_array_file:
-            return read_array_file(path, levels)
+            return read_array_file(path, levels, stream_above)
         raise ValueError(
             f"Images are read from .npz and .npy files and from folders of PNGs, but '{name}' is a "
             f"file that ends in '{path.suffix}'. Convert it to .npz, or pass its folder."

@@ -18,8 +18,8 @@ class LazyRows:
         shape: of one row.
         dtype: of the rows.
         mark: a text that changes when the rows do.
-        largest: of all values; they are integers from 0.
-        is_black_or_white: whether there are no values but 0 and 255.
+        largest: of the values of images, which are integers from 0.
+        is_black_or_white: whether images have no values but 0 and 255.
     """
 
     def __init__(
@@ -29,8 +29,8 @@ class LazyRows:
         shape: tuple[int, ...],
         dtype: Any,
         mark: str,
-        largest: int,
-        is_black_or_white: bool,
+        largest: int = 0,
+        is_black_or_white: bool = False,
     ) -> None:
         self.largest, self.is_black_or_white = largest, is_black_or_white
         self._read, self._indices = read, indices

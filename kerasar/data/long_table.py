@@ -9,7 +9,7 @@ from kerasar.data.csv_table import Table
 from kerasar.data.times import TIME_NAMES, parse_times
 
 #: What columns that name the series are called.
-_NAMES = ("unique_id", "series", "series_id", "id")
+NAMES = ("unique_id", "series", "series_id", "id")
 #: How many names a message shows.
 _SHOWN = 8
 
@@ -21,7 +21,7 @@ def find_series_column(table: Table, time_column: int | None) -> int | None:
     while those of the table do not.
     """
     words = [name.strip().lower() for name in table.names]
-    for name in _NAMES:
+    for name in NAMES:
         if name in words:
             return words.index(name)
     if time_column is None:
@@ -39,6 +39,19 @@ def find_series_column(table: Table, time_column: int | None) -> int | None:
         ):
             return column
     return None
+
+
+def split_series(table: Table, column: int) -> dict[str, Table]:
+    """The rows of each series by its name, in the order of the file, which is read once."""
+    found: dict[str, list[tuple[list[str], int]]] = {}
+    for cells, line in table.rows():
+        found.setdefault(cells[column].strip(), []).append((cells, line))
+    if "" in found:
+        raise ValueError(
+            f"In '{table.path}' column '{table.names[column]}', which names the series, is empty "
+            f"in line {found[''][0][1]}. Fill it in."
+        )
+    return {name: dataclasses.replace(table, held=rows) for name, rows in found.items()}
 
 
 def take_series(table: Table, column: int | None, series: str | None) -> Table:
@@ -65,7 +78,8 @@ def take_series(table: Table, column: int | None, series: str | None) -> Table:
     if series is None:
         raise ValueError(
             f"'{table.path}' holds {len(names):,} series, one below the other, which column "
-            f"'{table.names[column]}' names: {shown}. Choose one with series=… (--series)."
+            f"'{table.names[column]}' names: {shown}. Choose one with series=… (--series), or "
+            "train a 'forecaster' on all of them (kerasar.data.load_panel)."
         )
     near = difflib.get_close_matches(series, names, 2)
     hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""

@@ -1,8 +1,7 @@
 """A folder of PNGs that is looked through once, and then read batch by batch."""
 
-import os
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,9 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kerasar.data.lazy_rows import LazyRows
-
-#: Files that are looked at together.
-_CHUNK = 512
+from kerasar.data.read_ahead import read_ahead, threads
 
 
 class Survey(NamedTuple):
@@ -52,7 +49,7 @@ def survey(
     good: list[int] = []
     bad: list[str] = []
     first: tuple[Path, tuple[int, ...]] | None = None
-    for i, found in enumerate(_each(files, read)):
+    for i, found in enumerate(read_ahead(files, lambda file: _seen(read(file)))):
         if isinstance(found, Exception):
             if not skip_corrupt:
                 raise found
@@ -84,7 +81,7 @@ def lazy_images(
     files: Sequence[Path], read: Callable[[Path], NDArray[Any]], found: Survey
 ) -> LazyRows:
     """The images of the files that can be read, each batch by several threads."""
-    pool = ThreadPoolExecutor(_threads())
+    pool = ThreadPoolExecutor(threads())
 
     def rows(indices: NDArray[np.int64]) -> NDArray[Any]:
         images = np.empty((len(indices), *found.shape), np.uint8)
@@ -103,20 +100,6 @@ def lazy_images(
     return LazyRows(rows, found.good, found.shape, np.uint8, where, *values)
 
 
-def _each(files: Sequence[Path], read: Callable[[Path], NDArray[Any]]) -> Iterator[Any]:
-    """Shape and values of each image, or the ValueError of one that cannot be read."""
-
-    def look(file: Path) -> Any:
-        try:
-            image = read(file)
-        except ValueError as error:
-            return error
-        return image.shape, np.flatnonzero(np.bincount(image.ravel(), minlength=256))
-
-    with ThreadPoolExecutor(_threads()) as pool:
-        for start in range(0, len(files), _CHUNK):
-            yield from pool.map(look, files[start : start + _CHUNK])
-
-
-def _threads() -> int:
-    return min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 4)
+def _seen(image: NDArray[Any]) -> tuple[tuple[int, ...], NDArray[np.int64]]:
+    """The shape and the values of an image."""
+    return image.shape, np.flatnonzero(np.bincount(image.ravel(), minlength=256))

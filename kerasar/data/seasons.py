@@ -14,7 +14,7 @@ _USUAL = (4, 5, 6, 7, 10, 12, 24, 30, 48, 52, 60, 96, 144, 168, 288, 336, 365, 6
 _CORRELATED, _BEYOND, _LONGER = 0.3, 3.0, 4
 
 
-def find_seasons(series: Any, among: Any = _USUAL) -> tuple[int, ...]:
+def find_seasons(series: Any, among: Any = _USUAL, independent: bool = False) -> tuple[int, ...]:
     """Lengths of seasons by which a series repeats, the shortest first.
 
     Those are found whose steps are more alike one season apart than those less far apart, by more
@@ -24,13 +24,16 @@ def find_seasons(series: Any, among: Any = _USUAL) -> tuple[int, ...]:
     Args:
         series: `(steps,)` or `(steps, variables)`; NaN is missing.
         among: the lengths that are looked at.
+        independent: bool. Whether chance in one variable is none in another, as in unlike series of
+            a panel: together they show a season which each alone is too short to.
 
     Returns:
         At most two of them, those that are most alike.
     """
     values = check_kind(series, "series").astype("float64")
     values = _without_outliers(values.reshape(len(values), -1))
-    alike = _alike(values, among)
+    count = values.shape[1] if independent else 1
+    alike = _alike(values, among, count)
     if not alike:
         return ()
     first = max(alike, key=lambda season: (alike[season], -season))
@@ -41,11 +44,11 @@ def find_seasons(series: Any, among: Any = _USUAL) -> tuple[int, ...]:
     if shorter:
         return max(shorter, key=alike.__getitem__), first
     rest = values - _profile(values, first)
-    longer = _alike(rest, [s for s in among if s >= _LONGER * first])
+    longer = _alike(rest, [s for s in among if s >= _LONGER * first], count)
     return (first, max(longer, key=longer.__getitem__)) if longer else (first,)
 
 
-def _alike(values: Any, among: Any) -> dict[int, float]:
+def _alike(values: Any, among: Any, count: int) -> dict[int, float]:
     """The autocorrelation one season apart, of the seasons where it is beyond chance."""
     found = {}
     for season in among:
@@ -54,7 +57,7 @@ def _alike(values: Any, among: Any) -> dict[int, float]:
             alike = _correlation(apart, season)
             within = (_correlation(apart, part * season // 4) for part in (1, 2, 3))
             beyond = alike - max(min(within), 0.0)
-            if beyond > max(_CORRELATED, _BEYOND / np.sqrt(len(apart) - season)):
+            if beyond > max(_CORRELATED, _BEYOND / np.sqrt(count * (len(apart) - season))):
                 found[season] = alike
     return found
 

@@ -32,6 +32,7 @@ class SeriesData:
             covariates)`, float32: those of steps ahead come behind.
         covariate_columns: their names.
         calendar: whether the calendar gives covariates, too.
+        statics: what holds for the whole series, `(statics,)`: covariates that never change.
     """
 
     name: str
@@ -45,6 +46,7 @@ class SeriesData:
     covariates: NDArray[Any] | None = None
     covariate_columns: tuple[str, ...] = ()
     calendar: bool = False
+    statics: NDArray[np.float32] | None = None
 
     @property
     def levels(self) -> int | None:
@@ -83,6 +85,8 @@ class SeriesData:
             ahead = self.frequency.after(self.times[-1], max(steps - len(self.times), 0))
             times = np.concatenate([self.times, ahead])[:steps]
             found.append(calendar_columns(times, self.frequency)[1])
+        if self.statics is not None and len(self.statics):
+            found.append(np.repeat(self.statics[None], min(map(len, found), default=steps), axis=0))
         if not found:
             return None
         rows = min(map(len, found))

@@ -77,12 +77,12 @@ def read_series_table(
             f"'{table.names[min(both)]}' is named as both. Name it once."
         )
     wanted |= set(beside)
-    place, times = _find_times(table, wanted, time_column)
+    place, times = find_times(table, wanted, time_column)
     named = find_series_column(table, place)
     table = take_series(table, named, series)
     if named is not None:
-        place, times = _find_times(table, wanted | {named}, time_column)
-    counts = _counting(table, wanted | ({place} if place is not None else set()))
+        place, times = find_times(table, wanted | {named}, time_column)
+    counts = counting(table, wanted | ({place} if place is not None else set()))
     if columns is None and set(table.typed) <= {place, *counts}:
         counts = []  # a series that goes up by one is better than none
     left_out = {*counts, *beside, *(i for i in (place, named) if i is not None)}
@@ -123,7 +123,7 @@ def _check_covariates(table: Table, found: SeriesTable) -> None:
         )
 
 
-def _find_times(
+def find_times(
     table: Table, wanted: set[int], time_column: Column | None
 ) -> tuple[int | None, Times | None]:
     """The column of times and what it holds."""
@@ -161,7 +161,7 @@ def _no_time(texts: Sequence[str]) -> str:
     return next(text for text in texts if parse_times([text], bare_years=True) is None)
 
 
-def _counting(table: Table, others: set[int]) -> list[int]:
+def counting(table: Table, others: set[int]) -> list[int]:
     """The columns that count the rows by ones."""
     found = []
     for column in table.typed:

@@ -1,10 +1,12 @@
 """Reads image data sets of TensorFlow Datasets into whole arrays of integers."""
 
 import difflib
+import math
 import os
 import socket
 import urllib.parse
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +16,20 @@ from numpy.typing import NDArray
 from kerasar.checks import user_path
 from kerasar.data.image_checks import as_images
 from kerasar.data.image_data import ImageData, divide, join
+from kerasar.data.image_rows import image_rows
+from kerasar.data.row_file import Spool
 
+#: Bytes of images that are decoded together.
+_BLOCK = 1 << 24
 KNOWN_LEVELS = {"mnist": 256, "binarized_mnist": 2}
 
 
 def load_tfds(
-    spec: str, name: str, data_dir: str | os.PathLike[str] | None, levels: int | None
+    spec: str,
+    name: str,
+    data_dir: str | os.PathLike[str] | None,
+    levels: int | None,
+    stream_above: int | None = None,
 ) -> ImageData:
     """Loads the data set `name`, called `spec` by the user; `load_images` describes the rest.
 
@@ -40,11 +50,12 @@ def load_tfds(
             f"A data set must have a split 'train', but '{spec}' has {splits}. Save the split you "
             "want as an .npz file with the arrays x_train and x_test."
         )
-    train, train_labels = _read_split(builder, "train", image_key, label_key, spec)
+    keys = image_key, label_key
+    train, train_labels = _read_split(builder, "train", keys, spec, stream_above)
     test_split = next((s for s in ("test", "validation") if s in splits), None)
     if test_split is None:
         return divide(spec, f"'{spec}'", train, train_labels, levels=levels)
-    test, test_labels = _read_split(builder, test_split, image_key, label_key, spec)
+    test, test_labels = _read_split(builder, test_split, keys, spec, stream_above)
     return join(spec, f"'{spec}'", train, test, train_labels, test_labels, levels=levels)
 
 
@@ -133,39 +144,42 @@ def _find_features(builder: Any, spec: str) -> tuple[str, str | None]:
 
 
 def _read_split(
-    builder: Any, split: str, image_key: str, label_key: str | None, spec: str
-) -> tuple[NDArray[Any], NDArray[Any] | None]:
-    """Reads a split in the order in which it is stored."""
+    builder: Any,
+    split: str,
+    keys: tuple[str, str | None],
+    spec: str,
+    stream_above: int | None,
+) -> tuple[Any, NDArray[Any] | None]:
+    """Reads images and classes of a split in the order in which it is stored.
+
+    Images that take more bytes than `stream_above` go to a temporary file.
+    """
     import tensorflow as tf
-    import tensorflow_datasets as tfds
 
     source = f"split '{split}' of '{spec}'"
     count = builder.info.splits[split].num_examples
-    keys = [key for key in (image_key, label_key) if key is not None]
-    # Images of open size may differ, and then do not go into one batch.
-    batch_size = 1 if None in builder.info.features[image_key].shape else 1024
-
+    image_key, label_key = keys
     images: NDArray[Any] | None = None
+    spool: Spool | None = None
     labels = np.empty(count, np.int64)
     start = 0
     try:
-        examples = builder.as_dataset(
-            split=split,
-            read_config=tfds.ReadConfig(try_autocache=False),  # each split is read once
-        )
-        # Other features go before batching: they may have unequal lengths.
-        examples = examples.map(lambda example: {key: example[key] for key in keys})
-        for batch in tfds.as_numpy(examples.batch(batch_size)):
+        for batch in _batches(builder, split, image_key, label_key):
             block = batch[image_key]
             if images is None:
-                images = np.empty((count, *block.shape[1:]), block.dtype)
+                size = count * block[0].nbytes
+                spool = Spool() if stream_above is not None and size > stream_above else None
+                images = np.empty((0 if spool else count, *block.shape[1:]), block.dtype)
             if block.shape[1:] != images.shape[1:]:
                 raise ValueError(
                     f"All images must have the same height, width and channels, but {source} has "
                     f"{images.shape[1:]} and, at index {start}, {block.shape[1:]}. Crop or resize "
                     "them, and save them as an .npz file."
                 )
-            images[start : start + len(block)] = block
+            if spool is None:
+                images[start : start + len(block)] = block
+            else:
+                spool.add(block)
             if label_key:
                 labels[start : start + len(block)] = batch[label_key]
             start += len(block)
@@ -183,4 +197,23 @@ def _read_split(
         )
     # TensorFlow Datasets writes -1 where the class is kept secret.
     has_labels = label_key is not None and labels.min() >= 0
-    return as_images(images, source), labels if has_labels else None
+    if spool is None:
+        return as_images(images, source), labels if has_labels else None
+    rows = spool.rows((start, *images.shape[1:]), images.dtype)
+    return image_rows(rows, source), labels if has_labels else None
+
+
+def _batches(builder: Any, split: str, image_key: str, label_key: str | None) -> Iterator[Any]:
+    import tensorflow_datasets as tfds
+
+    shape = builder.info.features[image_key].shape
+    # Images of open size may differ, and then do not go into one batch.
+    size = 1 if None in shape else max(1, min(1024, _BLOCK // math.prod(shape)))
+    examples = builder.as_dataset(
+        split=split,
+        read_config=tfds.ReadConfig(try_autocache=False),  # each split is read once
+    )
+    # Other features go before batching: they may have unequal lengths.
+    keys = [key for key in (image_key, label_key) if key is not None]
+    examples = examples.map(lambda example: {key: example[key] for key in keys})
+    yield from tfds.as_numpy(examples.batch(size))

@@ -8,12 +8,13 @@ import numpy as np
 from kerasar.arguments import checks_arguments
 from kerasar.checks import check_count
 from kerasar.density_models.encoded import EncodedModel
+from kerasar.density_models.not_coded import NotCoded
 from kerasar.training.batches import Batch, unpack
 from kerasar.typing import Tensor
 
 
 @keras.saving.register_keras_serializable(package="kerasar")
-class AutoencoderModel(EncodedModel):
+class AutoencoderModel(NotCoded, EncodedModel):
     """An autoencoder whose decoder is an autoregressive model, trained by log p(x | encode(x)).
 
     That is not a density of x: it leaves out how likely the latent is (`exact` is False), and

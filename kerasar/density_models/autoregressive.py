@@ -15,7 +15,7 @@ from kerasar.checks import (
     check_given,
     check_memory,
 )
-from kerasar.compression import compress, decompress
+from kerasar.compression import ChainRule, Content, Header, NotReadable, compress, decompress
 from kerasar.density_models.autoregressive_density import AutoregressiveDensity
 from kerasar.distributions.likelihoods import Likelihood
 from kerasar.sampling.methods import find_sampler
@@ -23,6 +23,7 @@ from kerasar.sampling.sampler import Sampler, SamplingRequest
 from kerasar.sampling.stream import Stream
 from kerasar.sampling.streams import begin_stream
 from kerasar.serving.archive import Endpoint, export_model
+from kerasar.serving.bounds import Bounds
 from kerasar.serving.export import autoregressive_endpoints
 from kerasar.training.batches import Batch, unpack
 from kerasar.training.short_convolutions import ShortConvForward
@@ -280,8 +281,9 @@ class AutoregressiveModel(AutoregressiveDensity):
         constriction: `pip install 'kerasar[compress]'`.
 
         Args:
-            x: `(batch, *data shape)`, integers; for sequences of unequal length a dict too,
-                `{"x": …, "length": …}`.
+            x: `(batch, *data shape)`, integers. A dict, `{"x": …, "length": …, "condition": …}`,
+                comes back as a dict: lengths of sequences, and conditions that are classes, are
+                kept in the bytes.
             condition: what the network is conditioned on, one row for each example. It is not part
                 of the bytes: `decompress` must be given it too.
             verbose: whether long work is announced and shown on stderr; "auto": on a terminal.
@@ -302,6 +304,7 @@ class AutoregressiveModel(AutoregressiveDensity):
             ACM 30(6), 1987.
         """
         batch = unpack(x)
+        is_kept = condition is None and batch.condition is not None
         if condition is not None:
             batch = batch._replace(condition=condition)
         batch = self.check_batch(batch)
@@ -309,7 +312,15 @@ class AutoregressiveModel(AutoregressiveDensity):
             raise ValueError(
                 "compress() codes sequences from their first step, but got a start. Leave it out."
             )
-        return compress(self, np.asarray(batch.x), batch.length, batch.condition, verbose)
+        if is_kept and not self.conditions.are_classes:
+            raise ValueError(
+                f"compress() keeps classes, but the conditions {list(self.conditions.shapes)} of "
+                f"model '{self.name}' are more than one class for each example. Pass condition=… "
+                "beside x, to compress() and to decompress()."
+            )
+        kept, given = (batch.condition, None) if is_kept else (None, batch.condition)
+        content = Content(np.asarray(batch.x), batch.length, kept, given)
+        return compress(ChainRule(self), content, verbose)
 
     @checks_arguments
     def decompress(
@@ -327,13 +338,13 @@ class AutoregressiveModel(AutoregressiveDensity):
 
         Args:
             data: what `compress` returned.
-            condition: as for `compress`.
+            condition: as for `compress`; classes that the bytes hold are not given again.
             force: whether to try with another model or machine. The checksum still decides.
             verbose: as for `compress`.
 
         Returns:
-            `(batch, *data shape)`, int32; or `{"x": …, "length": …}`, if that was compressed, with
-            zeros behind the end of each sequence.
+            `(batch, *data shape)`, int32; or `{"x": …, "length": …, "condition": …}`, with what
+            was compressed beside x, and zeros behind the end of each sequence.
 
         Raises:
             kerasar.NotReadable: a ValueError, if `data` are something else, are damaged, or belong
@@ -341,14 +352,24 @@ class AutoregressiveModel(AutoregressiveDensity):
             ValueError, TypeError: if the condition does not fit.
             ImportError: if constriction is not installed.
         """
-        x, length = decompress(
-            self,
-            data,
-            lambda count, shape: self.conditions.check(condition, count, shape),
-            verbose,
-            force,
-        )
-        return x if length is None else {"x": x, "length": length}
+
+        def given(header: Header) -> Any:
+            if not header.has_classes:
+                return self.conditions.check(condition, header.count, header.shape)
+            if not self.conditions.are_classes:
+                raise NotReadable("The file holds classes, which this model does not take.")
+            if condition is not None:
+                raise ValueError("The file holds the class of each example: leave condition out.")
+            return None
+
+        content = decompress(ChainRule(self), data, given, verbose, force)
+        found: dict[str, Any] = {"x": content.values}
+        if content.lengths is not None:
+            found["length"] = content.lengths
+        if content.classes is not None:
+            (*parts,) = content.classes.values()
+            found["condition"] = parts[0] if len(parts) == 1 else content.classes
+        return found if len(found) > 1 else content.values
 
     def sampler(self, method: str | None = None) -> Sampler:
         """The sampler of that name, from "cached", "parallel" and "sequential"; None: the best.
@@ -370,18 +391,22 @@ class AutoregressiveModel(AutoregressiveDensity):
             **kwargs: `verbose`, as for `keras.Model.export`; `max_samples` (4096) and
                 `max_positions` (2**22, or one example if that has more values), what a request may
                 ask for at most; `streaming` (False), whether there are the signatures `begin`,
-                `score_step` and `draw_step` too, which run sequences step by step, as `stream`.
+                `score_step` and `draw_step` too, which run sequences step by step, as `stream`;
+                `jit_compile` (False), whether XLA compiles the sampling loop on the server, which
+                must then be started with XLA (`kerasar serve` does so by itself).
 
         Raises:
             FileExistsError: if something is there already.
-            ValueError: for streaming, if the model has no `stream`, or one that needs a length.
+            ValueError: for streaming, if the model has no `stream`, or one that needs a length;
+                for `jit_compile`, if it has no cached sampler, or one that XLA would compile for
+                each size that is asked for.
         """
         options = check_export_options(kwargs, streams=True)
         export_model(self, self.endpoints, filepath, **options)
 
-    def endpoints(self, **bounds: Any) -> dict[str, Endpoint]:
+    def endpoints(self, bounds: Bounds, **options: Any) -> dict[str, Endpoint]:
         """What `export` writes: functions on tensors by name."""
-        return autoregressive_endpoints(self, **bounds)
+        return autoregressive_endpoints(self, bounds, **options)
 
     def _check_prompt(self, prompt: Any, shape: tuple[int, ...]) -> np.ndarray:
         if len(self.data_shape) == 3:

@@ -153,6 +153,13 @@ class Conditions:
         """Constraints beyond the shapes, by name."""
         return {condition.name: condition.limits for condition in self}
 
+    @property
+    def are_classes(self) -> bool:
+        """Whether each is one of a known number of classes for each example."""
+        return bool(self) and all(
+            not condition.shape and condition.limits.num_classes for condition in self
+        )
+
     # Arrays that a user passes.
 
     def check(

@@ -13,6 +13,7 @@ from kerasar.density_models.autoregressive import AutoregressiveModel
 from kerasar.distributions.surprise import Surprise
 from kerasar.keras_internals import functional_graph
 from kerasar.serving.archive import Endpoint, export_model
+from kerasar.serving.bounds import Bounds
 from kerasar.serving.export_encoded import encoded_endpoints
 from kerasar.training.batches import Batch, unpack
 from kerasar.training.density_model import DensityModel
@@ -173,7 +174,8 @@ class EncodedModel(DensityModel):
             filepath: a folder that does not exist yet, for example `exported/1`.
             **kwargs: `verbose`, as for `keras.Model.export`; `max_samples` (4096) and
                 `max_positions` (2**22, or one example if that has more values), what a request may
-                ask for at most.
+                ask for at most; `jit_compile` (False), whether XLA compiles the decoder's sampling
+                loop on the server, as for `AutoregressiveModel`.
 
         Raises:
             FileExistsError: if something is there already.
@@ -181,9 +183,9 @@ class EncodedModel(DensityModel):
         options = check_export_options(kwargs)
         export_model(self, self.endpoints, filepath, **options)
 
-    def endpoints(self, **bounds: Any) -> dict[str, Endpoint]:
+    def endpoints(self, bounds: Bounds, **options: Any) -> dict[str, Endpoint]:
         """What `export` writes: functions on tensors by name."""
-        return encoded_endpoints(self, **bounds)
+        return encoded_endpoints(self, bounds, **options)
 
     # Checks.
 

@@ -20,6 +20,7 @@ from kerasar.checks import (
     check_seed,
 )
 from kerasar.density_models.flow_density import FlowDensity
+from kerasar.density_models.not_coded import NotCoded
 from kerasar.distributions.base_distributions import BaseDistribution
 from kerasar.distributions.dequantization import Dequantization
 from kerasar.layers import Bijection
@@ -28,6 +29,7 @@ from kerasar.sampling.flow_sampler import FlowSampler, compute_data
 from kerasar.sampling.options import check_temperature
 from kerasar.sampling.progress import VERBOSE
 from kerasar.serving.archive import Endpoint, export_model
+from kerasar.serving.bounds import Bounds
 from kerasar.serving.export_flow import flow_endpoints
 from kerasar.statistics import log_mean_exp
 from kerasar.training.batches import Batch, unpack
@@ -39,7 +41,7 @@ _PATHS = ("circle", "line")
 
 
 @keras.saving.register_keras_serializable(package="kerasar")
-class FlowModel(FlowDensity):
+class FlowModel(NotCoded, FlowDensity):
     """A normalizing flow: an invertible map from data to latents of a simple distribution.
 
     Without `dequantize` the data are real values and `log_prob` is their exact log density. With
@@ -309,7 +311,8 @@ class FlowModel(FlowDensity):
             filepath: a folder that does not exist yet, for example `exported/1`.
             **kwargs: `verbose`, as for `keras.Model.export`; `max_samples` (4096) and
                 `max_positions` (2**22, or one example if that has more values), what a request may
-                ask for at most.
+                ask for at most; `jit_compile` (False), whether XLA compiles `sample` on the
+                server, which must then be started with XLA (`kerasar serve` does so by itself).
 
         Raises:
             FileExistsError: if something is there already.
@@ -317,9 +320,9 @@ class FlowModel(FlowDensity):
         options = check_export_options(kwargs)
         export_model(self, self.endpoints, filepath, **options)
 
-    def endpoints(self, **bounds: Any) -> dict[str, Endpoint]:
+    def endpoints(self, bounds: Bounds, **options: Any) -> dict[str, Endpoint]:
         """What `export` writes: functions on tensors by name."""
-        return flow_endpoints(self, **bounds)
+        return flow_endpoints(self, bounds, **options)
 
     def _checked(self, x: Any, condition: Any) -> Batch:
         batch = unpack(x)

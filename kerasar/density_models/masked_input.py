@@ -10,14 +10,16 @@ import tensorflow as tf
 from kerasar.arguments import checks_arguments
 from kerasar.checks import check_count, check_export_options, check_given, check_memory
 from kerasar.density_models.masked_input_density import MaskedInputDensity, check_order
+from kerasar.density_models.not_coded import NotCoded
 from kerasar.sampling.order_samplers import FixedOrder, LowestEntropyFirst
 from kerasar.sampling.sampler import Sampler, SamplingRequest
 from kerasar.serving.archive import Endpoint, export_model
+from kerasar.serving.bounds import Bounds
 from kerasar.serving.export import masked_input_endpoints
 
 
 @keras.saving.register_keras_serializable(package="kerasar")
-class MaskedInputModel(MaskedInputDensity):
+class MaskedInputModel(NotCoded, MaskedInputDensity):
     """A density model from a network that is given values and a mask of what is known.
 
     The network predicts one value in a pass, so it may be of any kind: strides, pooling, dense
@@ -226,9 +228,9 @@ class MaskedInputModel(MaskedInputDensity):
         options = check_export_options(kwargs)
         export_model(self, self.endpoints, filepath, **options)
 
-    def endpoints(self, **bounds: Any) -> dict[str, Endpoint]:
+    def endpoints(self, bounds: Bounds, **options: Any) -> dict[str, Endpoint]:
         """What `export` writes: functions on tensors by name."""
-        return masked_input_endpoints(self, **bounds)
+        return masked_input_endpoints(self, bounds, **options)
 
     def sampler(self, order: str | Sequence[int] | None = None) -> Sampler:
         """The sampler of an order that the model was trained for; `order` as for `sample`.

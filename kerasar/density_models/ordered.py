@@ -19,6 +19,7 @@ from kerasar.distributions.likelihoods import Likelihood
 from kerasar.distributions.surprise import Surprise
 from kerasar.sampling import Stream
 from kerasar.serving.archive import Endpoint, export_model
+from kerasar.serving.bounds import Bounds
 from kerasar.serving.ordered import ordered_endpoints
 from kerasar.training.batches import Batch, unpack
 from kerasar.typing import Config, Tensor
@@ -103,12 +104,20 @@ class OrderedModel(AutoregressiveModel):
 
     def compress(self, x: Any, condition: Any = None, **kwargs: Any) -> bytes:
         """Examples as bytes; as for `AutoregressiveModel`."""
-        values = self.check_batch(unpack(x)._replace(condition=condition)).x
-        return super().compress(np.take(values, self.order, axis=1), condition, **kwargs)
+        batch = unpack(x)
+        checked = self.check_batch(
+            batch if condition is None else batch._replace(condition=condition)
+        )
+        values = np.take(checked.x, self.order, axis=1)
+        ordered = {**x, "x": values} if isinstance(x, dict) else values
+        return super().compress(ordered, condition, **kwargs)
 
-    def decompress(self, *args: Any, **kwargs: Any) -> np.ndarray:
+    def decompress(self, *args: Any, **kwargs: Any) -> Any:
         """The examples in what `compress` made; as for `AutoregressiveModel`."""
-        return np.take(super().decompress(*args, **kwargs), self._rank_of, axis=1)
+        found = super().decompress(*args, **kwargs)
+        if isinstance(found, dict):
+            return {**found, "x": np.take(found["x"], self._rank_of, axis=1)}
+        return np.take(found, self._rank_of, axis=1)
 
     def stream(self, *args: Any, **kwargs: Any) -> Stream:
         """Refused: the values of a vector do not come in the model's order.
@@ -129,9 +138,9 @@ class OrderedModel(AutoregressiveModel):
         options = check_export_options(kwargs)
         export_model(self, self.endpoints, filepath, **options)
 
-    def endpoints(self, **bounds: Any) -> dict[str, Endpoint]:
+    def endpoints(self, bounds: Bounds, **options: Any) -> dict[str, Endpoint]:
         """What `export` writes: functions on tensors by name."""
-        return ordered_endpoints(self, **bounds)
+        return ordered_endpoints(self, bounds, **options)
 
     def locate_non_finite(self, batch: Batch) -> str:
         return super().locate_non_finite(batch._replace(x=self.to_model_order(batch.x)))

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from kerasar.arguments import checks_arguments
 from kerasar.checks import check_count, check_seed
+from kerasar.compression import BitsBack, Content, compress, decompress
 from kerasar.density_models.autoregressive import AutoregressiveModel
 from kerasar.density_models.encoded import EncodedModel
 from kerasar.distributions.base_distributions import StandardNormal
@@ -219,6 +220,50 @@ class VAEModel(EncodedModel):
         check_count(num_samples, "num_samples")
         latent = self.prior(check_seed(seed), tf.range(num_samples))
         return self.decode(latent.numpy(), seed, **options)
+
+    @checks_arguments
+    def compress(self, x: Any, *, verbose: bool | int | str = "auto") -> bytes:
+        """Examples of discrete data as bytes, from which `decompress` makes the same again.
+
+        An example takes the nats of its `elbo` in bits, on average over many; a file begins with up
+        to 12 bits for each element of a latent. Needs the package constriction: `pip install
+        'kerasar[compress]'`.
+
+        Args:
+            x: `(batch, *data shape)`, integers.
+            verbose: whether long work is announced and shown on stderr; "auto": on a terminal.
+
+        Raises:
+            ValueError, TypeError: for data that do not fit, and for models of real numbers.
+            ImportError: if constriction is not installed.
+
+        References:
+            Townsend, Bird & Barber. Practical Lossless Compression with Latent Variables using
+            Bits Back Coding. ICLR 2019. https://arxiv.org/abs/1901.04866
+        """
+        content = Content(np.asarray(self.check_batch(unpack(x)).x))
+        return compress(BitsBack(self), content, verbose)
+
+    @checks_arguments
+    def decompress(
+        self, data: bytes, *, force: bool = False, verbose: bool | int | str = "auto"
+    ) -> np.ndarray:
+        """The examples in what `compress` made, bit by bit as they were.
+
+        Args:
+            data: what `compress` returned.
+            force: whether to try with another model or machine. The checksum still decides.
+            verbose: as for `compress`.
+
+        Returns:
+            `(batch, *data shape)`, int32.
+
+        Raises:
+            kerasar.NotReadable: a ValueError, if `data` are something else, are damaged, or belong
+                to another model or machine.
+            ImportError: if constriction is not installed.
+        """
+        return decompress(BitsBack(self), data, lambda header: None, verbose, force).values
 
     def _bound(
         self, name: str, function: Any, x: Any, draws: int, seed: int, batch_size: int

@@ -144,9 +144,9 @@ def backtest(
             "each of the origins are missing. Choose other origins."
         )
     naive = seasonal_naive(values, starts, horizon, season or 1, num_paths, seed)
-    unit = _naive_error(values[: starts[0]], season or 1)
-    scores, by_step = _scores(paths, actual, unit)
-    beside, _ = _scores(naive, actual, unit)
+    unit = naive_error(values[: starts[0]], season or 1)
+    scores, by_step = score_paths(paths, actual, unit)
+    beside, _ = score_paths(naive, actual, unit)
     return Backtest(starts, paths, actual, scores, by_step, beside, clipped)
 
 
@@ -173,7 +173,7 @@ def _starts(
     return found
 
 
-def _naive_error(past: Array, season: int) -> Array:
+def naive_error(past: Array, season: int) -> Array:
     """The mean absolute error of the seasonal naive forecast, of each variable."""
     back = season if len(past) > season else 1
     with np.errstate(invalid="ignore"):
@@ -181,7 +181,7 @@ def _naive_error(past: Array, season: int) -> Array:
     return found
 
 
-def _scores(
+def score_paths(
     paths: Array, actual: Array, unit: Array
 ) -> tuple[dict[str, float], dict[str, list[float]]]:
     """All scores, over origins, steps and variables, and those of each step."""

@@ -8,7 +8,7 @@ whole horizon, not of the next step alone, which says little about trends and se
 import functools
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from kerasar.arguments import checks_arguments
 from kerasar.checks import check_count, check_kind
 from kerasar.distributions import GaussianMixture, Independent, NegativeBinomial, Relative
+from kerasar.forecasting.blend import Mix, fit_blend
 from kerasar.forecasting.dynamics import DYNAMICS
 from kerasar.forecasting.linear import SCALES, Array, Design, LinearForecaster
 from kerasar.forecasting.scores import crps
@@ -44,6 +45,11 @@ _BEYOND = 2.0
 #: By what part a design must be better for each step of its complexity, times the root of the steps
 #: of the series.
 _PRICE = 0.4
+#: As good as the naive forecast is a design whose gain is within so many standard errors.
+_WITHIN = 1.0
+#: By what part a design must be worse for its share in the mean to fall by the factor e, and the
+#: least share there.
+_FALLS, _LEAST_SHARE = 0.1, 0.05
 #: By what part wider bands may worsen forecasts.
 _WORSE = 0.05
 #: How much less than they should bands may hold: on so few windows chance is as large on a long
@@ -104,6 +110,7 @@ class Choice:
             center=units([each.center for each in self.fitted]),
             unit=units([each.unit for each in self.fitted]),
             spread=units([each.spread for each in self.fitted]),
+            own_scale=design.own_scale,
         )
 
     @property
@@ -135,7 +142,8 @@ def choose(
         covariates: what is known of each step before it comes, `(steps, covariates)`, finite.
 
     Returns:
-        A `Choice`, whose candidates had the least geometric mean of CRPS over all windows.
+        A `Choice`: the mean of the designs whose geometric means of CRPS over all windows are the
+        least, or the naive forecast, if nothing is better than it beyond a standard error.
 
     Raises:
         ValueError: for a series that is too short, or has a variable without two different values.
@@ -144,6 +152,8 @@ def choose(
     References:
         Gneiting & Raftery. Strictly Proper Scoring Rules, Prediction, and Estimation. JASA 102,
         2007 (CRPS). https://doi.org/10.1198/016214506000001437
+        Breiman et al. Classification and Regression Trees. 1984, section 3.4.3 (the rule of one
+        standard error).
     """
     check_count(horizon, "horizon")
     for season in seasons:
@@ -162,7 +172,7 @@ def choose(
                 f"Variable {i} of series is {seen[0]:g} throughout, so there is nothing to learn. "
                 "Leave it out."
             )
-    beside, units = _standardized(covariates, len(columns))
+    beside, units = standardize(covariates, len(columns))
     usable = [s for s in sorted(set(seasons)) if 3 * s <= len(columns)]
     last = max(_ENOUGH, 6 * max(usable, default=1), 4 * horizon)
     recent = columns[-last:]
@@ -170,7 +180,7 @@ def choose(
     judge = functools.partial(_judge, recent, horizon, recent_beside, [{} for _ in columns.T])
     if support is None:
         supports: list[Any] = ["real", "positive"] if np.nanmin(columns) > 0 else ["real"]
-        if _are_counts(columns):
+        if are_counts(columns):
             supports = ["counts"]
     else:
         supports = [Support(support).kind]
@@ -178,7 +188,7 @@ def choose(
         tried: tuple[str, ...] = (normalization,)
     else:
         tried = _MOVING if len(recent) < _LONG else (*_MOVING, "window", "none")
-    candidates = list(_candidates(tried, usable, supports, len(recent)))
+    candidates = list(candidates_for(tried, usable, supports, len(recent)))
     if not candidates:
         raise ValueError(
             f"normalization={normalization!r} needs a season that the series has three times, but "
@@ -195,13 +205,13 @@ def choose(
         moving = sum(design.normalization in _MOVING for design in candidates)
         kept = max(moving // 4, 8), max((len(candidates) - moving) // 4, 8)
         candidates = candidates[:moving][: kept[0]] + candidates[moving:][: kept[1]]
-    best = _best(candidates, [judge(design) for design in candidates], len(recent))
-    fitted = tuple(LinearForecaster.fit(column, best, None, beside) for column in columns.T)
-    widening = _widening(recent, horizon, recent_beside, best)
-    return Choice(best, fitted, widening, array, units)
+    mix = best_mix(candidates, [judge(design) for design in candidates], len(recent))
+    fitted = tuple(fit_blend(column, mix, None, beside) for column in columns.T)
+    widening = _widening(recent, horizon, recent_beside, mix)
+    return Choice(fitted[0].design, fitted, widening, array, units)
 
 
-def _standardized(
+def standardize(
     covariates: Any, steps: int
 ) -> tuple[Array | None, tuple[tuple[float, float], ...]]:
     """Covariates with mean 0 and scale 1, and what these were."""
@@ -220,14 +230,14 @@ def _standardized(
     return (array - means) / scales, units
 
 
-def _are_counts(columns: Array) -> bool:
+def are_counts(columns: Array) -> bool:
     """Whether all are counts, and so small that it matters."""
     seen = columns[np.isfinite(columns)]
     whole = bool((seen >= 0).all() and (seen == np.round(seen)).all())
     return whole and float(np.nanmax(np.nanmedian(columns, axis=0))) < _SMALL
 
 
-def _candidates(
+def candidates_for(
     normalizations: Sequence[str], seasons: list[int], supports: list[Any], steps: int
 ) -> Iterator[Design]:
     """Designs that a series of so many steps can bear, the simplest first."""
@@ -284,12 +294,13 @@ def _learned(
                 yield Design(*common, ridge, dynamics)
 
 
-def _best(candidates: Sequence[Design], judged: Sequence[Array], steps: int) -> Design:
+def best_mix(candidates: Sequence[Design], judged: Sequence[Array], steps: int) -> Mix:
     """The best of those whose level moves with the series, unless another is so beyond chance.
 
     A level that stays draws a series back to where it was. Of a random walk that has hardly left
     its place that looks good, too, until it leaves. And of many candidates some look good by
-    chance: what learns more must be better by more.
+    chance: what learns more must be better by more, and anything than the naive forecast beyond
+    chance. What is about as good as the best, in the same frame, has a share in the mean.
     """
     means = [
         float(part.mean()) + _PRICE / math.sqrt(steps) * design.complexity
@@ -298,11 +309,31 @@ def _best(candidates: Sequence[Design], judged: Sequence[Array], steps: int) -> 
     order = sorted(range(len(means)), key=means.__getitem__)
     best = order[0]
     moving = next((i for i in order if candidates[i].normalization in _MOVING), best)
-    gain = judged[moving] - judged[best]
-    if moving != best and len(gain) > 1:
-        error = float(gain.std(ddof=1)) / math.sqrt(len(gain))
-        best = best if float(gain.mean()) > _BEYOND * error else moving
-    return candidates[best]
+    if moving != best and len(judged[best]) > 1:
+        gain = judged[moving] - judged[best]
+        best = best if float(gain.mean()) > _BEYOND * _error(gain) else moving
+    naive = next((i for i in order if candidates[i].complexity == 0), best)
+    gain = judged[naive] - judged[best]
+    if len(gain) > 1 and means[naive] - means[best] <= _WITHIN * _error(gain):
+        return ((candidates[naive], 1.0),)
+    return _about_as_good(candidates, means, best)
+
+
+def _error(gains: Array) -> float:
+    """The standard error of a mean."""
+    return float(gains.std(ddof=1)) / math.sqrt(len(gains))
+
+
+def _about_as_good(candidates: Sequence[Design], means: Sequence[float], best: int) -> Mix:
+    """Designs of the best one's frame and their shares: the best of each kind."""
+    kinds: dict[Any, int] = {}
+    for i in sorted(range(len(means)), key=means.__getitem__):
+        design = candidates[i]
+        if design.frame == candidates[best].frame:
+            kinds.setdefault((design.dynamics, design.drift, math.isinf(design.ridge)), i)
+    shares = {i: math.exp((means[best] - means[i]) / _FALLS) for i in kinds.values()}
+    kept = {i: share for i, share in shares.items() if share > _LEAST_SHARE * sum(shares.values())}
+    return tuple((candidates[i], share / sum(kept.values())) for i, share in kept.items())
 
 
 def _judge(
@@ -320,12 +351,13 @@ def _judge(
     """
     logs: list[float] = []
     for column, shared in zip(columns.T, known, strict=True):
-        for paths, actual in _windows(column, horizon, beside, shared, design, cuts=cuts):
-            logs += _log_scores(paths, actual, column)
+        mix = ((design, 1.0),)
+        for paths, actual in _windows(column, horizon, beside, shared, mix, cuts=cuts):
+            logs += log_scores(paths, actual, column)
     return np.array(logs or [math.inf])
 
 
-def _log_scores(paths: Array, actual: Array, column: Array) -> list[float]:
+def log_scores(paths: Array, actual: Array, column: Array) -> list[float]:
     """The mean log of CRPS over the windows of a part; empty if there is nothing to judge by."""
     found = crps(paths, actual, fair=False)  # (origins, steps)
     seen = np.isfinite(found)
@@ -336,25 +368,40 @@ def _log_scores(paths: Array, actual: Array, column: Array) -> list[float]:
     return [float(np.log(np.maximum(each[seen.any(axis=1)], least)).mean())]
 
 
-def _widening(columns: Array, horizon: int, beside: Array | None, design: Design) -> float:
+def _widening(columns: Array, horizon: int, beside: Array | None, mix: Mix) -> float:
+    """The least factor with which bands of a series hold."""
+    known: dict[Any, Any] = {}
+
+    def windows(factor: float) -> Iterator[tuple[Array, Array, Array]]:
+        for column in columns.T:
+            for pair in _windows(column, horizon, beside, known, mix, factor, 4 * _PATHS):
+                yield *pair, column
+
+    return narrowest_that_holds(windows, len(columns))
+
+
+def narrowest_that_holds(
+    windows: Callable[[float], Iterator[tuple[Array, Array, Array]]], steps: int
+) -> float:
     """The least factor with which bands hold, as far as forecasts hardly become worse.
 
     A level that has once shifted leaves all bands of a few windows; wider ones would be worse
     everywhere else.
+
+    Args:
+        windows: gives for a factor paths, what came and the series they are of.
+        steps: how many there are of the series.
     """
-    known: dict[Any, Any] = {}
-    allowed = _CHANCE if len(columns) > _LONG else _SHORT
+    allowed = _CHANCE if steps > _LONG else _SHORT
     least, chosen = math.inf, _FACTORS[0]
     for factor in _FACTORS:
         inside, count = 0, 0
         logs: list[float] = []
-        for column in columns.T:
-            windows = _windows(column, horizon, beside, known, design, factor, 4 * _PATHS)
-            for paths, actual in windows:
-                low, high = quantiles(np.moveaxis(paths, 1, 0), [0.5 - _BAND / 2, 0.5 + _BAND / 2])
-                inside += int(((low <= actual) & (actual <= high)).sum())
-                count += int(np.isfinite(actual).sum())
-                logs += _log_scores(paths, actual, column)
+        for paths, actual, column in windows(factor):
+            low, high = quantiles(np.moveaxis(paths, 1, 0), [0.5 - _BAND / 2, 0.5 + _BAND / 2])
+            inside += int(((low <= actual) & (actual <= high)).sum())
+            count += int(np.isfinite(actual).sum())
+            logs += log_scores(paths, actual, column)
         least = min(least, float(np.mean(logs)))
         if float(np.mean(logs)) > least + _WORSE:
             break
@@ -369,7 +416,7 @@ def _windows(
     horizon: int,
     beside: Array | None,
     known: dict[Any, Any],
-    design: Design,
+    mix: Mix,
     factor: float = 1.0,
     paths: int = _PATHS,
     cuts: Sequence[float] = _CUTS,
@@ -384,7 +431,7 @@ def _windows(
         origins = np.unique(np.linspace(cut, latest, _WINDOWS).astype(int))
         if np.isfinite(column[:cut]).sum() < _LEAST_STEPS // 2:
             continue
-        model = LinearForecaster.fit(column[:cut], design, known, beside)
+        model = fit_blend(column[:cut], mix, known, beside)
         model.sigma *= factor
         drawn = model.simulate(column, origins, ahead, paths, known=known, covariates=beside)
         drawn = np.nan_to_num(drawn, nan=_HUGE, posinf=_HUGE, neginf=-_HUGE)

@@ -1,16 +1,22 @@
 """Whether training has made forecasts better than those of the start."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from kerasar.data import PanelData
 from kerasar.forecasting.backtest import backtest
+from kerasar.forecasting.backtest_panel import backtest_panel
 from kerasar.forecasting.draw import SequenceModel
 from kerasar.forecasting.scores import crps
 
 #: Places from which both forecast, and paths of each.
 _PLACES, _PATHS = 12, 100
+#: How many series of a panel are forecast.
+_SERIES = 100
 #: How many horizons the part must have for a mean over it to be trusted; of a shorter one by how
 #: many standard errors the mean must be better.
 _LONG, _BEYOND = 4, 1.0
@@ -58,8 +64,46 @@ def learned_more(
         score = crps(np.moveaxis(found.paths, 3, 1), np.moveaxis(found.actual, 2, 1), fair=False)
         least = 1e-9 * (float(np.nanstd(series)) + 1e-30)
         logs.append(np.log(np.maximum(np.nanmean(score, axis=2), least)).mean(axis=1))
+    return _is_beyond(logs[0] - logs[1], 0.0 if len(series) - first >= _LONG * horizon else _BEYOND)
+
+
+def learned_more_of_panel(
+    model: SequenceModel,
+    start: list[Any],
+    panel: PanelData,
+    horizon: int,
+    held_out: Sequence[int],
+) -> bool:
+    """Whether a model forecasts the series of a panel better than with the weights of its start.
+
+    Args:
+        model, start, horizon: as for `learned_more`.
+        panel: the series that the model was trained on.
+        held_out: how many of the last steps of each training part were not in the training.
+
+    Returns:
+        True if the mean log of CRPS over series is lower by more than a standard error.
+    """
+    chosen = np.random.default_rng(0).permutation(len(panel))[:_SERIES]
+    origins = {
+        panel.series[i].name: [len(panel.series[i].train) - held_out[i]] for i in sorted(chosen)
+    }
+    steps = min(horizon, max(held_out[i] for i in chosen))
+    trained = model.get_weights()
+    logs = []
+    for weights in (start, trained):
+        model.set_weights(weights)
+        found = backtest_panel(
+            model, panel, steps, origins, num_paths=_PATHS, train_only=True, verbose=False
+        )
+        each = np.array([part["crps"] for part in found.by_series.values()])
+        logs.append(np.log(np.maximum(each, 1e-30)))
     gains = logs[0] - logs[1]
+    return _is_beyond(gains[np.isfinite(gains)], _BEYOND)
+
+
+def _is_beyond(gains: NDArray[np.float64], errors: float) -> bool:
+    """Whether a mean is above 0 by more than so many standard errors."""
     if len(gains) < 3 or not np.isfinite(gains).all():
         return False
-    beyond = 0.0 if len(series) - first >= _LONG * horizon else _BEYOND
-    return float(gains.mean()) > beyond * float(gains.std(ddof=1)) / math.sqrt(len(gains))
+    return float(gains.mean()) > errors * float(gains.std(ddof=1)) / math.sqrt(len(gains))

@@ -7,13 +7,14 @@ weights are those that the network begins with.
 
 import math
 from dataclasses import dataclass, field, replace
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kerasar.forecasting.dynamics import DYNAMICS, weights_of
-from kerasar.layers.level_and_scale import LEAST, PRIOR, level_lag
+from kerasar.forecasting.frame import Frame, OwnScale, SharedScale
+from kerasar.layers.level_and_scale import level_lag
 from kerasar.layers.relative_values import USUAL
 
 Array = NDArray[np.float64]
@@ -37,6 +38,7 @@ class Design:
             features; infinite: nothing is.
         dynamics: what follows from earlier distances before anything is learned (`DYNAMICS`).
         drift: whether steps differ from their levels by a constant, where nothing else is learned.
+        own_scale: as in `Relative`.
     """
 
     normalization: str
@@ -49,11 +51,12 @@ class Design:
     ridge: float = math.inf
     dynamics: str = "still"
     drift: bool = False
+    own_scale: bool = False
 
     @property
     def frame(self) -> tuple[Any, ...]:
         """What level and scale depend on."""
-        return self.normalization, self.season, self.memory, self.support
+        return self.normalization, self.season, self.memory, self.support, self.own_scale
 
     @property
     def complexity(self) -> int:
@@ -78,19 +81,6 @@ class Design:
     def reach(self) -> int:
         """The largest lag."""
         return max([self.lags, self.season or 0, *self.far_lags])
-
-
-@dataclass
-class _State:
-    """What is carried along a series: one number for each of the rows that go on."""
-
-    last: Array
-    total: Array
-    weight: Array
-    squares: Array
-
-    def take(self, rows: Any) -> "_State":
-        return _State(self.last[rows], self.total[rows], self.weight[rows], self.squares[rows])
 
 
 @dataclass
@@ -142,26 +132,37 @@ class LinearForecaster:
             known: where is kept what other designs for the same series need, too.
         """
         known = {} if known is None else known
-        line = _to_line(x, design.support)
+        line = to_line(x, design.support)
         seen = line[np.isfinite(line)]
         unit = float(seen.std()) or 1.0
         found = cls(design, float(seen.mean()), unit)
         units = (line - found.center) / found.unit
         key = (len(x), design.frame)
         if key not in known:
-            found.spread = _spread(units, design)
-            known[key] = found.spread, found._pass(units)
+            found.spread = spread_of(units, design)
+            known[key] = found.spread, found.frame.along(units)
         found.spread, passed = known[key]
-        beside = found._relative_covariates(covariates, len(x))
-        features, z, observed = found._features(passed, beside)
+        beside = found.relative_covariates(covariates, len(x))
+        features, z, observed = found.features(units, passed.frame, beside)
         rows = observed.copy()
         rows[: min(design.season or 1, len(z) // 3)] = False
-        start = _start(features[rows], z[rows], design)
-        rest = z[rows] - features[rows] @ start
-        weights, found.sigma = _ridge(features[rows], rest, design, beside.shape[1])
-        found.weights = start + weights
-        found.tails = _tails((rest - features[rows] @ weights) / found.sigma)
+        found.learn(features[rows], z[rows], beside.shape[1])
         return found
+
+    @property
+    def frame(self) -> SharedScale:
+        """What gives each step its level and scale."""
+        design = self.design
+        make = OwnScale if design.own_scale else SharedScale
+        return make(design.normalization, design.season, design.memory, self.spread)
+
+    def learn(self, features: Array, z: Array, beside: int) -> None:
+        """Fits weights, scale and tails to steps that are observed."""
+        start = _start(features, z, self.design)
+        rest = z - features @ start
+        weights, self.sigma = _ridge(features, rest, self.design, beside)
+        self.weights = start + weights
+        self.tails = _tails((rest - features @ weights) / self.sigma)
 
     def simulate(
         self,
@@ -179,41 +180,52 @@ class LinearForecaster:
         latter also for the steps ahead.
         """
         known = {} if known is None else known
-        units = (_to_line(x, self.design.support) - self.center) / self.unit
+        origins = np.asarray(origins)
+        place = self.place(x, np.repeat(origins, paths), steps, known, covariates)
+        drawn = self.go_on(place, steps, np.random.default_rng(seed))
+        return drawn.reshape(len(origins), paths, steps)
+
+    def place(
+        self, x: Array, starts: Any, steps: int, known: dict[Any, Any], covariates: Array | None
+    ) -> "Place":
+        """Where paths of one series begin."""
+        units = (to_line(x, self.design.support) - self.center) / self.unit
         key = (len(x), self.design.frame, self.center, self.unit, self.spread)
         if key not in known:
-            known[key] = self._pass(units)
-        passed = known[key]
-        origins = np.asarray(origins)
-        rows = np.repeat(np.arange(len(origins)), paths)
-        rng = np.random.default_rng(seed)
-        shape = (len(rows), steps)
+            known[key] = self.frame.along(units)
+        passed, reach = known[key], self.design.reach
+        z, observed = _relative(units, passed.frame)
+        past = starts[:, None] - np.arange(reach, 0, -1)  # indices, oldest first
+        inside, past = past >= 0, np.maximum(past, 0)
+        ahead = np.arange(steps) + starts[:, None]
+        return Place(
+            np.where(inside, units[past], np.nan),
+            np.where(inside, z[past], 0.0),
+            inside & observed[past],
+            passed.states[starts],
+            self.relative_covariates(covariates, int(starts.max()) + steps)[ahead],
+        )
+
+    def go_on(self, place: "Place", steps: int, rng: np.random.Generator) -> Array:
+        """Paths from there, `(paths, steps)`."""
+        frame, reach, season = self.frame, self.design.reach, self.design.season
+        shape = (len(place.states), steps)
         scale = self.scales[rng.choice(len(WEIGHTS), p=WEIGHTS, size=shape)]
         noise = self.sigma * scale * rng.normal(size=shape)
-        reach, start = self.design.reach, origins[rows]
-        beside = self._relative_covariates(covariates, int(origins.max()) + steps)
-        past = start[:, None] - np.arange(reach, 0, -1)  # indices, oldest first
-        inside, past = past >= 0, np.maximum(past, 0)
-        u = np.where(inside, units[past], np.nan)
-        z = np.where(inside, passed.z[past], 0.0)
-        o = inside & passed.observed[past]
-        u, z, o = (np.pad(part, ((0, 0), (0, steps))) for part in (u, z, o))
-        state = passed.states.take(start)
+        u, z, o = (np.pad(part, ((0, 0), (0, steps))) for part in place[:3])
+        states, nothing = place.states, np.full(len(place.states), np.nan)
         drawn = np.empty(shape)
         for step in range(steps):
             t = reach + step
-            season = self.design.season
-            lagged = np.full(len(rows), np.nan) if season is None else u[:, t - season]
-            level, log_scale, mean = self._frame(state, lagged)
-            frame = level, log_scale, mean, state.last
-            feats = self._row(z[:, :t], o[:, :t], *frame, beside[start + step])
+            now = frame.ahead(states, nothing if season is None else u[:, t - season])
+            feats = self._row(z[:, :t], o[:, :t], now, place.beside[:, step])
             value = feats @ self.weights + noise[:, step]
-            drawn[:, step] = u[:, t] = self._possible(level + np.exp(log_scale) * value)
-            z[:, t] = _squashed((u[:, t] - level) * np.exp(-log_scale))
+            drawn[:, step] = u[:, t] = self._possible(now.level + np.exp(now.log_scale) * value)
+            z[:, t] = _squashed((u[:, t] - now.level) * np.exp(-now.log_scale))
             o[:, t] = True
-            self._update(state, u[:, t], np.ones(len(rows), bool), level)
+            states = frame.behind(states, u[:, t], now)
         line = drawn * self.unit + self.center
-        return _from_line(line, self.design.support).reshape(len(origins), paths, steps)
+        return _from_line(line, self.design.support)
 
     def _possible(self, units: Array) -> Array:
         """What is drawn, as counts where they are such."""
@@ -222,58 +234,7 @@ class LinearForecaster:
         counts = np.maximum(np.round(units * self.unit + self.center), 0)
         return (counts - self.center) / self.unit
 
-    # The frame, step by step, as `LevelAndScale` has it.
-
-    def _frame(self, state: _State, lagged: Array) -> tuple[Array, Array, Array]:
-        """Level, log scale and running mean of the next step."""
-        mean, kind = state.total / state.weight, self.design.normalization
-        if kind == "none":
-            flat = np.zeros_like(mean)
-            return flat, flat + math.log(self.spread), mean
-        square = state.squares / state.weight + (LEAST * self.spread) ** 2
-        level = {"window": mean, "difference": state.last}.get(kind)
-        if level is None:
-            level = np.where(np.isfinite(lagged), lagged, state.last)
-        return level, 0.5 * np.log(square), mean
-
-    def _update(self, state: _State, u: Array, seen: Any, level: Array) -> None:
-        fade = np.where(seen, 1 - 1 / self.design.memory, 1.0)
-        value = np.where(seen, u, 0.0)
-        state.squares = fade * state.squares + np.where(seen, (value - level) ** 2, 0.0)
-        state.last = np.where(seen, value, state.last)
-        state.total = fade * state.total + value
-        state.weight = fade * state.weight + seen
-
-    def _pass(self, units: Array) -> "_Passed":
-        """The frame of each step and of the one after the last, and the state before it.
-
-        What `LevelAndScale` computes, in plain numbers, for arrays of one take ten times as long.
-        """
-        design, fade = self.design, 1 - 1 / self.design.memory
-        kind, season, least = design.normalization, design.season or 0, (LEAST * self.spread) ** 2
-        last, total, weight, squares = 0.0, 0.0, PRIOR, PRIOR * self.spread**2
-        rows, values, begun = [], units.tolist(), False
-        for t in range(len(values) + 1):
-            mean, level = total / weight, last
-            if kind == "seasonal" and t >= season and values[t - season] == values[t - season]:
-                level = values[t - season]
-            elif kind == "window":
-                level = mean
-            elif kind == "none":
-                level = 0.0
-            square = self.spread**2 if kind == "none" else squares / weight + least
-            rows.append((level, 0.5 * math.log(square), mean, last, total, weight, squares))
-            if t < len(values) and values[t] == values[t]:  # not NaN
-                judged = begun or kind in ("none", "window")  # before the first is no last value
-                squares = fade * squares + judged * (values[t] - level) ** 2
-                begun = True
-                last, total, weight = values[t], fade * total + values[t], fade * weight + 1
-        level, log_scale, mean, *state = np.array(rows).T
-        observed = np.isfinite(units)
-        z = (np.nan_to_num(units) - level[:-1]) * np.exp(-log_scale[:-1])
-        return _Passed(_squashed(observed * z), observed, level, log_scale, mean, _State(*state))
-
-    def _relative_covariates(self, covariates: Array | None, steps: int) -> Array:
+    def relative_covariates(self, covariates: Array | None, steps: int) -> Array:
         """Covariates and how they differ from those of the level, `(steps, 2 * covariates)`."""
         if covariates is None:
             return np.zeros((steps, 0))
@@ -283,52 +244,52 @@ class LinearForecaster:
         before = np.concatenate([np.zeros_like(found[:lag]), found])[:steps]
         return np.concatenate([found, found - before], axis=1)
 
-    def _features(self, passed: "_Passed", beside: Array) -> tuple[Array, Array, Any]:
+    def features(self, units: Array, frame: Frame, beside: Array) -> tuple[Array, Array, Any]:
         """The features of each step, `(steps, features)`, and the values and masks."""
-        z, o = passed.z, passed.observed
+        z, o = _relative(units, frame)
         reach = self.design.reach
         both = [np.pad(part.astype(float), (reach, 0)) for part in (z, o)]
         windows = [np.lib.stride_tricks.sliding_window_view(p, reach)[: len(z)] for p in both]
-        found = self._row(
-            windows[0], windows[1], passed.level[:-1], passed.log_scale[:-1], passed.mean[:-1],
-            passed.states.last[:-1], beside,
-        )  # fmt: skip
-        return found, z, o
+        return self._row(windows[0], windows[1], frame.take(slice(-1)), beside), z, o
 
-    def _row(
-        self,
-        z: Array,
-        o: Any,
-        level: Array,
-        log_scale: Array,
-        mean: Array,
-        last: Array,
-        beside: Array,
-    ) -> Array:
+    def _row(self, z: Array, o: Any, frame: Frame, beside: Array) -> Array:
         """Features of a step from the values and masks before it, `(rows, steps)`."""
         lags = self.design.lags
         recent = np.stack([z[:, -lags:], o[:, -lags:]], -1).reshape(len(z), -1)
-        narrow = np.exp(-log_scale)
-        frame = [log_scale, _squashed((mean - level) * narrow), _squashed((last - level) * narrow)]
+        narrow = np.exp(-frame.log_scale)
+        moves = [_squashed((part - frame.level) * narrow) for part in (frame.mean, frame.last)]
         far = [part[:, -lag] for lag in self.design.far_lags for part in (z, o)]
-        return np.column_stack([recent, *frame, *far, beside, np.ones(len(z))])
+        log_scale = frame.log_scale - frame.log_usual
+        return np.column_stack([recent, log_scale, *moves, *far, beside, np.ones(len(z))])
 
 
-@dataclass
-class _Passed:
+class Place(NamedTuple):
+    """Where paths begin: the steps behind them, the oldest first, and what is known ahead.
+
+    Attributes:
+        units, z, observed: `(paths, reach)`.
+        states: of the frame.
+        beside: covariates of the steps ahead, `(paths, steps, …)`.
+    """
+
+    units: Array
     z: Array
     observed: Any
-    level: Array
-    log_scale: Array
-    mean: Array
-    states: _State
+    states: Array
+    beside: Array
 
 
-def _spread(units: Array, design: Design) -> float:
+def _relative(units: Array, frame: Frame) -> tuple[Array, Any]:
+    """The distances of steps from their levels in scales, 0 where missing; and masks."""
+    observed = np.isfinite(units)
+    z = (np.nan_to_num(units) - frame.level[:-1]) * np.exp(-frame.log_scale[:-1])
+    return _squashed(observed * z), observed
+
+
+def spread_of(units: Array, design: Design) -> float:
     """The root mean square of the distances from the level."""
-    plain = LinearForecaster(design)
-    passed = plain._pass(units)
-    apart = (units - passed.level[:-1])[min(design.season or 1, len(units) // 3) :]
+    passed = LinearForecaster(design).frame.along(units)
+    apart = (units - passed.frame.level[:-1])[min(design.season or 1, len(units) // 3) :]
     apart = apart[np.isfinite(apart)]
     return max(float(np.sqrt(np.mean(apart**2))), 1e-6) if len(apart) else 1.0
 
@@ -398,7 +359,7 @@ def _squashed(z: Array) -> Array:
     return found
 
 
-def _to_line(x: Array, support: Any) -> Array:
+def to_line(x: Array, support: Any) -> Array:
     with np.errstate(divide="ignore", invalid="ignore"):
         if support in ("real", "counts"):
             line = x

@@ -2,7 +2,7 @@
 
 import csv
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,14 +52,7 @@ class Forecast:
 
         Where times are known they are a column behind that of the steps.
         """
-        flat = self.paths.reshape(*self.paths.shape[:2], -1)
-        moments = self._moments()
-        rows = (
-            [path_index, step, *moments[step - 1], *map(float, values)]
-            for path_index, steps in enumerate(flat, 1)
-            for step, values in enumerate(steps, 1)
-        )
-        _write(path, ["path", "step", *self._time_name(), *self.columns], rows)
+        _write(path, *self.path_rows())
 
     @checks_arguments
     def write_quantiles(
@@ -68,6 +61,23 @@ class Forecast:
         probabilities: Sequence[float] = (0.05, 0.25, 0.5, 0.75, 0.95),
     ) -> None:
         """Writes a CSV file: a row for each step; a column for each variable and probability."""
+        _write(path, *self.quantile_rows(probabilities))
+
+    def path_rows(self) -> tuple[list[str], Iterator[list[Any]]]:
+        """The header and the rows of `write_paths`."""
+        flat = self.paths.reshape(*self.paths.shape[:2], -1)
+        moments = self._moments()
+        rows = (
+            [path_index, step, *moments[step - 1], *map(float, values)]
+            for path_index, steps in enumerate(flat, 1)
+            for step, values in enumerate(steps, 1)
+        )
+        return ["path", "step", *self._time_name(), *self.columns], rows
+
+    def quantile_rows(
+        self, probabilities: Sequence[float]
+    ) -> tuple[list[str], Iterator[list[Any]]]:
+        """The header and the rows of `write_quantiles`."""
         found = self.quantiles(probabilities)
         flat = found.reshape(*found.shape[:2], -1)  # (probabilities, steps, variables)
         names = [f"{name} {p:g}" for name in self.columns for p in probabilities]
@@ -76,7 +86,7 @@ class Forecast:
             [step, *moments[step - 1], *flat[:, step - 1].T.reshape(-1).tolist()]
             for step in range(1, flat.shape[1] + 1)
         )
-        _write(path, ["step", *self._time_name(), *names], rows)
+        return ["step", *self._time_name(), *names], rows
 
     def _moments(self) -> list[list[str]]:
         """The time of each step as cells: one, or none where it is not known."""

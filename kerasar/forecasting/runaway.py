@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 
 #: How much wider than the range of the data that of paths may be.
 _TIMES = 10
+#: A series of a panel is often short: by how much its range is taken wider, and at least, as a part
+#: of its values.
+_WIDER, _LEAST_RANGE = 3.0, 0.1
 #: How many scales on both sides of the mean data have at least.
 _USUAL = 2
 
@@ -26,13 +29,24 @@ class Limits(NamedTuple):
     def of(cls, likelihood: Any, *data: NDArray[Any]) -> "Limits":
         """The limits from a model's units, and the data that are known, `(steps, variables)`."""
         variables = data[0].shape[1]
+        known = np.concatenate([part.astype("float64") for part in data if len(part)])
+        if getattr(likelihood, "own_scale", False):  # others say nothing of this one
+            return cls.of_series(known)
         mean = np.broadcast_to(np.asarray(likelihood.mean, "float64"), variables)
         spread = np.broadcast_to(_USUAL * np.asarray(likelihood.scale, "float64"), variables)
-        known = np.concatenate([part.astype("float64") for part in data if len(part)])
         return cls(
             np.fmin(np.nanmin(known, axis=0, initial=np.inf), mean - spread),
             np.fmax(np.nanmax(known, axis=0, initial=-np.inf), mean + spread),
         )
+
+    @classmethod
+    def of_series(cls, known: NDArray[Any]) -> "Limits":
+        """The limits of a series from itself alone, `(steps, variables)`."""
+        low, high = np.nanmin(known, axis=0), np.nanmax(known, axis=0)
+        # A series that has not moved yet may move by its own size.
+        least = np.maximum(_LEAST_RANGE * np.maximum(np.abs(low), np.abs(high)), 1e-30)
+        middle, half = (low + high) / 2, np.maximum(high - low, least) / 2
+        return cls(middle - _WIDER * half, middle + _WIDER * half)
 
     @property
     def bounds(self) -> tuple[NDArray[Any], NDArray[Any]]:

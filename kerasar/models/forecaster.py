@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import keras
 from keras import layers as L
+from keras import ops
 
 from kerasar.checks import check_sizes
 from kerasar.density_models.autoregressive import AutoregressiveModel
@@ -18,7 +19,11 @@ from kerasar.distributions.likelihoods import GaussianMixture, Likelihood, Relat
 from kerasar.layers import CausalShift, Standardize, StrictlyCausalConv1D
 from kerasar.layers.level_and_scale import level_lag
 from kerasar.models.parts.builder import builder
+from kerasar.models.parts.conditions import GateCondition
 from kerasar.models.parts.relative_series import RelativeSeries
+
+#: Features of a series that is known as such.
+_EMBEDDED = 8
 
 
 @builder
@@ -32,6 +37,7 @@ def Forecaster(
     units: int = 32,
     dropout: float = 0.0,
     covariates: Sequence[tuple[float, float]] = (),
+    num_series: int | None = None,
 ) -> AutoregressiveModel:
     """A forecaster of series: a linear autoregression and a small network, ready to compile.
 
@@ -49,6 +55,9 @@ def Forecaster(
         covariates: mean and scale of each value that is known of a step before it comes, such as a
             holiday or a price. The model then takes the condition `covariates`, `(batch, time,
             covariates)`: of the very steps of the data.
+        num_series: int. Of how many series of a panel the model knows which is which: it then takes
+            the condition `series`, an integer `(batch,)` from 1 on, and 0 for any other series.
+            None: it knows a series by its values alone.
 
     Returns:
         An `AutoregressiveModel` of sequences. Its network outputs `(batch, time, parameters)`.
@@ -96,6 +105,7 @@ def Forecaster(
         if back is not None:
             before = CausalShift(steps=back, name="covariates_of_level")(own)
             known.append(L.Subtract(name="relative_covariates")([own, before]))
+    who = None if num_series is None else _embedded(num_series)
     known = known[0] if len(known) == 1 else L.Concatenate(name="known")(known)
 
     inside = likelihood.likelihood.num_parameters()
@@ -113,12 +123,27 @@ def Forecaster(
             L.Dense(units, use_bias=False, name="earlier")(known),
         ]
     )
+    if who is not None:
+        h = L.Add(name="first_of_series")([h, L.Dense(units, name="series_first")(who.features)])
     h = L.Activation("relu", name="first_relu")(h)
     if dropout:
         h = L.Dropout(dropout, name="dropout")(h)
     h = L.Dense(units, activation="relu", name="second")(h)
     beyond = L.Dense(inside, use_bias=False, kernel_initializer="zeros", name="beyond")(h)
-    parameters = relative.head(L.Add(name="parameters")([linear, beyond]))
-    inputs = x if given is None else [x, given]
-    network = keras.Model(inputs, parameters, name="forecaster")
+    parts = [linear, beyond]
+    if who is not None:
+        parts.append(
+            L.Dense(inside, kernel_initializer="zeros", name="series_linear")(who.features)
+        )
+    parameters = relative.head(L.Add(name="parameters")(parts))
+    inputs = [x, *([] if given is None else [given]), *([] if who is None else [who.input])]
+    network = keras.Model(inputs[0] if len(inputs) == 1 else inputs, parameters, name="forecaster")
     return AutoregressiveModel(network, likelihood, name="forecaster")
+
+
+def _embedded(num_series: int) -> GateCondition:
+    """The input `series`, and features of the series for all steps, `(batch, 1, features)`."""
+    check_sizes(num_series=num_series)
+    series = keras.Input((), dtype="int32", name="series")
+    features = L.Embedding(num_series + 1, _EMBEDDED, name="series_embedding")(series)
+    return GateCondition(series, ops.expand_dims(features, 1))

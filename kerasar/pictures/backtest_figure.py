@@ -21,16 +21,22 @@ _SHOWN, _BANDS = 3, tuple(round(0.05 * i, 2) for i in range(1, 20))
 
 @checks_arguments
 def backtest_figure(
-    series: Any, origins: Sequence[int], paths: Any, actual: Any, heading: str | None = None
+    series: Any,
+    origins: Sequence[int],
+    paths: Any,
+    actual: Any,
+    heading: str | None = None,
+    names: Sequence[str] | None = None,
 ) -> Figure:
     """Draws the calibration of forecasts, and some of them.
 
     Args:
-        series: the first variable of a series, `(steps,)`.
+        series: the first variable of a series, `(steps,)`; or a list of such, of each forecast.
         origins: how many steps of it were known to each forecast.
         paths: `(origins, num_paths, steps)`.
         actual: `(origins, steps)`; NaN where nothing is known.
         heading: text above the picture.
+        names: of the series of each forecast, where there are several.
 
     Returns:
         A figure, for `save` or a notebook. The curve shows how many values lay in bands of each
@@ -41,8 +47,8 @@ def backtest_figure(
     """
     from matplotlib.figure import Figure
 
-    series, actual = check_kind(series, "series"), check_kind(actual, "actual")
-    paths = check_values(paths, "paths", 3)
+    actual, paths = check_kind(actual, "actual"), check_values(paths, "paths", 3)
+    each = series if isinstance(series, list) else [series] * len(paths)
     if actual.shape != (len(paths), paths.shape[2]) or len(origins) != len(paths):
         raise ValueError(
             "A backtest has paths (origins, num_paths, steps), what came (origins, steps) and an "
@@ -62,7 +68,7 @@ def backtest_figure(
     chosen = np.unique(np.linspace(0, len(paths) - 1, _SHOWN).astype(int))
     for axes, i in zip(others, chosen, strict=False):
         origin, steps = origins[i], paths.shape[2]
-        past = series[max(origin - 2 * steps, 0) : origin]
+        past = check_kind(each[i], "series")[max(origin - 2 * steps, 0) : origin]
         ahead = np.arange(origin, origin + steps)
         for order, band in enumerate((0.9, 0.5)):
             edges = quantiles(paths[i], [0.5 - band / 2, 0.5 + band / 2])
@@ -71,6 +77,8 @@ def backtest_figure(
         axes.plot(np.arange(origin - len(past), origin), past, color=_INK, linewidth=1.0)
         axes.plot(ahead, actual[i], color=_TRUTH, linewidth=1.2)
         axes.set_xlabel(f"step (origin {origin})")
+        if names is not None:
+            axes.set_title(names[i], fontsize=9)
     for axes in (left, *others):
         axes.spines[["top", "right"]].set_visible(False)
     if heading:

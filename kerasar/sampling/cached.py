@@ -53,7 +53,7 @@ class CachedSampler(Sampler):
         self.pace: float | None = None
         self.compiles = True
         #: Whether a loop for long sequences draws shorter ones: no condition has their length.
-        self._shares_lengths = (
+        self.shares_lengths = (
             self.is_for_any_length
             and isinstance(self.program, SequenceProgram)
             and model.data_shape[0] is None
@@ -64,9 +64,9 @@ class CachedSampler(Sampler):
     def complete(self, batch: PartialBatch, options: Options, data_shape: Tensor) -> Tensor:
         sizes = tf.unstack(data_shape, num=len(self.model.data_shape))
         shape = [own or size for own, size in zip(self.model.data_shape, sizes, strict=True)]
-        return self._fill_in(batch, options, shape, compiled=False)
+        return self.fill_in(batch, options, shape, compiled=False)
 
-    def _fill_in(
+    def fill_in(
         self,
         batch: PartialBatch,
         options: Options,
@@ -145,13 +145,13 @@ class CachedSampler(Sampler):
             return self.model.function_cache.traced("cached loop", self.complete)
         return self.model.function_cache.traced(
             (CachedSampler, shape),
-            lambda batch, options, _: self._fill_in(batch, options, shape, compiled=False),
+            lambda batch, options, _: self.fill_in(batch, options, shape, compiled=False),
         )
 
     def _kind(self, request: SamplingRequest) -> Any:
         """What a compiled loop is for, besides the number of examples."""
         shape = request.shape
-        if self._shares_lengths:
+        if self.shares_lengths:
             shape = (1 << (shape[0] - 1).bit_length(), *shape[1:])
         return shape, tuple(option is None for option in request.options)
 
@@ -179,7 +179,7 @@ class CachedSampler(Sampler):
         self._compiled.add((kind, size))
         padded = tf.nest.map_structure(lambda part: _pad(part, size - count), batch)
         length = None
-        if self._shares_lengths:
+        if self.shares_lengths:
             steps = request.shape[0]
             length, missing = tf.constant(steps), (kind[0][0] - steps) * (positions // steps)
             padded = padded._replace(
@@ -200,7 +200,7 @@ class CachedSampler(Sampler):
 
         @tf.function(jit_compile=True, autograph=False)
         def loop(batch: PartialBatch, options: Options, length: Tensor | None) -> Tensor:
-            return self._fill_in(batch, options, shape, compiled=True, length=length)
+            return self.fill_in(batch, options, shape, compiled=True, length=length)
 
         @tf.function(autograph=False)
         def loops(batch: PartialBatch, options: Options, length: Tensor | None) -> Tensor:

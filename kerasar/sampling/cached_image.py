@@ -8,7 +8,7 @@ import tensorflow as tf
 from kerasar.sampling.cached_sequence import MOST_PARTS
 from kerasar.sampling.models import SampledAutoregressive
 from kerasar.sampling.options import Choose, Options, draw_or_keep, take_given
-from kerasar.sampling.partial_batch import PartialBatch, events_so_far, noise_at
+from kerasar.sampling.partial_batch import PartialBatch, events_so_far, noise_at, sizes_of
 from kerasar.stepwise.raster_steps import RasterProgram, RowInputs, RowState
 from kerasar.stepwise.rings import ArrayRing, TensorRing, while_loop
 from kerasar.typing import Tensor
@@ -68,7 +68,7 @@ class ImageLoop:
         self.events = self.channels if self.by_value else 1
         self.in_turn = program.plan.sees_present
         values = batch.values
-        self.batch_size = values.shape[0] if compiled else tf.shape(values)[0]
+        self.batch_size = sizes_of(values, compiled)[0]
         self.execution = program.bind(
             self.batch_size,
             size,

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from kerasar.sampling.models import SampledAutoregressive
 from kerasar.sampling.options import Choose, Options, draw_or_keep, take_given
-from kerasar.sampling.partial_batch import PartialBatch, noise_at, swap_batch
+from kerasar.sampling.partial_batch import PartialBatch, noise_at, sizes_of, swap_batch
 from kerasar.sampling.sequence_step import SequenceStep
 from kerasar.stepwise.rings import ArrayRing, TensorRing, while_loop
 from kerasar.stepwise.sequence_steps import SequenceProgram
@@ -47,7 +47,7 @@ class SequenceLoop:
         self.model, self.batch, self.options, self.record = model, batch, options, record
         self.choose = take_given if record else choose
         self.compiled = compiled
-        shape = batch.values.shape if compiled else tf.shape(batch.values)
+        shape = sizes_of(batch.values, compiled)
         self.x, self.output = program.graph.x, program.graph.output
         self.step = SequenceStep(model, program)
         self.batch_size, self.room = shape[0], shape[1] // self.step.events

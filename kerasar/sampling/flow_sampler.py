@@ -16,6 +16,7 @@ from kerasar.function_cache import check_eager
 from kerasar.noise import uniforms
 from kerasar.sampling.models import SampledFlow
 from kerasar.sampling.progress import Progress
+from kerasar.sampling.shares import in_shares
 from kerasar.typing import Tensor
 
 #: How many elements are drawn at once by default: about 16 MB an activation.
@@ -144,6 +145,29 @@ def _shares(count: int, cores: int) -> tuple[int, int]:
     share = -(-count // cores)
     unit = max(1 << max((share - 1).bit_length() - 4, 0), _LEAST_UNIT)
     return cores, -(-share // unit) * unit
+
+
+def compiled_draw(model: SampledFlow) -> Callable[..., Tensor]:
+    """`compute_samples` of a model, compiled by XLA where it runs, for few sizes."""
+
+    @tf.function(jit_compile=True, autograph=False)
+    def draw(rows: tuple[Tensor, Tensor | None], seed: Tensor, temperature: Tensor) -> Tensor:
+        examples, condition = rows
+        return compute_samples(model, examples, seed, temperature, condition)
+
+    dtype = model.bijection.flow_dtype if model.dequantization is None else tf.int32
+    spec = tf.TensorSpec((None, *model.data_shape), dtype)
+    most = max(_CHUNK_ELEMENTS // model.dim, 1)
+
+    def shared(
+        examples: Tensor, seed: Tensor, temperature: Tensor, condition: Tensor | None
+    ) -> Tensor:
+        rows = examples, condition
+        return in_shares(
+            lambda share: draw(share, seed, temperature), spec, rows, _LEAST_SHARE, most
+        )
+
+    return shared
 
 
 def compute_samples(

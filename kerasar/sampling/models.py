@@ -76,6 +76,7 @@ class SampledFlow(Protocol):
     bijection: Bijection
     base: BaseDistribution
     dequantization: Dequantization | None
+    data_shape: Shape
     latent_shape: Shape
     condition_shape: Shape | None
     function_cache: FunctionCache

@@ -61,6 +61,14 @@ def events_so_far(drawn: list[Tensor], like: Tensor) -> Tensor:
     return tf.ensure_shape(tf.reshape(channels, tf.shape(like)), like.shape)
 
 
+def sizes_of(values: Tensor, compiled: bool) -> Any:
+    """The sizes of a tensor; for a compiled loop those that are known as integers."""
+    sizes = tf.shape(values)
+    if not compiled:
+        return sizes
+    return [size if own is None else own for own, size in zip(values.shape, tf.unstack(sizes))]  # noqa: B905
+
+
 def swap_batch(tensor: Tensor) -> Tensor:
     """Swaps batch and positions, so that a position is one contiguous slice."""
     return tf.transpose(tensor, (1, 0, *range(2, tensor.shape.rank)))

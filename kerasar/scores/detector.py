@@ -16,6 +16,7 @@ from kerasar.scores.models import ScoredModel
 from kerasar.scores.rarity import Rarity
 from kerasar.scores.statistics import Example, patch_size, statistics
 from kerasar.serving.archive import Endpoint, export_model
+from kerasar.serving.bounds import Bounds
 from kerasar.training.batches import Batch
 from kerasar.training.dataset_checks import value_assertions
 from kerasar.typing import Config, Tensor
@@ -305,8 +306,8 @@ class AnomalyDetector(keras.Model):
                 found |= excess_map(example)
             return {name: tf.cast(part, tf.float32) for name, part in found.items()}
 
-        def endpoints(**options: Any) -> dict[str, Endpoint]:
-            made = self.model.endpoints(**options)
+        def endpoints(bounds: Bounds, **options: Any) -> dict[str, Endpoint]:
+            made = self.model.endpoints(bounds, **options)
             return {**made, "anomaly": (serve, made["log_prob"][1])}
 
         export_model(self.model, endpoints, filepath, **options)

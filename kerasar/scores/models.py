@@ -5,6 +5,7 @@ from typing import Any, Protocol
 from kerasar.distributions import Surprise
 from kerasar.function_cache import FunctionCache
 from kerasar.serving.archive import Endpoint
+from kerasar.serving.bounds import Bounds
 from kerasar.serving.models import ServedConditions
 from kerasar.training.batches import Batch
 from kerasar.typing import Shape
@@ -22,4 +23,4 @@ class ScoredModel(Protocol):
 
     def check_batch(self, batch: Batch, name: str = "x") -> Batch: ...
     def compute_surprise(self, batch: Batch) -> Surprise: ...
-    def endpoints(self, **bounds: Any) -> dict[str, Endpoint]: ...
+    def endpoints(self, bounds: Bounds, **options: Any) -> dict[str, Endpoint]: ...

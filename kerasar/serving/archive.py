@@ -38,11 +38,12 @@ def export_model(
 
     Args:
         model: any model that is exported.
-        endpoints: makes them, by name, given the options; called once the folder is known to be
-            free.
+        endpoints: makes them, by name, given the bounds and the other options; called once the
+            folder is known to be free.
         filepath: a folder that does not exist yet.
         verbose: as for `keras.Model.export`.
-        **options: `max_samples` and `max_positions`, see `Bounds`, and others of the endpoints.
+        **options: `max_samples` and `max_positions`, see `Bounds`, and others of the endpoints,
+            `jit_compile` among them.
 
     Raises:
         FileExistsError: if `filepath` exists; nothing is overwritten.
@@ -54,13 +55,14 @@ def export_model(
             f"'{filepath}' exists already, and an export overwrites nothing. TensorFlow Serving "
             "picks the highest number: export to the next one."
         )
-    bounds = Bounds(**{name: options[name] for name in Bounds._fields if name in options}).check()
+    given = {name: options.pop(name) for name in Bounds._fields if name in options}
+    bounds = Bounds(**given).check()
     # Concrete functions are written as they are; others would be traced once more while saving.
     signatures = {
         name: tf.function(
             checking_inputs(function, specs, bounds), autograph=False
         ).get_concrete_function(*specs)
-        for name, (function, specs) in endpoints(**options).items()
+        for name, (function, specs) in endpoints(bounds, **options).items()
     }
     parent = os.path.dirname(os.path.abspath(filepath))
     os.makedirs(parent, exist_ok=True)
@@ -69,7 +71,8 @@ def export_model(
     try:
         written = os.path.join(staging, "model")
         _write_signatures(signatures, written)
-        _write_notes(model, bounds, signatures, written)
+        about = {**_describe(model, bounds), "jit_compile": options.get("jit_compile", False)}
+        _write_notes(model, bounds, about, signatures, written)
         os.rename(written, filepath)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
@@ -88,10 +91,12 @@ def _write_signatures(signatures: dict[str, Any], folder: str) -> None:
     tf.saved_model.save(archive, folder, {"serving_default": default, **signatures})
 
 
-def _write_notes(model: Any, bounds: Bounds, signatures: dict[str, Any], folder: str) -> None:
+def _write_notes(
+    model: Any, bounds: Bounds, about: dict[str, Any], signatures: dict[str, Any], folder: str
+) -> None:
     """What an export says of itself, and what a server may make of it."""
     config = {
-        **_describe(model, bounds),
+        **about,
         "signatures": {name: _shapes(signature) for name, signature in signatures.items()},
     }
     os.makedirs(os.path.join(folder, "assets"), exist_ok=True)

@@ -2,8 +2,8 @@
 
 The archive is written without `track()`: a tracked or `tf.Module`-held Keras model loads in Python
 but not in the C++ loader that TensorFlow Serving uses. Loops are explicit `tf.while_loop`s, for
-nothing here goes through autograph. Signatures are not XLA-compiled: servers start with XLA
-off, and assertions vanish under it.
+nothing here goes through autograph. Signatures are not XLA-compiled as a whole: assertions vanish
+under it. Their sampling loops are where `jit_compile` asks for it; servers start with XLA off.
 """
 
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import tensorflow as tf
 
 from kerasar.noise import fold_in
+from kerasar.sampling.compiled import CompiledSampler
 from kerasar.sampling.options import Options
 from kerasar.sampling.partial_batch import PartialBatch
 from kerasar.serving.archive import Endpoint
@@ -27,20 +28,22 @@ _OPTIONS = {"seed": "int32", "temperature": "float32", "top_k": "int32", "top_p"
 
 
 def autoregressive_endpoints(
-    model: ServedAutoregressive, streaming: bool = False, **bounds: Any
+    model: ServedAutoregressive, bounds: Bounds, streaming: bool = False, jit_compile: bool = False
 ) -> dict[str, Endpoint]:
     """The endpoints of an autoregressive model, the default one first."""
-    signatures = Signatures(model, Bounds(**bounds).check())
+    signatures = Signatures(model, bounds, jit_compile)
     found = signatures.all()
     if ForecastSignature.suits(model):
         found |= ForecastSignature(model, signatures).all()
     return {**found, **StreamSignatures(model, signatures).all()} if streaming else found
 
 
-def masked_input_endpoints(model: ServedNetwork, **bounds: Any) -> dict[str, Endpoint]:
+def masked_input_endpoints(
+    model: ServedNetwork, bounds: Bounds, jit_compile: bool = False
+) -> dict[str, Endpoint]:
     """The endpoints of a model with masked inputs, the default one first."""
     # A prompt is an `inpaint` whose beginning is known: the size is fixed anyway.
-    return Signatures(model, Bounds(**bounds).check(), continuation=False).all()
+    return Signatures(model, bounds, jit_compile, continuation=False).all()
 
 
 class Signatures:
@@ -49,26 +52,34 @@ class Signatures:
     Args:
         model: the model to export.
         bounds: what a request may ask for.
+        jit_compile: whether the sampling loop is compiled by XLA, on the server.
         continuation: whether models of sequences have a signature that continues a prompt.
     """
 
-    def __init__(self, model: ServedNetwork, bounds: Bounds, continuation: bool = True) -> None:
+    def __init__(
+        self,
+        model: ServedNetwork,
+        bounds: Bounds,
+        jit_compile: bool = False,
+        continuation: bool = True,
+    ) -> None:
         self.model, self.bounds = model, bounds
         sampler = model.sampler()  # built and checked here, for inside a graph it cannot be
         if not sampler.is_for_any_length and None in model.data_shape:
             sampler = model.sampler("parallel")
+        completing = CompiledSampler(sampler) if jit_compile else sampler
         # A function of its own, which all signatures share: it is traced and written once.
-        self.complete = tf.function(sampler.complete, autograph=False)
+        self.complete = tf.function(completing.complete, autograph=False)
         self.dtype = tf.int32 if model.discrete else tf.float32
         shape = model.data_shape
         self.event_rank = model.likelihood.event_rank
         self.x = tf.TensorSpec((None, *shape), self.dtype, name="x")
         self.conditions = model.conditions.specs()
         self.options = [tf.TensorSpec((), dtype, name=name) for name, dtype in _OPTIONS.items()]
-        position_rank = len(shape) - self.event_rank if len(shape) != 3 else 2
-        self.continues = continuation and position_rank == 1
+        is_sequence = len(shape) < 3
+        self.continues = continuation and is_sequence
         # Where the network leaves a size open, the request gives it.
-        names = ("length",) if position_rank == 1 else ("height", "width")
+        names = ("length",) if is_sequence else ("height", "width")
         self.sizes = [
             tf.TensorSpec((), tf.int32, name=name)
             for name, size in zip(names, shape, strict=False)
@@ -123,7 +134,7 @@ class Signatures:
             tf.debugging.Assert(
                 fits, [f"length must be {wanted}, but length and prompt are", length, given]
             ),
-            *self.value_assertions(prompt),
+            *self.value_assertions(prompt, "prompt"),
             *self._continued(tf.shape(prompt)[0], length),
         ]
         with tf.control_dependencies(checks):
@@ -134,7 +145,7 @@ class Signatures:
 
     def _continued(self, count: Tensor, length: Tensor) -> list[Any]:
         shape = (None, *self.model.data_shape[1:])
-        return self.bounds.assertions(count, {"length": length}, shape)
+        return self.bounds.assertions(count, {"length": length}, shape, "the rows of prompt")
 
     def inpaint(self, x: Tensor, known: Tensor, *arguments: Tensor) -> dict[str, Tensor]:
         same = tf.reduce_all(tf.equal(tf.shape(x), tf.shape(known)))
@@ -179,9 +190,10 @@ class Signatures:
             )
         return {"samples": tf.reshape(completed, shape)}
 
-    def value_assertions(self, x: Tensor) -> list[Any]:
-        """Graph assertions that fail for values that the model cannot have."""
-        return value_assertions(x, self.model.data_levels, self.model.likelihood.takes_missing)
+    def value_assertions(self, x: Tensor, name: str = "x") -> list[Any]:
+        """Graph assertions that fail for values that the model cannot have, with their name."""
+        missing = self.model.likelihood.takes_missing
+        return value_assertions(x, self.model.data_levels, missing, name)
 
     @property
     def truncates(self) -> bool:

@@ -1,7 +1,5 @@
 """Writes an autoencoder as one SavedModel: its decoder's sampler, behind an encoder."""
 
-from typing import Any
-
 import tensorflow as tf
 
 from kerasar.serving.archive import Endpoint
@@ -12,17 +10,19 @@ from kerasar.training.dataset_checks import value_assertions
 from kerasar.typing import Tensor
 
 
-def encoded_endpoints(model: ServedEncoder, **bounds: Any) -> dict[str, Endpoint]:
+def encoded_endpoints(
+    model: ServedEncoder, bounds: Bounds, jit_compile: bool = False
+) -> dict[str, Endpoint]:
     """The endpoints of such a model, the default one first."""
-    return _Signatures(model, Bounds(**bounds).check()).all()
+    return _Signatures(model, bounds, jit_compile).all()
 
 
 class _Signatures:
     """The functions that are exported, on tensors named as in the signature."""
 
-    def __init__(self, model: ServedEncoder, bounds: Bounds) -> None:
+    def __init__(self, model: ServedEncoder, bounds: Bounds, jit_compile: bool) -> None:
         self.model, self.bounds = model, bounds
-        self.decoder = Signatures(model.decoder, bounds)
+        self.decoder = Signatures(model.decoder, bounds, jit_compile)
 
     def all(self) -> dict[str, Endpoint]:
         x, options = self.decoder.x, self.decoder.options

@@ -1,10 +1,10 @@
 """Writes a flow as one SavedModel: `log_prob` (= `serving_default`), `sample` and `latent`."""
 
-from typing import Any
+from functools import partial
 
 import tensorflow as tf
 
-from kerasar.sampling.flow_sampler import compute_samples
+from kerasar.sampling.flow_sampler import compiled_draw, compute_samples
 from kerasar.serving.archive import Endpoint
 from kerasar.serving.bounds import Bounds
 from kerasar.serving.models import ServedFlow
@@ -13,16 +13,19 @@ from kerasar.training.dataset_checks import value_assertions
 from kerasar.typing import Tensor
 
 
-def flow_endpoints(model: ServedFlow, **bounds: Any) -> dict[str, Endpoint]:
+def flow_endpoints(
+    model: ServedFlow, bounds: Bounds, jit_compile: bool = False
+) -> dict[str, Endpoint]:
     """The endpoints of such a model, the default one first."""
-    return _Signatures(model, Bounds(**bounds).check()).all()
+    return _Signatures(model, bounds, jit_compile).all()
 
 
 class _Signatures:
     """The functions that are exported, on tensors named as in the signature."""
 
-    def __init__(self, model: ServedFlow, bounds: Bounds) -> None:
+    def __init__(self, model: ServedFlow, bounds: Bounds, jit_compile: bool) -> None:
         self.model, self.bounds = model, bounds
+        self.draw = compiled_draw(model) if jit_compile else partial(compute_samples, model)
         dtype = tf.float32 if model.data_levels is None else tf.int32
         self.x = tf.TensorSpec((None, *model.data_shape), dtype, name="x")
         # Requests hold float32, whatever precision the flow computes in.
@@ -73,7 +76,7 @@ class _Signatures:
             examples = tf.range(num_samples)
         dtype = self.model.bijection.flow_dtype
         condition = self._condition(conditions, num_samples)
-        drawn = compute_samples(self.model, examples, seed, tf.cast(temperature, dtype), condition)
+        drawn = self.draw(examples, seed, tf.cast(temperature, dtype), condition)
         return {"samples": drawn if drawn.dtype.is_integer else tf.cast(drawn, tf.float32)}
 
     def _checked(self, x: Tensor, conditions: tuple[Tensor, ...]) -> tuple[Tensor, Tensor | None]:

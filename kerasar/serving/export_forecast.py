@@ -63,7 +63,7 @@ class ForecastSignature:
         checks = [
             tf.debugging.Assert(known >= 1, ["past must have at least 1 step, but has", known]),
             *bounds.assertions(num_paths, {"steps": steps}, shape, "num_paths"),
-            *self.signatures.value_assertions(past),
+            *self.signatures.value_assertions(past, "past"),
         ]
         with tf.control_dependencies(checks):
             kept = known if self.context is None else tf.minimum(known, self.context)
@@ -72,6 +72,7 @@ class ForecastSignature:
             num_paths, {"(context + steps)": length}, shape, counted="num_paths"
         )
         with tf.control_dependencies(together):
+            steps = tf.identity(steps)
             values = tf.pad(past[known - kept :], [[0, steps], *[[0, 0]] * (past.shape.rank - 1)])
         given = tf.concat([tf.ones([kept], tf.bool), tf.zeros([steps], tf.bool)], 0)
         for _ in range(past.shape.rank - 1):

@@ -20,6 +20,9 @@ from kerasar.serving.models import ServedAutoregressive
 from kerasar.stepwise.own_steps import OwnSteps
 from kerasar.typing import Tensor
 
+#: Where the memory begins in a state: behind the model's mark, the step and the example.
+_FIRST = 3
+
 
 class StreamChecks(Protocol):
     """What streams share with the other signatures, `kerasar.serving.export.Signatures`."""
@@ -31,7 +34,7 @@ class StreamChecks(Protocol):
 
     @property
     def truncates(self) -> bool: ...
-    def value_assertions(self, x: Tensor) -> list[Any]: ...
+    def value_assertions(self, x: Tensor, name: str) -> list[Any]: ...
     def option_checks(
         self, seed: Tensor, temperature: Tensor, top_k: Tensor, top_p: Tensor
     ) -> list[Any]: ...
@@ -82,21 +85,21 @@ class StreamSignatures:
         }
 
     def begin(self, num_samples: Tensor, *conditions: Tensor) -> dict[str, Tensor]:
-        with tf.control_dependencies(self._count_checks(num_samples)):
+        with tf.control_dependencies(self._count_checks(num_samples, "num_samples")):
             examples = tf.range(num_samples)
         condition = self._condition(num_samples, conditions)
         _, memory = self.steps.compute_begin((examples, condition))
         return self._named(tf.zeros_like(examples), examples, memory)
 
     def score_step(self, x_t: Tensor, *arguments: Tensor) -> dict[str, Tensor]:
-        with tf.control_dependencies(self.checks.value_assertions(x_t)):
+        with tf.control_dependencies(self.checks.value_assertions(x_t, "x_t")):
             x_t = tf.identity(x_t)
         step, examples, execution, memory = self._resumed(tf.shape(x_t)[0], "x_t", arguments)
         terms, memory = self.steps.score_with(execution, memory, x_t, step)
         return {"log_prob": terms, **self._named(step + 1, examples, memory)}
 
     def tables(self, x_t: Tensor, *arguments: Tensor) -> dict[str, Tensor]:
-        with tf.control_dependencies(self.checks.value_assertions(x_t)):
+        with tf.control_dependencies(self.checks.value_assertions(x_t, "x_t")):
             x_t = tf.identity(x_t)
         step, _, execution, memory = self._resumed(tf.shape(x_t)[0], "x_t", arguments)
         return {"tables": self.steps.tables_with(execution, memory, x_t, step)}
@@ -142,12 +145,12 @@ class StreamSignatures:
         sizes = tf.constant([self.steps.length, *self.model.data_shape[1:]])
         return self.model.conditions.from_signature(conditions, rows, sizes)
 
-    def _count_checks(self, count: Tensor) -> list[Any]:
-        return self.checks.bounds.assertions(count, {}, (self.steps.size,))
+    def _count_checks(self, count: Tensor, counted: str) -> list[Any]:
+        return self.checks.bounds.assertions(count, {}, (self.steps.size,), counted)
 
     def _state_checks(self, rows: Tensor, owner: str, state: tuple[Tensor, ...]) -> list[Any]:
         """Graph assertions that fail where a state does not fit the request."""
-        checks = self._count_checks(rows)
+        checks = self._count_checks(rows, f"the rows of {owner}")
         for spec, tensor in zip(self.state, state, strict=True):
             wanted, own = (
                 rows * self.steps.folds.get(spec.name.removeprefix("state_"), 1),
@@ -162,6 +165,22 @@ class StreamSignatures:
         words = f"state_step must lie in [0, {length}), as long as the stream is, but is"
         inside = tf.reduce_all((step >= 0) & (step < length))
         checks.append(tf.debugging.Assert(inside, [words, step]))
+        words = "state_example must not be negative, but is"
+        inside = tf.reduce_all(state[2] >= 0)
+        checks.append(tf.debugging.Assert(inside, [words, state[2]]))
+        return [*checks, *self._memory_checks(state[_FIRST:])]
+
+    def _memory_checks(self, tensors: tuple[Tensor, ...]) -> list[Any]:
+        """Graph assertions that fail where a memory holds what no step can have left in it."""
+        checks = []
+        for spec, tensor in zip(self.state[_FIRST:], tensors, strict=True):
+            if spec.name == "state_last_0":
+                checks += self.checks.value_assertions(tensor, spec.name)
+            elif tensor.dtype.is_floating and not self.model.takes_missing:
+                # Infinite it may be: paddings are, and running maxima before the first step.
+                holds = ~tf.reduce_any(tf.math.is_nan(tensor))
+                words = f"{spec.name} must be what a step has given, but holds NaN"
+                checks.append(tf.debugging.Assert(holds, [words]))
         return checks
 
     def _named(self, step: Tensor, examples: Tensor, memory: Memory) -> dict[str, Tensor]:

@@ -1,7 +1,5 @@
 """The SavedModel of a model that draws the values of a vector in an order of its own."""
 
-from typing import Any
-
 from kerasar.serving.archive import Endpoint
 from kerasar.serving.bounds import Bounds
 from kerasar.serving.export import Signatures
@@ -9,18 +7,18 @@ from kerasar.serving.models import ServedInOrder
 from kerasar.typing import Tensor
 
 
-def ordered_endpoints(model: ServedInOrder, **bounds: Any) -> dict[str, Endpoint]:
+def ordered_endpoints(
+    model: ServedInOrder, bounds: Bounds, jit_compile: bool = False
+) -> dict[str, Endpoint]:
     """The endpoints of such a model, the default one first."""
-    return _OrderedSignatures(model, Bounds(**bounds).check()).all()
+    # A prompt need not be drawn first, so there is no continuation.
+    return _OrderedSignatures(model, bounds, jit_compile, continuation=False).all()
 
 
 class _OrderedSignatures(Signatures):
     """Puts data into the model's order, and samples into that of the data."""
 
     model: ServedInOrder
-
-    def __init__(self, model: ServedInOrder, bounds: Bounds) -> None:
-        super().__init__(model, bounds, continuation=False)  # a prompt need not be drawn first
 
     def run_sampler(self, values: Tensor, known: Tensor, *arguments: Tensor) -> dict[str, Tensor]:
         model = self.model

@@ -25,7 +25,15 @@ BATCHING = os.path.join("assets.extra", "batching_parameters.txt")
 REQUESTS = os.path.join("assets.extra", "requests")
 
 #: Values of scalars: one example of the model's own distribution.
-_SCALARS = {"num_samples": 1, "seed": 0, "temperature": 1.0, "top_k": 0, "top_p": 1.0}
+_SCALARS = {
+    "num_samples": 1,
+    "num_paths": 1,
+    "steps": 1,
+    "seed": 0,
+    "temperature": 1.0,
+    "top_k": 0,
+    "top_p": 1.0,
+}
 #: Size of the axes that a model leaves open.
 _OPEN = 16
 
@@ -44,7 +52,7 @@ def example_requests(
     for name, size in zip(("length",) if len(sizes) < 3 else ("height", "width"), sizes):  # noqa: B905
         named[name] = size
     named["x"] = np.full((1, *sizes), _inside(*getattr(model, "domain", (-math.inf, math.inf))))
-    named["known"] = np.zeros((1, *sizes))
+    named["known"], named["past"] = np.zeros((1, *sizes)), named["x"][0, :-1]
     if conditions := getattr(model, "conditions", None):
         given = conditions.random(np.random.default_rng(0), 1, sizes)
         named |= zip((spec.name for spec in conditions.specs()), given.values(), strict=True)
@@ -62,6 +70,8 @@ def _inputs(signature: Any, named: Mapping[str, Any]) -> dict[str, tf.Tensor]:
         value = named.get(name)
         if value is None:
             value = np.zeros([size or 1 for size in spec.shape])
+        elif np.ndim(value) > len(spec.shape):
+            value = value[0]  # of one series, without the axis of examples
         found[name] = tf.cast(tf.convert_to_tensor(value), spec.dtype)
     return found
 

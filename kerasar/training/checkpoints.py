@@ -144,6 +144,7 @@ class Checkpoints(keras.callbacks.Callback):
                     yield
             finally:
                 begin_at_epoch(model, None)
+                self._followed = None
                 if self._train is not None:
                     model.train_function = self._train
 
@@ -234,6 +235,13 @@ class Checkpoints(keras.callbacks.Callback):
     # The training.
 
     def on_train_begin(self, logs: Any = None) -> None:
+        if self._followed is None:
+            raise ValueError(
+                "Checkpoints is for fit() of a model of kerasar, which tells it the place in the "
+                f"data, but '{self.model.name}' is a {type(self.model).__name__}. Put the network "
+                "into kerasar.AutoregressiveModel or the like, or use "
+                "keras.callbacks.BackupAndRestore."
+            )
         self._saved_at, self._since = time.monotonic(), 0
         self._epoch, self._step, self._is_between = 0, 0, True
         self._batches = int(self._place.get("batches", 0))

@@ -71,24 +71,30 @@ def guard_room(batch: Batch, shape: Shape) -> tuple[Batch, int]:
     return Batch(**example), rows or max(_ELEMENTS // max(elements, 1), _LEAST_ROWS)
 
 
-def value_assertions(x: Tensor, levels: int | None, missing: bool = False) -> list[Any]:
-    """Graph assertions that fail where `x` holds something that the model cannot take.
+def value_assertions(
+    x: Tensor, levels: int | None, missing: bool = False, name: str = "x"
+) -> list[Any]:
+    """Graph assertions that fail where data hold something that the model cannot take.
 
-    With `missing`, NaN is a value that is missing.
+    Args:
+        x: the data.
+        levels: of the model.
+        missing: whether NaN is a value that is missing.
+        name: of the data, for the messages.
     """
     some = tf.shape(x)[0] > 0
-    found = [tf.debugging.Assert(some, ["x must hold at least one example"])]
+    found = [tf.debugging.Assert(some, [f"{name} must hold at least one example"])]
     if levels is not None:
         low, high = tf.reduce_min(x), tf.reduce_max(x)
         inside = (low >= tf.cast(0, x.dtype)) & (tf.cast(high, tf.float64) <= levels - 1)
-        words = [f"x must lie in [0, {levels}), but its smallest and largest values are"]
+        words = [f"{name} must lie in [0, {levels}), but its smallest and largest values are"]
         found.append(tf.debugging.Assert(inside, [*words, low, high]))
     if x.dtype.is_floating and levels is not None:
         whole = tf.reduce_all(tf.equal(x, tf.round(x)))
-        found.append(tf.debugging.Assert(whole, ["x must hold whole numbers"]))
+        found.append(tf.debugging.Assert(whole, [f"{name} must hold whole numbers"]))
     elif x.dtype.is_floating:
         good = ~tf.math.is_inf(x) if missing else tf.math.is_finite(x)
-        found.append(tf.debugging.Assert(tf.reduce_all(good), ["x must be finite"]))
+        found.append(tf.debugging.Assert(tf.reduce_all(good), [f"{name} must be finite"]))
     return found
 
 

@@ -24,6 +24,8 @@ class FiniteGuard:
     def __init__(self) -> None:
         self.tripped = tf.Variable(False, trainable=False, name="non_finite")
         self._loss = tf.Variable(0.0, trainable=False, name="non_finite_loss")
+        #: The global norm of the gradients of the last step, before it is clipped.
+        self.gradient_norm = tf.Variable(0.0, trainable=False, name="gradient_norm")
         self._kept: list[tf.Variable] = []
         self._shapes: list[tf.Variable] = []  # of the batch, where `_kept` is larger or smaller
         self._structure: Any = None
@@ -84,6 +86,7 @@ class FiniteGuard:
             updated: the variables that `update` changes.
         """
         norm = tf.linalg.global_norm([g for g in gradients if g is not None])
+        self.gradient_norm.assign(tf.cast(norm, tf.float32))
         finite = tf.math.is_finite(loss) & tf.math.is_finite(norm)
         good = finite & tf.logical_not(self.tripped)
 

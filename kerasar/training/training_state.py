@@ -54,7 +54,14 @@ def put_state(model: Any, callbacks: Sequence[Any], state: TrainingState) -> lis
         ValueError: if it is of a training with other variables or callbacks.
     """
     read = _unpacked(state.about, state.arrays)
-    _put_values(_variables(model), read["values"])
+    variables = _variables(model)
+    if len(variables) != len(read["values"]):
+        raise ValueError(
+            f"The checkpoint holds {len(read['values'])} variables, but the model and its "
+            f"optimizers have {len(variables)}. Build each optimizer before fit(): "
+            "optimizer.build(model.trainable_variables)."
+        )
+    _put_values(variables, read["values"])
     if read["global_random_state"] is not None:
         global_random_state(make=True).assign(read["global_random_state"])
     version, numbers, gauss = read["python_random_state"]
@@ -92,8 +99,28 @@ def _put_values(variables: Sequence[Any], values: Sequence[np.ndarray]) -> None:
 
 
 def _variables(model: Any) -> list[Any]:
-    found = {id(variable): variable for variable in (*model.variables, *model.optimizer.variables)}
+    """Those of the model and of its optimizer, and of others that it has as attributes."""
+    owners = [model, model.optimizer]
+    owners += [part for part in _attributes(model) if _is_optimizer(part)]
+    found = {id(variable): variable for owner in owners for variable in owner.variables}
     return list(found.values())
+
+
+def _attributes(model: Any) -> list[Any]:
+    """Attributes, with the content of lists and dicts; Keras keeps those in classes of its own."""
+    found: list[Any] = []
+    for _, value in sorted(vars(model).items()):
+        if isinstance(value, dict):
+            found += [part for _, part in sorted(value.items(), key=lambda item: str(item[0]))]
+        elif isinstance(value, list | tuple):
+            found += value
+        else:
+            found.append(value)
+    return found
+
+
+def _is_optimizer(part: Any) -> bool:
+    return isinstance(part, keras.optimizers.Optimizer)
 
 
 def _global_random_state() -> Any:

@@ -12,13 +12,18 @@ import tensorflow as tf
 
 from kerasar.arguments import checks_arguments
 
+#: How long workers wait for each other.
+WAIT_MINUTES = 5.0
 #: Seconds from one look at the other workers to the next, and for one of them.
 _INTERVAL, _PATIENCE = 0.2, 1.0
 
 
 @checks_arguments
 def worker_strategy(
-    workers: Sequence[str] | None = None, index: int | None = None, *, wait_minutes: float = 5.0
+    workers: Sequence[str] | None = None,
+    index: int | None = None,
+    *,
+    wait_minutes: float | None = None,
 ) -> tf.distribute.Strategy:
     """The strategy for a model that several workers train: build and compile it in its `scope()`.
 
@@ -31,7 +36,7 @@ def worker_strategy(
         workers: the addresses of all workers, "host:port", in the same order everywhere; None if
             the environment variable `TF_CONFIG` says it, as cluster managers set it.
         index: int. Which of them this process is, from 0.
-        wait_minutes: float. How long to wait for the others.
+        wait_minutes: float. How long to wait for the others; 5 by default.
 
     Raises:
         ValueError: if the addresses or the index are not such.
@@ -49,10 +54,10 @@ def worker_strategy(
         )
     if len(set(addresses)) != len(addresses):
         raise ValueError(f"Each worker needs an address of its own, but got {list(workers)}.")
+    _meet(addresses, index, WAIT_MINUTES if wait_minutes is None else wait_minutes)
     cluster = {"worker": [f"{host}:{port}" for host, port in addresses]}
     task = {"type": "worker", "index": index}
     os.environ["TF_CONFIG"] = json.dumps({"cluster": cluster, "task": task})
-    _meet(addresses, index, wait_minutes)
     return tf.distribute.MultiWorkerMirroredStrategy()
 
 

@@ -38,12 +38,14 @@ def as_values(constant: Any) -> np.ndarray:
     """What is known of a constant: everything. A variable may be given other values."""
     if isinstance(constant, VARIABLES):
         return np.full([1] * len(constant.shape), ORDINARY)
+    if isinstance(constant, (int, float)):  # which TensorFlow takes no further than float32 goes
+        return _exactly(np.float64(constant))
     with np.errstate(all="ignore"):
         found = np.asarray(keras.ops.convert_to_numpy(keras.ops.cast(constant, "float64")))
     return _exactly(found)
 
 
-def _exactly(found: np.ndarray) -> np.ndarray:
+def _exactly(found: np.ndarray | np.float64) -> np.ndarray:
     """Numbers that are known exactly, as float32 rounds them, but for those it does not hold."""
     with np.errstate(all="ignore"):
         found = found.astype("float32").astype("float64")

@@ -10,12 +10,7 @@ from numpy.typing import NDArray
 
 from kerasar.cli.commands.score import Part
 from kerasar.cli.kinds import kind_of_run
-from kerasar.cli.support.compression import (
-    check_can_compress,
-    check_rates,
-    load_coding_model,
-    with_lengths,
-)
+from kerasar.cli.support.compression import check_can_compress, load_coding_model, parts_of
 from kerasar.cli.support.options import DataDir, Run
 from kerasar.cli.support.outputs import atomic_write, check_ending, check_new, print_table
 from kerasar.cli.support.run_folder import RunFolder
@@ -42,7 +37,8 @@ def compress(
 
     An example takes its nats in bits: what the model expects takes little. All share one file,
     which kerasar decompress reads with the same RUN, on a machine that computes the same bits.
-    Names are not kept, only the order; recordings are kept as the µ-law codes of the run.
+    Names are not kept, only the order; the classes of a conditional run are. Recordings are kept as
+    the µ-law codes of the run.
 
         kerasar compress runs/pixelcnn-digits digits --out digits.ksr --report
         kerasar decompress runs/pixelcnn-digits digits.ksr --out digits/
@@ -54,11 +50,9 @@ def compress(
     check_ending(out, (".ksr",), "--out")
     check_new(out, "--out")
     check_can_compress(folder, kind)
-    if kind.name == "audio":
-        check_rates(folder, data)
     start_tensorflow()
     model = load_coding_model(folder)
-    batch, names = kind.load_named(folder, model, data, data_dir, part.value)
+    batch, names = kind.load_whole(folder, model, data, data_dir, part.value)
     made = model.compress(batch)
     with atomic_write(out) as path:
         path.write_bytes(made)
@@ -68,7 +62,7 @@ def compress(
         err=True,
     )
     if report:
-        x, lengths = with_lengths(batch)
+        x, lengths, _ = parts_of(batch)
         parts = list(x) if lengths is None else [x[i, :n] for i, n in enumerate(lengths)]
         raw = _raw_bytes(parts, model.data_levels)
         sizes = {"this file": len(made), **_others(parts, raw, model.data_levels, kind.name)}

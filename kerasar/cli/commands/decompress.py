@@ -1,5 +1,6 @@
 """`kerasar decompress`."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -8,7 +9,7 @@ import typer
 from numpy.typing import NDArray
 
 from kerasar.cli.kinds import kind_of_run
-from kerasar.cli.support.compression import check_can_compress, load_coding_model, with_lengths
+from kerasar.cli.support.compression import check_can_compress, load_coding_model, parts_of
 from kerasar.cli.support.options import Run
 from kerasar.cli.support.outputs import atomic_write, check_new
 from kerasar.cli.support.run_folder import RunFolder
@@ -40,8 +41,9 @@ def decompress(
         kerasar decompress runs/pixelcnn-digits digits.ksr --out digits.npz
         kerasar decompress runs/wavenet-sounds sounds.ksr --out sounds/
 
-    A folder gets 0.png, 1.png, … or 0.wav, 1.wav, … in the order of the examples; an .npz the
-    array "x", and "length" where examples have their own.
+    A folder gets 0.png, 1.png, … or 0.wav, 1.wav, … in the order of the examples, in a subfolder
+    for each class where the file holds classes; an .npz the array "x", and "length" and
+    "condition" where examples have their own.
     """
     folder = RunFolder.open(run)
     kind = kind_of_run(folder)
@@ -64,30 +66,49 @@ def decompress(
                 f"{model.data_levels}. Write an array: --out {out.name}.npz."
             )
     found = model.decompress(file.read_bytes(), force=force)
-    x, lengths = with_lengths(found)
+    x, lengths, classes = parts_of(found)
+    if ending == ".npy" and isinstance(found, dict):
+        beside = ", ".join(f'"{name}"' for name in found if name != "x")
+        raise ValueError(
+            f"A .npy has no room for {beside} beside the examples: use --out NAME.npz."
+        )
     with atomic_write(out) as path:
-        if ending == ".npy" and lengths is None:
+        if ending == ".npy":
             np.save(path, x)
-        elif ending in (".npz", ".npy"):
+        elif ending == ".npz":
             np.savez_compressed(path, **(found if isinstance(found, dict) else {"x": x}))
         else:
             path.mkdir()
-            _write_each(path, x, lengths, model.data_levels, folder)
+            for file, example in _files(path, x, lengths, _names(folder, classes)):
+                _write_one(file, example, model.data_levels, folder)
     typer.echo(f"{len(x):,} {kind.noun}: {plain_text(out)}", err=True)
 
 
-def _write_each(
-    path: Path, x: NDArray[Any], lengths: NDArray[Any] | None, levels: int, run: RunFolder
-) -> None:
-    """A file for each example."""
-    for number, example in enumerate(x):
-        if x.ndim == 2:
-            codes = example if lengths is None else example[: lengths[number]]
-            write_wav(path / f"{number}.wav", codes, run.config["sample_rate"], levels)
-        else:
-            from PIL import Image
+def _names(run: RunFolder, classes: NDArray[Any] | None) -> list[str] | None:
+    """The name of the class of each example, if they have some."""
+    if classes is None:
+        return None
+    known = run.config.get("classes") or []
+    return [known[number] if number < len(known) else str(number) for number in classes]
 
-            pixels = (example * (255 // (levels - 1))).astype(np.uint8)
-            Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(
-                path / f"{number}.png"
-            )
+
+def _files(
+    path: Path, x: NDArray[Any], lengths: NDArray[Any] | None, classes: list[str] | None
+) -> Iterator[tuple[Path, NDArray[Any]]]:
+    """A file for each example, without its ending; in a subfolder for each class."""
+    for number, example in enumerate(x):
+        folder = path if classes is None else path / classes[number]
+        folder.mkdir(exist_ok=True)
+        yield folder / str(number), example if lengths is None else example[: lengths[number]]
+
+
+def _write_one(file: Path, example: NDArray[Any], levels: int, run: RunFolder) -> None:
+    """A recording or an image."""
+    if example.ndim == 1:
+        write_wav(file.with_suffix(".wav"), example, run.config["sample_rate"], levels)
+        return
+    from PIL import Image
+
+    pixels = (example * (255 // (levels - 1))).astype(np.uint8)
+    image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+    image.save(file.with_suffix(".png"))

@@ -32,6 +32,13 @@ def export(
             show_default="the next number",
         ),
     ] = None,
+    jit_compile: Annotated[
+        bool,
+        typer.Option(
+            "--jit-compile",
+            help="Let XLA compile the samplers, on servers that are started with XLA.",
+        ),
+    ] = False,
 ) -> None:
     """Write a trained model as a SavedModel for TensorFlow Serving, and say how to serve it.
 
@@ -54,6 +61,6 @@ def export(
     start_tensorflow()
     model = folder.load_model()
     with heartbeat("exporting"), atomic_write(target) as path:
-        kind_of_run(folder).export(folder, model, path)
+        kind_of_run(folder).export(folder, model, path, jit_compile)
     typer.echo(plain_text(target))
     typer.echo(plain_text(serving_guide(target), keep="\n"), err=True)

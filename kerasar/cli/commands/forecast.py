@@ -1,12 +1,12 @@
 """`kerasar forecast`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from kerasar.cli.commands.sample import OnRunaway, check_outputs
-from kerasar.cli.kinds import SamplingRequest
+from kerasar.cli.kinds import SamplingRequest, kind_of_run
 from kerasar.cli.kinds.series import Series, series_run
 from kerasar.cli.support.heartbeat import heartbeat
 from kerasar.cli.support.options import Run, Seed, Temperature, integer_between
@@ -24,6 +24,10 @@ def forecast(
     steps: Annotated[
         int | None,
         typer.Option(callback=integer_between(1), help="To go on.", show_default="a season"),
+    ] = None,
+    series: Annotated[
+        str | None,
+        typer.Option(help="One of many series, by name.", show_default="all of them"),
     ] = None,
     num: Annotated[int, typer.Option(callback=integer_between(1), help="Paths.")] = 200,
     seed: Seed = 0,
@@ -46,7 +50,11 @@ def forecast(
     kerasar forecast runs/forecaster-demand --history newer.csv --out paths.csv
     """
     folder = series_run(run)
-    kind = Series()
+    kind = kind_of_run(folder)
+    if series is not None and kind.name != "panel":
+        raise ValueError(
+            f"--series is for models of many series, but '{run}' was trained on one. Leave it out."
+        )
     files = out or [folder.free(name) for name in kind.sample_files]
     check_outputs(files, kind)
     if history is not None:
@@ -54,8 +62,9 @@ def forecast(
     start_tensorflow()
     model = folder.load_model()
     prompt = None if history is None else str(history)
-    length = float(steps or folder.config.get("horizon", kind.usual_steps))
-    options = {"seed": seed, "temperature": temperature}
+    length = float(steps or folder.config.get("horizon", Series.usual_steps))
+    options: dict[str, Any] = {"seed": seed, "temperature": temperature}
+    options |= {} if series is None else {"series": series}
     request = SamplingRequest(num, length, prompt, options, on_runaway.value)
     with heartbeat("drawing paths"):
         samples = kind.draw(folder, model, request)

@@ -10,12 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kerasar.cli.kinds.kind import (
+    STREAMED,
     Batch,
     DataKind,
     NamedExamples,
     Samples,
     SamplingRequest,
     TrainingData,
+    reading_in_words,
     sample,
 )
 from kerasar.cli.support.capabilities import is_conditional, levels_of
@@ -24,7 +26,8 @@ from kerasar.cli.support.quick import quick_samples
 from kerasar.cli.support.run_folder import RunFolder
 from kerasar.data import AudioData, load_audio, mu_law_decode, mu_law_encode, write_wav
 from kerasar.data.audio_file import read_audio_file
-from kerasar.data.plain_text import picture_text
+from kerasar.data.lazy_rows import is_lazy
+from kerasar.data.plain_text import picture_text, plain_text
 
 if TYPE_CHECKING:
     from kerasar.training import DensityModel
@@ -39,6 +42,7 @@ class Audio(DataKind):
     name = "audio"
     noun = "recordings"
     unit = "sample"
+    has_files = True
     num_samples = 4
     endings = (".wav", ".npz")
     sample_files = ("samples.wav",)
@@ -58,7 +62,13 @@ class Audio(DataKind):
     def load(
         self, spec: str, data_dir: Path | None, levels: int | None, settings: dict[str, Any]
     ) -> TrainingData:
-        data = _read(spec, levels or 256, settings)
+        data = load_audio(
+            spec,
+            settings.get("sample_rate"),
+            levels or 256,
+            stream_above=STREAMED,
+            skip_corrupt=bool(settings.get("skip_corrupt")),
+        )
         conditional = bool(settings.get("conditional"))
         if conditional and data.labels is None:
             raise ValueError(
@@ -71,7 +81,7 @@ class Audio(DataKind):
         if conditional:
             arguments["num_classes"] = len(data.classes)
         about = f"{data.length.sum() / data.sample_rate:.0f} s at {data.sample_rate} Hz, "
-        about += f"{data.levels} µ-law codes"
+        about += f"{data.levels} µ-law codes{reading_in_words(data.x, data.skipped)}"
         kept = {
             "sample_rate": data.sample_rate,
             "classes": list(data.classes),
@@ -86,9 +96,20 @@ class Audio(DataKind):
         self, run: RunFolder, model: DensityModel, spec: str, data_dir: Path | None, part: str
     ) -> NamedExamples:
         data = _read(spec, levels_of(model), run.config)
-        if part in ("train", "test"):
-            data = data.divide()[("train", "test").index(part)]
-        return NamedExamples(data.batch(is_conditional(model)), list(data.names))
+        return _named(data, part, is_conditional(model))
+
+    def load_whole(
+        self, run: RunFolder, model: DensityModel, spec: str, data_dir: Path | None, part: str
+    ) -> NamedExamples:
+        _check_rates(run, spec)
+        rate, levels = run.config["sample_rate"], levels_of(model)
+        data = load_audio(spec, sample_rate=rate, levels=levels, trim_db=None)
+        if is_conditional(model) and data.labels is None:
+            raise ValueError(
+                f"'{run.path}' was trained with the class of each recording, but '{spec}' has "
+                "none. Put recordings into a subfolder for each class, or name them CLASS_….wav."
+            )
+        return _named(data, part, is_conditional(model))
 
     def showcase(
         self, run: RunFolder, model: DensityModel, data: TrainingData, result: str
@@ -132,6 +153,30 @@ def _read(spec: str, levels: int, settings: dict[str, Any]) -> AudioData:
     return load_audio(spec, sample_rate=settings.get("sample_rate"), levels=levels)
 
 
+def _named(data: AudioData, part: str, conditional: bool) -> NamedExamples:
+    """The recordings of a part, with their classes if those are wanted."""
+    if part in ("train", "test"):
+        data = data.divide()[("train", "test").index(part)]
+    return NamedExamples(data.batch(conditional), list(data.names))
+
+
+def _check_rates(run: RunFolder, spec: str) -> None:
+    """Raises a ValueError if reading recordings would resample them, which loses something."""
+    import soundfile
+
+    rate = run.config["sample_rate"]
+    for file in sorted(Path(spec).expanduser().rglob("*")):
+        if file.suffix.lower() not in (".wav", ".flac") or file.name.startswith("."):
+            continue
+        own = soundfile.info(file).samplerate
+        if own != rate:
+            raise ValueError(
+                f"'{plain_text(file)}' has {own} samples a second, but '{run.path}' was trained on "
+                f"{rate}: resampled it would not come back as it was. Resample it first, or leave "
+                "it out."
+            )
+
+
 def pieces(batch: Batch, size: int = _PIECE) -> Batch:
     """Recordings cut into pieces of `size` samples, the last ones shorter."""
     rows, starts = [], []
@@ -139,11 +184,15 @@ def pieces(batch: Batch, size: int = _PIECE) -> Batch:
         begin = np.arange(0, int(length), size)
         rows += [row] * len(begin)
         starts += begin.tolist()
-    width = min(size, batch["x"].shape[1])
-    columns = np.minimum(np.array(starts)[:, None] + np.arange(width), batch["x"].shape[1] - 1)
+    x, chosen, first = batch["x"], np.array(rows), np.array(starts)
+    width = min(size, x.shape[1])
     cut = {name: part[rows] for name, part in batch.items() if name != "x"}
-    cut["x"] = batch["x"][np.array(rows)[:, None], columns]
-    cut["length"] = np.minimum(cut["length"] - np.array(starts), width).astype("int32")
+    if is_lazy(x):
+        cut["x"] = x.cut(chosen, first, width)
+    else:
+        columns = np.minimum(first[:, None] + np.arange(width), x.shape[1] - 1)
+        cut["x"] = x[chosen[:, None], columns]
+    cut["length"] = np.minimum(cut["length"] - first, width).astype("int32")
     return cut
 
 

@@ -1,20 +1,26 @@
 """Finds the kind of data from what the model takes and what DATA looks like."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import MappingProxyType
 
 from kerasar.cli.kinds.audio import Audio
 from kerasar.cli.kinds.images.images import Images
 from kerasar.cli.kinds.kind import DataKind
+from kerasar.cli.kinds.panel import Panel
 from kerasar.cli.kinds.sequences import Sequences
 from kerasar.cli.kinds.series import Series
 from kerasar.cli.kinds.text import Text
 from kerasar.cli.kinds.vectors import Vectors
 from kerasar.cli.registry import MODELS
 from kerasar.cli.support.run_folder import RunFolder
+from kerasar.data.panel import holds_several
 
 KINDS: Mapping[str, DataKind] = MappingProxyType(
-    {kind.name: kind for kind in (Images(), Sequences(), Audio(), Text(), Series(), Vectors())}
+    {
+        kind.name: kind
+        for kind in (Images(), Sequences(), Audio(), Text(), Series(), Panel(), Vectors())
+    }
 )
 
 
@@ -55,6 +61,25 @@ def kind_of(model: str, kinds: Sequence[str], spec: str, is_text: bool = False) 
         f"Model '{model}' is trained on {' or '.join(kinds)}, and '{spec}' looks like none of "
         f"these. DATA can be {accepted}. Check the path."
     )
+
+
+def panel_or_series(
+    kind: DataKind, kinds: Sequence[str], spec: str, series: str | None, wide: bool
+) -> DataKind:
+    """A panel in place of a series, where a model takes such and the file holds several.
+
+    Args:
+        kind: that of DATA.
+        kinds: those that the model takes.
+        spec: what the user passes as DATA.
+        series: the one that the user chooses, if any.
+        wide: whether each row is a series.
+    """
+    if kind.name != "series" or "panel" not in kinds or series is not None:
+        return kind
+    path = Path(spec).expanduser()
+    is_table = path.suffix.lower() in (".csv", ".tsv", ".txt") and path.is_file()
+    return KINDS["panel"] if wide or (is_table and holds_several(path)) else kind
 
 
 def _text(model: str, kinds: Sequence[str]) -> DataKind:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 #: Examples as `fit` takes them: an array, or a dict of arrays.
 Batch = Any
+#: Examples that take more bytes stay in their files, or in a temporary one.
+STREAMED = 128 << 20
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -142,6 +144,7 @@ class DataKind(ABC):
         data_sets: the names of data sets of this kind.
         unit: the word for what `bits_per_dim` is divided by.
         has_likelihoods: whether `--likelihood` chooses among several.
+        has_files: whether examples may be the files of a folder, of which some cannot be read.
         num_samples: the default number of samples.
         endings: of the files that samples can be written to.
         sample_files: the files that they are written to by default; none: they are printed.
@@ -157,6 +160,7 @@ class DataKind(ABC):
     data_sets: ClassVar[Collection[str]] = ()
     unit: ClassVar[str] = "dim"
     has_likelihoods: ClassVar[bool] = False
+    has_files: ClassVar[bool] = False
     num_samples: ClassVar[int] = 64
     endings: ClassVar[tuple[str, ...]]
     sample_files: ClassVar[tuple[str, ...]] = ("samples.png",)
@@ -221,6 +225,12 @@ class DataKind(ABC):
     ) -> NamedExamples:
         """Reads examples that a trained model can take, for `kerasar score`."""
 
+    def load_whole(
+        self, run: RunFolder, model: DensityModel, spec: str, data_dir: Path | None, part: str
+    ) -> NamedExamples:
+        """The same with nothing left out or changed, for `kerasar compress`."""
+        return self.load_named(run, model, spec, data_dir, part)
+
     def callbacks(self, run: RunFolder, model: DensityModel, epochs: int) -> list[Any]:
         """Further callbacks of training."""
         return []
@@ -282,11 +292,13 @@ class DataKind(ABC):
         """What the users of an exported model need to know of the data."""
         return {}
 
-    def export(self, run: RunFolder, model: DensityModel, folder: Path) -> None:
+    def export(
+        self, run: RunFolder, model: DensityModel, folder: Path, jit_compile: bool = False
+    ) -> None:
         """Writes a SavedModel, with `export_notes` where TensorFlow Serving leaves place."""
         from kerasar.serving.archive import CONFIG
 
-        model.export(str(folder))
+        model.export(str(folder), jit_compile=jit_compile)
         if (file := folder / CONFIG).exists():
             about = {**json.loads(file.read_text(encoding="utf-8")), "trained": _how(run)}
             file.write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
@@ -361,6 +373,14 @@ def take(batch: Batch, rows: Any) -> Batch:
 def for_evaluation(batch: Batch, batch_size: int) -> Any:
     """Examples as `evaluate` and `fit` take them for judging: what is lazy in batches."""
     return pipeline(batch, batch_size, shuffle=False) if is_lazy(values_of(batch)) else batch
+
+
+def reading_in_words(x: Any, skipped: Sequence[str]) -> str:
+    """Whether examples stay in files, and how many were left out, to be added to a sentence."""
+    said = ", read from their files" if is_lazy(x) else ""
+    if skipped:
+        said += f"; {len(skipped):,} unreadable files left out ({skipped[0]})"
+    return said
 
 
 def join(batches: Sequence[Batch]) -> Batch:

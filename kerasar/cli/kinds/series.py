@@ -26,11 +26,13 @@ from kerasar.data.plain_text import picture_text
 from kerasar.data.times import time_text
 
 if TYPE_CHECKING:
-    from kerasar.forecasting import Backtest, Choice, Forecast
+    from kerasar.forecasting import Backtest, Choice
     from kerasar.training import DensityModel
 
 #: Places of a series from which a backtest forecasts.
-_ORIGINS = 20
+ORIGINS = 20
+#: Paths of a backtest, all together and at least.
+_ALL_PATHS = 8_000
 #: Options of the reader that a run keeps, besides the columns.
 _READING = ("covariates", "calendar", "series")
 #: Steps of a forecast, at least and where no season is longer.
@@ -93,7 +95,7 @@ class Series(DataKind):
                     "other columns with --column."
                 )
         seasons = find_seasons(data.train)
-        horizon = _horizon(seasons, len(data.train))
+        horizon = horizon_for(seasons, len(data.train))
         cut = len(data.train)
         choice = None
         if data.levels is None:
@@ -117,7 +119,7 @@ class Series(DataKind):
             **({} if choice is None else choice.arguments),
         }
         about = f"{len(data.train)} steps of {', '.join(data.columns)}, "
-        about += _in_words(choice) if choice is not None else f"{data.levels} levels"
+        about += describe_design(choice) if choice is not None else f"{data.levels} levels"
         about += "" if data.frequency is None else f", a step each {data.frequency}"
         gaps = int(np.isnan(data.train).sum() + np.isnan(data.test).sum())
         about += f", {gaps:,} values missing" if gaps else ""
@@ -197,7 +199,7 @@ class Series(DataKind):
         series: SeriesData,
         first: int,
         horizon: int | None = None,
-        origins: int = _ORIGINS,
+        origins: int = ORIGINS,
         **options: Any,
     ) -> Backtest:
         """Forecasts from several places of a series, with the bands of the run."""
@@ -207,7 +209,8 @@ class Series(DataKind):
         steps = int(horizon or run.config.get("horizon", _STEPS))
         if horizon is None:  # as far as there is something to judge it by
             steps = min(steps, max(len(whole) - first, 1))
-        settings = {"temperature": _widened(run), "verbose": False, **options}
+        settings = {"temperature": widened(run), "verbose": False, **options}
+        settings.setdefault("num_paths", _paths_for(origins, len(whole) - first - steps + 1))
         return backtest(
             model,
             whole,
@@ -236,12 +239,12 @@ class Series(DataKind):
             self.num_samples,
             series=series,
             on_runaway="clip",
-            temperature=_widened(run),
+            temperature=widened(run),
             verbose=False,
         )
         names = tuple(map(picture_text, series.columns))
         figure = fan_chart(past[-3 * steps :], found.paths, future, columns=names)
-        figure.suptitle(f"{run.title}: the steps held out ({result}){_warning(found)}")
+        figure.suptitle(f"{run.title}: the steps held out ({result}){warning(found)}")
         with atomic_write(run.path / "forecast.png") as file:
             save(figure, file)
 
@@ -259,12 +262,12 @@ class Series(DataKind):
             request.num,
             series=series,
             on_runaway=request.on_runaway,
-            **request.options | {"temperature": request.options["temperature"] * _widened(run)},
+            **request.options | {"temperature": request.options["temperature"] * widened(run)},
         )
         description = (
             f"{steps} steps after the end of {picture_text(source.name)}, {request.num} paths "
         )
-        description += f"({request.describe_options()}){_warning(found)}"
+        description += f"({request.describe_options()}){warning(found)}"
         return Samples(found.paths, description, forecast=found)
 
     def write_readable(
@@ -286,7 +289,7 @@ class Series(DataKind):
             save(figure, path)
 
 
-def write_backtest(path: Path, found: Backtest) -> None:
+def write_backtest(path: Path, found: Any) -> None:
     """Writes the scores of a backtest as JSON."""
     with atomic_write(path) as file:
         file.write_text(json.dumps(found.to_dict(), indent=2) + "\n", encoding="utf-8")
@@ -294,17 +297,24 @@ def write_backtest(path: Path, found: Backtest) -> None:
 
 def backtest_in_words(found: Backtest) -> str:
     """The scores of a backtest beside those of the seasonal naive forecast."""
+    return (
+        f"Forecasts of {found.paths.shape[2]} steps from {len(found.origins)} places: "
+        + scores_in_words(found)
+    )
+
+
+def scores_in_words(found: Any) -> str:
+    """CRPS and how much bands held, of a `Backtest` or `PanelBacktest`."""
     ours, naive = found.scores, found.seasonal_naive
     runaway = f" {found.clipped:,} paths ran away." if found.clipped else ""
     return (
-        f"Forecasts of {found.paths.shape[2]} steps from {len(found.origins)} places: CRPS "
-        f"{ours['crps']:.4g} (seasonal naive {naive['crps']:.4g}); bands of 50 and 90 % held "
+        f"CRPS {ours['crps']:.4g} (seasonal naive {naive['crps']:.4g}); bands of 50 and 90 % held "
         f"{ours['coverage_50']:.0%} and {ours['coverage_90']:.0%} of the values "
         f"({naive['coverage_50']:.0%} and {naive['coverage_90']:.0%}).{runaway}"
     )
 
 
-def _warning(found: Forecast) -> str:
+def warning(found: Any) -> str:
     """What the heading of a forecast adds if paths had to be clipped."""
     return f"; {found.clipped:,} paths ran away" if found.clipped else ""
 
@@ -316,7 +326,7 @@ def series_run(path: Path) -> RunFolder:
         ValueError: unless it was trained on a series.
     """
     run = RunFolder.open(path)
-    if run.config.get("kind") != Series.name:
+    if run.config.get("kind") not in (Series.name, "panel"):
         raise ValueError(
             f"Forecasts are of series, but '{run.path}' was trained on "
             f"{run.config.get('kind', 'images')}. Train on a table of numbers: "
@@ -330,12 +340,20 @@ def read_for_run(data: Path | None, run: RunFolder, model: DensityModel) -> Seri
     return read_series(data or run.config["data_path"], run, model)
 
 
-def _widened(run: RunFolder) -> float:
+def _paths_for(origins: int, possible: int) -> int:
+    """Paths of each forecast of a backtest.
+
+    Scores are means over forecasts: of a few, chance in the paths would decide.
+    """
+    return int(np.clip(_ALL_PATHS // max(min(origins, possible), 1), 200, 2_000))
+
+
+def widened(run: RunFolder) -> float:
     """The temperature with which the deviation of drawn steps is that of bands that hold."""
     return float(run.config.get("widening", 1.0)) ** 2
 
 
-def _horizon(seasons: Sequence[int], steps: int) -> int:
+def horizon_for(seasons: Sequence[int], steps: int) -> int:
     """Steps of a forecast: a season, where the series has several of them, or a year of months."""
     short = [season for season in seasons[:1] if _SEASONS * season <= steps]
     return min(max([*short, _STEPS]), max(steps // 4, 1))
@@ -369,7 +387,7 @@ def _judged(series: Any, first: int, size: int, covariates: Any = None) -> dict[
     return found
 
 
-def _in_words(choice: Choice) -> str:
+def describe_design(choice: Choice) -> str:
     """How a series is normalized."""
     design = choice.design
     relative = {

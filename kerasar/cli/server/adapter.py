@@ -52,7 +52,8 @@ class ServedExport(Model):
         self.folder, self.timeout = folder, timeout
         self.signatures = dict(folder.config["signatures"])
         self.signatures = {DEFAULT: next(iter(self.signatures.values())), **self.signatures}
-        self.served = client().ServedModel(folder.path, timeout=timeout)
+        compiled = bool(folder.config.get("jit_compile"))
+        self.served = client().ServedModel(folder.path, allow_xla=compiled, timeout=timeout)
         self.ready, self._waiting = True, 0
 
     def warm_up(self) -> None:

@@ -3,6 +3,9 @@
 import json
 from typing import Any
 
+#: How many bytes of a refused body are read, and forgotten, before it is answered.
+_MOST_DROPPED = 10**9
+
 
 class BodyLimit:
     """ASGI middleware: answers 413 to a body of more bytes than the limit.
@@ -21,7 +24,7 @@ class BodyLimit:
             return
         stated = dict(scope["headers"]).get(b"content-length", b"0")
         if int(stated) > self.max_bytes:
-            await self._refuse(send)
+            await self._refuse(receive, send)
             return
         received, begun = 0, False
 
@@ -42,9 +45,14 @@ class BodyLimit:
             await self.app(scope, limited, noted)
         except _TooLarge:
             if not begun:
-                await self._refuse(send)
+                await self._refuse(receive, send)
 
-    async def _refuse(self, send: Any) -> None:
+    async def _refuse(self, receive: Any, send: Any) -> None:
+        # A client that still sends does not read the answer, but finds its connection reset.
+        dropped, message = 0, {"more_body": True}
+        while message.get("more_body") and dropped < _MOST_DROPPED:
+            message = await receive()
+            dropped += len(message.get("body", b""))
         words = f"The request is larger than {self.max_bytes} bytes. Send less at once."
         headers = [(b"content-type", b"application/json"), (b"connection", b"close")]
         await send({"type": "http.response.start", "status": 413, "headers": headers})

@@ -22,9 +22,10 @@ def serving_guide(path: Path) -> str:
         f"  kerasar serve {quoted(path)} --name {name} --warm-up",
     ]
     if path.name.isdecimal():
+        xla = " --xla_cpu_compilation_enabled=true" if config.get("jit_compile") else ""
         lines.append(
             f"  docker run --rm -p 8501:8501 -v {quoted(path.resolve().parent)}:/models/{name} "
-            f"-e MODEL_NAME={name} tensorflow/serving"
+            f"-e MODEL_NAME={name} tensorflow/serving{xla}"
         )
     return "\n".join([*lines, "Ask it:", *_curl_lines(path, name)])
 

@@ -36,7 +36,7 @@ class _Server(ModelServer):
 
 
 class _StrictDataPlane(DataPlane):
-    """Refuses what cannot be read, where KServe would name itself at fault."""
+    """Refuses what cannot be read or done, where KServe would name itself at fault."""
 
     def decode(self, *args: Any, **kwargs: Any) -> Any:
         try:
@@ -45,6 +45,9 @@ class _StrictDataPlane(DataPlane):
             raise
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise InvalidInput(f"The request cannot be read: {error}.") from None
+
+    async def explain(self, *args: Any, **kwargs: Any) -> Any:
+        raise InvalidInput("This server does not explain. Ask :predict, or v2's infer.")
 
 
 class _Fixed(ModelRepositoryExtension):

@@ -108,8 +108,10 @@ def add_surprise(model: DensityModel, examples: Any, classes: Any) -> None:
         bits = -np.asarray(terms, "float64") / np.log(2)
         most = max(float(bits.max()), 1e-3)
         picture = surprise_image(image, terms, levels_of(model), most)
-        told = f"{bits.sum() / image.size:.3f} bits/dim; the brightest pixel costs {most:.1f} bits."
-        return told, picture
+        summary = (
+            f"{bits.sum() / image.size:.3f} bits/dim; the brightest pixel costs {most:.1f} bits."
+        )
+        return summary, picture
 
     index.change(surprise, index, [words, shown])
     gr.on(None, lambda: surprise(0), None, [words, shown])

@@ -13,13 +13,12 @@ from kerasar.cli.support.outputs import atomic_write
 from kerasar.cli.support.quick import quick_samples
 from kerasar.cli.support.run_folder import RunFolder
 from kerasar.cli.support.signals import uninterrupted
+from kerasar.cli.support.speed import Speed
 from kerasar.cli.support.tensorboard import EventWriter
-from kerasar.cli.support.training_plan import TrainingPlan
+from kerasar.cli.support.training_plan import MONITOR, TrainingPlan
 from kerasar.disk import disk_errors
 from kerasar.pictures.pixels import enlarge, factor_for, mosaic, to_rgb
 from kerasar.typing import Config
-
-MONITOR = "val_bits_per_dim"
 
 
 class KeepBest(keras.callbacks.Callback):
@@ -97,6 +96,8 @@ class History(keras.callbacks.Callback):
             if part not in self._writers:
                 self._writers[part] = EventWriter(self._folder / part)
             self._writers[part].scalar(name.removeprefix("val_"), value, epoch + 1)
+        norm = float(self.model.finite_guard.gradient_norm.numpy())
+        self._writers["train"].scalar("gradient_norm", norm, epoch + 1)
         for writer in self._writers.values():
             writer.flush()
 
@@ -141,26 +142,36 @@ class SampleImages(keras.callbacks.Callback):
 class TrainingProgress(keras.callbacks.Callback):
     """A progress bar on a terminal; a printed line for each epoch elsewhere.
 
-    `describe` has the words for a line in between."""
+    `describe` has the words for a line in between.
+
+    Args:
+        console: where to print.
+        plan: of the training.
+        unit: the word for what bits are divided by.
+        noun: the word for examples.
+    """
 
     per_execution = True
 
-    def __init__(self, console: Console, plan: TrainingPlan, unit: str) -> None:
+    def __init__(self, console: Console, plan: TrainingPlan, unit: str, noun: str) -> None:
         super().__init__()
         self.console, self.plan, self.unit = console, plan, unit
         self._best = float("inf")
         self._epoch = 0
         self._began, self._before = time.monotonic(), 0.0
+        self._speed = Speed(plan.batch_size, noun.split()[0])
+        self._logs: Any = {}
         self._bar = Progress(
             TextColumn(plan.word + " {task.fields[epoch]}/" + str(plan.epochs)),
             BarColumn(),
             TimeRemainingColumn(),
+            TextColumn("{task.fields[speed]}"),
             TextColumn("{task.fields[news]}"),
             console=console,
             transient=True,
             disable=not console.is_terminal,
         )
-        self._task = self._bar.add_task("", total=1.0, epoch=1, news="")
+        self._task = self._bar.add_task("", total=1.0, epoch=1, speed="", news="")
 
     @property
     def seconds(self) -> float:
@@ -182,10 +193,16 @@ class TrainingProgress(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self._epoch = epoch
+        self._speed.begin_epoch()
         self._bar.update(self._task, epoch=epoch + 1)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        self._bar.update(self._task, completed=self.plan.done(self._epoch, batch))
+        self._logs = logs or {}
+        done = self.plan.done(self._epoch, batch)
+        self._speed.count(batch, done)
+        self._bar.update(self._task, completed=done)
+        if self.console.is_terminal and self._speed.seconds > 1:
+            self._bar.update(self._task, speed=self._speed.take()[0])
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         logs = logs or {}
@@ -203,8 +220,12 @@ class TrainingProgress(keras.callbacks.Callback):
     def describe(self) -> str:
         """How far training is, in a line."""
         task = self._bar.tasks[0]
-        count = f"{self.plan.word} {task.fields['epoch']}/{self.plan.epochs}"
-        return f"{count}  {task.percentage:.0f} % of training"
+        parts = [f"{task.percentage:.0f} % of training"]
+        if "bits_per_dim" in self._logs:
+            parts.append(f"{float(self._logs['bits_per_dim']):.3f} bits/{self.unit}")
+        speed, left = self._speed.take()
+        parts += [part for part in (speed, left) if part]
+        return f"{self.plan.word} {task.fields['epoch']}/{self.plan.epochs}  {', '.join(parts)}"
 
     def stop(self) -> None:
         """Removes the progress bar, also after an interruption."""

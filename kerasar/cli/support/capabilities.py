@@ -21,7 +21,9 @@ def levels_of(model: DensityModel) -> int:
 
 
 def supports(model: DensityModel, command: str) -> bool:
-    """Whether this model alone can "sample", "inpaint" or "reconstruct"."""
+    """Whether this model alone can "sample", "forecast", "inpaint" or "reconstruct"."""
+    if command in ("forecast", "backtest"):
+        command = "sample"  # a series goes on by drawing
     if command == "sample" and supports(model, "reconstruct"):
         return model.prior is not None  # without one, an autoencoder draws given a latent only
     return hasattr(model, command)

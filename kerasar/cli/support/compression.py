@@ -1,15 +1,12 @@
 """What `kerasar compress` and `decompress` share."""
 
 from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kerasar.cli.support.capabilities import is_conditional
 from kerasar.cli.support.run_folder import RunFolder
-from kerasar.data.plain_text import plain_text
 
 if TYPE_CHECKING:
     from kerasar.cli.kinds import DataKind
@@ -30,46 +27,30 @@ def check_can_compress(run: RunFolder, kind: "DataKind") -> None:
         )
 
 
-def check_rates(run: RunFolder, spec: str) -> None:
-    """Raises a ValueError if reading recordings would resample them, which loses something."""
-    import soundfile
-
-    rate = run.config["sample_rate"]
-    for file in sorted(Path(spec).rglob("*")):
-        if file.suffix.lower() not in (".wav", ".flac") or file.name.startswith("."):
-            continue
-        own = soundfile.info(file).samplerate
-        if own != rate:
-            raise ValueError(
-                f"'{plain_text(file)}' has {own} samples a second, but '{run.path}' was trained on "
-                f"{rate}: resampled it would not come back as it was. Resample it first, or leave "
-                "it out."
-            )
-
-
 def load_coding_model(run: RunFolder) -> Any:
     """The model of a run.
 
     Raises:
-        ValueError: if it needs more than a file holds.
+        ValueError: if nothing can be coded by it, or it needs more than a file holds.
     """
+    from kerasar.density_models.not_coded import NotCoded
+
     model = run.load_model()
-    if is_conditional(model):
+    if isinstance(model, NotCoded):
+        model.compress()  # says why not
+    conditions = getattr(model, "conditions", None)
+    if conditions and not conditions.are_classes:
         raise ValueError(
-            f"'{run.path}' is conditioned on the class of each example, which a file does not "
-            "hold. Train without --conditional, or use model.compress(x, condition) in Python."
-        )
-    if not hasattr(model, "compress"):
-        raise ValueError(
-            f"A {type(model).__name__} is no coder of discrete data: take the run of an "
-            "autoregressive model, as pixelcnn."
+            f"'{run.path}' is conditioned on {', '.join(conditions.shapes)}, and a file holds no "
+            "more than a class for each example. In Python, model.compress(x, condition) and "
+            "model.decompress(data, condition) take it."
         )
     return model
 
 
-def with_lengths(batch: Any) -> tuple[NDArray[Any], NDArray[Any] | None]:
-    """The examples of a batch, and their lengths, if they have their own."""
-    if not isinstance(batch, dict):
-        return np.asarray(batch), None
-    lengths = batch.get("length")
-    return np.asarray(batch["x"]), None if lengths is None else np.asarray(lengths)
+def parts_of(batch: Any) -> tuple[NDArray[Any], NDArray[Any] | None, NDArray[Any] | None]:
+    """The examples of a batch; their lengths and their classes, if they have some."""
+    named = batch if isinstance(batch, dict) else {"x": batch}
+    x, *others = (named.get(name) for name in ("x", "length", "condition"))
+    lengths, classes = (None if part is None else np.asarray(part) for part in others)
+    return np.asarray(x), lengths, classes

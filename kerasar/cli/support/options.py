@@ -39,6 +39,13 @@ def probability(option: typer.CallbackParam, value: float | None) -> float | Non
     raise ValueError(f"{option.opts[0]} must lie above 0 and be at most 1, but got {value:g}.")
 
 
+def fraction(option: typer.CallbackParam, value: float | None) -> float | None:
+    """A callback that checks that a value is in (0, 1), if it is given."""
+    if value is None or 0 < value < 1:
+        return value
+    raise ValueError(f"{option.opts[0]} must lie above 0 and below 1, but got {value:g}.")
+
+
 class WithUserPaths(TyperCommand):
     """A command in whose paths `~` is the home folder; a shell leaves it in `--out=~/a`."""
 

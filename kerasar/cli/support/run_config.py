@@ -56,6 +56,13 @@ _SETTINGS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "covariates": (_or_null(_is_texts), "a list of names of columns"),
     "series": (_or_null(_is_text), "the name of a series"),
     "calendar": (lambda value: isinstance(value, bool), "true or false"),
+    "statics": (_or_null(_is_texts), "a list of names of columns"),
+    "wide": (lambda value: isinstance(value, bool), "true or false"),
+    "names": (lambda value: value == [] or _is_texts(value), "a list of names of series"),
+    "categories": (
+        lambda value: isinstance(value, dict) and all(map(_is_texts, value.values())),
+        "lists of texts by the names of columns",
+    ),
     "range": (_is_range, "the least and the greatest value"),
     "conditional": (lambda value: isinstance(value, bool), "true or false"),
     "tokens": (lambda value: value in ("characters", "bytes"), '"characters" or "bytes"'),
@@ -73,6 +80,7 @@ _NEEDED: Mapping[str, tuple[str, ...]] = {
     "audio": ("sample_rate", "length", "classes"),
     "text": ("length", "tokens", "vocabulary"),
     "series": ("length", "column", "data_path"),
+    "panel": ("length", "column", "data_path"),
     "vectors": ("column",),
 }
 
@@ -106,7 +114,7 @@ def read_config(file: Path) -> dict[str, Any]:
     for name, (check, words) in _SETTINGS.items():
         if name in config and not check(config[name]):
             raise refusal(file, f'"{name}" is {_brief(config[name])} instead of {words}')
-    if kind == "series" and config["data_path"] is None:
+    if kind in ("series", "panel") and config["data_path"] is None:
         raise refusal(file, '"data_path" is null instead of a text')
     if kind == "vectors" and not _is_texts(config["column"]):
         raise refusal(file, f'"column" is {_brief(config["column"])} instead of a list of texts')

@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from kerasar.cli.support.heartbeat import heartbeat
@@ -50,6 +51,18 @@ class Together:
     def is_chief(self) -> bool:
         """Whether this one writes the run."""
         return self.index == 0
+
+    @staticmethod
+    def refuse_options(run: Path | None, minutes: float | None, restart: bool) -> None:
+        """Raises a ValueError for what several workers cannot do alike."""
+        wrong = {
+            "--minutes, whose end each would see at another step": minutes is not None,
+            "--restart, which would remove what others read": restart,
+            "a run folder that is named by itself; give --out": run is None,
+        }
+        for what, is_given in wrong.items():
+            if is_given:
+                raise ValueError(f"Several workers cannot train with {what}.")
 
     def meet(self) -> None:
         """Waits for the others.

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import keras
 from rich.console import Console
 
 from kerasar.cli.kinds import DataKind
@@ -23,7 +21,6 @@ from kerasar.cli.support.run_folder import RunFolder, has_checkpoints
 from kerasar.cli.support.shell import quoted, styled
 from kerasar.cli.support.signals import requests_arrive
 from kerasar.cli.support.training_plan import TrainingPlan
-from kerasar.memory import available_memory, in_gib
 
 if TYPE_CHECKING:
     from kerasar.training import Checkpoints, DensityModel
@@ -75,62 +72,14 @@ class TrainingJob:
         Raises:
             BaseException: what ended it, unless that were the numbers, after its first epoch.
         """
-        config, model = self.run.config, self.model
-        plan = TrainingPlan(config, self.data.train, self.data.validation)
-        with model.distribute_strategy.scope():
-            optimizer = keras.optimizers.Adam(plan.rate, global_clipnorm=model.clip_norm)
-            model.compile(optimizer=optimizer)
-        model.adapt_to_data(plan.one_pass)
-        best = KeepBest(self.run)
-        best.set_model(model)
-        checkpoints = self._checkpoints()
-        start: list[Any] | None = None
-        if self.kind.start(model, self.data):
-            start = model.get_weights()
-        if has_checkpoints(self.checkpoints):
-            self.console.print(styled(f"Going on with the training in '{self.run.path}'."))
-        elif start is not None:
-            found = model.evaluate(
-                plan.validation, batch_size=plan.batch_size, verbose=0, return_dict=True
-            )
-            best.take(found["bits_per_dim"], 0)
-        progress = TrainingProgress(self.console, plan, self.kind.unit)
-        is_shared = model.distribute_strategy.num_replicas_in_sync > 1
-        others = [] if is_shared else self.kind.callbacks(self.run, model, plan.epochs)
-        stopped_by: BaseException | None = None
-        try:
-            with heartbeat(progress.describe, self.console), requests_arrive():
-                model.fit(
-                    plan.data,
-                    validation_data=plan.validation,
-                    batch_size=plan.batch_size,
-                    shuffle=False,  # the pipeline does it
-                    verbose=0,
-                    callbacks=[
-                        *plan.callbacks,
-                        best,
-                        History(self.run),
-                        *others,
-                        progress,
-                        checkpoints,
-                    ],
-                    **plan.fit_options,
-                )
-        except BaseException as error:
-            if best.epoch == 0:
-                raise
-            if not isinstance(error, FloatingPointError):
-                self._note(best, progress, error)
-                with contextlib.suppress(OSError):  # its own error is the one to show
-                    self.run.save_config()
-                raise
-            stopped_by = error
-        finally:
-            progress.stop()
+        plan = TrainingPlan(self.run.config, self.data.train, self.data.validation)
+        best, progress = KeepBest(self.run), self._progress(plan)
+        start = self._begin(plan, best)
+        stopped_by = self._train(plan, best, progress)
         best.restore()
         if start is not None and best.epoch:
             with status("comparing with the start", self.console):
-                better = self.kind.has_learned(model, self.data, start)
+                better = self.kind.has_learned(self.model, self.data, start)
             if not better:
                 best.return_to_start(start)
         self._note(best, progress, stopped_by)
@@ -140,6 +89,58 @@ class TrainingJob:
             f"{best.best:.3f} bits/{self.kind.unit} on the validation {self.kind.noun}."
         )
         return stopped_by
+
+    def _begin(self, plan: TrainingPlan, best: KeepBest) -> list[Any] | None:
+        """Prepares the model; the weights that it starts with, if they are of use themselves."""
+        model = self.model
+        with model.distribute_strategy.scope():
+            model.compile(optimizer=plan.optimizer(model.clip_norm))
+        model.adapt_to_data(plan.one_pass)
+        best.set_model(model)
+        start = model.get_weights() if self.kind.start(model, self.data) else None
+        if has_checkpoints(self.checkpoints):
+            self.console.print(styled(f"Going on with the training in '{self.run.path}'."))
+        elif start is not None:
+            found = model.evaluate(
+                plan.validation, batch_size=plan.batch_size, verbose=0, return_dict=True
+            )
+            best.take(found["bits_per_dim"], 0)
+        return start
+
+    def _train(
+        self, plan: TrainingPlan, best: KeepBest, progress: TrainingProgress
+    ) -> BaseException | None:
+        """Trains as planned. Returns and raises as `fit` does."""
+        model = self.model
+        is_shared = model.distribute_strategy.num_replicas_in_sync > 1
+        others = [] if is_shared else self.kind.callbacks(self.run, model, plan.epochs)
+        looking = [best, History(self.run), *others, progress, self._checkpoints()]
+        try:
+            with heartbeat(progress.describe, self.console), requests_arrive():
+                model.fit(
+                    plan.data,
+                    validation_data=plan.validation,
+                    batch_size=plan.batch_size,
+                    shuffle=False,  # the pipeline does it
+                    verbose=0,
+                    callbacks=[*plan.callbacks, *looking],
+                    **plan.fit_options,
+                )
+        except BaseException as error:
+            if best.epoch == 0:
+                raise
+            if isinstance(error, FloatingPointError):
+                return error
+            self._note(best, progress, error)
+            with contextlib.suppress(OSError):  # its own error is the one to show
+                self.run.save_config()
+            raise
+        finally:
+            progress.stop()
+        return None
+
+    def _progress(self, plan: TrainingPlan) -> TrainingProgress:
+        return TrainingProgress(self.console, plan, self.kind.unit, self.kind.noun)
 
     def _note(
         self, best: KeepBest, progress: TrainingProgress, stopped_by: BaseException | None
@@ -204,19 +205,3 @@ class TrainingJob:
         lines = [(f"{quoted(command)} {arguments}", what) for arguments, what in steps]
         for line, what in (*lines, (logs, "curves (pip install tensorboard)")):
             say(styled("  ", (line, "bold"), "  ", (what, "dim")))
-
-
-def check_room(model: DensityModel) -> None:
-    """Raises a ValueError if memory cannot hold what training keeps for each weight."""
-    weights = model.trainable_weights
-    values = sum(math.prod(weight.shape) for weight in weights)
-    # A gradient, Adam's two moments, and the weights of the best epoch, in float32.
-    needed, available = 16 * values, available_memory()
-    if needed > available:
-        largest = max(weights, key=lambda weight: math.prod(weight.shape))
-        raise ValueError(
-            f"MODEL has {values:,} weights for these data, most of them in '{largest.path}' of "
-            f"shape {tuple(largest.shape)}. To train them takes {in_gib(needed)} more, and "
-            f"{in_gib(available)} of memory are available. Take fewer --levels, smaller "
-            "examples, or another model."
-        )

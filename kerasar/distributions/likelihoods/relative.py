@@ -59,6 +59,9 @@ class Relative(Likelihood):
         center, unit: location and spread of what the support is mapped to; None takes mean and
             scale, which are the same for support="real".
         spread: the root mean square of the distances from the level in the data, in `unit`s.
+        own_scale: bool. Whether each series has the scale of its own past alone
+            (`kerasar.layers.LevelAndOwnScale`): one model for series of any size, also of such that
+            it was not trained on.
 
     Raises:
         TypeError, ValueError: for arguments that do not fit together.
@@ -86,8 +89,14 @@ class Relative(Likelihood):
         center: float | Sequence[float] | None = None,
         unit: float | Sequence[float] | None = None,
         spread: float | Sequence[float] = 1.0,
+        own_scale: bool = False,
     ) -> None:
         check_choice(normalization, "normalization", NORMALIZATIONS)
+        if own_scale and normalization == "none":
+            raise ValueError(
+                "own_scale=True is for series of unlike sizes, which normalization='none' takes as "
+                "they are. Take 'window', 'difference' or 'seasonal'."
+            )
         if (normalization == "seasonal") != (season is not None):
             raise ValueError(
                 "Relative takes a season, in steps, for normalization='seasonal' and only then, "
@@ -118,6 +127,7 @@ class Relative(Likelihood):
         self.center = check_units(self.mean if center is None else center, "center", "Relative")
         self.unit = check_units(self.scale if unit is None else unit, "scale", "Relative")
         self.spread = check_units(spread, "scale", "Relative")
+        self.own_scale = own_scale
         self.event_rank, self.event_size = likelihood.event_rank, likelihood.event_size
         # A missing variable would have to be integrated out of the means of those beside it.
         self.takes_missing = not self.event_rank or isinstance(likelihood, Independent)
@@ -259,6 +269,7 @@ class Relative(Likelihood):
             "center": self.center,
             "unit": self.unit,
             "spread": self.spread,
+            "own_scale": self.own_scale,
         }
 
     @classmethod

@@ -7,7 +7,14 @@ from keras import layers as L
 from keras import ops
 
 from kerasar.distributions.likelihoods import Relative
-from kerasar.layers import CausalShift, FrameFeatures, LevelAndScale, ObservedValues, RelativeValues
+from kerasar.layers import (
+    CausalShift,
+    FrameFeatures,
+    LevelAndOwnScale,
+    LevelAndScale,
+    ObservedValues,
+    RelativeValues,
+)
 from kerasar.typing import Tensor
 
 #: Levels and their differences need more digits than bfloat16 has.
@@ -43,15 +50,24 @@ class RelativeSeries:
         if likelihood.season is not None:
             lagged = CausalShift(steps=likelihood.season, dtype=_WIDE, name="last_season")
             seen = L.Concatenate(dtype=_WIDE, name="seen")([seen, lagged(observed)])
-        self._frame = LevelAndScale(
+        make = LevelAndOwnScale if likelihood.own_scale else LevelAndScale
+        found = make(
             likelihood.normalization,
             likelihood.memory,
             likelihood.spread,
             dtype=_WIDE,
             name="level_and_scale",
         )(seen)
+        count = likelihood.num_variables
+        self._frame = found[..., : 4 * count] if likelihood.own_scale else found
         self.values = RelativeValues(name="relative_values")([observed, self._frame])
         self.features = FrameFeatures(name="frame_features")(self._frame)
+        if likelihood.own_scale:
+            # A scale says something only beside that which the series usually has.
+            usual = ops.cast(found[..., 4 * count :], self.features.dtype)
+            log_scale = self.features[..., :count] - usual
+            rest = self.features[..., count:]
+            self.features = L.Concatenate(name="own_features")([log_scale, rest])
         self.encoded = L.Concatenate(name="encoded")([self.values, self.features])
 
     def head(self, parameters: Tensor) -> Tensor:

@@ -9,25 +9,22 @@ from typing import TYPE_CHECKING, Any
 
 from kerasar.cli.kinds.images.run_data import load_for, name_images, training_parts
 from kerasar.cli.kinds.kind import (
+    STREAMED,
     DataKind,
     NamedExamples,
     Samples,
     TrainingData,
     hold_out_validation,
+    reading_in_words,
 )
 from kerasar.cli.support.capabilities import is_conditional, levels_of, supports
 from kerasar.cli.support.likelihoods import chosen, for_images
 from kerasar.cli.support.run_folder import RunFolder
 from kerasar.data import DATASETS, load_images
-from kerasar.data.lazy_rows import is_lazy
 from kerasar.data.plain_text import picture_text
 
 if TYPE_CHECKING:
     from kerasar.training import DensityModel
-
-
-#: Images that take more bytes are read from their files batch by batch.
-_STREAMED = 128 << 20
 
 
 class Images(DataKind):
@@ -36,6 +33,7 @@ class Images(DataKind):
     name = "images"
     noun = "images"
     has_likelihoods = True
+    has_files = True
     endings = (".png", ".npz")
     pictures = ("samples.png", "inpainting.png", "reconstructions.png")
     example = MappingProxyType({"image_shape": (28, 28, 1), "levels": 256})
@@ -56,7 +54,7 @@ class Images(DataKind):
             spec,
             data_dir,
             levels,
-            stream_above=_STREAMED,
+            stream_above=STREAMED,
             skip_corrupt=bool(settings.get("skip_corrupt")),
         )
         height, width, channels = shape = images.train.shape[1:]
@@ -79,10 +77,7 @@ class Images(DataKind):
             count = int(max(rest["condition"].max(), test["condition"].max())) + 1
             arguments["num_classes"], kept["classes"] = count, [str(i) for i in range(count)]
         about = f"{height}×{width}, {images.levels} levels"
-        if is_lazy(images.train):
-            about += ", read from their files"
-        if images.skipped:
-            about += f"; {len(images.skipped):,} unreadable files left out ({images.skipped[0]})"
+        about += reading_in_words(images.train, images.skipped)
         return TrainingData(images.name, train, validation, test, arguments, about, kept, images)
 
     def load_named(

@@ -18,6 +18,7 @@ from kerasar.cli.kinds.kind import (
 )
 from kerasar.cli.support.capabilities import levels_of
 from kerasar.data import ImageData, load_images
+from kerasar.data.array_folder import is_array_folder
 from kerasar.data.png_folder import find_png_files
 from kerasar.data.split import hold_out
 
@@ -108,6 +109,6 @@ def _in_original_order(train: Batch, test: Batch, spec: str) -> NamedExamples:
     count = num_examples(train) + num_examples(test)
     order = np.argsort(np.concatenate(hold_out(count, "images", spec)))
     names, path = [str(i) for i in range(count)], path_of(spec)
-    if path is not None and path.is_dir():
+    if path is not None and path.is_dir() and not is_array_folder(path):
         names = [file.relative_to(path).as_posix() for file in find_png_files(path)[0]]
     return NamedExamples(take(join([train, test]), order), names)
