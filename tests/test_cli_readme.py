@@ -13,6 +13,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+from guide import DOCS, README, ROOT, blocks, run
 from matplotlib.image import imread
 from test_export import serve
 from typer.testing import CliRunner
@@ -20,14 +21,6 @@ from typer.testing import CliRunner
 import kerasar
 from kerasar.cli import app
 from kerasar.data import ImageData
-
-ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-DOCS = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "docs").glob("*.md")}
-
-
-def blocks(language):
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
 
 
 def test_the_python_code_runs(tmp_path, monkeypatch):
@@ -41,8 +34,8 @@ def test_the_python_code_runs(tmp_path, monkeypatch):
     clock = iter(range(100)).__next__  # a minute a look
     monkeypatch.setattr(kerasar.training, "TimeBudget", partial(budget, clock=clock))
     monkeypatch.chdir(tmp_path)
-    code = blocks("python")[0]
-    exec(compile(code, "README.md", "exec"), {})
+    code = blocks(README)[0]
+    run(code, "README.md")
     assert {path.name for path in tmp_path.iterdir()} == {
         "samples.png",
         "completed.png",
@@ -51,8 +44,8 @@ def test_the_python_code_runs(tmp_path, monkeypatch):
 
 
 def test_the_code_for_other_networks_prints_what_it_says(capsys):
-    code = blocks("python")[1]
-    exec(compile(code, "README.md", "exec"), {})
+    code = blocks(README)[1]
+    run(code, "README.md")
     printed = capsys.readouterr().out.split("\n")
     promised = [line.partition("  # ")[2] for line in code.split("\n") if line.startswith("print")]
     assert printed[:2] == promised[:2] and printed[2] == "(4, 100)"
@@ -65,11 +58,20 @@ def test_the_guide_to_forecasting_is_true(tmp_path, monkeypatch, capsys):
     shutil.copy(Path(data, "series", "airline_passengers.csv"), tmp_path)
     monkeypatch.chdir(tmp_path)
     found = dict[str, Any]()
-    (code,) = re.findall(r"```python\n(.*?)```", DOCS["forecasting.md"], re.DOTALL)
-    exec(compile(code, "forecasting.md", "exec"), found)
+    code, of_panel = blocks(DOCS["forecasting.md"])
+    run(code, "forecasting.md", found)
     ours, naive, held = map(float, capsys.readouterr().out.split())
     assert ours < naive and held > 0.7
     assert str(found["future"].times[0]).startswith("1961-01-01")
+    rng, rows = np.random.default_rng(0), ["unique_id,ds,y,region"]
+    for shop in range(9):
+        months = np.datetime64("2020-01") + np.arange(40)
+        waves = (shop + 1) * (20 + 5 * np.sin(np.arange(40) / 12 * 2 * np.pi) + rng.normal(size=40))
+        region = "north" if shop % 2 else "south"
+        rows += [f"shop {shop},{m},{y},{region}" for m, y in zip(months, waves, strict=True)]
+    Path("sales.csv").write_text("\n".join(rows) + "\n")
+    run(of_panel, "forecasting.md", {"kerasar": kerasar})
+    assert float(capsys.readouterr().out.split()[0]) < 1
 
 
 def test_the_code_for_series_prints_what_it_says(tmp_path, monkeypatch, capsys):
@@ -77,20 +79,20 @@ def test_the_code_for_series_prints_what_it_says(tmp_path, monkeypatch, capsys):
     rows = "\n".join(f"{i},{value:.4f}" for i, value in enumerate(values))
     (tmp_path / "tide.csv").write_text(f"hour,metres\n{rows}\n")
     monkeypatch.chdir(tmp_path)
-    code = blocks("python")[2].replace("epochs=10", "epochs=1, verbose=0")
-    exec(compile(code, "README.md", "exec"), {"kerasar": kerasar})
+    code = blocks(README)[2].replace("epochs=10", "epochs=1, verbose=0")
+    run(code, "README.md", {"kerasar": kerasar})
     assert capsys.readouterr().out.startswith("(3, 24)\n[")
 
 
 def test_the_code_for_flows_prints_what_it_says(capsys):
-    code = blocks("python")[4].replace("10_000", "200").replace("epochs=20", "epochs=1, verbose=0")
-    exec(compile(code, "README.md", "exec"), {"kerasar": kerasar})
+    code = blocks(README)[4].replace("10_000", "200").replace("epochs=20", "epochs=1, verbose=0")
+    run(code, "README.md", {"kerasar": kerasar})
     assert capsys.readouterr().out.strip() == code.strip().rpartition("  # ")[2]
 
 
 def test_the_code_for_windows_prints_what_it_says(capsys):
-    code = blocks("python")[3]
-    exec(compile(code, "README.md", "exec"), {"kerasar": kerasar, "keras": keras})
+    code = blocks(README)[3]
+    run(code, "README.md", {"kerasar": kerasar, "keras": keras})
     assert capsys.readouterr().out.strip() == code.strip().rpartition("  # ")[2]
 
 
@@ -168,10 +170,10 @@ def test_the_requests_to_a_flow_on_the_serving_page_are_answered(tmp_path):
 
 
 def test_the_code_for_anomalies_runs(tmp_path, monkeypatch, capsys):
-    (code,) = re.findall(r"```python\n(.*?)```", DOCS["anomalies.md"], re.DOTALL)
+    (code,) = blocks(DOCS["anomalies.md"])
     monkeypatch.chdir(tmp_path)
     code = code.replace("epochs=30", "epochs=1, verbose=0")
-    exec(compile(code, "anomalies.md", "exec"), {})
+    run(code, "anomalies.md")
     printed = capsys.readouterr().out.splitlines()
     assert printed[0] == "[0.005 0.005 0.005]" and printed[-1].endswith(" (3, 8, 8)")
     assert {path.name for path in tmp_path.iterdir()} == {"digits.keras", "exported"}
@@ -180,7 +182,7 @@ def test_the_code_for_anomalies_runs(tmp_path, monkeypatch, capsys):
 def test_the_code_for_several_processes_runs(tmp_path):
     section = DOCS["serving.md"].split("## In a Python process of your own")[1].split("\n## ")[0]
     assert "TensorFlow cannot be forked" in section
-    (code,) = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
+    (code,) = blocks(section)
     (tmp_path / "processes.py").write_text(code)
     kerasar.models.NADE(5, hidden_units=3).save(tmp_path / "model.keras")
     command = [sys.executable, "processes.py"]

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 EXAMPLES = {path.stem: path for path in (Path(__file__).parents[1] / "examples").glob("*.py")}
+NOTEBOOKS = sorted((Path(__file__).parents[1] / "examples" / "notebooks").glob("*.py"))
 #: Run by a test of its own: it talks to a server.
 CLIENT = EXAMPLES.pop("compression_client")
 
@@ -31,6 +33,15 @@ def test_it_runs(name, tmp_path, monkeypatch, capsys):
     assert SAYS[name] in capsys.readouterr().out
     (picture,) = tmp_path.glob("*.png")
     assert np.ptp(imread(picture)) > 0.5
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=[path.stem for path in NOTEBOOKS])
+def test_a_notebook_runs_in_its_quick_mode(notebook, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("KERASAR_QUICK", "1")
+    names = runpy.run_path(str(notebook))
+    assert names["QUICK"] and len(capsys.readouterr().out.splitlines()) > 1
+    assert notebook.stem == "text" or any(isinstance(made, Figure) for made in names.values())
 
 
 def test_the_posterior_it_is_judged_by_is_that_of_the_simulator():

@@ -293,6 +293,7 @@ class AutoregressiveModel(AutoregressiveDensity):
             ImportError: if constriction is not installed.
 
         Example:
+            >>> import kerasar
             >>> model = kerasar.models.PixelCNN((8, 8, 1), 17, filters=4, blocks=1)
             >>> images = kerasar.data.load_digits()[0][0][:3]
             >>> bool((model.decompress(model.compress(images)) == images).all())

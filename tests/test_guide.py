@@ -1,0 +1,77 @@
+"""The code on the pages of the guide runs, each page in one go, and prints what it says."""
+
+import re
+from itertools import pairwise
+
+import keras
+import numpy as np
+import pytest
+from guide import DOCS, blocks, run
+
+import kerasar
+from kerasar.training import DensityModel
+
+#: Run by tests of their own, below and in tests/test_cli_readme.py.
+ELSEWHERE = {"anomalies.md", "errors.md", "forecasting.md", "scaling.md", "serving.md"}
+PAGES = [name for name, text in DOCS.items() if blocks(text) and name not in ELSEWHERE]
+
+
+@pytest.fixture
+def briefly(monkeypatch, tmp_path):
+    """`fit` sees eight examples once; whatever is written goes to a folder of the test's own."""
+    fit = DensityModel.fit
+
+    def fit_briefly(model, x, y=None, **options):
+        few = {name: value[:8] for name, value in x.items()} if isinstance(x, dict) else x[:8]
+        kept = {name: options[name] for name in ("callbacks",) if name in options}
+        model.run_eagerly = True  # one step is faster than its graph is made
+        return fit(model, few, y, batch_size=4, epochs=1, verbose=0, **kept)
+
+    monkeypatch.setattr(DensityModel, "fit", fit_briefly)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_the_code_of_a_page_runs_and_prints_what_it_says(name, briefly, capsys):
+    names = {}
+    code = blocks(DOCS[name])
+    for block in code:
+        run(block, name, names)
+    printed = capsys.readouterr().out
+    for promised in re.findall(r"^print\(.*\)  # (.*)$", "\n".join(code), re.MULTILINE):
+        assert promised in printed, promised
+
+
+def test_each_message_on_the_page_of_errors_is_raised(briefly):
+    names = {}
+    parts = re.findall(
+        r"^```(python|error)\n(.*?)^```", DOCS["errors.md"], re.DOTALL | re.MULTILINE
+    )
+    messages = 0
+    for (kind, code), (following, message) in pairwise([*parts, ("", "")]):
+        if kind == "python" and following != "error":
+            run(code, "errors.md", names)
+        if kind != "python" or following != "error":
+            continue
+        with pytest.raises(Exception) as caught:
+            run(code, "errors.md", names)
+        said = f"{caught.type.__name__}: {caught.value}"
+        written = ".*".join(map(re.escape, " ".join(message.split()).split("…")))
+        assert re.match(written, " ".join(said.split())), said
+        messages += 1
+    assert messages > 20
+
+
+def test_the_code_for_long_training_runs(briefly, monkeypatch):
+    """In one process in place of two workers, and with data of its own."""
+    import tensorflow as tf
+
+    alone = tf.distribute.get_strategy()
+    monkeypatch.setattr(kerasar.training, "worker_strategy", lambda *_, **__: alone)
+    model = kerasar.models.NADE(5, hidden_units=3)
+    model.compile()
+    names = {"keras": keras, "kerasar": kerasar, "model": model}
+    names |= {"images": np.ones((8, 5), int), "points": np.zeros((8, 2), "float32")}
+    for block in blocks(DOCS["scaling.md"]):
+        run(block.replace("/shared/", "shared-"), "scaling.md", names)
+    assert names["model"].name == "real_nvp"
