@@ -29,7 +29,7 @@ pitch = rng.integers(0, 4, count)
 t = np.arange(length) / RATE
 phase = rng.uniform(0, 2 * np.pi, (count, 1))
 decay = rng.uniform(5, 15, (count, 1))
-frequency = np.array([220.0, 330.0, 440.0, 660.0])[pitch][:, None]
+frequency = np.array([200.0, 280.0, 370.0, 490.0])[pitch][:, None]
 waves = (
     0.6
     * np.exp(-decay * t)
@@ -53,7 +53,7 @@ model = kerasar.models.WaveNet(
 print(kerasar.receptive_field(model.network).reach / RATE, "seconds")
 model.compile()
 history = model.fit(
-    {"x": codes, "condition": pitch}, batch_size=8, epochs=1 if QUICK else 12, verbose=0
+    {"x": codes, "condition": pitch}, batch_size=8, epochs=1 if QUICK else 20, verbose=0
 )
 print([round(value, 2) for value in history.history["bits_per_dim"]])
 
@@ -66,5 +66,5 @@ print([round(value, 2) for value in history.history["bits_per_dim"]])
 drawn = model.sample(4, length=length, condition=np.arange(4), seed=0)
 sound = kerasar.data.mu_law_decode(drawn, 64)
 kerasar.data.write_wav("tones.wav", drawn.reshape(-1), RATE, levels=64)
-tones = spectrogram_figure(list(sound), RATE, [f"{f} Hz" for f in (220, 330, 440, 660)])
+tones = spectrogram_figure(list(sound), RATE, [f"{f} Hz" for f in (200, 280, 370, 490)])
 tones
