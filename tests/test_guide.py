@@ -7,8 +7,11 @@ import keras
 import numpy as np
 import pytest
 from guide import DOCS, blocks, run
+from typer.testing import CliRunner
 
 import kerasar
+from kerasar.cli import app
+from kerasar.cli.registry import MODELS
 from kerasar.training import DensityModel
 
 #: Run by tests of their own, below and in tests/test_cli_readme.py.
@@ -75,3 +78,21 @@ def test_the_code_for_long_training_runs(briefly, monkeypatch):
     for block in blocks(DOCS["scaling.md"]):
         run(block.replace("/shared/", "shared-"), "scaling.md", names)
     assert names["model"].name == "real_nvp"
+
+
+def commands():
+    """The lines of shell that call kerasar, without their comments."""
+    for name, text in DOCS.items():
+        shell = "\n".join(blocks(text, "sh") + blocks(text, "bash"))
+        for line in re.findall(r"^kerasar .*$", shell.replace("\\\n", " "), re.MULTILINE):
+            yield name, line.partition("  #")[0].split()[1:]
+
+
+@pytest.mark.parametrize("name", sorted({name for name, _ in commands()}))
+def test_the_commands_of_a_page_exist(name):
+    for command, *words in (words for page, words in commands() if page == name):
+        shown = CliRunner().invoke(app, [command, "--help"], terminal_width=200)
+        assert shown.exit_code == 0, command
+        for option in (word for word in words if word.startswith("--")):
+            assert option in shown.stdout, f"{command} {option}"
+        assert command != "train" or words[0] in MODELS or words[0].startswith("--"), words
