@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 import kerasar
-from kerasar.training.averaged_weights import AveragedWeights
+from kerasar.training import AveragedWeights
 
 RNG = np.random.default_rng(0)
 STEPS_OF_SEQUENCES = RNG.integers(3, size=(22, 4))

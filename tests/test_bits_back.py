@@ -196,3 +196,8 @@ def test_what_is_no_image_of_the_model_is_refused(model):
         model.compress(np.full((1, *SHAPE), LEVELS))
     with pytest.raises(ValueError, match="condition"):
         model.compress({"x": images(1), "condition": np.zeros(1)})
+
+
+def test_it_does_not_run_inside_a_graph(model):
+    with pytest.raises(ValueError, match="within a tf.function"):
+        tf.function(lambda: model.compress(images(1)))()

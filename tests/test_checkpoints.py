@@ -14,8 +14,7 @@ import pytest
 import tensorflow as tf
 
 import kerasar
-from kerasar.training import Checkpoints, TimeBudget
-from kerasar.training.averaged_weights import AveragedWeights
+from kerasar.training import AveragedWeights, Checkpoints, TimeBudget
 
 X = np.random.default_rng(0).integers(3, size=(22, 4))
 
@@ -416,6 +415,12 @@ def test_a_second_optimizer_is_resumed_too(tmp_path):
 def test_steps_of_data_that_end_are_refused(tmp_path):
     with pytest.raises(ValueError, match="without end"):
         trained(tmp_path, steps_per_epoch=2)
+
+
+def test_averages_that_nobody_keeps_are_refused():
+    model = _compiled(keras.optimizers.Adam(0.01))
+    with pytest.raises(ValueError, match="keeps none. Compile with use_ema=True"):
+        model.fit(X, callbacks=[AveragedWeights()], verbose=0)
 
 
 def test_two_of_them_are_refused(tmp_path):

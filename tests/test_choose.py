@@ -90,6 +90,34 @@ def test_the_mean_of_linear_models_is_one():
     np.testing.assert_allclose(both.simulate(GAPS, [100, 150], 1, 1), expected)
 
 
+def test_errors_behind_missing_steps_are_wider():
+    rng = np.random.default_rng(4)
+    x = np.zeros(3000)
+    for t in range(1, 3000):
+        x[t] = 0.8 * x[t - 1] + rng.normal()
+    x = np.where(rng.random(3000) < 0.2, np.nan, x)
+    linear = LinearForecaster.fit(x, Design("none", lags=3, ridge=1.0))
+    assert np.exp(linear.widths[0]) == pytest.approx(np.sqrt(1.64), rel=0.12)
+    from kerasar.forecasting.choose import Choice
+
+    model = model_of(Choice(linear.design, (linear,), 1.0, x))
+    start_from(model, [linear])
+    # The law knows how many steps lie between two values, and the network nearly as much.
+    seen = np.flatnonzero(np.isfinite(x))
+    apart = np.diff(seen)
+    variance = (1 - 0.64**apart) / 0.36
+    errors = x[seen[1:]] - 0.8**apart * x[seen[:-1]]
+    law = np.mean(0.5 * np.log(2 * np.pi * variance) + errors**2 / variance / 2)
+    nats = -model.log_prob(x[None].astype("float32"))[0] / len(seen)
+    assert law - 0.005 < nats < law + 0.02
+
+
+def test_a_drift_beyond_doubt_is_part_of_the_naive_forecast():
+    walk = np.cumsum(0.4 + np.random.default_rng(2).normal(size=400))
+    ahead = choose(walk, 12).fitted[0].simulate(walk, [400], 12, 400).mean(axis=1)[0, -1]
+    assert ahead - walk[-1] == pytest.approx(12 * 0.4, abs=1.5)
+
+
 def test_nothing_is_chosen_over_the_naive_forecast_by_chance():
     walks = (np.cumsum(np.random.default_rng(i).normal(size=110)) for i in range(8))
     designs = [choose(50 + walk, 12).design for walk in walks]

@@ -21,6 +21,11 @@ SIZES = {
 }
 
 
+def _make_folder(model, path, **options):
+    """In place of an export."""
+    Path(path).mkdir()
+
+
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
     """Runs of one epoch on PNGs, recordings and a series."""
@@ -35,7 +40,7 @@ def home(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         small = {name: small_entry(name, sizes) for name, sizes in SIZES.items()}
         patch.setattr(registry, "MODELS", MappingProxyType({**registry.MODELS, **small}))
-        patch.setattr(kerasar.AutoregressiveModel, "export", lambda model, path: Path(path).mkdir())
+        patch.setattr(kerasar.AutoregressiveModel, "export", _make_folder)
         for model, data, name, *options in (
             ("pixelcnn", "photos", "images"),
             ("wavenet", "voices", "audio", "--conditional"),

@@ -48,7 +48,7 @@ def small_models():
         small = {name: small_entry(name, sizes) for name, sizes in settings.items()}
         patch.setattr(registry, "MODELS", MappingProxyType({**registry.MODELS, **small}))
         for kind in (kerasar.AutoregressiveModel, kerasar.FlowModel):
-            patch.setattr(kind, "export", lambda model, path: Path(path).mkdir())
+            patch.setattr(kind, "export", lambda model, path, **_: Path(path).mkdir())
         yield
 
 

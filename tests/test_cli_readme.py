@@ -58,11 +58,20 @@ def test_the_guide_to_forecasting_is_true(tmp_path, monkeypatch, capsys):
     shutil.copy(Path(data, "series", "airline_passengers.csv"), tmp_path)
     monkeypatch.chdir(tmp_path)
     found = dict[str, Any]()
-    (code,) = blocks(DOCS["forecasting.md"])
+    code, of_panel = blocks(DOCS["forecasting.md"])
     run(code, "forecasting.md", found)
     ours, naive, held = map(float, capsys.readouterr().out.split())
     assert ours < naive and held > 0.7
     assert str(found["future"].times[0]).startswith("1961-01-01")
+    rng, rows = np.random.default_rng(0), ["unique_id,ds,y,region"]
+    for shop in range(9):
+        months = np.datetime64("2020-01") + np.arange(40)
+        waves = (shop + 1) * (20 + 5 * np.sin(np.arange(40) / 12 * 2 * np.pi) + rng.normal(size=40))
+        region = "north" if shop % 2 else "south"
+        rows += [f"shop {shop},{m},{y},{region}" for m, y in zip(months, waves, strict=True)]
+    Path("sales.csv").write_text("\n".join(rows) + "\n")
+    run(of_panel, "forecasting.md", {"kerasar": kerasar})
+    assert float(capsys.readouterr().out.split()[0]) < 1
 
 
 def test_the_code_for_series_prints_what_it_says(tmp_path, monkeypatch, capsys):

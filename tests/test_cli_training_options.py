@@ -7,6 +7,7 @@ import signal
 import numpy as np
 import pytest
 import tensorflow as tf
+from rich.console import Console
 from tensorflow.python.framework import config as tf_config
 from typer.testing import CliRunner
 
@@ -199,6 +200,20 @@ def test_norms_of_gradients_are_drawn_for_tensorboard(whole):
         for value in event.summary.value
     ]
     assert tags.count("gradient_norm") == 4
+
+
+def test_a_line_says_how_far_training_is_how_good_and_how_fast():
+    now = [0.0]
+    progress = TrainingProgress(Console(quiet=True), plan(), "dim", "images")
+    progress._speed = Speed(4, "images", clock=lambda: now[0])
+    assert progress.describe() == "epoch 1/5  0 % of training"
+    progress.on_epoch_begin(1)
+    progress.on_train_batch_end(0, {"bits_per_dim": 1.5})
+    assert progress.describe() == "epoch 2/5  20 % of training, 1.500 bits/dim"
+    now[0] = 2.0
+    progress.on_train_batch_end(3, {"bits_per_dim": 1.25})
+    said = "epoch 2/5  32 % of training, 1.250 bits/dim, 6.0 images/s, 11 s left"
+    assert progress.describe() == said
 
 
 def test_speed_counts_from_look_to_look():

@@ -13,8 +13,9 @@ import tensorflow as tf
 from small_layers import Undeclared
 
 import kerasar
+from benchmarks.quality.compression import mean_of
 from kerasar import models
-from kerasar.compression import file_format
+from kerasar.compression import chain_rule, file_format
 from kerasar.compression.coders import Encoder
 from kerasar.compression.fingerprint import Fingerprints
 from kerasar.distributions import Bernoulli, BernoulliNADE, Categorical, Independent
@@ -134,6 +135,18 @@ def test_attention_in_float64_is_proven_and_compresses():
     np.testing.assert_array_equal(model.decompress(model.compress(values)), values)
 
 
+def test_the_mean_of_models_is_a_model_that_compresses():
+    """Several runs in the benchmark: their probabilities are averaged, value by value."""
+    members = [models.PixelCNN((2, 3, 1), 4, **SMALL) for _ in range(2)]
+    for seed, member in enumerate(members):
+        randomize(member, seed=seed)
+    mean, x = mean_of(members), some((2, 3, 1), 4)
+    shares = [tf.nn.softmax(tf.squeeze(member.network(x), 3)).numpy() for member in members]
+    found = tf.nn.softmax(tf.reshape(mean.network(x), shares[0].shape)).numpy()
+    np.testing.assert_allclose(found, np.mean(shares, axis=0), rtol=1e-5)
+    np.testing.assert_array_equal(mean.decompress(mean.compress(x)), x)
+
+
 @pytest.mark.parametrize("count", [1, 2, 63, 64, 65, 257, 300, 10_000])
 def test_batches_are_few_and_hold_little_padding(count):
     size = 1 << file_format.best_batch_power(count)
@@ -225,6 +238,18 @@ def test_sequences_of_unequal_length(kind):
     assert ideal - 1 < stream_bytes(data) <= 1.001 * ideal + 8
     with pytest.raises(ValueError, match="start"):
         model.compress({"x": x, "start": length - 1})
+
+
+def test_long_sequences_come_back(monkeypatch):
+    """Of these a part alone shows whether the machine fits."""
+    monkeypatch.setattr(chain_rule, "_TRIED", 3)
+    monkeypatch.setattr(chain_rule, "_LONG", 8)
+    model, x = models.CausalConvNet(None, 4, filters=4, dilations=(1,)), some((9,), 4)
+    randomize(model)
+    np.testing.assert_array_equal(model.decompress(model.compress(x)), x)
+    with pytest.raises(kerasar.NotReadable, match="last bits"):
+        data = model.compress(x)
+        model.decompress(rewritten(data, 12, data[20] ^ 1))
 
 
 @pytest.mark.rewritten

@@ -1,6 +1,7 @@
 """The page of results is what its script makes of the benchmarks' files."""
 
 import json
+import re
 import shutil
 
 import pytest
@@ -33,3 +34,13 @@ def test_a_result_without_a_file_is_not_made_up(folder):
 def test_each_picture_on_the_page_exists():
     pictures = [line.split("](")[1].rstrip(")") for line in page().split("\n") if line[:2] == "!["]
     assert len(pictures) > 5 and all((DOCS / picture).is_file() for picture in pictures)
+
+
+def test_what_readme_says_was_reached_is_measured():
+    rows = re.findall(
+        r"^\| `[A-Z].*\| (.*) \|$", (DOCS.parent / "README.md").read_text("utf-8"), re.M
+    )
+    measured = (DOCS / "results.md").read_text("utf-8")
+    figures = [re.findall(r"\d+\.\d+", row) for row in rows]
+    assert len(rows) == 8 and all(len(found) == 1 for found in figures), rows
+    assert not [found for (found,) in figures if found not in measured]

@@ -38,7 +38,11 @@ def mean_of(models: Sequence[Any]) -> Any:
     if len(models) == 1:
         return models[0]
     x = keras.Input(models[0].data_shape, dtype="int32", name="x")
-    logits = [model.network(x) for model in models]
+    members = [  # with a name each, which those of one kind share
+        keras.Model(model.network.inputs, model.network.outputs[0], name=f"member{i}")
+        for i, model in enumerate(models)
+    ]
+    logits = [member(x) for member in members]
     scores = [part - keras.ops.logsumexp(part, axis=-1, keepdims=True) for part in logits]
     mean = functools.reduce(keras.ops.logaddexp, scores)
     return kerasar.AutoregressiveModel(keras.Model(x, mean), name="mean")

@@ -2,7 +2,8 @@
 
 Generates PNGs of 128×128, gray, with shapes and noise. `kerasar train` runs on them for a while in
 a process of its own, whose largest resident memory is compared with that of a process that has only
-imported TensorFlow. Then both pipelines, of files and of the same images in memory, are read once.
+imported TensorFlow. The same with one .npy file of several gigabytes. Then the pipelines, of files
+and of the same images in memory, are read once.
 
     python -m benchmarks.quality.streaming
     python -m benchmarks.quality.streaming --tiny
@@ -23,7 +24,7 @@ import numpy as np
 from benchmarks.common.arguments import make_parser, parse
 from benchmarks.common.report import machine, write_report
 
-_SIZE, _BATCH = 128, 16
+_SIZE, _BATCH = 128, 4
 _BASE = "import tensorflow as tf; tf.zeros(()); import kerasar.training"
 _PEAK = (
     "\nimport resource, sys; "
@@ -35,27 +36,43 @@ _COMMAND = "import sys; from kerasar.cli import app; app(sys.argv[1:], standalon
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = make_parser(__doc__, "docs/benchmarks")
     parser.add_argument("--images", type=int, default=20_000)
-    parser.add_argument("--minutes", type=float, default=3.0, help="of training")
-    options = parse(parser, arguments, images=200, minutes=0.02)
+    parser.add_argument("--gigabytes", type=float, default=5.0, help="of the .npy file")
+    parser.add_argument("--minutes", type=float, default=3.0, help="of each training")
+    options = parse(parser, arguments, images=200, gigabytes=0.002, minutes=0.02)
     with tempfile.TemporaryDirectory(prefix="streaming-") as folder:
-        images = Path(folder, "images")
+        images, array = Path(folder, "images"), Path(folder, "images.npy")
         _generate(images, options.images)
         base = _peak(_BASE)
-        train = ["train", "shifted-pixelcnn", "--data", str(images), "--out", f"{folder}/run"]
-        limits = ["--minutes", str(options.minutes), "--batch-size", str(_BATCH)]
-        peak = _peak(_COMMAND, *train, *limits)
+        peak = _trained_peak(images, options.minutes)
         speeds = _speeds(images)
-    above = peak - base
+        _generate_array(array, round(options.gigabytes * 1e9 / _SIZE**2))
+        array_peak = _trained_peak(array, options.minutes)
     rows = [
-        ["largest resident memory of the command", f"{peak:.0f} MB"],
-        ["TensorFlow's own", f"{base:.0f} MB"],
-        ["above it", f"{above:.0f} MB"],
+        ["largest resident memory, TensorFlow alone", f"{base:.0f} MB"],
+        [f"above it, {options.images:,} PNGs", f"{peak - base:.0f} MB"],
+        [f"above it, an .npy file of {options.gigabytes:g} GB", f"{array_peak - base:.0f} MB"],
         ["images/s from files", f"{speeds[0]:.0f}"],
         ["images/s from memory", f"{speeds[1]:.0f}"],
     ]
     write_report("streaming", ["what", "measured"], rows, options.out)
-    found = {"images": options.images, "above": round(above), "machine": machine()}
+    found = {"images": options.images, "above": round(peak - base), "machine": machine()}
     (options.out / "streaming.json").write_text(json.dumps(found) + "\n")
+
+
+def _trained_peak(data: Path, minutes: float) -> float:
+    """Megabytes that `kerasar train` took at most."""
+    train = ["train", "shifted-pixelcnn", "--data", str(data), "--out", str(data) + "-run"]
+    return _peak(_COMMAND, *train, "--minutes", str(minutes), "--batch-size", str(_BATCH))
+
+
+def _generate_array(path: Path, count: int) -> None:
+    draw = np.random.default_rng(0)
+    block = draw.integers(0, 256, (1000, _SIZE, _SIZE), np.uint8)
+    header = {"descr": "|u1", "fortran_order": False, "shape": (count, _SIZE, _SIZE)}
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        for start in range(0, count, len(block)):
+            file.write(np.roll(block, start, axis=2)[: count - start].tobytes())
 
 
 def _generate(folder: Path, count: int) -> None:

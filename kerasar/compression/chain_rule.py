@@ -16,8 +16,9 @@ from kerasar.compression.fingerprint import Fingerprints, model_digest
 from kerasar.sampling.models import SampledAutoregressive
 from kerasar.sampling.progress import Progress
 
-#: How many steps of a sequence of open length show what a machine computes.
-_TRIED = 512
+#: How many steps of a sequence of open length show what a machine computes, where that is less
+#: work than tracing the loop for another length.
+_TRIED, _LONG = 512, 2048
 
 
 class ChainRule:
@@ -106,9 +107,9 @@ class ChainRule:
     def _tried_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """The shape of examples that show what a machine computes: of long sequences a part."""
         is_open = self.model.data_shape[0] is None and len(self.model.data_shape) < 3
-        if not is_open or any(self.model.conditions.shapes.values()):
+        if not is_open or shape[0] < _LONG or any(self.model.conditions.shapes.values()):
             return shape
-        return min(shape[0], _TRIED), *shape[1:]
+        return _TRIED, *shape[1:]
 
     def _loop(self, shape: tuple[int, ...]) -> CodingLoop:
         """The loop for examples of a shape, traced once."""

@@ -20,6 +20,7 @@ from kerasar.compression.file_format import (
     read,
     write,
 )
+from kerasar.function_cache import check_eager
 from kerasar.keras_internals import nested_layers
 from kerasar.sampling.progress import Progress
 
@@ -57,6 +58,7 @@ def compress(codec: Codec, content: Content, verbose: bool | int | str) -> bytes
         content: examples, checked, at least one.
         verbose: as for `Progress`.
     """
+    check_eager("This method")
     _check_discrete(codec)
     _check_settled(codec.model)
     count, shape = len(content.values), content.values.shape[1:]
@@ -94,6 +96,7 @@ def decompress(
         verbose: as for `Progress`.
         force: whether another model or machine is no reason to stop.
     """
+    check_eager("This method")
     _check_discrete(codec)
     header, stream = read(data)
     check_room(header)

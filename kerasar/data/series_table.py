@@ -192,7 +192,7 @@ def _on_a_grid(
         problem = f"goes from {before}" if apart[row - 1] else f"has {before} again"
         advice = (
             "Times of a series go forwards, each once. Sort the file; or if it holds several "
-            "series, one below the other, give each a file of its own"
+            "series, one below the other, name them in a column 'unique_id'"
         )
         raise ValueError(_where(table, place, row, problem, advice))
     steps = frequency.steps_between(times)

@@ -47,7 +47,11 @@ def blend(models: Sequence[LinearForecaster], shares: Sequence[float]) -> Linear
     )
     mean = np.dot(shares, [model.sigma for model in models])
     tails = float(np.dot(shares, [model.tails for model in models]))
-    return replace(models[0], design=design, weights=np.asarray(weights), sigma=mean, tails=tails)
+    widths = np.zeros(max(len(model.widths) for model in models))
+    for model, share in zip(models, shares, strict=True):
+        widths[: len(model.widths)] += share * model.widths
+    found = replace(models[0], design=design, weights=np.asarray(weights), sigma=mean)
+    return replace(found, tails=tails, widths=widths)
 
 
 def blended(designs: Sequence[Design]) -> Design:

@@ -45,6 +45,8 @@ _BEYOND = 2.0
 #: By what part a design must be better for each step of its complexity, times the root of the steps
 #: of the series.
 _PRICE = 0.4
+#: From how many standard errors on a drift is beyond doubt.
+_CERTAIN = 3.0
 #: As good as the naive forecast is a design whose gain is within so many standard errors.
 _WITHIN = 1.0
 #: By what part a design must be worse for its share in the mean to fall by the factor e, and the
@@ -205,7 +207,9 @@ def choose(
         moving = sum(design.normalization in _MOVING for design in candidates)
         kept = max(moving // 4, 8), max((len(candidates) - moving) // 4, 8)
         candidates = candidates[:moving][: kept[0]] + candidates[moving:][: kept[1]]
-    mix = best_mix(candidates, [judge(design) for design in candidates], len(recent))
+    drifts = {season: _drifts(columns, season) for season in (1, *usable)}
+    judged = [judge(design) for design in candidates]
+    mix = best_mix(candidates, judged, len(recent), lambda design: drifts[design.season or 1])
     fitted = tuple(fit_blend(column, mix, None, beside) for column in columns.T)
     widening = _widening(recent, horizon, recent_beside, mix)
     return Choice(fitted[0].design, fitted, widening, array, units)
@@ -294,13 +298,36 @@ def _learned(
                 yield Design(*common, ridge, dynamics)
 
 
-def best_mix(candidates: Sequence[Design], judged: Sequence[Array], steps: int) -> Mix:
+def _drifts(columns: Array, season: int) -> bool:
+    """Whether each variable drifts, from value to value or from season to season, beyond doubt."""
+    for column in columns.T:
+        apart = column[season:] - column[:-season]
+        apart = apart[np.isfinite(apart)]
+        # Differences to the same season overlap: there are as many as seasons.
+        error = float(apart.std()) / math.sqrt(max(len(apart) / season, 1.0)) + 1e-30
+        if not len(apart) or abs(float(apart.mean())) < _CERTAIN * error:
+            return False
+    return True
+
+
+def best_mix(
+    candidates: Sequence[Design],
+    judged: Sequence[Array],
+    steps: int,
+    drifts: Callable[[Design], bool] = lambda design: False,
+) -> Mix:
     """The best of those whose level moves with the series, unless another is so beyond chance.
 
     A level that stays draws a series back to where it was. Of a random walk that has hardly left
     its place that looks good, too, until it leaves. And of many candidates some look good by
     chance: what learns more must be better by more, and anything than the naive forecast beyond
     chance. What is about as good as the best, in the same frame, has a share in the mean.
+
+    Args:
+        candidates: the designs.
+        judged: the mean logs of CRPS of each, over the same windows.
+        steps: of the series.
+        drifts: whether the naive forecast of a design's frame is one with a drift.
     """
     means = [
         float(part.mean()) + _PRICE / math.sqrt(steps) * design.complexity
@@ -312,11 +339,16 @@ def best_mix(candidates: Sequence[Design], judged: Sequence[Array], steps: int) 
     if moving != best and len(judged[best]) > 1:
         gain = judged[moving] - judged[best]
         best = best if float(gain.mean()) > _BEYOND * _error(gain) else moving
-    naive = next((i for i in order if candidates[i].complexity == 0), best)
+    naive = next((i for i in order if _is_naive(candidates[i], drifts)), best)
     gain = judged[naive] - judged[best]
     if len(gain) > 1 and means[naive] - means[best] <= _WITHIN * _error(gain):
         return ((candidates[naive], 1.0),)
     return _about_as_good(candidates, means, best)
+
+
+def _is_naive(design: Design, drifts: Callable[[Design], bool]) -> bool:
+    """Whether it forecasts the last value or season, with a drift if there is one."""
+    return design.complexity == int(design.drift) and (not design.drift or drifts(design))
 
 
 def _error(gains: Array) -> float:

@@ -13,7 +13,7 @@ from kerasar.forecasting.backtest_panel import backtest_panel
 from kerasar.forecasting.draw import SequenceModel
 from kerasar.forecasting.scores import crps
 
-#: Places from which both forecast, and paths of each.
+#: Places from which both forecast (twice as many on a long part), and paths of each.
 _PLACES, _PATHS = 12, 100
 #: How many series of a panel are forecast.
 _SERIES = 100
@@ -47,6 +47,7 @@ def learned_more(
         True if the mean log of CRPS is lower; on a short part, by more than a standard error.
     """
     horizon = min(horizon, len(series) - first)
+    is_long = len(series) - first >= _LONG * horizon
     trained = model.get_weights()
     logs = []
     for weights in (start, trained):
@@ -55,7 +56,7 @@ def learned_more(
             model,
             series,
             horizon,
-            _PLACES,
+            (1 + is_long) * _PLACES,
             first,
             num_paths=_PATHS,
             covariates=covariates,
@@ -64,7 +65,7 @@ def learned_more(
         score = crps(np.moveaxis(found.paths, 3, 1), np.moveaxis(found.actual, 2, 1), fair=False)
         least = 1e-9 * (float(np.nanstd(series)) + 1e-30)
         logs.append(np.log(np.maximum(np.nanmean(score, axis=2), least)).mean(axis=1))
-    return _is_beyond(logs[0] - logs[1], 0.0 if len(series) - first >= _LONG * horizon else _BEYOND)
+    return _is_beyond(logs[0] - logs[1], 0.0 if is_long else _BEYOND)
 
 
 def learned_more_of_panel(

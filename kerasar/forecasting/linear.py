@@ -27,6 +27,12 @@ _RIDGE_OF_COVARIATES = 10.0
 _TAILS = (0.05, 0.5, 1.0, 1.5, 2.0)
 
 
+#: How many of the last steps may widen errors where they are missing, and how often they must be.
+_GAPS, _OFTEN = 3, 20
+#: Squares of errors beyond this are taken for it there, and the largest change of a log of squares.
+_FAR, _WIDEST = 25.0, 3.0
+
+
 @dataclass(frozen=True)
 class Design:
     """What a linear autoregression sees, and relative to what; steps as in `Forecaster`.
@@ -95,6 +101,8 @@ class LinearForecaster:
             the far lags; then those of covariates, and the constant.
         sigma: the standard deviation of its errors, in scales.
         tails: how far the errors are from normal ones: 0 is normal.
+        widths: by what the log of their deviation is larger where one of the last steps is missing,
+            the last one first; empty: by nothing.
     """
 
     design: Design
@@ -104,6 +112,7 @@ class LinearForecaster:
     weights: Array = field(default_factory=lambda: np.zeros(0))
     sigma: float = 1.0
     tails: float = 1.0
+    widths: Array = field(default_factory=lambda: np.zeros(0))
 
     @property
     def num_beside(self) -> int:
@@ -162,7 +171,14 @@ class LinearForecaster:
         rest = z - features @ start
         weights, self.sigma = _ridge(features, rest, self.design, beside)
         self.weights = start + weights
-        self.tails = _tails((rest - features @ weights) / self.sigma)
+        errors = (rest - features @ weights) / self.sigma
+        last = (
+            2 * self.design.lags - 1
+        )  # the mask of the last step; two columns back: of that before
+        gone = 1 - features[:, [last - 2 * i for i in range(min(self.design.lags, _GAPS))]]
+        self.widths, narrow = _widths(gone, errors)
+        self.sigma *= narrow
+        self.tails = _tails(errors / narrow * np.exp(-_sum(gone, self.widths)))
 
     def simulate(
         self,
@@ -219,7 +235,8 @@ class LinearForecaster:
             t = reach + step
             now = frame.ahead(states, nothing if season is None else u[:, t - season])
             feats = self._row(z[:, :t], o[:, :t], now, place.beside[:, step])
-            value = feats @ self.weights + noise[:, step]
+            wider = np.exp(_sum(1 - o[:, t - len(self.widths) : t][:, ::-1], self.widths))
+            value = feats @ self.weights + wider * noise[:, step]
             drawn[:, step] = u[:, t] = self._possible(now.level + np.exp(now.log_scale) * value)
             z[:, t] = _squashed((u[:, t] - now.level) * np.exp(-now.log_scale))
             o[:, t] = True
@@ -335,6 +352,29 @@ def _ridge(features: Array, z: Array, design: Design, beside: int) -> tuple[Arra
     # The errors of data that were not fitted are larger (Akaike's final prediction error).
     errors *= (len(z) + free) / (len(z) - free)
     return weights / scale, max(float(np.sqrt(errors)), 1e-2)
+
+
+def _widths(gone: Array, errors: Array) -> tuple[Array, float]:
+    """By what errors are wider behind missing steps, and narrower behind none.
+
+    A regression of their squares with a log link (gamma, iterated least squares).
+    """
+    gone = gone[:, np.cumprod(gone.sum(axis=0) >= _OFTEN) > 0]
+    if not gone.shape[1] or (gone.sum(axis=0) == len(gone)).any():
+        return np.zeros(0), 1.0
+    x, squares = np.column_stack([np.ones(len(gone)), gone]), np.minimum(errors**2, _FAR)
+    found = np.zeros(x.shape[1])
+    for _ in range(10):
+        expected = np.exp(np.clip(x @ found, -5, 5))
+        found = np.linalg.lstsq(x, x @ found + squares / expected - 1, rcond=None)[0]
+        found = np.clip(found, -_WIDEST, _WIDEST)
+    return found[1:] / 2, math.exp(found[0] / 2)
+
+
+def _sum(gone: Array, widths: Array) -> Array:
+    """By what the log of each deviation is larger."""
+    found: Array = gone[:, : len(widths)] @ widths
+    return found
 
 
 def _scales(tails: float) -> Array:

@@ -40,12 +40,14 @@ def start_from(model: Any, fitted: Sequence[LinearForecaster]) -> None:
             far[variable : count * own_known : count, means] = weights[:own_known]
             far[count * own_known :, means] = weights[own_known:]
             bias[means] = linear.weights[-1]
+        for i, width in enumerate(linear.widths):  # of the last step, and of those before it
+            near[lags - 1 - i, count + variable, columns.log_scales] = -width
         several = len(columns.logits) == len(SCALES)
         for k, logit in enumerate(columns.logits):
             bias[logit] = math.log(WEIGHTS[k]) if several else 0.0
         for k, place in enumerate(columns.log_scales):
             scale = linear.sigma * (float(linear.scales[k]) if several else 1.0)
-            bias[place] = math.log(scale)
+            bias[place] = math.log(scale) + float(linear.widths.sum())
         for place in columns.log_dispersions:
             bias[place] = math.log(_dispersion(linear))
     recent.kernel.assign(near)

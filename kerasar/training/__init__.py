@@ -6,6 +6,7 @@ if __name__ != "kerasar.training":
         "is only a door to it. Write 'import kerasar.training' instead."
     )
 
+from kerasar.training.averaged_weights import AveragedWeights as AveragedWeights
 from kerasar.training.checkpoints import Checkpoints as Checkpoints
 from kerasar.training.density_model import DensityModel as DensityModel
 from kerasar.training.metrics import BitsPerDim as BitsPerDim

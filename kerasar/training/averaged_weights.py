@@ -16,12 +16,32 @@ class AveragedWeights(keras.callbacks.Callback):
     """Puts the averages of an optimizer with `use_ema=True` into the model, and takes them out.
 
     They are there while the model is evaluated, and from the end of an epoch, for callbacks that
-    come later, to the next one's beginning.
+    come later, to the next one's beginning: those that save a model save the averages, and the
+    model has them when training is over.
+
+    Raises:
+        ValueError: in `fit`, if the optimizer keeps no averages.
+
+    Example:
+        >>> import keras, kerasar
+        >>> x = kerasar.data.toy_sequences(100, length=8)
+        >>> model = kerasar.models.CausalConvNet(8, 16, filters=8, dilations=(1,))
+        >>> model.compile(keras.optimizers.Adam(1e-2, use_ema=True, ema_momentum=0.9))
+        >>> averages = kerasar.training.AveragedWeights()
+        >>> history = model.fit(x, epochs=2, callbacks=[averages], verbose=0)
     """
 
     def __init__(self) -> None:
         super().__init__()
         self._trained: list[Any] | None = None
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        if not self.model.optimizer.use_ema:
+            raise ValueError(
+                "AveragedWeights shows the averages that an optimizer keeps, but this one keeps "
+                "none. Compile with use_ema=True, such as keras.optimizers.Adam(use_ema=True)."
+            )
+        self._trained = None
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self._hide()

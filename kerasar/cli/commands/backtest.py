@@ -38,7 +38,7 @@ def backtest(
         int | None,
         typer.Option(
             callback=integer_between(1),
-            help="How many starts to forecast from.",
+            help="How many places to forecast from.",
             show_default=f"{ORIGINS}; of many series 1 each",
         ),
     ] = None,
@@ -61,7 +61,7 @@ def backtest(
 ) -> None:
     """Judge a forecaster by what came: CRPS, coverage of its bands and more.
 
-    Paths are drawn from many starts of the held-out part and compared with the values that
+    Paths are drawn from many places of the held-out part and compared with the values that
     followed, beside those of the seasonal naive forecast. The file holds all scores, also for each
     step ahead; the picture how often bands of each probability held, and some forecasts.
 
@@ -103,8 +103,8 @@ def _judge_series(
 
     series = read_for_run(data, folder, model)
     first = len(series.train) if data is None else max(len(series.train) // 2, 1)
-    starts = ORIGINS if origins is None else origins
-    found = Series().backtest(folder, model, series, first, steps, starts, **options)
+    count = ORIGINS if origins is None else origins
+    found = Series().backtest(folder, model, series, first, steps, count, **options)
     whole = series.whole.reshape(len(series.whole), -1)[:, 0]
     heading = picture_text(f"{folder.title}: {series.columns[0]}")
     paths, actual = found.paths[..., 0], found.actual[..., 0]

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 #: Places of a series from which a backtest forecasts.
 ORIGINS = 20
 #: Paths of a backtest, all together and at least.
-_ALL_PATHS = 8_000
+_ALL_PATHS = 4_000
 #: Options of the reader that a run keeps, besides the columns.
 _READING = ("covariates", "calendar", "series")
 #: Steps of a forecast, at least and where no season is longer.
@@ -209,7 +209,7 @@ class Series(DataKind):
         steps = int(horizon or run.config.get("horizon", _STEPS))
         if horizon is None:  # as far as there is something to judge it by
             steps = min(steps, max(len(whole) - first, 1))
-        settings = {"temperature": widened(run), "verbose": False, **options}
+        settings = {"temperature": widened(run), "verbose": False, "chunk_size": 2_000, **options}
         settings.setdefault("num_paths", _paths_for(origins, len(whole) - first - steps + 1))
         return backtest(
             model,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from inspect import signature
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,9 @@ from kerasar.cli.support.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from kerasar.training import DensityModel
+
+#: Parameters of distributions that are computed at once, of 4 bytes each.
+_VALUES = 1 << 24
 
 
 def fast_start_options(model: DensityModel) -> dict[str, Any]:
@@ -36,5 +40,24 @@ def quick_samples(
         options["length"] = length
     if is_conditional(model):
         options["condition"] = np.arange(num) % len(run.config["classes"])
-    samples: NDArray[Any] = model.sample(num, seed=0, verbose=False, **options)
-    return samples
+    condition = options.pop("condition", None)
+    found = []
+    for seed, rows in enumerate(portions(model, num)):
+        if condition is not None:
+            options["condition"] = condition[rows]
+        found.append(model.sample(rows.stop - rows.start, seed=seed, verbose=False, **options))
+    return np.concatenate(found)
+
+
+def portions(model: DensityModel, num: int, each: int = 1) -> list[slice]:
+    """Parts of `num` examples that are small enough to be drawn at once beside a training.
+
+    Args:
+        model: draws them.
+        num: how many there are.
+        each: draws of each.
+    """
+    values = math.prod(size or 1 for size in model.data_shape) * (model.data_levels or 1)
+    parts = min(num, math.ceil(num * each * values / _VALUES))
+    size = math.ceil(num / parts)  # of one size, as far as that goes: each size is traced
+    return [slice(start, min(start + size, num)) for start in range(0, num, size)]

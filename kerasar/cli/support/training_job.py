@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from kerasar.cli.kinds import DataKind
-from kerasar.cli.kinds.kind import TrainingData, for_evaluation, in_words, num_examples
+from kerasar.cli.kinds.kind import TrainingData, for_evaluation, in_words, num_examples, values_of
 from kerasar.cli.support.callbacks import History, KeepBest, TrainingProgress
 from kerasar.cli.support.capabilities import describe_result
 from kerasar.cli.support.heartbeat import heartbeat, status
@@ -21,6 +21,7 @@ from kerasar.cli.support.run_folder import RunFolder, has_checkpoints
 from kerasar.cli.support.shell import quoted, styled
 from kerasar.cli.support.signals import requests_arrive
 from kerasar.cli.support.training_plan import TrainingPlan
+from kerasar.data.lazy_rows import is_lazy
 
 if TYPE_CHECKING:
     from kerasar.training import Checkpoints, DensityModel
@@ -168,7 +169,8 @@ class TrainingJob:
     def finish(self) -> None:
         """Evaluates the model on the test data, draws its pictures, and exports it."""
         run, kind, test = self.run, self.kind, self.data.test
-        batch_size = min(32, run.config["batch_size"]) if isinstance(test, dict) else 32
+        is_large = isinstance(test, dict) or is_lazy(values_of(test))
+        batch_size = min(32, run.config["batch_size"]) if is_large else 32
         with status(f"evaluating the test {kind.noun}", self.console):
             judged = for_evaluation(test, batch_size)
             found = self.model.evaluate(judged, batch_size=batch_size, verbose=0, return_dict=True)

@@ -10,8 +10,7 @@ import keras
 
 from kerasar.cli.kinds.kind import Batch, for_evaluation, num_examples, take
 from kerasar.data import pipeline
-from kerasar.training import TimeBudget
-from kerasar.training.averaged_weights import AveragedWeights
+from kerasar.training import AveragedWeights, TimeBudget
 
 #: What the best epoch is chosen by.
 MONITOR = "val_bits_per_dim"

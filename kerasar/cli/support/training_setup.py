@@ -27,9 +27,7 @@ _READING = (
     "conditional",
     "calendar",
     "series",
-    "static",
     "wide",
-    "embed_series",
     "tokens",
     "context",
     "likelihood",
@@ -55,7 +53,10 @@ _TRAINING = (
 #: All that a training follows from.
 OPTIONS = tuple(
     dict.fromkeys(
-        ("model", "data", "data_dir", "levels", "column", "covariate", *_READING, *_TRAINING)
+        (
+            *("model", "data", "data_dir", "levels", "column", "covariate"),
+            *("static", "embed_series", *_READING, *_TRAINING),
+        )
     )
 )
 
@@ -142,7 +143,7 @@ def _check(options: Options, entry: ModelEntry, kind: DataKind) -> None:
     if kind.name != "panel" and any(options[p] for p in ("static", "wide", "embed_series")):
         raise ValueError(
             "--static, --wide and --embed-series are for a 'forecaster' of many series in one "
-            f"file, but '{name}' is trained on {kind.noun} here. Leave them out."
+            f"file, but DATA are {'a single series' if is_series else kind.noun}. Leave them out."
         )
     if likelihood is not None and "likelihood" not in entry.parameters:
         raise ValueError(f"--likelihood cannot be chosen for '{name}': it has its own.")

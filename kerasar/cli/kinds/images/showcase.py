@@ -9,7 +9,7 @@ import numpy as np
 from kerasar.cli.kinds.images.masks import Hide, known_pixels
 from kerasar.cli.support.capabilities import is_conditional, supports
 from kerasar.cli.support.outputs import atomic_write
-from kerasar.cli.support.quick import fast_start_options, quick_samples
+from kerasar.cli.support.quick import fast_start_options, portions, quick_samples
 from kerasar.cli.support.run_folder import RunFolder
 from kerasar.data import ImageData
 from kerasar.pictures import image_grid, inpainting_figure, save
@@ -51,9 +51,12 @@ def _draw_inpainting(run: RunFolder, model: DensityModel, data: ImageData) -> No
     known = np.concatenate(masks)
     # How much the completions of an image differ shows how uncertain the model is.
     options = fast_start_options(model)
-    if is_conditional(model) and data.test_labels is not None:
-        options["condition"] = data.test_labels[: len(images)]
-    completed = model.inpaint(images, known, num_completions=3, **options)
+    found = []
+    for rows in portions(model, len(images), each=3):
+        if is_conditional(model) and data.test_labels is not None:
+            options["condition"] = data.test_labels[rows]
+        found.append(model.inpaint(images[rows], known[rows], num_completions=3, **options))
+    completed = np.concatenate(found)
     figure = inpainting_figure(
         known,
         images,
