@@ -1,7 +1,9 @@
 """The code on the pages of the guide runs, each page in one go, and prints what it says."""
 
 import re
+from functools import partial
 from itertools import pairwise
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -65,6 +67,13 @@ def test_each_message_on_the_page_of_errors_is_raised(briefly):
     assert messages > 20
 
 
+class Here:
+    """A trainer of Ray that runs the loop of a worker at once."""
+
+    def __init__(self, loop, train_loop_config, scaling_config):
+        self.fit = partial(loop, train_loop_config)
+
+
 def test_the_code_for_long_training_runs(briefly, monkeypatch):
     """In one process in place of two workers, and with data of its own."""
     import tensorflow as tf
@@ -73,10 +82,12 @@ def test_the_code_for_long_training_runs(briefly, monkeypatch):
     monkeypatch.setattr(kerasar.training, "worker_strategy", lambda *_, **__: alone)
     model = kerasar.models.NADE(5, hidden_units=3)
     model.compile()
-    names = {"keras": keras, "kerasar": kerasar, "model": model}
+    here = SimpleNamespace(TensorflowTrainer=Here)
+    ray = SimpleNamespace(train=SimpleNamespace(tensorflow=here, ScalingConfig=dict))
+    names = {"keras": keras, "kerasar": kerasar, "ray": ray, "model": model}
     names |= {"images": np.ones((8, 5), int), "points": np.zeros((8, 2), "float32")}
-    for block in blocks(DOCS["scaling.md"]):
-        run(block.replace("/shared/", "shared-"), "scaling.md", names)
+    for i, block in enumerate(blocks(DOCS["scaling.md"])):
+        run(block.replace("/shared/", f"shared-{i}-"), "scaling.md", names)
     assert names["model"].name == "real_nvp"
 
 
