@@ -42,7 +42,7 @@ def trained(tmp_path_factory):
         small = {name: small_entry(name, {"images": sizes}) for name, sizes in SIZES.items()}
         patch.setattr(registry, "MODELS", MappingProxyType({**registry.MODELS, **small}))
         for kind in (kerasar.AutoregressiveModel, kerasar.VAEModel, kerasar.AutoencoderModel):
-            patch.setattr(kind, "export", lambda model, path: Path(path).mkdir())
+            patch.setattr(kind, "export", lambda model, path, **_: Path(path).mkdir())
         for model in SIZES:
             options = ("--conditional",) if model == "gated-pixelcnn" else ()
             common = ("--data", home / "data.npz", "--levels", 3, "--epochs", 1)

@@ -279,7 +279,7 @@ def test_a_detector_of_another_model_is_refused(judging):
 @pytest.fixture
 def quick_export(monkeypatch):
     """Writes a folder and nothing in it; tests/test_cli_train.py looks at a real export."""
-    monkeypatch.setattr(AutoregressiveModel, "export", lambda model, path: os.makedirs(path))
+    monkeypatch.setattr(AutoregressiveModel, "export", lambda model, path, **_: os.makedirs(path))
     monkeypatch.setattr("kerasar.cli.commands.export.serving_guide", lambda path: "Signatures:")
 
 

@@ -182,7 +182,7 @@ def quick_finish(monkeypatch):
         lambda run, *arguments: (run.path / "samples.png").touch(),
     )
     monkeypatch.setattr(
-        kerasar.AutoregressiveModel, "export", lambda model, path: os.makedirs(path)
+        kerasar.AutoregressiveModel, "export", lambda model, path, **_: os.makedirs(path)
     )
 
 

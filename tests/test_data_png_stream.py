@@ -113,7 +113,7 @@ def test_the_command_trains_on_them_as_on_arrays(tmp_path, monkeypatch):
         lambda run, *arguments: (run.path / "samples.png").touch(),
     )
     monkeypatch.setattr(
-        kerasar.AutoregressiveModel, "export", lambda model, path: os.makedirs(path)
+        kerasar.AutoregressiveModel, "export", lambda model, path, **_: os.makedirs(path)
     )
     results = []
     for name, above in (("lazy", 0), ("whole", 10**9)):

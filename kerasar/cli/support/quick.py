@@ -58,6 +58,6 @@ def portions(model: DensityModel, num: int, each: int = 1) -> list[slice]:
         each: draws of each.
     """
     values = math.prod(size or 1 for size in model.data_shape) * (model.data_levels or 1)
-    parts = min(num, math.ceil(num * each * values / _VALUES))
-    size = math.ceil(num / parts)  # of one size, as far as that goes: each size is traced
+    most = max(1, _VALUES // (values * each))
+    size = math.ceil(num / math.ceil(num / most))  # about equal: each size is traced
     return [slice(start, min(start + size, num)) for start in range(0, num, size)]
