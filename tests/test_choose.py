@@ -271,7 +271,7 @@ def test_seasons_are_found_in_what_repeats():
         ([1.0] * 5, {}, "at least 10 steps that are observed, but variable 0 .* has 5"),
         ([2.0] * 30, {}, "Variable 0 of series is 2 throughout"),
         (SEASONAL, dict(horizon=0), "horizon must be at least 1"),
-        (SEASONAL, dict(normalization="seasonal"), "needs a season"),
+        (SEASONAL, dict(normalization="seasonal", seasons=()), "needs a season"),
         (SEASONAL, dict(support="above"), "support must be"),
         (SEASONAL, dict(seasons=[1]), "each of seasons must be at least 2"),
     ],
@@ -279,3 +279,11 @@ def test_seasons_are_found_in_what_repeats():
 def test_what_cannot_be_chosen_for_is_refused(series, arguments, match):
     with pytest.raises(ValueError, match=match):
         choose(series, **{"horizon": 6, **arguments})
+
+
+def test_seasons_are_found_where_none_are_named():
+    month = np.arange(120)
+    noise = np.random.default_rng(0).normal(0, 1.0, 120)
+    series = 20 + 0.1 * month + 4 * np.sin(2 * np.pi * month / 12) + noise
+    assert choose(series, 12).design == choose(series, 12, seasons=[12]).design
+    assert choose(series, 12, seasons=()).arguments["seasons"] == ()

@@ -1,14 +1,19 @@
 """The code on the pages of the guide runs, each page in one go, and prints what it says."""
 
 import re
+from functools import partial
 from itertools import pairwise
+from types import SimpleNamespace
 
 import keras
 import numpy as np
 import pytest
 from guide import DOCS, blocks, run
+from typer.testing import CliRunner
 
 import kerasar
+from kerasar.cli import app
+from kerasar.cli.registry import MODELS
 from kerasar.training import DensityModel
 
 #: Run by tests of their own, below and in tests/test_cli_readme.py.
@@ -62,6 +67,13 @@ def test_each_message_on_the_page_of_errors_is_raised(briefly):
     assert messages > 20
 
 
+class Here:
+    """A trainer of Ray that runs the loop of a worker at once."""
+
+    def __init__(self, loop, train_loop_config, scaling_config):
+        self.fit = partial(loop, train_loop_config)
+
+
 def test_the_code_for_long_training_runs(briefly, monkeypatch):
     """In one process in place of two workers, and with data of its own."""
     import tensorflow as tf
@@ -70,8 +82,28 @@ def test_the_code_for_long_training_runs(briefly, monkeypatch):
     monkeypatch.setattr(kerasar.training, "worker_strategy", lambda *_, **__: alone)
     model = kerasar.models.NADE(5, hidden_units=3)
     model.compile()
-    names = {"keras": keras, "kerasar": kerasar, "model": model}
+    here = SimpleNamespace(TensorflowTrainer=Here)
+    ray = SimpleNamespace(train=SimpleNamespace(tensorflow=here, ScalingConfig=dict))
+    names = {"keras": keras, "kerasar": kerasar, "ray": ray, "model": model}
     names |= {"images": np.ones((8, 5), int), "points": np.zeros((8, 2), "float32")}
-    for block in blocks(DOCS["scaling.md"]):
-        run(block.replace("/shared/", "shared-"), "scaling.md", names)
+    for i, block in enumerate(blocks(DOCS["scaling.md"])):
+        run(block.replace("/shared/", f"shared-{i}-"), "scaling.md", names)
     assert names["model"].name == "real_nvp"
+
+
+def commands():
+    """The lines of shell that call kerasar, without their comments."""
+    for name, text in DOCS.items():
+        shell = "\n".join(blocks(text, "sh") + blocks(text, "bash"))
+        for line in re.findall(r"^kerasar .*$", shell.replace("\\\n", " "), re.MULTILINE):
+            yield name, line.partition("  #")[0].split()[1:]
+
+
+@pytest.mark.parametrize("name", sorted({name for name, _ in commands()}))
+def test_the_commands_of_a_page_exist(name):
+    for command, *words in (words for page, words in commands() if page == name):
+        shown = CliRunner().invoke(app, [command, "--help"], terminal_width=200)
+        assert shown.exit_code == 0, command
+        for option in (word for word in words if word.startswith("--")):
+            assert option in shown.stdout, f"{command} {option}"
+        assert command != "train" or words[0] in MODELS or words[0].startswith("--"), words

@@ -94,6 +94,8 @@ def test_a_formula_becomes_mathml():
     inline = translate(r'a <span class="arithmatex">\(x_{i} &lt; 1\)</span> b')
     assert re.sub(r" xmlns=\S+?>", ">", inline).startswith('a <span class="formula"><math')
     assert "<msub>" in inline and inline.endswith("</span> b") and "arithmatex" not in inline
+    spaced = translate(r'<span class="arithmatex">\(\log p(x)\)</span>')
+    assert "<mi>log</mi><mspace" in spaced and "<mi>p</mi><mo" in spaced
     assert 'display="block"' in translate(r'<div class="arithmatex">\[y\]</div>')
 
 

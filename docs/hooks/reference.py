@@ -12,6 +12,11 @@ from pathlib import Path
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
+#: Modules that users import by their own name.
+_PARTS = {
+    "kerasar.layers": ("kerasar.layers.protocol",),
+    "kerasar.testing": ("kerasar.testing.saved_model",),
+}
 PACKAGE = Path(__file__).parents[2] / "kerasar"
 
 
@@ -54,8 +59,7 @@ def _lines(module: str) -> Iterator[str]:
         yield f"Described with [kerasar](kerasar.md): {links}.\n"
     for name in sorted(set(names) - set(elsewhere), key=str.lower):
         yield f"::: {module}.{name}\n"
-    if module == "kerasar.testing":
-        yield "::: kerasar.testing.saved_model\n"
+    yield from (f"::: {part}\n" for part in _PARTS.get(module, ()))
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:

@@ -19,22 +19,18 @@ RATE = 4000
 # %% [markdown]
 # ## The data
 #
-# Plucked strings of four pitches, with a random phase and decay. `mu_law_encode` gives integers,
+# Plucked strings of four pitches, of random loudness and decay. `mu_law_encode` gives integers,
 # which resolve quiet sounds finely.
 
 # %%
 rng = np.random.default_rng(0)
-count, length = (8, 64) if QUICK else (400, 800)
+count, length = (8, 64) if QUICK else (1200, 320)
 pitch = rng.integers(0, 4, count)
 t = np.arange(length) / RATE
-phase = rng.uniform(0, 2 * np.pi, (count, 1))
+loudness = rng.uniform(0.3, 0.8, (count, 1))
 decay = rng.uniform(5, 15, (count, 1))
-frequency = np.array([220.0, 330.0, 440.0, 660.0])[pitch][:, None]
-waves = (
-    0.6
-    * np.exp(-decay * t)
-    * (np.sin(2 * np.pi * frequency * t + phase) + 0.4 * np.sin(4 * np.pi * frequency * t + phase))
-)
+angle = 2 * np.pi * np.array([200.0, 280.0, 370.0, 490.0])[pitch][:, None] * t
+waves = loudness * np.exp(-decay * t) * (np.sin(angle) + 0.4 * np.sin(2 * angle)) / 1.4
 codes = kerasar.data.mu_law_encode(waves, 64)
 print(codes.shape, codes.min(), codes.max())
 
@@ -63,8 +59,8 @@ print([round(value, 2) for value in history.history["bits_per_dim"]])
 # One tone of each pitch. `write_wav` writes a file to listen to.
 
 # %%
-drawn = model.sample(4, length=length, condition=np.arange(4), seed=0)
+drawn = model.sample(4, length=2 * length, condition=np.arange(4), seed=0)
 sound = kerasar.data.mu_law_decode(drawn, 64)
 kerasar.data.write_wav("tones.wav", drawn.reshape(-1), RATE, levels=64)
-tones = spectrogram_figure(list(sound), RATE, [f"{f} Hz" for f in (220, 330, 440, 660)])
+tones = spectrogram_figure(list(sound), RATE, [f"{f} Hz" for f in (200, 280, 370, 490)])
 tones

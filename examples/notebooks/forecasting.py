@@ -26,9 +26,8 @@ QUICK = bool(os.environ.get("KERASAR_QUICK"))  # set by the tests, to see that e
 rng = np.random.default_rng(0)
 months = np.arange(np.datetime64("2010-01"), np.datetime64("2022-01"))
 t = np.arange(len(months))
-sales = (
-    (100 + 0.8 * t) * (1 + 0.2 * np.sin(2 * np.pi * t / 12)) * np.exp(rng.normal(0, 0.03, len(t)))
-)
+season = 1 + 0.2 * np.sin(2 * np.pi * t / 12)
+sales = (100 + 0.8 * t) * season * np.exp(rng.normal(0, 0.03, len(t)))
 rows = "\n".join(f"{month},{value:.1f}" for month, value in zip(months, sales, strict=True))
 Path("sales.csv").write_text(f"month,sales\n{rows}\n")
 series = kerasar.data.load_series("sales.csv")
@@ -61,10 +60,12 @@ model.fit(windows, epochs=1 if QUICK else 5, verbose=0)
 # ## Is it good?
 #
 # The backtest forecasts the held-out part from several places. CRPS is in the units of the file,
-# and smaller is better; the seasonal naive forecast repeats last year.
+# and smaller is better; the seasonal naive forecast repeats last year. `choice.widening` is the
+# factor with which the bands held on the training part; a temperature widens what is drawn.
 
 # %%
-found = kerasar.backtest(model, series.whole, horizon=12, season=12, num_paths=20 if QUICK else 200)
+drawn = {"num_paths": 20 if QUICK else 200, "temperature": choice.widening**2}
+found = kerasar.backtest(model, series.whole, horizon=12, season=12, **drawn)
 print(f"CRPS {found.scores['crps']:.2f}, seasonal naive {found.seasonal_naive['crps']:.2f}")
 print(f"{found.scores['coverage_90']:.0%} of the values were in the bands of 90 %")
 
@@ -72,9 +73,7 @@ print(f"{found.scores['coverage_90']:.0%} of the values were in the bands of 90 
 # ## The forecast
 
 # %%
-future = kerasar.forecast(
-    model, series.whole, steps=24, num_paths=20 if QUICK else 200, series=series
-)
+future = kerasar.forecast(model, series.whole, steps=24, series=series, **drawn)
 print(future.times[0], "to", future.times[-1])
 chart = fan_chart(series.whole[-60:], future.paths, heading="Sales a month")
 chart

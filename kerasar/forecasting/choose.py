@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from kerasar.arguments import checks_arguments
 from kerasar.checks import check_count, check_kind
+from kerasar.data import find_seasons
 from kerasar.distributions import GaussianMixture, Independent, NegativeBinomial, Relative
 from kerasar.forecasting.blend import Mix, fit_blend
 from kerasar.forecasting.dynamics import DYNAMICS
@@ -127,7 +128,7 @@ class Choice:
 def choose(
     series: Any,
     horizon: int,
-    seasons: Sequence[int] = (),
+    seasons: Sequence[int] | None = None,
     support: Any = None,
     normalization: str | None = None,
     covariates: Any = None,
@@ -137,7 +138,8 @@ def choose(
     Args:
         series: the training part, `(steps,)` or `(steps, variables)`; NaN is missing.
         horizon: int. How many steps ahead forecasts are for.
-        seasons: steps of each season that the series may have, such as 24 and 168 for hours.
+        seasons: steps of each season that the series may have, such as 24 and 168 for hours; `()`
+            for none. None takes what `kerasar.data.find_seasons` finds.
         support: as for `kerasar.distributions.Relative`; None tries "positive" too where all values
             are, and takes "counts" for small ones.
         normalization: as for `Relative`; None tries all.
@@ -158,7 +160,7 @@ def choose(
         standard error).
     """
     check_count(horizon, "horizon")
-    for season in seasons:
+    for season in seasons or ():
         check_count(season, "each of seasons", least=2)
     array = check_kind(series, "series").astype("float64")
     columns = array.reshape(len(array), -1)
@@ -175,6 +177,8 @@ def choose(
                 "Leave it out."
             )
     beside, units = standardize(covariates, len(columns))
+    if seasons is None:
+        seasons = find_seasons(columns)
     usable = [s for s in sorted(set(seasons)) if 3 * s <= len(columns)]
     last = max(_ENOUGH, 6 * max(usable, default=1), 4 * horizon)
     recent = columns[-last:]
