@@ -1,5 +1,6 @@
 """Holds the steps of a network to the network itself, before anything is sampled by them."""
 
+import contextlib
 from typing import Any
 
 import numpy as np
@@ -102,21 +103,26 @@ class _StepCheck:
         """
         whole_only = self.program.has_caches
         if x.shape[1] * per_row > _WHOLE and condition is None and not whole_only:
-            x = x[:, : stop + self.program.look_ahead]
-            graph = self.program.analysis.graph
-            names = [tensor.name for tensor in self.model.network.inputs]
-            flat = self.model.network_inputs(tf.constant(x), condition)
-            values = graph.inputs(dict(zip(names, flat, strict=True)))
-            for _ in graph.run(values):
-                pass
-            found = values[graph.output]
-            tail = found.shape[len(x.shape) - self.model.likelihood.event_rank :]
-            return tf.reshape(found, (len(x), -1, *tail))
+            # A layer that knows the sizes of images, as of positions, takes no part of one.
+            with contextlib.suppress(ValueError, TypeError, tf.errors.InvalidArgumentError):
+                return self._beginning(x[:, : stop + self.program.look_ahead])
         known = _known_batch(x, condition, self.model.likelihood.event_rank)
         shape = tf.constant(x.shape[1:], tf.int32)
         if condition is None:
             return flat_parameters(self.model, known, shape)
         return OpenBatchFunction(lambda batch: flat_parameters(self.model, batch, shape))(known)
+
+    def _beginning(self, x: np.ndarray) -> Tensor:
+        """The network's output for a part of the data that is smaller than its own."""
+        graph = self.program.analysis.graph
+        names = [tensor.name for tensor in self.model.network.inputs]
+        flat = self.model.network_inputs(tf.constant(x), None)
+        values = graph.inputs(dict(zip(names, flat, strict=True)))
+        for _ in graph.run(values):
+            pass
+        found = values[graph.output]
+        tail = found.shape[len(x.shape) - self.model.likelihood.event_rank :]
+        return tf.reshape(found, (len(x), -1, *tail))
 
     def _random_data(self) -> tuple[np.ndarray, Any]:
         """Two random examples of the model's data, and conditions."""
