@@ -60,6 +60,8 @@ def test_an_entry_says_what_its_docstring_says(page):
     text = re.sub(r"<[^>]+>|\s+", " ", start[:9000])
     for said in ("towards later positions", "Input shape", "Output shape", "Raises:", "References"):
         assert said in text, said
+    assert 'href="https://arxiv.org/abs/1606.05328"' in start[:9000]
+    assert '<span class="gp">&gt;&gt;&gt; ' in page("reference/models"), "doctests are code"
     assert "log_prob_map" in page("reference/kerasar"), "what a class inherits is described too"
 
 

@@ -45,11 +45,10 @@ def pipeline(
             `batch_size` is below 1.
 
     Example:
-
-    >>> import kerasar
-    >>> batches = kerasar.data.pipeline([10, 11, 12], batch_size=2, shuffle=False)
-    >>> [batch.tolist() for batch in batches.as_numpy_iterator()]
-    [[10, 11], [12]]
+        >>> import kerasar
+        >>> batches = kerasar.data.pipeline([10, 11, 12], batch_size=2, shuffle=False)
+        >>> [batch.tolist() for batch in batches.as_numpy_iterator()]
+        [[10, 11], [12]]
     """
     batch_size = check_count(batch_size, "batch_size", most=None)
     if not isinstance(x, Mapping):
