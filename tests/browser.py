@@ -52,10 +52,9 @@ def _is_own(address, url):
 
 
 def missing_pictures(page):
-    """The addresses of pictures that did not load."""
-    return page.evaluate(
-        "[...document.images].filter(i => !i.complete || !i.naturalWidth).map(i => i.src)"
-    )
+    """The addresses of pictures that did not load, after all have come to an end."""
+    page.wait_for_function("[...document.images].every(i => i.complete)")
+    return page.evaluate("[...document.images].filter(i => !i.naturalWidth).map(i => i.src)")
 
 
 def overflow(page):

@@ -10,7 +10,7 @@ to the coder with its table, and comes back: written as it was given, or read.
 """
 
 import threading
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,8 @@ from kerasar.typing import Tensor
 
 #: Of the examples that are always the same.
 _SEED = 0
+#: Seconds after which Ctrl-C is heard, at the latest.
+_HEARD = 0.1
 
 
 class CodingLoop:
@@ -98,6 +100,9 @@ class CodingLoop:
         worker = threading.Thread(target=work, daemon=True)
         worker.start()
         try:
+            # With a limit, for a wait without one is not ended by a signal that another thread got.
+            while not wait([done], timeout=_HEARD).done:
+                pass
             return done.result()
         finally:
             self._coder = None  # after an interrupt the graph ends where it needs one
