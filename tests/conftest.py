@@ -18,6 +18,9 @@ from kerasar.training import DensityModel
 gc.collect()
 gc.freeze()
 gc.set_threshold(100_000, 20, 20)
+# Keras looks through all of it for each variable that a layer gives up, as in `quantize`.
+_collect_all = gc.collect
+gc.collect = lambda generation=0: _collect_all(0)
 
 # Operations keep no record of the lines that made them, a fifth of the time of tracing them.
 _make_operation = framework_ops._create_c_op.__wrapped__
@@ -64,7 +67,7 @@ def collected():
     """What is left of a module and still in use is not looked through again."""
     yield
     if gc.get_count()[2] > 3:
-        gc.collect()
+        _collect_all()
         gc.freeze()
 
 
