@@ -56,11 +56,7 @@ class LevelAndOwnScale(LevelAndScale):
     def call(self, inputs: Tensor) -> Tensor:
         parts = self._split(inputs)
         x, seen = parts[0], parts[1]
-        fade, count = 1.0 - seen / self.memory, tf.cumsum(seen, axis=1)
-        states = linear_scan(
-            tf.concat([1.0 - seen, fade, fade], -1), tf.concat([seen * x, seen * x, seen], -1)
-        )
-        last, total, weight = tf.split(states, 3, axis=-1)
+        fade, count, last, total, weight = self._followed(x, seen)
         mean = tf.math.divide_no_nan(total, weight)
         level = self._level(parts, mean, last)
         counted = seen * tf.cast(count > seen, seen.dtype)

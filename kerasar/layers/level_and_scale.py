@@ -110,15 +110,19 @@ class LevelAndScale(keras.layers.Layer):
         self.num_variables = input_shape[-1] // self._parts
         super().build(input_shape)
 
-    def call(self, inputs: Tensor) -> Tensor:
-        parts = self._split(inputs)
-        x, seen = parts[0], parts[1]
+    def _followed(self, x: Tensor, seen: Tensor) -> tuple[Tensor, ...]:
+        """How much is kept of the past, the count so far, last value, faded sum and its weight."""
         fade, count = 1.0 - seen / self.memory, tf.cumsum(seen, axis=1)
         # Side by side: one scan of more channels costs little more than one.
         states = linear_scan(
             tf.concat([1.0 - seen, fade, fade], -1), tf.concat([seen * x, seen * x, seen], -1)
         )
-        last, total, weight = tf.split(states, 3, axis=-1)
+        return fade, count, *tf.split(states, 3, axis=-1)
+
+    def call(self, inputs: Tensor) -> Tensor:
+        parts = self._split(inputs)
+        x, seen = parts[0], parts[1]
+        fade, count, last, total, weight = self._followed(x, seen)
         prior = PRIOR * tf.exp(count * math.log1p(-1.0 / self.memory))
         weight += prior
         mean = total / weight
