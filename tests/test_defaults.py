@@ -49,6 +49,14 @@ def test_objects_are_seen_whole(name, height):
     assert height / 2 <= above <= height + 16
 
 
+@pytest.mark.parametrize("name", ["gated-pixelcnn", "pixelcnn", "pixelrnn-diagonal"])
+@pytest.mark.parametrize("colors", [2, 3, 4])
+def test_each_color_gets_its_share_of_the_channels(name, colors):
+    facts = Facts("images", 4_500, (17, 17, colors), 4)  # no small images
+    model = MODELS[name].build(facts, image_shape=facts.shape, levels=4)
+    assert model.data_shape == facts.shape
+
+
 def test_a_run_by_the_clock(tmp_path):
     rng = np.random.default_rng(0)
     np.savez(tmp_path / "x.npz", x_train=rng.integers(3, size=(40, 4, 4, 1)).astype("uint8"))

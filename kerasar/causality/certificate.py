@@ -44,6 +44,11 @@ def uses_batch_statistics(operation: keras.Operation) -> bool:
     return any(type(part) is keras.layers.BatchNormalization and part.trainable for part in parts)
 
 
+def is_ours(operation: keras.Operation) -> bool:
+    """Whether a layer is one of kerasar's own, whose declarations are tested."""
+    return type(operation).__module__.startswith("kerasar.")
+
+
 def certify(
     node: Node,
     declared: Declaration,
@@ -61,8 +66,11 @@ def certify(
         num_levels: number of values of integers.
     """
     layer = node.operation
-    is_ours = type(layer).__module__.startswith("kerasar.")
-    if is_ours and len(node.inputs) > 1 or not (declares(layer) or holds_unknown_cell(layer)):
+    if (
+        is_ours(layer)
+        and len(node.inputs) > 1
+        or not (declares(layer) or holds_unknown_cell(layer))
+    ):
         return  # built-in layers have rules
     sources = [
         edge
@@ -162,7 +170,8 @@ class _Trial:
     def _sizes(self) -> tuple[list[tuple[int, ...]], list[tuple[int, ...]]]:
         """The network's own sizes, or such as hold all that is declared; and if those fail, others.
 
-        Some layers run at the sizes only for which they are built.
+        Some layers run at the sizes only for which they are built. Those of kerasar run at any, and
+        do the same everywhere, so that the least ones show what a user's activation in them does.
         """
         rank, declared = self.position_rank, self.declared
         own = self.source.shape[1 : 1 + rank]
@@ -179,6 +188,8 @@ class _Trial:
         if None in own:
             return [small, large], []
         whole: tuple[int, ...] = tuple(map(int, own))  # type: ignore[arg-type]
+        if is_ours(self.node.operation):
+            return [small], [whole]
         if int(np.prod(whole)) <= _LONGEST:
             return [whole], [small]
         return [small, large], [whole]
@@ -358,6 +369,9 @@ def _equal(one: Sequence[np.ndarray], other: Sequence[np.ndarray]) -> bool:
 
 def _far(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """Where values differ by more than rounding; infinities and NaN are equal to themselves."""
+    if np.isfinite(one).all() and np.isfinite(other).all():  # the usual case, in few passes
+        largest = max(np.abs(part).max(initial=0.0) for part in (one, other))
+        return np.abs(one - other) > 1e-5 * (largest + 1e-30)
     with np.errstate(invalid="ignore"):
         finite = np.abs(np.concatenate([one.ravel(), other.ravel()]))
         scale = finite[np.isfinite(finite)].max(initial=0.0) + 1e-30

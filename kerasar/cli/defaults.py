@@ -34,6 +34,15 @@ class Facts:
         """Height times width of an image."""
         return math.prod(size or 1 for size in self.shape[:2])
 
+    @property
+    def colors(self) -> int:
+        """The values of a pixel."""
+        return self.shape[-1] or 1
+
+    def shared_out(self, channels: int) -> int:
+        """So many channels or a few more, of which each color gets the same share."""
+        return self.colors * math.ceil(channels / self.colors)
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -90,22 +99,36 @@ class Choice:
 
 
 def wide_gated(facts: Facts) -> dict[str, Any]:
-    """A Gated PixelCNN that sees objects whole: a first convolution of 9×9, then dilations."""
-    dilations = _dilations(facts, 4)
+    """A Gated PixelCNN that sees objects whole: a large first convolution, then dilations.
+
+    Of colors the first one is smaller, for it sees several levels of each pixel.
+    """
+    first = 9 if facts.colors == 1 else 7
+    dilations = _dilations(facts, first // 2)
     return {
-        "filters": 32,
+        "filters": _channels(facts),
         "blocks": len(dilations) + 2,
-        "first_kernel_size": 9,
+        "first_kernel_size": first,
         "dilations": (*dilations, 1),
-        "skip_filters": 64,
-        "head_filters": 64,
+        "skip_filters": facts.shared_out(64),
+        "head_filters": facts.shared_out(64),
     }
 
 
 def wide_pixelcnn(facts: Facts) -> dict[str, Any]:
     """A PixelCNN that sees objects whole: a first convolution of 7×7, then dilations."""
     dilations = (1, *_dilations(facts, 3))
-    return {"filters": 32, "blocks": 2 * len(dilations) - 1, "dilations": dilations}
+    return {
+        "filters": _channels(facts),
+        "blocks": 2 * len(dilations) - 1,
+        "dilations": dilations,
+        "head_filters": facts.shared_out(64),
+    }
+
+
+def _channels(facts: Facts) -> int:
+    """Channels of each convolution, of which a color gets its share."""
+    return facts.shared_out(32 if facts.colors == 1 else 48)
 
 
 def _dilations(facts: Facts, seen: int) -> tuple[int, ...]:

@@ -66,7 +66,9 @@ def _of_sequences(**options: Any) -> Choice:
     return Choice(50, 2e-3, steps=10_000, passes=20, **options)
 
 
-DIAGONAL = {"cell": "diagonal_bilstm", "units": 18, "layers": 3}
+def _diagonal(facts: Facts) -> dict[str, Any]:
+    return {"cell": "diagonal_bilstm", "units": facts.shared_out(18), "layers": 3}
+
 
 MODELS: Mapping[str, ModelEntry] = MappingProxyType(
     {
@@ -111,8 +113,8 @@ MODELS: Mapping[str, ModelEntry] = MappingProxyType(
             builder="kerasar.models:PixelRNN",
             about="gray or color images; Diagonal BiLSTM (van den Oord et al. 2016a)",
             choices=(
-                Choice(32, 2e-3, steps=1_000, settings=DIAGONAL, most_pixels=SMALL),
-                Choice(8, 3e-3, steps=6_000, passes=10, settings=DIAGONAL),
+                Choice(32, 2e-3, steps=1_000, settings=_diagonal, most_pixels=SMALL),
+                Choice(8, 3e-3, steps=6_000, passes=10, settings=_diagonal),
             ),
         ),
         "pixelcnn-autoencoder": ModelEntry(
