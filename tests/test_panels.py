@@ -87,6 +87,33 @@ def test_a_wide_table_has_a_series_in_each_row(tmp_path):
     assert [str(time)[:4] for time in panel.series[1].times] == ["2002", "2003", "2004"]
 
 
+def test_numbers_name_the_series_of_a_wide_table_beside_times(tmp_path):
+    path = tmp_path / "wide.csv"
+    path.write_text("store,2001,2002,2003\n007,1.5,2,3\n12,4,2,5\n")
+    panel = load_panel(path, wide=True)
+    assert panel.names == ["007", "12"] and str(panel.series[0].frequency) == "year"
+    np.testing.assert_array_equal(panel.series[1].whole, [4, 2, 5])
+    path.write_text("store,size,2001,2002,2003\n7,100,1.5,2,3\n12,50,4,2,5\n")
+    assert load_panel(path, wide=True, statics=["size"]).names == ["7", "12"]
+    with pytest.raises(ValueError, match="has times, and 'size', which is none"):
+        load_panel(path, wide=True)
+
+
+def test_short_series_go_by_the_weekdays_of_all(tmp_path):
+    days = np.busday_offset("2020-01-01", np.arange(60))
+    rows = [f"{name},{day},{i % 7}" for name, n in (("a", 60), ("b", 9)) for i, day in
+            enumerate(days[:n])]  # fmt: skip
+    path = tmp_path / "days.csv"
+    path.write_text("\n".join(["unique_id,ds,y", *rows]))
+    panel = load_panel(path)
+    assert [len(one.whole) for one in panel.series] == [60, 9]
+    assert {str(one.frequency) for one in panel.series} == {"weekday"}
+    # With a series of all days, weekends are gaps of the other.
+    rows += [f"c,{np.datetime64('2020-01-01') + i},{i % 5}" for i in range(40)]
+    path.write_text("\n".join(["unique_id,ds,y", *rows]))
+    assert [len(one.whole) for one in load_panel(path).series] == [84, 13, 40]
+
+
 LONG = "unique_id,ds,y,size\na,2020-01,1,5\na,2020-02,3,5\nb,2020-01,2,6\nb,2020-02,4,6\n"
 
 
@@ -266,6 +293,18 @@ def test_the_commands_train_forecast_and_judge_a_panel(tmp_path, monkeypatch):
     assert found.exit_code == 0 and "Forecasts of 24 series" in found.output, found.output
     found = run("score", folder, table)
     assert found.exit_code == 0 and "shop 23 2023-" in found.output, found.output
+    quarters = tmp_path / "quarters.csv"
+    quarters.write_text(
+        "shop,month,sales,region\n"
+        + "".join(
+            f"{shop},{2000 + i // 4}Q{i % 4 + 1},{i % 7},north\n"
+            for shop in "ab"
+            for i in range(20)
+        )
+    )
+    found = run("forecast", folder, "--history", quarters)
+    assert found.exit_code == 2, found.output
+    assert "are a 3 months apart, but those" in " ".join(found.stderr.split())
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from kerasar.arguments import checks_arguments
 from kerasar.checks import Spread, existing_file
 from kerasar.data.array_files import load_arrays
 from kerasar.data.csv_table import Column, check_column, check_distinct, open_table
+from kerasar.data.frequency import Frequency
 from kerasar.data.mean_and_scale import mean_and_scale
 from kerasar.data.quantizer import Quantizer
 from kerasar.data.series_data import SeriesData
@@ -33,6 +34,7 @@ def load_series(
     covariates: Sequence[Column] = (),
     calendar: bool = False,
     series: str | None = None,
+    frequency: Frequency | None = None,
 ) -> SeriesData:
     """Loads a series of one or several variables, in its order; its end is the test part.
 
@@ -66,6 +68,8 @@ def load_series(
             `unique_id`, or one of texts, names them.
         calendar: bool. Whether the calendar gives covariates: the place in the day, the week and
             the year, as far as the times tell.
+        frequency: the `frequency` of the series that a model was trained on, which this one must
+            have, too. None finds it.
 
     Returns:
         A `SeriesData`. `kerasar.data.windows(series.train, length)` cuts it into pieces.
@@ -103,7 +107,7 @@ def load_series(
         names, values = _read_npy(path, columns, gaps)
     elif path.suffix.lower() in (".csv", ".tsv", ".txt"):
         table = open_table(path, delimiter, decimal, missing)
-        read = read_series_table(table, columns, gaps, time_column, covariates, series)
+        read = read_series_table(table, columns, gaps, time_column, covariates, series, frequency)
         names, values = read.names, read.values
     else:
         raise ValueError(
@@ -137,7 +141,14 @@ def load_series(
     times = None if read.times is None else read.times[: len(values)]
     known = read.covariates.astype("float32")
     data = SeriesData(
-        *parts, times, read.frequency, read.counts, known, read.covariate_names, calendar
+        *parts,
+        times,
+        read.frequency,
+        read.counts,
+        known,
+        read.covariate_names,
+        calendar,
+        undated=read.undated,
     )
     data.covariates_of(len(values))  # errors come now
     return data

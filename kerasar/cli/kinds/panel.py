@@ -20,6 +20,8 @@ from kerasar.cli.kinds.kind import (
 )
 from kerasar.cli.kinds.series import (
     describe_design,
+    frequency_of,
+    frequency_setting,
     horizon_for,
     scores_in_words,
     warning,
@@ -28,8 +30,8 @@ from kerasar.cli.kinds.series import (
 from kerasar.cli.support.outputs import atomic_write
 from kerasar.cli.support.run_folder import RunFolder
 from kerasar.data import PanelData, find_seasons, load_panel, panel_pieces
+from kerasar.data.frequency import time_text
 from kerasar.data.plain_text import picture_text
-from kerasar.data.times import time_text
 
 if TYPE_CHECKING:
     from kerasar.forecasting import Choice, PanelBacktest, PanelForecast
@@ -129,6 +131,7 @@ class Panel(DataKind):
             "embed": bool(settings.get("embed")),
             "names": panel.names if settings.get("embed") else [],
             "categories": {name: list(found) for name, found in panel.categories.items()},
+            **frequency_setting(frequency),
         }
         parts = _pieces(panel, size, held_out, bool(settings.get("embed")), choice)
         return TrainingData(panel.name, *parts, arguments, about, kept, source)
@@ -284,6 +287,7 @@ class Panel(DataKind):
 def read_panel(spec: str | Path, run: RunFolder) -> PanelData:
     """Another panel, or the same, in the columns that the run was trained on."""
     reading = {name: run.config[name] for name in _READING if run.config.get(name)}
+    reading["frequency"] = frequency_of(run)
     return load_panel(spec, categories=run.config.get("categories") or None, **reading)
 
 
