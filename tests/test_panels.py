@@ -22,6 +22,7 @@ from kerasar.forecasting import (
     learned_more_of_panel,
     start_from,
 )
+from kerasar.testing.saved_model import run_in_fresh_process
 
 
 def draw(count=24, seed=0, seasonal=True):
@@ -261,6 +262,64 @@ def test_paths_of_a_panel_that_run_away_name_their_series():
         forecast_panel(model, {"a": SERIES["shop 1"], "b": SERIES["shop 2"]}, 5, 10)
     found = forecast_panel(model, {"a": SERIES["shop 1"]}, 5, 10, on_runaway="clip")
     assert found.clipped == 10 and np.isfinite(found["a"].paths).all()
+
+
+def test_series_that_end_with_gaps_are_drawn_on_from_their_last_values():
+    _, model = fitted()
+    whole = SERIES["shop 1"][:24]
+    through = forecast_panel(model, {"a": whole}, 6, 3, seed=2)["a"].paths
+    gap = np.append(whole, [np.nan] * 4)
+    found = forecast_panel(model, {"a": gap}, 2, 3, seed=2)["a"].paths
+    np.testing.assert_allclose(found, through[:, 4:], rtol=1e-4)
+    # Beside another series, each from its own last value.
+    both = forecast_panel(model, {"a": gap, "b": SERIES["shop 2"][:28]}, 2, 3, seed=2)
+    np.testing.assert_allclose(both["a"].paths, found, rtol=1e-4)
+
+
+@pytest.mark.parametrize("which", ["own scale", "which series", "statics"])
+def test_an_exported_model_of_a_panel_forecasts_without_kerasar(tmp_path, which):
+    if which == "statics":
+        train = [values[:-4] for values in SERIES.values()]
+        given = [np.full((len(one), 1), i % 2) for i, one in enumerate(train)]
+        choice = choose_panel(train, 4, [6], normalization="seasonal", covariates=given)
+        model = kerasar.models.Forecaster(
+            None, likelihood=choice.likelihood(), **choice.arguments, units=4
+        )
+        start_from(model, choice.fitted)
+    else:
+        _, model = fitted(num_series=24 if which == "which series" else None)
+    start, rng = model.get_weights(), np.random.default_rng(0)
+    model.set_weights([w + 0.03 * rng.normal(size=w.shape).astype(w.dtype) for w in start])
+    past = SERIES["shop 0"].copy()  # with gaps, and of a size of its own
+    past[-2:] = np.nan
+    condition = {}
+    if which == "which series":
+        condition["series"] = np.int32(5)
+    if which == "statics":
+        condition["covariates"] = np.ones((len(past) + 3, 1), "float32")
+    model.export(str(tmp_path / "1"), verbose=False)
+    request = dict(past=past, steps=3, num_paths=5, seed=4, temperature=1.1)
+    served = run_in_fresh_process(tmp_path / "1", "forecast", **request, **condition)["paths"]
+    known = [f"shop {i}" for i in (9, 8, 7, 6, 0)] if which == "which series" else []
+    found = forecast_panel(
+        model,
+        {"shop 0": past},
+        3,
+        5,
+        seed=4,
+        known=known,
+        covariates={"shop 0": condition.get("covariates")},
+        temperature=1.1,
+        on_runaway="clip",
+    )
+    np.testing.assert_allclose(served, found["shop 0"].paths, rtol=1e-3)
+    x = np.stack([past[:30], SERIES["shop 3"][:30]])
+    beside = {name: np.stack([each[:30] if each.ndim else each] * 2)
+              for name, each in condition.items()}  # fmt: skip
+    nats = run_in_fresh_process(tmp_path / "1", "log_prob", x=x, **beside)["log_prob"]
+    expected = model.log_prob(x, condition=beside or None)
+    model.set_weights(start)  # it is shared
+    np.testing.assert_allclose(nats, expected, rtol=1e-4)
 
 
 def run(*arguments):

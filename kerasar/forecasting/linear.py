@@ -197,9 +197,12 @@ class LinearForecaster:
         """
         known = {} if known is None else known
         origins = np.asarray(origins)
-        place = self.place(x, np.repeat(origins, paths), steps, known, covariates)
-        drawn = self.go_on(place, steps, np.random.default_rng(seed))
-        return drawn.reshape(len(origins), paths, steps)
+        starts = np.array([behind_last(x[:origin]) for origin in origins])
+        gaps = origins - starts
+        steps_drawn = steps + int(gaps.max())
+        place = self.place(x, np.repeat(starts, paths), steps_drawn, known, covariates)
+        drawn = self.go_on(place, steps_drawn, np.random.default_rng(seed))
+        return behind_gaps(drawn.reshape(len(origins), paths, steps_drawn), gaps, steps)
 
     def place(
         self, x: Array, starts: Any, steps: int, known: dict[Any, Any], covariates: Array | None
@@ -213,13 +216,15 @@ class LinearForecaster:
         z, observed = _relative(units, passed.frame)
         past = starts[:, None] - np.arange(reach, 0, -1)  # indices, oldest first
         inside, past = past >= 0, np.maximum(past, 0)
-        ahead = np.arange(steps) + starts[:, None]
+        beside = self.relative_covariates(covariates, int(starts.max()) + steps)
+        # Paths behind longer gaps go on beyond what is asked of others.
+        ahead = np.minimum(np.arange(steps) + starts[:, None], len(beside) - 1)
         return Place(
             np.where(inside, units[past], np.nan),
             np.where(inside, z[past], 0.0),
             inside & observed[past],
             passed.states[starts],
-            self.relative_covariates(covariates, int(starts.max()) + steps)[ahead],
+            beside[ahead],
         )
 
     def go_on(self, place: "Place", steps: int, rng: np.random.Generator) -> Array:
@@ -294,6 +299,17 @@ class Place(NamedTuple):
     observed: Any
     states: Array
     beside: Array
+
+
+def behind_last(past: Array) -> int:
+    """The number of steps up to the last that is observed: what is missing behind it is drawn."""
+    observed = np.flatnonzero(np.isfinite(past))
+    return int(observed[-1]) + 1 if len(observed) else len(past)
+
+
+def behind_gaps(drawn: Array, gaps: Any, steps: int) -> Array:
+    """The steps behind gaps that were drawn, `(origins, paths, steps)`."""
+    return np.stack([paths[:, gap : gap + steps] for paths, gap in zip(drawn, gaps, strict=True)])
 
 
 def _relative(units: Array, frame: Frame) -> tuple[Array, Any]:

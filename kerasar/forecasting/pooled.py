@@ -6,7 +6,16 @@ from typing import Any
 import numpy as np
 
 from kerasar.forecasting.blend import Mix, blend
-from kerasar.forecasting.linear import Array, Design, LinearForecaster, Place, spread_of, to_line
+from kerasar.forecasting.linear import (
+    Array,
+    Design,
+    LinearForecaster,
+    Place,
+    behind_gaps,
+    behind_last,
+    spread_of,
+    to_line,
+)
 
 #: Steps behind the first season whose scales are not yet known well.
 _WARM = 3
@@ -86,16 +95,19 @@ def simulate_pooled(
     In `known` is kept what other models of the same frame need of each series, too.
     """
     known = [{} for _ in series] if known is None else known
+    starts = [behind_last(x[:origin]) for x, origin in zip(series, origins, strict=True)]
+    gaps = np.asarray(origins) - np.asarray(starts)
+    steps_drawn = steps + int(gaps.max())
     begun = [
         model.place(
-            x[:origin],
-            np.full(paths, origin),
-            steps,
+            x[:start],
+            np.full(paths, start),
+            steps_drawn,
             known[i],
             None if covariates is None else covariates[i],
         )
-        for i, (x, origin) in enumerate(zip(series, origins, strict=True))
+        for i, (x, start) in enumerate(zip(series, starts, strict=True))
     ]
     joined = Place(*(np.concatenate(parts) for parts in zip(*begun, strict=True)))
-    drawn = model.go_on(joined, steps, np.random.default_rng(seed))
-    return drawn.reshape(len(series), paths, steps)
+    drawn = model.go_on(joined, steps_drawn, np.random.default_rng(seed))
+    return behind_gaps(drawn.reshape(len(series), paths, steps_drawn), gaps, steps)
