@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from kerasar.forecasting.blend import Mix, blend
+from kerasar.forecasting.frame import Frame
 from kerasar.forecasting.linear import (
     Array,
     Design,
@@ -60,7 +61,7 @@ def _fit(
         model.spread = spread
         known[key] = spread, [model.frame.along(one) for one in units]
     model.spread, passed = known[key]
-    features, targets, count = [], [], 0
+    features, targets, frames, count = [], [], [], 0
     for i, (one, along) in enumerate(zip(units, passed, strict=True)):
         beside = model.relative_covariates(None if covariates is None else covariates[i], len(one))
         found, z, observed = model.features(one, along.frame, beside)
@@ -68,8 +69,12 @@ def _fit(
         rows[: warm_up(design.season, len(one))] = False
         features.append(found[rows])
         targets.append(z[rows])
+        frames.append((series[i][rows], along.frame.take(slice(-1)).take(rows)))
         count = beside.shape[1]
     model.learn(np.concatenate(features), np.concatenate(targets), count)
+    values = np.concatenate([x for x, _ in frames])
+    frame = Frame(*map(np.concatenate, zip(*(each for _, each in frames), strict=True)))
+    model.learn_dispersion(values, np.concatenate(features), frame)
     return model
 
 
