@@ -184,7 +184,7 @@ def test_a_value_outside_the_range_is_refused_not_clipped():
             {"levels": 1},
             "levels must be at least 2, but got 1.*cannot be distinguished",
         ),
-        ("1\n2\n3\n", {"held_out": 0.0}, "held_out is a share.*but got 0.0"),
+        ("1\n2\n3\n", {"held_out": -0.1}, "held_out is a share.*but got -0.1"),
         ("1\n2\n3\n", {"held_out": 1.0}, "held_out is a share.*but got 1.0"),
     ],
 )
@@ -410,6 +410,19 @@ def test_a_column_that_only_counts_is_no_variable(tmp_path):
     seconds = "".join(f"{i / 30:.3f},{i % 7}\n" for i in range(40))
     series = load_series(write(tmp_path, "t,level\n" + seconds))
     assert series.columns == ("level",) and series.left_out == ("t",)
+
+
+def test_a_series_to_go_on_with_may_be_short_and_constant(tmp_path):
+    before = load_series(dated(tmp_path, ["2020-01", "2020-02", "2020-03"]))
+    options = dict(gaps=True, held_out=0, frequency=before.frequency)
+    one = load_series(dated(tmp_path, ["2020-12"]), **options)
+    assert one.train.tolist() == [3] and len(one.test) == 0
+    assert str(one.times_after(one.whole, 1)[0]).startswith("2021-01-01")
+    cells = [f"2020-{month:02d}" for month in range(1, 7)]
+    same = load_series(dated(tmp_path, cells, values=[2.5] * 6), **options)
+    assert same.train.tolist() == [2.5] * 6
+    with pytest.raises(ValueError, match="all its values are missing. Choose"):
+        load_series(dated(tmp_path, cells, values=[""] * 6), column="level", **options)
 
 
 def test_columns_of_nothing_and_names_of_values_are_no_trouble(tmp_path):

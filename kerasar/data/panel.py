@@ -17,6 +17,7 @@ from kerasar.data.csv_table import Column, Table, choose_columns, open_table, re
 from kerasar.data.frequency import Frequency, find_frequency
 from kerasar.data.long_table import NAMES, find_series_column, split_series
 from kerasar.data.panel_data import PanelData
+from kerasar.data.series import check_held_out, num_held_out
 from kerasar.data.series_data import SeriesData
 from kerasar.data.series_table import SeriesTable, counting, find_times, read_series_table
 from kerasar.data.times import parse_times
@@ -47,7 +48,8 @@ def load_panel(
         path: a `.csv`, `.tsv` or `.txt` file. A column `unique_id`, or one of texts, names the
             series of each row; what is missing is NaN, values and steps.
         column: which variable, by name or index; None: the only one that holds numbers.
-        held_out: float. The share of the steps of each series, from its end, for testing.
+        held_out: float. The share of the steps of each series, from its end, for testing; 0 as for
+            `load_series`.
         delimiter, decimal, missing, time_column, covariates, calendar: as for `load_series`.
         statics: columns, by name or index, that hold for a whole series: numbers or texts. They
             become covariates that never change; texts one for each of their values.
@@ -76,8 +78,7 @@ def load_panel(
         >>> panel.names, panel.series[0].train.shape
         (['a', 'b'], (18,))
     """
-    if not 0 < held_out < 1:
-        raise ValueError(f"held_out is a share of the steps, between 0 and 1, but got {held_out}.")
+    check_held_out(held_out)
     path = existing_file(path)
     if path.suffix.lower() not in (".csv", ".tsv", ".txt"):
         raise ValueError(f"A panel is read from a .csv, .tsv or .txt file, but got '{path.name}'.")
@@ -101,7 +102,7 @@ def load_panel(
     series = []
     for i, (label, read) in enumerate(tables.items()):
         values = read.values[:, 0].astype("float32")
-        if len(values) < 2:
+        if len(values) < 2 and held_out:
             raise ValueError(
                 f"Series '{label}' of '{path}' has {len(values)} step, but needs at least 2, one "
                 "to train on and one to test on. Leave it out."
@@ -111,7 +112,7 @@ def load_panel(
                 f"calendar=True needs times, but '{path}' has none for series '{label}'. Leave it "
                 "out, or name the column with time_column=…."
             )
-        cut = len(values) - min(max(1, round(held_out * len(values))), len(values) - 1)
+        cut = len(values) - num_held_out(held_out, len(values))
         times = None if read.times is None else read.times[: len(values)]
         series.append(
             SeriesData(

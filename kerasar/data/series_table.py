@@ -90,7 +90,7 @@ def read_series_table(
     chosen = choose_columns(table, columns, left_out)
     values = read_numbers(table, [*chosen, *beside], gaps)
     counted = () if columns is not None else tuple(table.names[i] for i in counts)
-    if times is None or place is None or len(times) < 2:
+    if times is None or place is None or (len(times) < 2 and frequency is None):
         times = frequency = None
     else:
         frequency = _frequency(table, place, times, frequency)
@@ -197,6 +197,8 @@ def _counts(table: Table, column: int) -> bool:
 def _frequency(table: Table, place: int, times: Times, wanted: Frequency | None) -> Frequency:
     """The step between times, which is that which is wanted, if any is."""
     found = find_frequency(times)
+    if len(times) == 1 and wanted is not None:
+        return wanted
     if found is None:
         raise ValueError(_where(table, place, 1, "is the same time in all lines", "Check it"))
     if wanted is None:

@@ -240,7 +240,7 @@ class Panel(DataKind):
         from kerasar.forecasting import forecast_panel
 
         source = Path(request.prompt or run.config["data_path"])
-        panel = only(read_panel(source, run), request.options.get("series"), source)
+        panel = only(read_panel(source, run, held_out=0), request.options.get("series"), source)
         steps = self.usual_steps if request.length is None else whole_steps(request.length)
         options = {key: value for key, value in request.options.items() if key != "series"}
         options["temperature"] *= widened(run)
@@ -284,10 +284,10 @@ class Panel(DataKind):
         self.write_readable(path, samples, run, model)
 
 
-def read_panel(spec: str | Path, run: RunFolder) -> PanelData:
+def read_panel(spec: str | Path, run: RunFolder, held_out: float = 0.1) -> PanelData:
     """Another panel, or the same, in the columns that the run was trained on."""
     reading = {name: run.config[name] for name in _READING if run.config.get(name)}
-    reading["frequency"] = frequency_of(run)
+    reading |= {"frequency": frequency_of(run), "held_out": held_out}
     return load_panel(spec, categories=run.config.get("categories") or None, **reading)
 
 

@@ -255,7 +255,7 @@ class Series(DataKind):
         from kerasar.forecasting import forecast
 
         source = Path(request.prompt or run.config["data_path"])
-        series = read_series(source, run, model)
+        series = read_series(source, run, model, held_out=0)
         past = series.whole
         steps = self.usual_steps if request.length is None else whole_steps(request.length)
         found = forecast(
@@ -403,7 +403,9 @@ def describe_design(choice: Choice) -> str:
     return ", ".join([*support, *level]) or "real values"
 
 
-def read_series(spec: str | Path, run: RunFolder, model: DensityModel) -> SeriesData:
+def read_series(
+    spec: str | Path, run: RunFolder, model: DensityModel, held_out: float = 0.1
+) -> SeriesData:
     """Another series, or the same, in the columns and levels that the run was trained on."""
     quantizer = None
     if model.data_levels is not None:
@@ -412,7 +414,8 @@ def read_series(spec: str | Path, run: RunFolder, model: DensityModel) -> Series
     columns = run.config.get("column")
     beside = {name: run.config[name] for name in _READING if name in run.config}
     beside["frequency"] = frequency_of(run)
-    return load_series(spec, columns, quantizer=quantizer, gaps=quantizer is None, **beside)
+    beside |= {"held_out": held_out, "gaps": quantizer is None}
+    return load_series(spec, columns, quantizer=quantizer, **beside)
 
 
 def frequency_setting(frequency: Frequency | None) -> dict[str, Any]:
