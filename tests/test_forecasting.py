@@ -215,6 +215,8 @@ def test_paths_that_run_away_are_an_error_that_says_which():
     series = SeriesData("wild", np.float32([-2e4, 0.0]), np.float32([2e4]), ("a",))
     found = kerasar.forecast(explosive(), [1.0, 1.0], steps=9, num_paths=5, series=series)
     assert found.paths.max() > 10_000 and found.clipped == 0
+    series = SeriesData("new", np.float32([-2e4, 2e4]), np.float32([]), ("a",))  # no test part
+    assert kerasar.forecast(explosive(), [1.0, 1.0], 9, 5, series=series).clipped == 0
 
 
 def test_paths_that_run_away_are_clipped_if_that_is_asked_for():

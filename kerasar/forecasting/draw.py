@@ -112,7 +112,8 @@ def forecast(
     clipped = 0
     if model.data_levels is None:
         known = [encoded] if series is None else [encoded, series.train, series.test]
-        limits = Limits.of(model.likelihood, *(part.reshape(len(part), -1) for part in known))
+        parts = [part.reshape(len(part), -1) for part in known if len(part)]
+        limits = Limits.of(model.likelihood, *parts)
         paths = drawn.reshape(*drawn.shape[:2], -1)
         paths, clipped = keep_within(paths, limits, columns, on_runaway, model.name)
         drawn = paths.reshape(drawn.shape)
