@@ -285,6 +285,8 @@ def test_seasons_are_found_in_what_repeats():
     hourly = np.sin(2 * np.pi * days / 24) * (1 + (days // 24 % 7 > 4)) + 0.1 * rng.normal(size=960)
     assert find_seasons(hourly) == (24, 168)
     assert find_seasons(np.where(rng.random(960) < 0.2, np.nan, hourly)) == (24, 168)
+    weekly = np.where(rng.random(960) < 0.6, np.nan, np.sin(2 * np.pi * np.arange(960) / 7))
+    assert find_seasons(weekly + 0.5 * rng.normal(size=960)) == (7,)
     assert find_seasons(np.cumsum(rng.normal(size=500))) == ()
     assert find_seasons(3.0 * np.arange(60)) == find_seasons(np.arange(3.0)) == ()
 

@@ -8,7 +8,8 @@ import tensorflow as tf
 
 import kerasar
 from kerasar.distributions import Independent, NegativeBinomial, Relative, StudentT
-from kerasar.forecasting import choose, start_from
+from kerasar.forecasting import Choice, choose, start_from
+from kerasar.forecasting.linear import Design, LinearForecaster
 
 RNG = np.random.default_rng(0)
 
@@ -118,6 +119,27 @@ def test_a_series_of_counts_is_forecast_in_counts():
         [r - k * math.log(r) + math.lgamma(k + 1) for r, k in zip(rate, counts, strict=True)]
     )
     assert nats < truth + 0.15
+
+
+@pytest.mark.parametrize("dispersion", [0.0, 0.8])
+def test_counts_are_chosen_by_what_the_network_draws(dispersion):
+    """Also far from the usual level: their dispersion is that around their own means."""
+    rng = np.random.default_rng(3)
+    rate = np.where(np.arange(300) < 200, 1.0, 12.0)
+    counts = rng.poisson(rng.gamma(1 / dispersion, dispersion * rate) if dispersion else rate)
+    design = Design("difference", None, 30, "counts", 12, dynamics="persistent")
+    fitted = LinearForecaster.fit(counts.astype("float64"), design)
+    assert fitted.dispersion == pytest.approx(dispersion, abs=0.25)
+    choice = Choice(design, (fitted,), 1.0, counts)
+    model = kerasar.models.Forecaster(None, likelihood=choice.likelihood(), **choice.arguments)
+    start_from(model, choice.fitted)
+    drawn = kerasar.forecast(model, counts, 4, num_paths=1_000).paths
+    simulated = fitted.simulate(counts.astype("float64"), [300], 4, 1_000)[0]
+    np.testing.assert_allclose(drawn.mean(axis=0), simulated.mean(axis=0), rtol=0.12)
+    np.testing.assert_allclose(drawn.std(axis=0), simulated.std(axis=0), rtol=0.15)
+    fitted.widen(1.4)
+    wider = fitted.simulate(counts.astype("float64"), [300], 1, 2_000)[0].std()
+    assert wider > 1.2 * simulated[:, 0].std()
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from kerasar.cli.kinds.series import Series
 from kerasar.cli.server.export_folder import ExportFolder
 from kerasar.data import load_series
 from kerasar.data.calendar import calendar_columns
-from kerasar.data.times import Frequency
+from kerasar.data.frequency import Frequency
 from kerasar.forecasting import choose, start_from
 
 RNG = np.random.default_rng(0)

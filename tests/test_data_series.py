@@ -184,7 +184,7 @@ def test_a_value_outside_the_range_is_refused_not_clipped():
             {"levels": 1},
             "levels must be at least 2, but got 1.*cannot be distinguished",
         ),
-        ("1\n2\n3\n", {"held_out": 0.0}, "held_out is a share.*but got 0.0"),
+        ("1\n2\n3\n", {"held_out": -0.1}, "held_out is a share.*but got -0.1"),
         ("1\n2\n3\n", {"held_out": 1.0}, "held_out is a share.*but got 1.0"),
     ],
 )
@@ -323,6 +323,26 @@ def dated(tmp_path, cells, header="when", values=VALUES, sign=","):
         (["2000Q1", "2000Q2", "2000Q3"], "q", "2000-01-01", "3 months", "2000-10-01"),
         (["1700", "1701", "1702"], "Year", "1700-01-01", "year", "1703-01-01"),
         (["2020-01-31", "2020-02-29", "2020-03-31"], "ds", "2020-01-31", "month", "2020-04-30"),
+        (["2019-11-30", "2019-12-30", "2020-01-30"], "ds", "2019-11-30", "month", "2020-02-29"),
+        (["2020-01-29", "2020-02-29", "2020-03-29"], "ds", "2020-01-29", "month", "2020-04-29"),
+        (["2017-02-28", "2018-02-28", "2019-02-28"], "ds", "2017-02-28", "year", "2020-02-29"),
+        (["2000-03-31", "2000-06-30", "2000-09-30"], "ds", "2000-03-31", "3 months", "2000-12-31"),
+        (["Q3 1999", "Q4 1999", "Q1 2000"], "x", "1999-07-01", "3 months", "2000-04-01"),
+        (["2020-W52", "2020-W53", "2021-W01"], "x", "2020-12-21", "7 days", "2021-01-11"),
+        (["202011", "202012", "202101"], "month", "2020-11-01", "month", "2021-02-01"),
+        (["Nov-99", "Dec-99", "Jan-00"], "x", "1999-11-01", "month", "2000-02-01"),
+        (["30.12.2019", "31.12.2019", "01.01.2020"], "x", "2019-12-30", "day", "2020-01-02"),
+        (["28/02/2020", "29/02/2020", "01/03/2020"], "x", "2020-02-28", "day", "2020-03-02"),
+        (["12/31/19 11:00 PM", "1/1/20 12:00 AM", "1/1/20 1:00 AM"], "x", "2019-12-31T23", "hour",
+         "2020-01-01T02"),
+        ([f"2020-10-25 {h}+0{z}:00" for h, z in (("01:00", 2), ("02:00", 2), ("02:00", 1))], "x",
+         "2020-10-24T23", "hour", "2020-10-25T02"),
+        ([f"2020-01-01 {h:02d}:00:00-0500" for h in range(4)], "x", "2020-01-01", "hour",
+         "2020-01-01T04"),
+        (["1577836800", "1577840400", "1577844000"], "timestamp", "2020-01-01", "hour",
+         "2020-01-01T03"),
+        (["1577836800000", "1577836860000", "1577836920000"], "time", "2020-01-01", "minute",
+         "2020-01-01T00:03"),
     ],
 )  # fmt: skip
 def test_times_are_recognized_and_kept(tmp_path, cells, header, first, frequency, after):
@@ -333,6 +353,45 @@ def test_times_are_recognized_and_kept(tmp_path, cells, header, first, frequency
     ahead = series.times_after(whole(series), 1)
     assert ahead[0] == np.datetime64(after, "s")
     assert series.times_after(whole(series)[1:], 1) is None, "of another past nothing is known"
+
+
+def test_the_order_of_day_and_month_is_that_of_even_steps(tmp_path):
+    firsts = [f"01/{month:02d}/{year}" for year in (2019, 2020) for month in range(1, 13)]
+    series = load_series(dated(tmp_path, firsts, values=range(24)))
+    assert str(series.frequency) == "month" and series.times[-1] == np.datetime64("2020-12-01")
+    # In a single year they may as well be days of January.
+    series = load_series(dated(tmp_path, firsts[:6], header="date"))
+    assert series.times is None and series.undated == ("date", "01/01/2019")
+
+
+@pytest.mark.parametrize(
+    ("mask", "frequency", "after"),
+    [
+        ("1111100", "weekday", "2020-02-12"),
+        ("1111110", "day of weeks of 6 days", "2020-02-05"),
+        ("1010100", "day of weeks of 3 days", "2020-03-11"),
+    ],
+)
+def test_days_without_steps_each_week_are_no_gaps(tmp_path, mask, frequency, after):
+    days = np.busday_offset("2020-01-01", np.arange(30), "forward", weekmask=mask)
+    series = load_series(dated(tmp_path, days, values=np.arange(30) % 7), gaps=True)
+    assert str(series.frequency) == frequency and len(whole(series)) == 30
+    assert series.times_after(whole(series), 1)[0] == np.datetime64(after, "s")
+    holiday = np.delete(days, 12)  # a day that would have a step is a gap
+    series = load_series(dated(tmp_path, holiday, values=np.arange(29) % 7), gaps=True)
+    assert np.flatnonzero(np.isnan(whole(series))).tolist() == [12]
+
+
+def test_a_few_days_go_by_the_weekdays_of_the_series_before(tmp_path):
+    days = np.busday_offset("2020-01-01", np.arange(30))
+    before = load_series(dated(tmp_path, days, values=np.arange(30) % 7))
+    path = dated(tmp_path, days[:8], values=np.arange(8))
+    assert len(whole(load_series(path, gaps=True))) == 10, "days, two of which are missing"
+    assert len(whole(load_series(path, gaps=True, frequency=before.frequency))) == 8
+    with pytest.raises(ValueError, match="month apart, but those .* trained on a weekday"):
+        load_series(
+            dated(tmp_path, [f"2020-0{i}" for i in range(1, 7)]), frequency=before.frequency
+        )
 
 
 @pytest.mark.parametrize("sign", [",", ";", "\t"])
@@ -348,6 +407,27 @@ def test_a_column_that_only_counts_is_no_variable(tmp_path):
     series = load_series(write(tmp_path, text))
     assert series.columns == ("level", "rain") and series.left_out == ("n",)
     assert load_series(write(tmp_path, text), ["n", "rain"]).columns == ("n", "rain")
+    seconds = "".join(f"{i / 30:.3f},{i % 7}\n" for i in range(40))
+    series = load_series(write(tmp_path, "t,level\n" + seconds))
+    assert series.columns == ("level",) and series.left_out == ("t",)
+
+
+def test_a_series_to_go_on_with_may_be_short_and_constant(tmp_path):
+    before = load_series(dated(tmp_path, ["2020-01", "2020-02", "2020-03"]))
+    options = dict(gaps=True, held_out=0, frequency=before.frequency)
+    one = load_series(dated(tmp_path, ["2020-12"]), **options)
+    assert one.train.tolist() == [3] and len(one.test) == 0
+    assert str(one.times_after(one.whole, 1)[0]).startswith("2021-01-01")
+    cells = [f"2020-{month:02d}" for month in range(1, 7)]
+    same = load_series(dated(tmp_path, cells, values=[2.5] * 6), **options)
+    assert same.train.tolist() == [2.5] * 6
+    with pytest.raises(ValueError, match="all its values are missing. Choose"):
+        load_series(dated(tmp_path, cells, values=[""] * 6), column="level", **options)
+
+
+def test_columns_of_nothing_and_names_of_values_are_no_trouble(tmp_path):
+    rows = "".join(f"2020-01-{i:02d},{i * i},\n" for i in range(1, 20))
+    assert load_series(write(tmp_path, "date,series,\n" + rows)).columns == ("series",)
     assert load_series(write(tmp_path, "n\n1\n2\n3\n")).columns == ("n",), "there is no other"
 
 

@@ -210,11 +210,13 @@ def test_paths_that_run_away_are_an_error_that_says_which():
     # From -2 to 2, two scales about the mean, is the range; ten times it ends at ±20: 3³ = 27.
     said = str(error.value)
     assert "5 of 5 paths" in said and "first at step 3, where '0' is 2" in said
-    assert "the data lie from -2 to 2" in said and "on_runaway" in said
+    assert "that range is taken as -2 to 2" in said and "on_runaway" in said
     # A series that is known to reach as far has paths that may.
     series = SeriesData("wild", np.float32([-2e4, 0.0]), np.float32([2e4]), ("a",))
     found = kerasar.forecast(explosive(), [1.0, 1.0], steps=9, num_paths=5, series=series)
     assert found.paths.max() > 10_000 and found.clipped == 0
+    series = SeriesData("new", np.float32([-2e4, 2e4]), np.float32([]), ("a",))  # no test part
+    assert kerasar.forecast(explosive(), [1.0, 1.0], 9, 5, series=series).clipped == 0
 
 
 def test_paths_that_run_away_are_clipped_if_that_is_asked_for():

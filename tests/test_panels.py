@@ -22,6 +22,7 @@ from kerasar.forecasting import (
     learned_more_of_panel,
     start_from,
 )
+from kerasar.testing.saved_model import run_in_fresh_process
 
 
 def draw(count=24, seed=0, seasonal=True):
@@ -85,6 +86,33 @@ def test_a_wide_table_has_a_series_in_each_row(tmp_path):
     np.testing.assert_array_equal(panel.series[0].whole, [1.5, 2, np.nan, 4])
     np.testing.assert_array_equal(panel.series[1].whole, [2, 5, 3.5])
     assert [str(time)[:4] for time in panel.series[1].times] == ["2002", "2003", "2004"]
+
+
+def test_numbers_name_the_series_of_a_wide_table_beside_times(tmp_path):
+    path = tmp_path / "wide.csv"
+    path.write_text("store,2001,2002,2003\n007,1.5,2,3\n12,4,2,5\n")
+    panel = load_panel(path, wide=True)
+    assert panel.names == ["007", "12"] and str(panel.series[0].frequency) == "year"
+    np.testing.assert_array_equal(panel.series[1].whole, [4, 2, 5])
+    path.write_text("store,size,2001,2002,2003\n7,100,1.5,2,3\n12,50,4,2,5\n")
+    assert load_panel(path, wide=True, statics=["size"]).names == ["7", "12"]
+    with pytest.raises(ValueError, match="has times, and 'size', which is none"):
+        load_panel(path, wide=True)
+
+
+def test_short_series_go_by_the_weekdays_of_all(tmp_path):
+    days = np.busday_offset("2020-01-01", np.arange(60))
+    rows = [f"{name},{day},{i % 7}" for name, n in (("a", 60), ("b", 9)) for i, day in
+            enumerate(days[:n])]  # fmt: skip
+    path = tmp_path / "days.csv"
+    path.write_text("\n".join(["unique_id,ds,y", *rows]))
+    panel = load_panel(path)
+    assert [len(one.whole) for one in panel.series] == [60, 9]
+    assert {str(one.frequency) for one in panel.series} == {"weekday"}
+    # With a series of all days, weekends are gaps of the other.
+    rows += [f"c,{np.datetime64('2020-01-01') + i},{i % 5}" for i in range(40)]
+    path.write_text("\n".join(["unique_id,ds,y", *rows]))
+    assert [len(one.whole) for one in load_panel(path).series] == [84, 13, 40]
 
 
 LONG = "unique_id,ds,y,size\na,2020-01,1,5\na,2020-02,3,5\nb,2020-01,2,6\nb,2020-02,4,6\n"
@@ -236,6 +264,64 @@ def test_paths_of_a_panel_that_run_away_name_their_series():
     assert found.clipped == 10 and np.isfinite(found["a"].paths).all()
 
 
+def test_series_that_end_with_gaps_are_drawn_on_from_their_last_values():
+    _, model = fitted()
+    whole = SERIES["shop 1"][:24]
+    through = forecast_panel(model, {"a": whole}, 6, 3, seed=2)["a"].paths
+    gap = np.append(whole, [np.nan] * 4)
+    found = forecast_panel(model, {"a": gap}, 2, 3, seed=2)["a"].paths
+    np.testing.assert_allclose(found, through[:, 4:], rtol=1e-4)
+    # Beside another series, each from its own last value.
+    both = forecast_panel(model, {"a": gap, "b": SERIES["shop 2"][:28]}, 2, 3, seed=2)
+    np.testing.assert_allclose(both["a"].paths, found, rtol=1e-4)
+
+
+@pytest.mark.parametrize("which", ["own scale", "which series", "statics"])
+def test_an_exported_model_of_a_panel_forecasts_without_kerasar(tmp_path, which):
+    if which == "statics":
+        train = [values[:-4] for values in SERIES.values()]
+        given = [np.full((len(one), 1), i % 2) for i, one in enumerate(train)]
+        choice = choose_panel(train, 4, [6], normalization="seasonal", covariates=given)
+        model = kerasar.models.Forecaster(
+            None, likelihood=choice.likelihood(), **choice.arguments, units=4
+        )
+        start_from(model, choice.fitted)
+    else:
+        _, model = fitted(num_series=24 if which == "which series" else None)
+    start, rng = model.get_weights(), np.random.default_rng(0)
+    model.set_weights([w + 0.03 * rng.normal(size=w.shape).astype(w.dtype) for w in start])
+    past = SERIES["shop 0"].copy()  # with gaps, and of a size of its own
+    past[-2:] = np.nan
+    condition = {}
+    if which == "which series":
+        condition["series"] = np.int32(5)
+    if which == "statics":
+        condition["covariates"] = np.ones((len(past) + 3, 1), "float32")
+    model.export(str(tmp_path / "1"), verbose=False)
+    request = dict(past=past, steps=3, num_paths=5, seed=4, temperature=1.1)
+    served = run_in_fresh_process(tmp_path / "1", "forecast", **request, **condition)["paths"]
+    known = [f"shop {i}" for i in (9, 8, 7, 6, 0)] if which == "which series" else []
+    found = forecast_panel(
+        model,
+        {"shop 0": past},
+        3,
+        5,
+        seed=4,
+        known=known,
+        covariates={"shop 0": condition.get("covariates")},
+        temperature=1.1,
+        on_runaway="clip",
+    )
+    np.testing.assert_allclose(served, found["shop 0"].paths, rtol=1e-3)
+    x = np.stack([past[:30], SERIES["shop 3"][:30]])
+    beside = {name: np.stack([each[:30] if each.ndim else each] * 2)
+              for name, each in condition.items()}  # fmt: skip
+    nats = run_in_fresh_process(tmp_path / "1", "log_prob", x=x, **beside)["log_prob"]
+    expected = model.log_prob(x, condition=beside or None)
+    model.set_weights(start)  # it is shared
+    np.testing.assert_allclose(nats, expected, rtol=1e-4)
+
+
 def run(*arguments):
     return CliRunner().invoke(app, list(map(str, arguments)))
 
@@ -266,6 +352,18 @@ def test_the_commands_train_forecast_and_judge_a_panel(tmp_path, monkeypatch):
     assert found.exit_code == 0 and "Forecasts of 24 series" in found.output, found.output
     found = run("score", folder, table)
     assert found.exit_code == 0 and "shop 23 2023-" in found.output, found.output
+    quarters = tmp_path / "quarters.csv"
+    quarters.write_text(
+        "shop,month,sales,region\n"
+        + "".join(
+            f"{shop},{2000 + i // 4}Q{i % 4 + 1},{i % 7},north\n"
+            for shop in "ab"
+            for i in range(20)
+        )
+    )
+    found = run("forecast", folder, "--history", quarters)
+    assert found.exit_code == 2, found.output
+    assert "are a 3 months apart, but those" in " ".join(found.stderr.split())
 
 
 @pytest.mark.parametrize(

@@ -329,11 +329,30 @@ def test_a_saved_and_an_exported_model_are_the_same_model(tmp_path):
 
 
 @pytest.mark.parametrize("variables", [None, 2])
+def test_what_is_missing_at_the_end_is_drawn_as_what_is_ahead(variables):
+    model = model_of(likelihood_of("seasonal", variables=variables))
+    model.trained_length = 9  # as much as this of what is observed is seen
+    past = series((20, 2) if variables else (20,))
+    past[7] = np.nan
+    through = kerasar.forecast(model, past[:17], 7, 4, seed=3).paths
+    past[17:] = np.nan
+    found = kerasar.forecast(model, past, 4, 4, seed=3).paths
+    np.testing.assert_allclose(found, through[:, 3:], rtol=1e-5)
+    longer = np.concatenate([past, series(past[:4].shape)])
+    judged = kerasar.backtest(model, longer, 4, [20], num_paths=4, seed=3)
+    np.testing.assert_allclose(judged.paths.reshape(found.shape), found, rtol=1e-5)
+    prompt = np.repeat(past[None, -12:], 4, axis=0)
+    drawn = model.sample(4, seed=3, prompt=prompt, length=16)
+    np.testing.assert_allclose(drawn[:, 9:], through, rtol=1e-5)
+    np.testing.assert_array_equal(drawn[:, :9], prompt[:, :9])
+
+
+@pytest.mark.parametrize("variables", [None, 2])
 def test_an_exported_model_forecasts_from_a_raw_history(tmp_path, variables):
     model = model_of(likelihood_of("seasonal", variables=variables))
     model.trained_length = 9  # no more of the past is used
     past = series((14, 2) if variables else (14,))
-    past[-1] = np.nan
+    past[[7, -2, -1]] = np.nan
     options = {"max_samples": 8, "max_positions": 400}
     model.export(str(tmp_path / "1"), verbose=False, **options)
 

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from kerasar.data.times import Frequency, Times
+from kerasar.data.frequency import Frequency, Times
 
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 

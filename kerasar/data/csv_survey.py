@@ -16,7 +16,9 @@ _LONGEST_ROW, _MOST_COLUMNS = 1_000_000, 10_000
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}[.,]\d{3}")
 
 #: How files write that a value is missing.
-MISSING_MARKS = {"", "na", "n/a", "nan", "null", "none", "-", "?"}
+MISSING_MARKS = {
+    "", "na", "n/a", "#n/a", "n.a.", "nan", "null", "none", "-", "--", ".", "?",
+}  # fmt: skip
 
 
 def read_rows(path: Path, delimiter: str) -> Iterator[tuple[list[str], int]]:
@@ -156,14 +158,15 @@ class Survey:
             )
             raise ValueError(
                 f"'{self.path}' holds {where} (columns counted from 0), where the decimal sign may "
-                "be '.' or ','. Pass decimal='.' or decimal=','."
+                "be '.' or ','. Pass decimal='.' or decimal=',', or write it before another number "
+                "of digits than three."
             )
         return next(iter(self._signs), ".")
 
     def number_columns(self, decimal: str) -> list[int]:
         """The columns of which half of the cells below the first that are not missing are numbers.
 
-        In a table of one row, those of it.
+        In a table of one row, those of it. A column with nothing in it, not even a name, is none.
         """
         if self.rows == 1:
             return [i for i, cell in enumerate(self.first) if not self._is_word(cell, decimal)]
@@ -171,6 +174,7 @@ class Survey:
             i
             for i, counts in enumerate(self._counts)
             if 2 * (counts.pointed if decimal == "," else counts.plain) >= counts.present
+            and (counts.present or self.first[i].strip())
         ]
 
     def share(self) -> float:

@@ -18,12 +18,14 @@ def find_series_column(table: Table, time_column: int | None) -> int | None:
     """The column that names the series; None if the table holds a single one.
 
     A column with such a name, or the first of texts whose rows of each value go forwards in time
-    while those of the table do not.
+    while those of the table do not. What has another value in most rows is no name of series.
     """
     words = [name.strip().lower() for name in table.names]
     for name in NAMES:
         if name in words:
-            return words.index(name)
+            cells = table.texts(words.index(name))
+            if name == NAMES[0] or 2 * len(set(cells)) <= len(cells):
+                return words.index(name)
     if time_column is None:
         return None
     times = parse_times(table.texts(time_column), bare_years=True)

@@ -3,7 +3,8 @@
 import dataclasses
 import difflib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,13 @@ from numpy.typing import NDArray
 from kerasar.arguments import checks_arguments
 from kerasar.checks import existing_file
 from kerasar.data.csv_table import Column, Table, choose_columns, open_table, read_numbers
+from kerasar.data.frequency import Frequency, find_frequency
 from kerasar.data.long_table import NAMES, find_series_column, split_series
 from kerasar.data.panel_data import PanelData
+from kerasar.data.series import check_held_out, num_held_out
 from kerasar.data.series_data import SeriesData
 from kerasar.data.series_table import SeriesTable, counting, find_times, read_series_table
-from kerasar.data.times import find_frequency, parse_times
+from kerasar.data.times import parse_times
 
 #: Different texts that a static column has at most.
 _MOST_CATEGORIES = 100
@@ -37,6 +40,7 @@ def load_panel(
     statics: Sequence[Column] = (),
     wide: bool = False,
     categories: Mapping[str, Sequence[str]] | None = None,
+    frequency: Frequency | None = None,
 ) -> PanelData:
     """Loads many series of one variable from a table; the end of each is its test part.
 
@@ -44,13 +48,15 @@ def load_panel(
         path: a `.csv`, `.tsv` or `.txt` file. A column `unique_id`, or one of texts, names the
             series of each row; what is missing is NaN, values and steps.
         column: which variable, by name or index; None: the only one that holds numbers.
-        held_out: float. The share of the steps of each series, from its end, for testing.
+        held_out: float. The share of the steps of each series, from its end, for testing; 0 as for
+            `load_series`.
         delimiter, decimal, missing, time_column, covariates, calendar: as for `load_series`.
         statics: columns, by name or index, that hold for a whole series: numbers or texts. They
             become covariates that never change; texts one for each of their values.
         wide: bool. Whether each row is a series, and its columns are the steps; those of the header
             may be times.
         categories: the values of static columns of texts, by name, as those of another file.
+        frequency: as for `load_series`.
 
     Returns:
         A `PanelData`.
@@ -72,8 +78,7 @@ def load_panel(
         >>> panel.names, panel.series[0].train.shape
         (['a', 'b'], (18,))
     """
-    if not 0 < held_out < 1:
-        raise ValueError(f"held_out is a share of the steps, between 0 and 1, but got {held_out}.")
+    check_held_out(held_out)
     path = existing_file(path)
     if path.suffix.lower() not in (".csv", ".tsv", ".txt"):
         raise ValueError(f"A panel is read from a .csv, .tsv or .txt file, but got '{path.name}'.")
@@ -87,7 +92,9 @@ def load_panel(
         table = _with_years_as_header(table)
         name, tables, static_cells = _read_wide(table, statics)
     else:
-        name, tables, static_cells = _read_long(table, column, time_column, covariates, statics)
+        name, tables, static_cells = _read_long(
+            table, column, time_column, covariates, statics, frequency
+        )
     _check_frequencies(path, tables)
     static = _static_values(
         path, static_cells, [table.names[i] for i in _found(table, statics)], categories
@@ -95,7 +102,7 @@ def load_panel(
     series = []
     for i, (label, read) in enumerate(tables.items()):
         values = read.values[:, 0].astype("float32")
-        if len(values) < 2:
+        if len(values) < 2 and held_out:
             raise ValueError(
                 f"Series '{label}' of '{path}' has {len(values)} step, but needs at least 2, one "
                 "to train on and one to test on. Leave it out."
@@ -105,7 +112,7 @@ def load_panel(
                 f"calendar=True needs times, but '{path}' has none for series '{label}'. Leave it "
                 "out, or name the column with time_column=…."
             )
-        cut = len(values) - min(max(1, round(held_out * len(values))), len(values) - 1)
+        cut = len(values) - num_held_out(held_out, len(values))
         times = None if read.times is None else read.times[: len(values)]
         series.append(
             SeriesData(
@@ -143,11 +150,12 @@ def _read_long(
     time_column: Column | None,
     covariates: Sequence[Column],
     statics: Sequence[Column],
+    frequency: Frequency | None,
 ) -> tuple[str, dict[str, SeriesTable], list[list[tuple[list[str], int]]]]:
     """The variable's name, each series, and what each row says of statics, with its line."""
     beside, static = _found(table, covariates), _found(table, statics)
     wanted = {*beside, *static} | (set() if column is None else {table.find(column)})
-    place, _ = find_times(table, wanted, time_column)
+    place, times = find_times(table, wanted, time_column)
     named = find_series_column(table, place)
     if named is None:
         raise ValueError(
@@ -175,17 +183,36 @@ def _read_long(
             f"A panel holds several series, but '{table.path}' only {next(iter(parts))!r}. Read it "
             "with load_series."
         )
-    tables = {}
-    for label, part in parts.items():
-        try:
-            tables[label] = read_series_table(part, [column], True, time_column, covariates)
-        except ValueError as error:
-            raise ValueError(f"Series '{label}': {error}") from error
+    read = partial(
+        read_series_table,
+        columns=[column],
+        gaps=True,
+        time_column=time_column,
+        covariates=covariates,
+    )
+    tables = _read_each(parts, read, frequency)
+    found = {each.frequency for each in tables.values()}
+    if times is not None and len(found) > 1 and all(each and each.is_of_days for each in found):
+        # A short series does not show that some weekdays have no steps, all of them do.
+        tables = _read_each(parts, read, find_frequency(np.unique(times)))
     static_cells = [
         [([cells[i].strip() for i in static], line) for cells, line in part.rows()]
         for part in parts.values()
     ]
     return table.names[table.find(column)], tables, static_cells
+
+
+def _read_each(
+    parts: Mapping[str, Table], read: Callable[..., SeriesTable], frequency: Frequency | None
+) -> dict[str, SeriesTable]:
+    """Each series; errors name it."""
+    tables = {}
+    for label, part in parts.items():
+        try:
+            tables[label] = read(part, frequency=frequency)
+        except ValueError as error:
+            raise ValueError(f"Series '{label}': {error}") from error
+    return tables
 
 
 def _read_wide(
@@ -198,6 +225,8 @@ def _read_wide(
     named = next((words.index(name) for name in NAMES if name in words), None)
     named = next(iter(texts), None) if named is None else named
     steps = [i for i in table.typed if i != named and i not in static]
+    if table.has_header:
+        steps, named = _dated(table, steps, named)
     if len(steps) < 2:
         raise ValueError(
             f"wide=True takes each row as a series, but '{table.path}' has {len(steps)} columns of "
@@ -239,6 +268,23 @@ def _read_wide(
         tables[label] = SeriesTable(("value",), row[part, None], own, frequency, (), nothing, ())
     static_cells = [[([cells[i].strip() for i in static], line)] for cells, line in rows]
     return "value", tables, static_cells
+
+
+def _dated(table: Table, steps: list[int], named: int | None) -> tuple[list[int], int | None]:
+    """The columns that are steps, if the header says when; and one of numbers names the series."""
+    dated = [i for i in steps if parse_times([table.names[i]], bare_years=True) is not None]
+    others = [i for i in steps if i not in dated]
+    if len(dated) < 2 or not others:
+        return steps, named
+    if named is None:
+        named = others.pop(0)
+    if others:
+        raise ValueError(
+            f"The header of '{table.path}' has times, and '{table.names[others[0]]}', which is "
+            "none. Name such a column with statics=… (--static) if it holds for the whole series, "
+            "or leave it out."
+        )
+    return dated, named
 
 
 def _with_years_as_header(table: Table) -> Table:

@@ -57,7 +57,8 @@ def _alike(values: Any, among: Any, count: int) -> dict[int, float]:
             alike = _correlation(apart, season)
             within = (_correlation(apart, part * season // 4) for part in (1, 2, 3))
             beyond = alike - max(min(within), 0.0)
-            if beyond > max(_CORRELATED, _BEYOND / np.sqrt(count * (len(apart) - season))):
+            pairs = np.isfinite(apart[season:] * apart[:-season]).sum(axis=0).mean()
+            if beyond > max(_CORRELATED, _BEYOND / np.sqrt(max(count * pairs, 1.0))):
                 found[season] = alike
     return found
 
@@ -99,8 +100,10 @@ def _without_outliers(values: Any) -> Any:
 
 
 def _correlation(changes: Any, lag: int) -> float:
-    """The autocorrelation at a lag, the mean over variables."""
+    """The autocorrelation at a lag, of steps that both are there, the mean over variables."""
     one, other = changes[lag:], changes[:-lag]
+    seen = np.isfinite(one * other)
+    one, other = np.where(seen, one, np.nan), np.where(seen, other, np.nan)
     with np.errstate(invalid="ignore", divide="ignore"):
         each = np.nansum(one * other, axis=0) / np.sqrt(
             np.nansum(one**2, axis=0) * np.nansum(other**2, axis=0)

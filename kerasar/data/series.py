@@ -12,6 +12,7 @@ from kerasar.arguments import checks_arguments
 from kerasar.checks import Spread, existing_file
 from kerasar.data.array_files import load_arrays
 from kerasar.data.csv_table import Column, check_column, check_distinct, open_table
+from kerasar.data.frequency import Frequency
 from kerasar.data.mean_and_scale import mean_and_scale
 from kerasar.data.quantizer import Quantizer
 from kerasar.data.series_data import SeriesData
@@ -33,6 +34,7 @@ def load_series(
     covariates: Sequence[Column] = (),
     calendar: bool = False,
     series: str | None = None,
+    frequency: Frequency | None = None,
 ) -> SeriesData:
     """Loads a series of one or several variables, in its order; its end is the test part.
 
@@ -48,7 +50,9 @@ def load_series(
             (dates and other text are left out): a single one gives steps that are scalars.
         levels: int. Quantizes each variable to this many levels between its smallest and largest
             value in the file. None keeps real values.
-        held_out: float. The share of the steps, from the end, for testing; at least one step.
+        held_out: float. The share of the steps, from the end, for testing; at least one step. 0
+            is for a series that a trained model goes on with: it has no test part, and may have a
+            single step, or one value throughout.
         quantizer: that of another series, in place of `levels`: a model takes new data in the
             levels that it was trained on.
         delimiter: what separates columns: ",", ";" or a tab. None finds the one that gives every
@@ -66,6 +70,8 @@ def load_series(
             `unique_id`, or one of texts, names them.
         calendar: bool. Whether the calendar gives covariates: the place in the day, the week and
             the year, as far as the times tell.
+        frequency: the `frequency` of the series that a model was trained on, which this one must
+            have, too. None finds it.
 
     Returns:
         A `SeriesData`. `kerasar.data.windows(series.train, length)` cuts it into pieces.
@@ -91,8 +97,7 @@ def load_series(
         raise ValueError(
             "gaps=True is for real values: a value that is missing has no level. Leave out levels."
         )
-    if not 0 < held_out < 1:
-        raise ValueError(f"held_out is a share of the steps, between 0 and 1, but got {held_out}.")
+    check_held_out(held_out)
     if covariates and not gaps:
         raise ValueError("covariates are for real values that may be missing: pass gaps=True.")
     path = existing_file(path)
@@ -103,25 +108,25 @@ def load_series(
         names, values = _read_npy(path, columns, gaps)
     elif path.suffix.lower() in (".csv", ".tsv", ".txt"):
         table = open_table(path, delimiter, decimal, missing)
-        read = read_series_table(table, columns, gaps, time_column, covariates, series)
+        read = read_series_table(table, columns, gaps, time_column, covariates, series, frequency)
         names, values = read.names, read.values
     else:
         raise ValueError(
             f"A series is read from a .csv, .tsv, .txt or .npy file, but got '{path.name}'. Save "
             "it as one of these."
         )
-    if len(values) < 2:
+    if len(values) < 2 and held_out:
         raise ValueError(
             f"A series needs at least 2 steps, one to train on and one to test on, but '{path}' "
             f"has {len(values)}."
         )
     if len(names) == 1 and not several:
         values = values[:, 0]
-    cut = len(values) - min(max(1, round(held_out * len(values))), len(values) - 1)
+    cut = len(values) - num_held_out(held_out, len(values))
     if quantizer is None and levels is not None:
         quantizer = _quantizer(path, names, values, levels)
     if quantizer is None:
-        _check_units(path, names, values, cut)
+        _check_units(path, names, values, cut, held_out > 0)
         found: NDArray[Any] = values.astype("float32")
     else:
         found = quantizer.encode(values)
@@ -137,22 +142,45 @@ def load_series(
     times = None if read.times is None else read.times[: len(values)]
     known = read.covariates.astype("float32")
     data = SeriesData(
-        *parts, times, read.frequency, read.counts, known, read.covariate_names, calendar
+        *parts,
+        times,
+        read.frequency,
+        read.counts,
+        known,
+        read.covariate_names,
+        calendar,
+        undated=read.undated,
     )
     data.covariates_of(len(values))  # errors come now
     return data
 
 
-def _check_units(path: Path, names: Sequence[str], values: NDArray[Any], cut: int) -> None:
+def check_held_out(held_out: float) -> None:
+    """Raises a ValueError unless it is a share of steps."""
+    if not 0 <= held_out < 1:
+        raise ValueError(f"held_out is a share of the steps, from 0 to 1, but got {held_out}.")
+
+
+def num_held_out(held_out: float, steps: int) -> int:
+    """How many of so many steps are for testing."""
+    return min(max(1, round(held_out * steps)), steps - 1) if held_out else 0
+
+
+def _check_units(
+    path: Path, names: Sequence[str], values: NDArray[Any], cut: int, is_learned: bool
+) -> None:
     """Every variable varies in the training part, by steps that float32 resolves."""
     columns = values.reshape(len(values), -1)
     for name, column in zip(names, columns.T, strict=True):
         seen = column[:cut][~np.isnan(column[:cut])]
         if not len(seen):
+            part = f" in the first {cut} steps, which are for training" if is_learned else ""
             raise ValueError(
-                f"Column '{name}' of '{path}' cannot be used: all its values are missing in the "
-                f"first {cut} steps, which are for training. Choose other columns."
+                f"Column '{name}' of '{path}' cannot be used: all its values are missing{part}. "
+                "Choose other columns."
             )
+        if not is_learned:
+            continue
         try:
             mean_and_scale(seen)
         except ValueError as error:

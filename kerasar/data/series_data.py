@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from kerasar.checks import as_array
 from kerasar.data.calendar import calendar_columns
+from kerasar.data.frequency import Frequency, Times
 from kerasar.data.mean_and_scale import mean_and_scale
 from kerasar.data.quantizer import Quantizer
-from kerasar.data.times import Frequency, Times
 
 
 @dataclass(frozen=True, eq=False)  # eq=False: comparing arrays gives no single truth
@@ -33,6 +33,8 @@ class SeriesData:
         covariate_columns: their names.
         calendar: whether the calendar gives covariates, too.
         statics: what holds for the whole series, `(statics,)`: covariates that never change.
+        undated: where there are no times, a column that is called as if it held such, and what it
+            holds.
     """
 
     name: str
@@ -47,6 +49,7 @@ class SeriesData:
     covariate_columns: tuple[str, ...] = ()
     calendar: bool = False
     statics: NDArray[np.float32] | None = None
+    undated: tuple[str, str] | None = None
 
     @property
     def levels(self) -> int | None:

@@ -1,5 +1,6 @@
 """Reads the columns of a table as a series: its times, its variables, and the steps between."""
 
+from array import array
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -8,16 +9,12 @@ from numpy.typing import NDArray
 
 from kerasar.data.csv_survey import parsed
 from kerasar.data.csv_table import Column, Table, choose_columns, read_numbers
+from kerasar.data.frequency import Frequency, Times, find_frequency, time_text
 from kerasar.data.long_table import find_series_column, take_series
-from kerasar.data.times import (
-    TIME_NAMES,
-    Frequency,
-    Times,
-    find_frequency,
-    parse_times,
-    time_text,
-)
+from kerasar.data.times import TIME_NAMES, parse_times
 
+#: So many equal steps are no chance, where rounding changes them by less than this share.
+_MANY, _ROUNDED = 10, 0.02
 #: How many steps a gap may have: longer ones are rather a mistake.
 _LONGEST_GAP = 10_000
 #: So many jumps in a row over so many steps are no gaps: the frequency has changed.
@@ -35,6 +32,7 @@ class SeriesTable(NamedTuple):
         counts: columns that only count.
         covariates: `(rows, covariates)`: of the steps, and of those ahead of them.
         covariate_names: their names.
+        undated: a column that is called so as if it held times, with a text in it that is none.
     """
 
     names: tuple[str, ...]
@@ -44,6 +42,7 @@ class SeriesTable(NamedTuple):
     counts: tuple[str, ...]
     covariates: NDArray[np.float64]
     covariate_names: tuple[str, ...]
+    undated: tuple[str, str] | None = None
 
 
 def read_series_table(
@@ -53,6 +52,7 @@ def read_series_table(
     time_column: Column | None,
     covariates: Sequence[Column] = (),
     series: str | None = None,
+    frequency: Frequency | None = None,
 ) -> SeriesTable:
     """Reads the columns of a series.
 
@@ -64,6 +64,7 @@ def read_series_table(
         series: the name of one, where the table has several, one below the other.
         covariates: columns that are known of each step before it comes. With such, last rows
             without a value of any variable are steps ahead.
+        frequency: that which the times must have; None finds it.
 
     Raises:
         ValueError: for times that go backwards, are there twice or are not evenly apart; the line
@@ -89,11 +90,11 @@ def read_series_table(
     chosen = choose_columns(table, columns, left_out)
     values = read_numbers(table, [*chosen, *beside], gaps)
     counted = () if columns is not None else tuple(table.names[i] for i in counts)
-    frequency = None
-    if times is None or place is None or len(times) < 2:
-        times = None
+    if times is None or place is None or (len(times) < 2 and frequency is None):
+        times = frequency = None
     else:
-        values, times, frequency = _on_a_grid(table, place, values, times, gaps)
+        frequency = _frequency(table, place, times, frequency)
+        values, times = _on_a_grid(table, place, values, times, gaps, frequency)
     values, known = values[:, : len(chosen)], values[:, len(chosen) :]
     if beside:
         seen = np.isfinite(values).any(axis=1)
@@ -106,6 +107,7 @@ def read_series_table(
         counted,
         known,
         tuple(table.names[i] for i in beside),
+        None if place is not None else _undated(table),
     )
     _check_covariates(table, found)
     return found
@@ -150,6 +152,14 @@ def find_times(
     return None, None
 
 
+def _undated(table: Table) -> tuple[str, str] | None:
+    """The first column of texts with a name of times, and a text in it that is no time."""
+    for place, name in enumerate(table.names):
+        if name.strip().lower() in TIME_NAMES and place not in table.typed:
+            return name, _no_time(table.texts(place))
+    return None
+
+
 def _are_dates(texts: Sequence[str]) -> bool:
     """Whether numbers are days like 20000605, each later than the one before."""
     if not all(len(text.strip()) == 8 and text.strip().isdecimal() for text in texts):
@@ -158,41 +168,68 @@ def _are_dates(texts: Sequence[str]) -> bool:
 
 
 def _no_time(texts: Sequence[str]) -> str:
-    return next(text for text in texts if parse_times([text], bare_years=True) is None)
+    """The first text that is no time; the first of all if they are none only together."""
+    alone = (text for text in texts if parse_times([text], bare_years=True) is None)
+    return next(alone, texts[0])
 
 
 def counting(table: Table, others: set[int]) -> list[int]:
-    """The columns that count the rows by ones."""
-    found = []
-    for column in table.typed:
-        if column in others:
-            continue
-        first: float | None = None
-        for row, (cells, _) in enumerate(table.rows()):
-            value = parsed(cells[column])
-            first = value if row == 0 else first
-            if value is None or first is None or value != first + row or first not in (0, 1):
-                break
-        else:
-            found.append(column)
-    return found
+    """The columns that count the rows: by ones, or of long tables by equal steps."""
+    return [i for i in table.typed if i not in others and _counts(table, i)]
+
+
+def _counts(table: Table, column: int) -> bool:
+    """Whether the numbers of a column go up by the same from each to the next."""
+    found = array("d")
+    for cells, _ in table.rows():
+        value = parsed(cells[column])
+        if value is None or (found and value <= found[-1]):
+            return False
+        found.append(value)
+    steps = np.diff(found)
+    if len(found) < _MANY:
+        return bool(found[0] in (0, 1) and (steps == 1).all())
+    step = (found[-1] - found[0]) / len(steps)
+    even = found[0] + step * np.arange(len(found))
+    return bool((np.abs(np.asarray(found) - even) <= _ROUNDED * step).all())
+
+
+def _frequency(table: Table, place: int, times: Times, wanted: Frequency | None) -> Frequency:
+    """The step between times, which is that which is wanted, if any is."""
+    found = find_frequency(times)
+    if len(times) == 1 and wanted is not None:
+        return wanted
+    if found is None:
+        raise ValueError(_where(table, place, 1, "is the same time in all lines", "Check it"))
+    if wanted is None:
+        return found
+    if (found.months, found.seconds) != (wanted.months, wanted.seconds):
+        raise ValueError(
+            f"The steps of '{table.path}' are a {found} apart, but those that the model was "
+            f"trained on a {wanted}. Give it a file with such steps."
+        )
+    # A file of few days does not show that some weekdays have none.
+    return wanted if found.is_of_days else found
 
 
 def _on_a_grid(
-    table: Table, place: int, values: NDArray[np.float64], times: Times, gaps: bool
-) -> tuple[NDArray[np.float64], Times, Frequency]:
+    table: Table,
+    place: int,
+    values: NDArray[np.float64],
+    times: Times,
+    gaps: bool,
+    frequency: Frequency,
+) -> tuple[NDArray[np.float64], Times]:
     """The series with a step for each time; those that are left out are NaN."""
-    frequency = find_frequency(times)
-    if frequency is None:
-        raise ValueError(_where(table, place, 1, "is the same time in all lines", "Check it"))
     apart = np.diff(times.astype("int64"))
     if (apart <= 0).any():
         row = int(np.argmax(apart <= 0)) + 1
         before = f"{time_text(times[row])} after {time_text(times[row - 1])}"
         problem = f"goes from {before}" if apart[row - 1] else f"has {before} again"
         advice = (
-            "Times of a series go forwards, each once. Sort the file; or if it holds several "
-            "series, one below the other, name them in a column 'unique_id'"
+            "Times of a series go forwards, each once. Sort the file; join columns that say them "
+            "together, such as date and hour; or if it holds several series, one below the other, "
+            "name them in a column 'unique_id'"
         )
         raise ValueError(_where(table, place, row, problem, advice))
     steps = frequency.steps_between(times)
@@ -208,7 +245,7 @@ def _on_a_grid(
     index = np.round(steps).astype(int)
     jumps = np.diff(index)
     if (jumps == 1).all():
-        return values, times, frequency
+        return values, times
     if (change := _change_of_frequency(jumps)) is not None:
         problem = f"goes by a {frequency}, and from {time_text(times[change])} on by more"
         advice = "A series has steps of one length: sum up the finer part, or cut the series there"
@@ -222,7 +259,7 @@ def _on_a_grid(
     whole = np.full((index[-1] + 1, values.shape[1]), np.nan)
     whole[index] = values
     all_times: Any = np.concatenate([times[:1], frequency.after(times[0], int(index[-1]))])
-    return whole, all_times, frequency
+    return whole, all_times
 
 
 def _change_of_frequency(jumps: NDArray[np.int64]) -> int | None:

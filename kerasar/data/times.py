@@ -1,160 +1,219 @@
-"""Times of a series as files write them, and the steps from one to the next."""
+"""Times of a series as files write them."""
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+
+from kerasar.data.frequency import Times, find_frequency
 
 #: Names that columns of times have.
 TIME_NAMES = frozenset(
-    "ds date dates time times timestamp datetime day week month quarter year period".split()
+    "ds date dates time times timestamp datetime epoch unixtime day week month quarter year "
+    "period".split()
 )
-_MONTHS = ("jan feb mar apr may jun jul aug sep oct nov dec").split()
-_CLOCK = r"(?:[T ]+(\d{1,2}):(\d{2})(?::(\d{2})(?:\.\d+)?)?(?:Z|[+-]00:?00)?)?"
-_NUMBERS = re.compile(rf"(\d{{4}})([-/.])(\d{{1,2}})\2(\d{{1,2}}){_CLOCK}$")
-_JOINED = re.compile(rf"([12]\d{{3}})(\d{{2}})(\d{{2}}){_CLOCK}$")
-_MONTH = re.compile(r"(\d{4})[-/. ](\d{1,2})$|(\d{4})[-/. ]?M(\d{1,2})$")
-_QUARTER = re.compile(r"(\d{4})[-/. ]?Q([1-4])$", re.IGNORECASE)
-_YEAR = re.compile(r"([12]\d{3})(?:\.0*)?$")
-_NAMED = re.compile(r"(\d{4})[-/. ]+([A-Za-z]{3})[a-z]*(?:[-/. ]+(\d{1,2}))?$")
-_NAMED_FIRST = re.compile(
-    r"(?:(\d{1,2})[-/. ]+)?([A-Za-z]{3})[a-z]*[-/. ]+(?:(\d{1,2}),?[-/. ]+)?(\d{4})$"
+_MONTHS = (
+    "january february march april may june july august september october november december"
+).split()
+#: A date, and what may follow: a time of day, and its distance from that of Greenwich.
+_PARTS = re.compile(
+    r"(.*?)(?:[T ]+(\d{1,2}):(\d{2})(?::(\d{2})(?:\.(\d+))?)?"
+    r"(?: *([AP])\.?M\.?)?(?: *(Z|UTC|GMT|[+-]\d{2}(?::?\d{2})?))?)?$",
+    re.IGNORECASE,
 )
+_BY_MONTH = re.compile(r"([A-Za-z]{3,})\.?[-/. ]*(\d{2})$")
+_ANY_ORDER = re.compile(r"(\d{1,2})([-/.])(\d{1,2})\2(\d{4}|\d{2})$")
+#: Which part is the year, the month and the day, in the orders that a date may have.
+_ORDERS = ((2, 1, 0), (2, 0, 1), (0, 1, 2))
 
-Times = NDArray[np.datetime64]
+_Date = np.datetime64 | None
 
 
 def parse_times(cells: Sequence[str], bare_years: bool = False) -> Times | None:
     """Cells as times, `datetime64[s]`; None unless all are times of a known form.
 
-    Known are `2000-06-05`, also with `/` or `.`, and with a time of day; `20000605`; `2000-06`,
-    `2000M06`, `2000 Jun`, `Jun 2000`, `Jun 5 2000`, `5 Jun 2000`; `2000Q2`; and years.
+    Known are `2000-06-05`, also with `/` or `.`; `20000605`; `2000-06`, `2000M06`, `2000 Jun`,
+    `Jun 2000`, `Jun-00`, `Jun 5 2000`, `5 Jun 2000`; `2000Q2`, `Q2 2000`; `2000-W23`; years; and
+    seconds and milliseconds since 1970. `05.06.2000` begins with the day, and `05/06/2000` with
+    the day or the month: the one with which all cells are dates, and the most evenly apart; where
+    neither is, it is none. Behind a date may be a time of day. Those in one time zone are its
+    clocks'; those in several become those of Greenwich.
 
     Args:
         cells: the texts.
-        bare_years: whether numbers like 2000 and 20000605 are times too.
+        bare_years: whether numbers like 2000, 200006, 20000605 and 960163200 are times too.
     """
-    found = np.empty(len(cells), "datetime64[s]")
-    for i, cell in enumerate(cells):
-        moment = _parsed(cell.strip(), bare_years)
+    parts = [_PARTS.match(cell.strip()) for cell in cells]
+    if not parts or not all(parts):
+        return None
+    dates: list[str] = []
+    clocks = np.zeros(len(cells), "int64")
+    zones = np.zeros(len(cells), "int64")
+    fractions = set()
+    for i, match in enumerate(parts):
+        date, hour, minute, second, fraction, half, zone = match.groups()  # type: ignore[union-attr]
+        clock = _seconds(hour, minute, second, half)
+        if clock is None:
+            return None
+        dates.append(date.strip())
+        clocks[i], zones[i] = clock, _offset(zone)
+        fractions.add((fraction or "").rstrip("0"))
+    if len(fractions) > 1:
+        return None
+    if (zones != zones[0]).any():
+        clocks -= zones
+    clock_times = clocks * np.timedelta64(1, "s")
+    days = _days(dates, bare_years, clock_times)
+    return None if days is None else days + clock_times
+
+
+def _days(dates: Sequence[str], bare: bool, clocks: Any) -> Times | None:
+    """Dates as times, by the first form that all of them have."""
+    forms: list[Callable[[str], Any]] = [_plain_date]
+    forms += [_number] if bare else []
+    for form in forms:
+        if (found := _each(dates, form)) is not None:
+            return found
+    by_month = [_BY_MONTH.match(date) for date in dates]
+    if all(by_month) and len({match[1] for match in by_month if match}) > 1:
+        return _each(dates, lambda date: _month_and_year(*_BY_MONTH.match(date).groups()))  # type: ignore[union-attr]
+    return _in_any_order(dates, clocks)
+
+
+def _each(dates: Sequence[str], form: Callable[[str], Any]) -> Times | None:
+    found = np.empty(len(dates), "datetime64[s]")
+    for i, date in enumerate(dates):
+        moment = form(date)
         if moment is None:
             return None
         found[i] = moment
-    return found if len(found) else None
+    return found
 
 
-def _parsed(cell: str, bare: bool) -> Any:
-    if match := _NUMBERS.match(cell):
-        year, _, month, day, *clock = match.groups()
-        return _moment(year, month, day, *clock)
-    if match := _MONTH.match(cell):
-        year, month, other_year, other = match.groups()
-        return _moment(year or other_year, month or other)
-    if match := _QUARTER.match(cell):
-        return _moment(match[1], str(3 * int(match[2]) - 2))
-    if match := _NAMED.match(cell):
-        return _moment(match[1], _month_number(match[2]), match[3])
-    if match := _NAMED_FIRST.match(cell):
-        return _moment(match[4], _month_number(match[2]), match[1] or match[3])
-    if bare and (match := _JOINED.match(cell)):
-        return _moment(*match.groups())
-    if bare and (match := _YEAR.match(cell)):
-        return _moment(match[1])
+_FORMS: tuple[tuple[re.Pattern[str], Callable[..., Any]], ...] = (
+    (re.compile(r"(\d{4})([-/.])(\d{1,2})\2(\d{1,2})$"), lambda y, _, m, d: _date(y, m, d)),
+    (re.compile(r"(\d{4})[-/. ](\d{1,2})$"), lambda y, m: _date(y, m)),
+    (re.compile(r"(\d{4})[-/. ]?M(\d{1,2})$"), lambda y, m: _date(y, m)),
+    (re.compile(r"(\d{4})[-/. ]?Q([1-4])$", re.I), lambda y, q: _date(y, 3 * int(q) - 2)),
+    (re.compile(r"Q([1-4])[-/. ]*(\d{4})$", re.I), lambda q, y: _date(y, 3 * int(q) - 2)),
+    (re.compile(r"(\d{4})[-/. ]?W(\d{2})(?:-?([1-7]))?$", re.I), lambda *ywd: _week(*ywd)),
+    (
+        re.compile(r"(\d{4})[-/. ]+([A-Za-z]{3,})\.?(?:[-/. ]+(\d{1,2}))?$"),
+        lambda y, m, d: _date(y, _month(m), d),
+    ),
+    (
+        re.compile(r"(\d{1,2})[-/. ]+([A-Za-z]{3,})\.?[-/., ]+(\d{4}|\d{2})$"),
+        lambda d, m, y: _date(_full(y), _month(m), d),
+    ),
+    (
+        re.compile(r"([A-Za-z]{3,})\.?[-/. ]+(?:(\d{1,2}),?[-/. ]+)?(\d{4})$"),
+        lambda m, d, y: _date(y, _month(m), d),
+    ),
+)
+
+
+def _plain_date(cell: str) -> _Date:
+    """A date that can be read in one way only."""
+    for pattern, read in _FORMS:
+        if match := pattern.match(cell):
+            return read(*match.groups())
     return None
 
 
-def _month_number(name: str) -> str:
-    return str(_MONTHS.index(name.lower()) + 1) if name.lower() in _MONTHS else "0"
+def _number(cell: str) -> _Date:
+    """A date that is written as a number."""
+    cell = re.sub(r"\.0*$", "", cell)
+    if match := re.match(r"([12]\d{3})(?:(\d{2})(\d{2})?)?$", cell):
+        return _date(*match.groups())
+    if re.match(r"\d{9,10}$", cell):
+        return np.datetime64(int(cell), "s")
+    if re.match(r"\d{9,10}000$", cell):
+        return np.datetime64(int(cell) // 1000, "s")
+    return None
 
 
-def _moment(
-    year: str,
-    month: str | None = None,
-    day: str | None = None,
-    hour: str | None = None,
-    minute: str | None = None,
-    second: str | None = None,
-) -> Any:
-    """The time, or None if there is no such day or hour."""
-    text = f"{year}-{int(month or 1):02d}-{int(day or 1):02d}T"
-    text += f"{int(hour or 0):02d}:{int(minute or 0):02d}:{int(second or 0):02d}"
+def _in_any_order(dates: Sequence[str], clocks: Any) -> Times | None:
+    """Dates whose day may be before or behind their month, by what is possible and likely."""
+    matches = [match for date in dates if (match := _ANY_ORDER.match(date))]
+    if len(matches) < len(dates):
+        return None
+    parts = [(match[1], match[3], match[4]) for match in matches]
+    is_long = any(len(part[2]) == 4 for part in parts)
+    count = 3 if not is_long else 1 if matches[0][2] == "." else 2
+    found = []
+    for year, month, day in _ORDERS[:count]:
+        times = _each(
+            [f"{_full(part[year])}-{part[month]}-{part[day]}" for part in parts], _plain_date
+        )
+        if times is not None:
+            found.append((_evenness(times + clocks), times))
+    found.sort(key=lambda pair: pair[0], reverse=True)
+    if not found or (len(found) > 1 and found[0][0] == found[1][0]):
+        return None
+    return found[0][1]
+
+
+def _evenness(times: Times) -> float:
+    """The share of steps that have a time; 0 if some are between steps."""
+    different = np.unique(times)
+    frequency = find_frequency(different)
+    if frequency is None:
+        return 0.0
+    steps = frequency.steps_between(different)
+    return len(steps) / (float(steps[-1]) + 1) if (steps % 1 == 0).all() else 0.0
+
+
+def _full(year: str) -> str:
+    """A year of two digits is one of 1970 to 2069."""
+    return year if len(year) == 4 else str(1970 + (int(year) - 70) % 100)
+
+
+def _month(name: str) -> int:
+    """The number of the month whose name so begins; 0 for none."""
+    found = [i for i, month in enumerate(_MONTHS) if month.startswith(name.lower())]
+    return found[0] + 1 if found else 0
+
+
+def _month_and_year(name: str, year: str) -> _Date:
+    return _date(_full(year), _month(name))
+
+
+def _date(year: str, month: str | int | None = None, day: str | None = None) -> _Date:
+    """The date, or None if there is no such day."""
     try:
-        return np.datetime64(text, "s")
+        month_number = 1 if month is None else int(month)
+        return np.datetime64(f"{year}-{month_number:02d}-{int(day or 1):02d}", "s")
     except ValueError:
         return None
 
 
-@dataclass(frozen=True)
-class Frequency:
-    """The step from one time to the next: so many months, or so many seconds.
-
-    Attributes:
-        months: 1 for months, 3 for quarters, 12 for years; 0 for steps of equal length.
-        seconds: their length; 0 for months.
-        ends: whether times are the last days of months, whatever their number.
-    """
-
-    months: int = 0
-    seconds: int = 0
-    ends: bool = False
-
-    def __str__(self) -> str:
-        for count, unit in ((self.months, 12), (self.months, 1)):
-            if count and count % unit == 0:
-                return _counted(count // unit, {12: "year", 1: "month"}[unit])
-        units = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
-        length, name = next(unit for unit in units if self.seconds % unit[0] == 0)
-        return _counted(self.seconds // length, name)
-
-    def after(self, last: Any, steps: int) -> Times:
-        """The times of the steps after one."""
-        ahead = np.arange(1, steps + 1)
-        if self.seconds:
-            return last + ahead * np.timedelta64(self.seconds, "s")
-        month = last.astype("datetime64[M]")
-        # The last day of a month is counted back from the first of the next.
-        anchor = month + int(self.ends)
-        within = last - anchor.astype("datetime64[s]")
-        return (anchor + ahead * self.months).astype("datetime64[s]") + within
-
-    def steps_between(self, times: Times) -> NDArray[np.float64]:
-        """Of each time, how many steps after the first it is; not whole where it is off."""
-        if self.seconds:
-            return (times - times[0]).astype("int64") / self.seconds
-        months = times.astype("datetime64[M]")
-        within = (times - (months + int(self.ends)).astype("datetime64[s]")).astype("int64")
-        off = np.where(within == within[0], 0.0, 0.5)
-        return (months - months[0]).astype("int64") / self.months + off
+def _week(year: str, week: str, day: str | None) -> _Date:
+    """A day of a week, by default Monday: the first week of a year is that of January 4."""
+    fourth = np.datetime64(f"{year}-01-04")
+    monday = fourth - (int(fourth.astype("int64")) + 3) % 7
+    found = monday + 7 * (int(week) - 1) + int(day or 1) - 1
+    return found.astype("datetime64[s]") if 1 <= int(week) <= 53 else None
 
 
-def find_frequency(times: Times) -> Frequency | None:
-    """The step that most neighbors have; None for fewer than two different times."""
-    if len(times) < 2:
+def _seconds(hour: str | None, minute: str, second: str | None, half: str | None) -> int | None:
+    """The second of the day, 0 without a time of day; None if there is no such."""
+    if hour is None:
+        return 0
+    hours = int(hour)
+    if half is not None:
+        if not 1 <= hours <= 12:
+            return None
+        hours = hours % 12 + 12 * (half.upper() == "P")
+    if hours > 23 or int(minute) > 59 or int(second or 0) > 59:
         return None
-    months = times.astype("datetime64[M]")
-    apart = np.diff(months.astype("int64"))
-    for ends in (False, True):
-        within = (times - (months + int(ends)).astype("datetime64[s]")).astype("int64")
-        if (within == within[0]).all() and (apart != 0).all():
-            return Frequency(months=_commonest(np.abs(apart)), ends=ends)
-    seconds = np.abs(np.diff(times).astype("int64"))
-    seconds = seconds[seconds > 0]
-    return Frequency(seconds=_commonest(seconds)) if len(seconds) else None
+    return 3600 * hours + 60 * int(minute) + int(second or 0)
 
 
-def _commonest(values: NDArray[Any]) -> int:
-    found, counts = np.unique(values, return_counts=True)
-    return int(found[np.argmax(counts)])
-
-
-def _counted(count: int, unit: str) -> str:
-    return unit if count == 1 else f"{count} {unit}s"
-
-
-def time_text(moment: Any) -> str:
-    """A time as it is written to files: a date, with the time of day if it is not midnight."""
-    text = str(np.datetime64(moment, "s"))
-    return text.removesuffix("T00:00:00").replace("T", " ")
+def _offset(zone: str | None) -> int:
+    """How many seconds the clocks of a zone are ahead of those of Greenwich."""
+    if zone is None or zone[0] not in "+-":
+        return 0
+    digits = zone[1:].replace(":", "").ljust(4, "0")
+    seconds = 3600 * int(digits[:2]) + 60 * int(digits[2:])
+    return -seconds if zone[0] == "-" else seconds

@@ -4,6 +4,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from kerasar.arguments import checks_arguments
 from kerasar.causality.proof import analyses_of_lengths, prove
@@ -19,6 +20,7 @@ from kerasar.compression import ChainRule, Content, Header, NotReadable, compres
 from kerasar.density_models.autoregressive_density import AutoregressiveDensity
 from kerasar.distributions.likelihoods import Likelihood
 from kerasar.sampling.methods import find_sampler
+from kerasar.sampling.prompt import split_prompt
 from kerasar.sampling.sampler import Sampler, SamplingRequest
 from kerasar.sampling.stream import Stream
 from kerasar.sampling.streams import begin_stream
@@ -142,7 +144,8 @@ class AutoregressiveModel(AutoregressiveDensity):
             length: steps to draw where the network leaves its length open.
             image_shape: (height, width) to draw where the network leaves its size open.
             prompt: the beginning of each sequence, `(num_samples, steps, …)`, or one for all,
-                `(steps, …)`; the result contains it.
+                `(steps, …)`; the result contains it. Missing steps (NaN) at its end are drawn, for
+                models that take such.
             chunk_size: how many are drawn at once, which bounds the memory.
             jit_compile: whether the cached loop is compiled by XLA, which takes seconds at first;
                 None compiles once enough has been sampled for that to pay.
@@ -162,8 +165,8 @@ class AutoregressiveModel(AutoregressiveDensity):
         known = np.zeros(values.shape, bool)
         if prompt is not None:
             prompt = self._check_prompt(prompt, values.shape)
-            values[:, : prompt.shape[1]] = prompt
-            known[:, : prompt.shape[1]] = True
+            given = split_prompt(tf.constant(prompt))
+            values[:, : prompt.shape[1]], known[:, : prompt.shape[1]] = given
         request = SamplingRequest.checked(
             self,
             values,

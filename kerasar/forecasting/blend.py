@@ -51,7 +51,8 @@ def blend(models: Sequence[LinearForecaster], shares: Sequence[float]) -> Linear
     for model, share in zip(models, shares, strict=True):
         widths[: len(model.widths)] += share * model.widths
     found = replace(models[0], design=design, weights=np.asarray(weights), sigma=mean)
-    return replace(found, tails=tails, widths=widths)
+    dispersion = float(np.dot(shares, [model.dispersion for model in models]))
+    return replace(found, tails=tails, widths=widths, dispersion=dispersion)
 
 
 def blended(designs: Sequence[Design]) -> Design:

@@ -468,7 +468,7 @@ def _windows(
         if np.isfinite(column[:cut]).sum() < _LEAST_STEPS // 2:
             continue
         model = fit_blend(column[:cut], mix, known, beside)
-        model.sigma *= factor
+        model.widen(factor)
         drawn = model.simulate(column, origins, ahead, paths, known=known, covariates=beside)
         drawn = np.nan_to_num(drawn, nan=_HUGE, posinf=_HUGE, neginf=-_HUGE)
         yield drawn, np.stack([column[origin : origin + ahead] for origin in origins])

@@ -149,7 +149,7 @@ class _Judge:
             known = self._known.setdefault((share, count), {})
             given = None if beside is None else [beside[i] for i in usable]
             model = fit_pooled(chosen, mix, known, given)
-            model.sigma *= factor
+            model.widen(factor)
             steps = min(self.horizon, max(len(series[i]) - ends[i] for i in usable))
             ahead = None if given is None else [_longer(one, steps) for one in given]
             frames = known.setdefault("paths", [{} for _ in chosen])

@@ -96,7 +96,9 @@ def forecast(
             f"past must be one series of shape {('time', *model.data_shape[1:])}, with at least "
             f"one step, but its shape is {encoded.shape}."
         )
-    kept = encoded[-context_of(model, context, steps, len(encoded)) :]
+    seen = context_of(model, context, steps, len(encoded))
+    seen += missing_at_end(encoded) if model.data_shape[0] is None else 0
+    kept = encoded[-seen:]
     size = {"length": len(kept) + steps} if model.data_shape[0] is None else {}
     if covariates is None and series is not None:
         covariates = series.covariates_of(len(encoded) + steps)
@@ -110,7 +112,8 @@ def forecast(
     clipped = 0
     if model.data_levels is None:
         known = [encoded] if series is None else [encoded, series.train, series.test]
-        limits = Limits.of(model.likelihood, *(part.reshape(len(part), -1) for part in known))
+        parts = [part.reshape(len(part), -1) for part in known if len(part)]
+        limits = Limits.of(model.likelihood, *parts)
         paths = drawn.reshape(*drawn.shape[:2], -1)
         paths, clipped = keep_within(paths, limits, columns, on_runaway, model.name)
         drawn = paths.reshape(drawn.shape)
@@ -184,6 +187,15 @@ def context_of(model: SequenceModel, context: int | None, steps: int, time: int)
         return check_count(context, "context", most=None)
     longest = longest_context(model)
     return time if longest is None else longest
+
+
+def missing_at_end(past: np.ndarray) -> int:
+    """How many steps there are behind the last one of which something is observed.
+
+    They are drawn as those ahead are, so the model gets to see them besides.
+    """
+    observed = np.isfinite(past).reshape(len(past), -1).any(axis=1)
+    return len(past) - int(np.flatnonzero(observed)[-1]) - 1 if observed.any() else 0
 
 
 def longest_context(model: SequenceModel) -> int | None:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from kerasar.distributions.likelihoods.negative_binomial import FLOOR
 from kerasar.forecasting.dynamics import DYNAMICS, weights_of
 from kerasar.forecasting.frame import Frame, OwnScale, SharedScale
 from kerasar.layers.level_and_scale import level_lag
@@ -27,6 +28,8 @@ _RIDGE_OF_COVARIATES = 10.0
 _TAILS = (0.05, 0.5, 1.0, 1.5, 2.0)
 
 
+#: The largest mean of counts, and the bounds of their dispersion.
+_MOST, _DISPERSIONS = 1e9, (0.002, 10.0)
 #: How many of the last steps may widen errors where they are missing, and how often they must be.
 _GAPS, _OFTEN = 3, 20
 #: Squares of errors beyond this are taken for it there, and the largest change of a log of squares.
@@ -103,6 +106,7 @@ class LinearForecaster:
         tails: how far the errors are from normal ones: 0 is normal.
         widths: by what the log of their deviation is larger where one of the last steps is missing,
             the last one first; empty: by nothing.
+        dispersion: of counts, as in `NegativeBinomial`.
     """
 
     design: Design
@@ -113,6 +117,7 @@ class LinearForecaster:
     sigma: float = 1.0
     tails: float = 1.0
     widths: Array = field(default_factory=lambda: np.zeros(0))
+    dispersion: float = 1.0
 
     @property
     def num_beside(self) -> int:
@@ -156,6 +161,7 @@ class LinearForecaster:
         rows = observed.copy()
         rows[: min(design.season or 1, len(z) // 3)] = False
         found.learn(features[rows], z[rows], beside.shape[1])
+        found.learn_dispersion(x[rows], features[rows], passed.frame.take(slice(-1)).take(rows))
         return found
 
     @property
@@ -180,6 +186,20 @@ class LinearForecaster:
         self.sigma *= narrow
         self.tails = _tails(errors / narrow * np.exp(-_sum(gone, self.widths)))
 
+    def learn_dispersion(self, x: Array, features: Array, frame: Frame) -> None:
+        """Fits the dispersion of counts: that with which all of them vary as much as they do."""
+        if self.design.support == "counts":
+            mean = self._mean(frame.level + np.exp(frame.log_scale) * (features @ self.weights))
+            found = float(np.sum((x - mean) ** 2 - mean) / np.sum(mean**2))
+            self.dispersion = min(max(found, _DISPERSIONS[0]), _DISPERSIONS[1])
+
+    def widen(self, factor: float) -> None:
+        """Multiplies the deviation of what is drawn; of counts, of those of the usual size."""
+        self.sigma *= factor
+        usual = max(self.center, 0.1)
+        found = factor**2 * self.dispersion + (factor**2 - 1) / usual
+        self.dispersion = min(max(found, _DISPERSIONS[0]), _DISPERSIONS[1])
+
     def simulate(
         self,
         x: Array,
@@ -197,9 +217,12 @@ class LinearForecaster:
         """
         known = {} if known is None else known
         origins = np.asarray(origins)
-        place = self.place(x, np.repeat(origins, paths), steps, known, covariates)
-        drawn = self.go_on(place, steps, np.random.default_rng(seed))
-        return drawn.reshape(len(origins), paths, steps)
+        starts = np.array([behind_last(x[:origin]) for origin in origins])
+        gaps = origins - starts
+        steps_drawn = steps + int(gaps.max())
+        place = self.place(x, np.repeat(starts, paths), steps_drawn, known, covariates)
+        drawn = self.go_on(place, steps_drawn, np.random.default_rng(seed))
+        return behind_gaps(drawn.reshape(len(origins), paths, steps_drawn), gaps, steps)
 
     def place(
         self, x: Array, starts: Any, steps: int, known: dict[Any, Any], covariates: Array | None
@@ -213,21 +236,26 @@ class LinearForecaster:
         z, observed = _relative(units, passed.frame)
         past = starts[:, None] - np.arange(reach, 0, -1)  # indices, oldest first
         inside, past = past >= 0, np.maximum(past, 0)
-        ahead = np.arange(steps) + starts[:, None]
+        beside = self.relative_covariates(covariates, int(starts.max()) + steps)
+        # Paths behind longer gaps go on beyond what is asked of others.
+        ahead = np.minimum(np.arange(steps) + starts[:, None], len(beside) - 1)
         return Place(
             np.where(inside, units[past], np.nan),
             np.where(inside, z[past], 0.0),
             inside & observed[past],
             passed.states[starts],
-            self.relative_covariates(covariates, int(starts.max()) + steps)[ahead],
+            beside[ahead],
         )
 
     def go_on(self, place: "Place", steps: int, rng: np.random.Generator) -> Array:
         """Paths from there, `(paths, steps)`."""
         frame, reach, season = self.frame, self.design.reach, self.design.season
         shape = (len(place.states), steps)
-        scale = self.scales[rng.choice(len(WEIGHTS), p=WEIGHTS, size=shape)]
-        noise = self.sigma * scale * rng.normal(size=shape)
+        counts = self.design.support == "counts"
+        noise = np.zeros(shape)
+        if not counts:
+            scale = self.scales[rng.choice(len(WEIGHTS), p=WEIGHTS, size=shape)]
+            noise = self.sigma * scale * rng.normal(size=shape)
         u, z, o = (np.pad(part, ((0, 0), (0, steps))) for part in place[:3])
         states, nothing = place.states, np.full(len(place.states), np.nan)
         drawn = np.empty(shape)
@@ -237,19 +265,25 @@ class LinearForecaster:
             feats = self._row(z[:, :t], o[:, :t], now, place.beside[:, step])
             wider = np.exp(_sum(1 - o[:, t - len(self.widths) : t][:, ::-1], self.widths))
             value = feats @ self.weights + wider * noise[:, step]
-            drawn[:, step] = u[:, t] = self._possible(now.level + np.exp(now.log_scale) * value)
+            found = now.level + np.exp(now.log_scale) * value
+            drawn[:, step] = u[:, t] = self._count(found, rng) if counts else found
             z[:, t] = _squashed((u[:, t] - now.level) * np.exp(-now.log_scale))
             o[:, t] = True
             states = frame.behind(states, u[:, t], now)
         line = drawn * self.unit + self.center
         return _from_line(line, self.design.support)
 
-    def _possible(self, units: Array) -> Array:
-        """What is drawn, as counts where they are such."""
-        if self.design.support != "counts":
-            return units
-        counts = np.maximum(np.round(units * self.unit + self.center), 0)
+    def _count(self, units: Array, rng: np.random.Generator) -> Array:
+        """Counts around means, as a `NegativeBinomial` draws them: Poisson, of a gamma rate."""
+        rate = rng.gamma(1 / self.dispersion, self.dispersion * self._mean(units))
+        counts: Array = rng.poisson(np.minimum(rate, _MOST)).astype("float64")
         return (counts - self.center) / self.unit
+
+    def _mean(self, units: Array) -> Array:
+        """The mean of counts for which a network puts this out."""
+        mean = np.clip(units * self.unit + self.center, -_MOST, _MOST)
+        positive: Array = 0.5 * (mean + np.sqrt(mean**2 + FLOOR**2))
+        return positive
 
     def relative_covariates(self, covariates: Array | None, steps: int) -> Array:
         """Covariates and how they differ from those of the level, `(steps, 2 * covariates)`."""
@@ -294,6 +328,17 @@ class Place(NamedTuple):
     observed: Any
     states: Array
     beside: Array
+
+
+def behind_last(past: Array) -> int:
+    """The number of steps up to the last that is observed: what is missing behind it is drawn."""
+    observed = np.flatnonzero(np.isfinite(past))
+    return int(observed[-1]) + 1 if len(observed) else len(past)
+
+
+def behind_gaps(drawn: Array, gaps: Any, steps: int) -> Array:
+    """The steps behind gaps that were drawn, `(origins, paths, steps)`."""
+    return np.stack([paths[:, gap : gap + steps] for paths, gap in zip(drawn, gaps, strict=True)])
 
 
 def _relative(units: Array, frame: Frame) -> tuple[Array, Any]:

@@ -13,7 +13,12 @@ from kerasar.arguments import checks_arguments
 from kerasar.checks import check_choice, check_count, check_kind, check_memory, user_path
 from kerasar.data import PanelData
 from kerasar.data.plain_text import csv_cell
-from kerasar.forecasting.draw import SequenceModel, context_of, covariate_rows
+from kerasar.forecasting.draw import (
+    SequenceModel,
+    context_of,
+    covariate_rows,
+    missing_at_end,
+)
 from kerasar.forecasting.paths import Forecast
 from kerasar.forecasting.runaway import Limits, keep_within
 
@@ -166,7 +171,8 @@ def draw_panel(
                 f"{int(np.isfinite(origin.past).sum())} values."
             )
     longest = max(len(origin.past) for origin in origins)
-    kept = min(context_of(model, context, steps, longest), longest)
+    gap = max(missing_at_end(origin.past) for origin in origins)
+    kept = min(context_of(model, context, steps, longest) + gap, longest)
     check_memory("num_paths", num_paths, (len(origins), num_paths, kept + steps))
     prompts = np.stack([_end(origin.past, kept, np.nan) for origin in origins])
     condition: dict[str, Any] = {}

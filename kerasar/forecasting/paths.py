@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from kerasar.arguments import checks_arguments
 from kerasar.checks import user_path
+from kerasar.data.frequency import Times, time_text
 from kerasar.data.plain_text import csv_cell
-from kerasar.data.times import Times, time_text
 from kerasar.statistics import quantiles
 
 

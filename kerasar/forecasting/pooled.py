@@ -6,7 +6,17 @@ from typing import Any
 import numpy as np
 
 from kerasar.forecasting.blend import Mix, blend
-from kerasar.forecasting.linear import Array, Design, LinearForecaster, Place, spread_of, to_line
+from kerasar.forecasting.frame import Frame
+from kerasar.forecasting.linear import (
+    Array,
+    Design,
+    LinearForecaster,
+    Place,
+    behind_gaps,
+    behind_last,
+    spread_of,
+    to_line,
+)
 
 #: Steps behind the first season whose scales are not yet known well.
 _WARM = 3
@@ -51,7 +61,7 @@ def _fit(
         model.spread = spread
         known[key] = spread, [model.frame.along(one) for one in units]
     model.spread, passed = known[key]
-    features, targets, count = [], [], 0
+    features, targets, frames, count = [], [], [], 0
     for i, (one, along) in enumerate(zip(units, passed, strict=True)):
         beside = model.relative_covariates(None if covariates is None else covariates[i], len(one))
         found, z, observed = model.features(one, along.frame, beside)
@@ -59,8 +69,12 @@ def _fit(
         rows[: warm_up(design.season, len(one))] = False
         features.append(found[rows])
         targets.append(z[rows])
+        frames.append((series[i][rows], along.frame.take(slice(-1)).take(rows)))
         count = beside.shape[1]
     model.learn(np.concatenate(features), np.concatenate(targets), count)
+    values = np.concatenate([x for x, _ in frames])
+    frame = Frame(*map(np.concatenate, zip(*(each for _, each in frames), strict=True)))
+    model.learn_dispersion(values, np.concatenate(features), frame)
     return model
 
 
@@ -86,16 +100,19 @@ def simulate_pooled(
     In `known` is kept what other models of the same frame need of each series, too.
     """
     known = [{} for _ in series] if known is None else known
+    starts = [behind_last(x[:origin]) for x, origin in zip(series, origins, strict=True)]
+    gaps = np.asarray(origins) - np.asarray(starts)
+    steps_drawn = steps + int(gaps.max())
     begun = [
         model.place(
-            x[:origin],
-            np.full(paths, origin),
-            steps,
+            x[:start],
+            np.full(paths, start),
+            steps_drawn,
             known[i],
             None if covariates is None else covariates[i],
         )
-        for i, (x, origin) in enumerate(zip(series, origins, strict=True))
+        for i, (x, start) in enumerate(zip(series, starts, strict=True))
     ]
     joined = Place(*(np.concatenate(parts) for parts in zip(*begun, strict=True)))
-    drawn = model.go_on(joined, steps, np.random.default_rng(seed))
-    return drawn.reshape(len(series), paths, steps)
+    drawn = model.go_on(joined, steps_drawn, np.random.default_rng(seed))
+    return behind_gaps(drawn.reshape(len(series), paths, steps_drawn), gaps, steps)

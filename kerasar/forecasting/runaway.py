@@ -96,8 +96,8 @@ def _message(
     return (
         f"{gone:,} of {len(paths):,} paths of model '{name}' leave {_TIMES} times the range of the "
         f"data, or are not finite: the first at step {step + 1}, where '{columns[variable]}' is "
-        f"{paths[path, step, variable]:g} in path {path + 1}, and the data lie from {low:g} to "
-        f"{high:g}. The model has learned too little of what it is asked here: train it longer, on "
-        "more data or relative to the series' own level, or ask for fewer steps. "
+        f"{paths[path, step, variable]:g} in path {path + 1}, and that range is taken as {low:g} "
+        f"to {high:g}. The model has learned too little of what it is asked here: train it longer, "
+        "on more data or relative to the series' own level, or ask for fewer steps. "
         'on_runaway="clip" holds such paths at the ends of that range.'
     )

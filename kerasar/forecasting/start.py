@@ -15,7 +15,7 @@ def start_from(model: Any, fitted: Sequence[LinearForecaster]) -> None:
     """Sets the linear part of a network to linear autoregressions, one for each variable.
 
     The model then draws what they draw, up to rounding, with Gaussian errors of one scale if its
-    mixture has one component, else of several. Counts have the same mean and variance.
+    mixture has one component, else of several.
 
     Args:
         model: of `kerasar.models.Forecaster`, with the likelihood and arguments of the `Choice`.
@@ -49,17 +49,10 @@ def start_from(model: Any, fitted: Sequence[LinearForecaster]) -> None:
             scale = linear.sigma * (float(linear.scales[k]) if several else 1.0)
             bias[place] = math.log(scale) + float(linear.widths.sum())
         for place in columns.log_dispersions:
-            bias[place] = math.log(_dispersion(linear))
+            bias[place] = math.log(linear.dispersion)
     recent.kernel.assign(near)
     known.kernel.assign(far)
     known.bias.assign(bias)
-
-
-def _dispersion(linear: LinearForecaster) -> float:
-    """That of counts around the mean of the series which vary as much as the errors."""
-    variance = (linear.sigma * linear.spread * linear.unit) ** 2
-    mean = max(linear.center, 0.1)
-    return min(max((variance - mean) / mean**2, 0.002), 10.0)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import numpy as np
 
 from kerasar.arguments import checks_arguments
 from kerasar.checks import check_kind, check_values
+from kerasar.pictures.series_line import plot_series
 from kerasar.statistics import quantiles
 
 if TYPE_CHECKING:
@@ -74,8 +75,8 @@ def backtest_figure(
             edges = quantiles(paths[i], [0.5 - band / 2, 0.5 + band / 2])
             shade = 0.2 + 0.15 * order
             axes.fill_between(ahead, *edges, color=_FAN, alpha=shade, linewidth=0)
-        axes.plot(np.arange(origin - len(past), origin), past, color=_INK, linewidth=1.0)
-        axes.plot(ahead, actual[i], color=_TRUTH, linewidth=1.2)
+        plot_series(axes, np.arange(origin - len(past), origin), past, color=_INK, linewidth=1.0)
+        plot_series(axes, ahead, actual[i], color=_TRUTH, linewidth=1.2)
         axes.set_xlabel(f"step (origin {origin})")
         if names is not None:
             axes.set_title(names[i], fontsize=9)

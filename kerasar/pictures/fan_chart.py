@@ -9,6 +9,7 @@ import numpy as np
 
 from kerasar.arguments import checks_arguments
 from kerasar.checks import check_kind, check_values
+from kerasar.pictures.series_line import plot_series
 from kerasar.statistics import quantiles
 
 if TYPE_CHECKING:
@@ -103,9 +104,9 @@ def _draw(axes: Any, past: Any, paths: Any, truth: Any, bands: Sequence[float]) 
         )
     median = np.append(here, quantiles(paths, [0.5])[0])
     axes.plot(steps, median, color=_FAN, linewidth=1.5, label="median")
-    axes.plot(np.arange(1 - len(past), 1), past, color=_INK, linewidth=1.2, label="past")
+    plot_series(axes, np.arange(1 - len(past), 1), past, color=_INK, linewidth=1.2, label="past")
     if truth is not None:
         actual = np.append(here, truth)
-        axes.plot(steps, actual, color=_TRUTH, linewidth=1.0, label="actual")
+        plot_series(axes, steps, actual, color=_TRUTH, linewidth=1.0, label="actual")
     axes.margins(x=0.01)
     axes.spines[["top", "right"]].set_visible(False)

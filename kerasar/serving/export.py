@@ -14,6 +14,7 @@ from kerasar.noise import fold_in
 from kerasar.sampling.compiled import CompiledSampler
 from kerasar.sampling.options import Options
 from kerasar.sampling.partial_batch import PartialBatch
+from kerasar.sampling.prompt import split_prompt
 from kerasar.serving.archive import Endpoint
 from kerasar.serving.bounds import Bounds
 from kerasar.serving.export_forecast import ForecastSignature
@@ -140,8 +141,8 @@ class Signatures:
         with tf.control_dependencies(checks):
             rest = [[0, 0]] * (prompt.shape.rank - 2)
             behind = [[0, 0], [0, length - given], *rest]
-        values = tf.pad(prompt, behind)
-        return self.run_sampler(values, tf.pad(tf.ones_like(prompt, tf.bool), behind), *arguments)
+        values, known = (tf.pad(part, behind) for part in split_prompt(prompt))
+        return self.run_sampler(values, known, *arguments)
 
     def _continued(self, count: Tensor, length: Tensor) -> list[Any]:
         shape = (None, *self.model.data_shape[1:])

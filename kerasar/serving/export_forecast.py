@@ -9,6 +9,7 @@ from typing import Any
 import tensorflow as tf
 
 from kerasar.forecasting.draw import longest_context
+from kerasar.sampling.prompt import split_prompt
 from kerasar.serving.archive import Endpoint
 from kerasar.serving.models import ServedAutoregressive
 from kerasar.typing import Tensor
@@ -66,17 +67,19 @@ class ForecastSignature:
             *self.signatures.value_assertions(past, "past"),
         ]
         with tf.control_dependencies(checks):
-            kept = known if self.context is None else tf.minimum(known, self.context)
+            values, given = (part[0] for part in split_prompt(past[None]))
+            kept = known
+            if self.context is not None:  # what is drawn again at the end comes besides
+                gap = tf.reduce_sum(tf.cast(~tf.reshape(given, (known, -1))[:, 0], tf.int32))
+                kept = tf.minimum(known, self.context + gap)
             length = kept + steps
         together = bounds.assertions(
             num_paths, {"(context + steps)": length}, shape, counted="num_paths"
         )
         with tf.control_dependencies(together):
             steps = tf.identity(steps)
-            values = tf.pad(past[known - kept :], [[0, steps], *[[0, 0]] * (past.shape.rank - 1)])
-        given = tf.concat([tf.ones([kept], tf.bool), tf.zeros([steps], tf.bool)], 0)
-        for _ in range(past.shape.rank - 1):
-            given = given[:, None] & tf.ones_like(values, tf.bool)
+            ahead = [[0, steps], *[[0, 0]] * (past.shape.rank - 1)]
+            values, given = (tf.pad(part[known - kept :], ahead) for part in (values, given))
         parts = [
             self._repeated(part, tensor, num_paths, known - kept)
             for part, tensor in zip(self.conditions, conditions, strict=True)

@@ -26,7 +26,9 @@ def backtest(
     run: Run,
     data: Annotated[
         Path | None,
-        typer.Option(help="Another file, judged as a whole.", show_default="the test part"),
+        typer.Option(
+            help="Another file, of which the later half is judged.", show_default="the test part"
+        ),
     ] = None,
     steps: Annotated[
         int | None,

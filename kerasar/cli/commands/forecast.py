@@ -57,8 +57,8 @@ def forecast(
         )
     files = out or [folder.free(name) for name in kind.sample_files]
     check_outputs(files, kind)
-    if history is not None:
-        kind.check_prompt(folder, str(history))
+    if history is not None and not history.is_file():
+        raise FileNotFoundError(f"--history must be a file, but there is no '{history}'.")
     start_tensorflow()
     model = folder.load_model()
     prompt = None if history is None else str(history)

@@ -20,6 +20,8 @@ from kerasar.cli.kinds.kind import (
 )
 from kerasar.cli.kinds.series import (
     describe_design,
+    frequency_of,
+    frequency_setting,
     horizon_for,
     scores_in_words,
     warning,
@@ -28,8 +30,8 @@ from kerasar.cli.kinds.series import (
 from kerasar.cli.support.outputs import atomic_write
 from kerasar.cli.support.run_folder import RunFolder
 from kerasar.data import PanelData, find_seasons, load_panel, panel_pieces
+from kerasar.data.frequency import time_text
 from kerasar.data.plain_text import picture_text
-from kerasar.data.times import time_text
 
 if TYPE_CHECKING:
     from kerasar.forecasting import Choice, PanelBacktest, PanelForecast
@@ -129,6 +131,7 @@ class Panel(DataKind):
             "embed": bool(settings.get("embed")),
             "names": panel.names if settings.get("embed") else [],
             "categories": {name: list(found) for name, found in panel.categories.items()},
+            **frequency_setting(frequency),
         }
         parts = _pieces(panel, size, held_out, bool(settings.get("embed")), choice)
         return TrainingData(panel.name, *parts, arguments, about, kept, source)
@@ -237,7 +240,7 @@ class Panel(DataKind):
         from kerasar.forecasting import forecast_panel
 
         source = Path(request.prompt or run.config["data_path"])
-        panel = only(read_panel(source, run), request.options.get("series"), source)
+        panel = only(read_panel(source, run, held_out=0), request.options.get("series"), source)
         steps = self.usual_steps if request.length is None else whole_steps(request.length)
         options = {key: value for key, value in request.options.items() if key != "series"}
         options["temperature"] *= widened(run)
@@ -281,9 +284,10 @@ class Panel(DataKind):
         self.write_readable(path, samples, run, model)
 
 
-def read_panel(spec: str | Path, run: RunFolder) -> PanelData:
+def read_panel(spec: str | Path, run: RunFolder, held_out: float = 0.1) -> PanelData:
     """Another panel, or the same, in the columns that the run was trained on."""
     reading = {name: run.config[name] for name in _READING if run.config.get(name)}
+    reading |= {"frequency": frequency_of(run), "held_out": held_out}
     return load_panel(spec, categories=run.config.get("categories") or None, **reading)
 
 

@@ -22,8 +22,8 @@ from kerasar.cli.kinds.kind import (
 from kerasar.cli.support.outputs import atomic_write
 from kerasar.cli.support.run_folder import RunFolder
 from kerasar.data import Quantizer, SeriesData, find_seasons, load_series, windows
-from kerasar.data.plain_text import picture_text
-from kerasar.data.times import time_text
+from kerasar.data.frequency import Frequency, time_text
+from kerasar.data.plain_text import picture_text, plain_text
 
 if TYPE_CHECKING:
     from kerasar.forecasting import Backtest, Choice
@@ -123,12 +123,15 @@ class Series(DataKind):
         about += "" if data.frequency is None else f", a step each {data.frequency}"
         gaps = int(np.isnan(data.train).sum() + np.isnan(data.test).sum())
         about += f", {gaps:,} values missing" if gaps else ""
+        if data.undated is not None:
+            name, text = map(plain_text, data.undated)
+            about += f"; {name} is not read as times, for it holds {text!r}: steps get no dates"
         if data.left_out:
             about += f"; {', '.join(data.left_out)} only counts, and is left out"
         if given is not None:
             about += f", {given.shape[1]} covariates"
         kept: dict[str, Any] = {"column": list(data.columns), "length": size, "horizon": horizon}
-        kept |= beside
+        kept |= beside | frequency_setting(data.frequency)
         if choice is not None:
             kept |= {
                 "held_out": held_out,
@@ -252,7 +255,7 @@ class Series(DataKind):
         from kerasar.forecasting import forecast
 
         source = Path(request.prompt or run.config["data_path"])
-        series = read_series(source, run, model)
+        series = read_series(source, run, model, held_out=0)
         past = series.whole
         steps = self.usual_steps if request.length is None else whole_steps(request.length)
         found = forecast(
@@ -390,16 +393,19 @@ def _judged(series: Any, first: int, size: int, covariates: Any = None) -> dict[
 def describe_design(choice: Choice) -> str:
     """How a series is normalized."""
     design = choice.design
-    relative = {
-        "none": "real values",
-        "window": "relative to their running mean",
-        "difference": "relative to the last value",
-        "seasonal": f"relative to the value {design.season} steps before",
+    support = {"real": [], "positive": ["logarithms"], "counts": ["counts"]}[design.support]
+    level = {
+        "none": [],
+        "window": ["relative to their running mean"],
+        "difference": ["relative to the last value"],
+        "seasonal": [f"relative to the value {design.season} steps before"],
     }[design.normalization]
-    return relative if design.support == "real" else f"logarithms, {relative}"
+    return ", ".join([*support, *level]) or "real values"
 
 
-def read_series(spec: str | Path, run: RunFolder, model: DensityModel) -> SeriesData:
+def read_series(
+    spec: str | Path, run: RunFolder, model: DensityModel, held_out: float = 0.1
+) -> SeriesData:
     """Another series, or the same, in the columns and levels that the run was trained on."""
     quantizer = None
     if model.data_levels is not None:
@@ -407,7 +413,20 @@ def read_series(spec: str | Path, run: RunFolder, model: DensityModel) -> Series
         quantizer = Quantizer(low, high, model.data_levels)
     columns = run.config.get("column")
     beside = {name: run.config[name] for name in _READING if name in run.config}
-    return load_series(spec, columns, quantizer=quantizer, gaps=quantizer is None, **beside)
+    beside["frequency"] = frequency_of(run)
+    beside |= {"held_out": held_out, "gaps": quantizer is None}
+    return load_series(spec, columns, quantizer=quantizer, **beside)
+
+
+def frequency_setting(frequency: Frequency | None) -> dict[str, Any]:
+    """How a run keeps the steps between times."""
+    return {} if frequency is None else {"frequency": frequency.to_dict()}
+
+
+def frequency_of(run: RunFolder) -> Frequency | None:
+    """The steps between times that a run was trained on, if it says them."""
+    kept = run.config.get("frequency")
+    return None if kept is None else Frequency.from_dict(kept)
 
 
 def _likelihood(series: SeriesData) -> Any:

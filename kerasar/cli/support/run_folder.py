@@ -8,6 +8,7 @@ import json
 import os
 import platform
 import shutil
+import warnings
 from collections.abc import Callable, Iterator
 from enum import Enum
 from pathlib import Path
@@ -303,7 +304,10 @@ class RunFolder:
 
         file = self.path / MODEL
         try:
-            model = kerasar.load(file)
+            with warnings.catch_warnings():
+                # No command goes on with the optimizer that is saved with a model.
+                warnings.filterwarnings("ignore", "Skipping variable loading for optimizer")
+                model = kerasar.load(file)
         # A damaged archive fails in zipfile, h5py, json or Keras, each with errors of its own.
         except Exception as error:
             reason = " ".join(str(error).split())[:300]

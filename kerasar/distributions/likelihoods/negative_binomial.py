@@ -11,7 +11,7 @@ from kerasar.typing import Config, Tensor
 #: Bounds of the log of the dispersion: the least is hardly to be told from a Poisson distribution.
 _LOG_DISPERSIONS = (-7.0, 3.0)
 #: The output for which the mean is half of this: outputs far above are the mean itself.
-_FLOOR = 0.2
+FLOOR = 0.2
 #: The largest count that is drawn, a power of two: float32 holds all integers up to it.
 _MOST_BITS = 24
 
@@ -119,9 +119,9 @@ class NegativeBinomial(Likelihood):
         m, raw = tf.unstack(tf.cast(parameters, tf.float32), axis=-1)
         dispersion = tf.exp(tf.cast(bounded(raw, *_LOG_DISPERSIONS), tf.float64))
         m = tf.cast(m, tf.float64)
-        root = tf.sqrt(tf.square(m) + _FLOOR**2)
+        root = tf.sqrt(tf.square(m) + FLOOR**2)
         # Below 0 the sum would cancel.
-        mean = tf.where(m > 0, 0.5 * (m + root), 0.5 * _FLOOR**2 / (root - tf.minimum(m, 0.0)))
+        mean = tf.where(m > 0, 0.5 * (m + root), 0.5 * FLOOR**2 / (root - tf.minimum(m, 0.0)))
         return mean, dispersion
 
     def get_config(self) -> Config:
