@@ -1,10 +1,13 @@
 """`kerasar show`: a run in the browser."""
 
 import socket
+import tempfile
 
 import numpy as np
 import pytest
+import soundfile
 from browser import missing_pictures, opened, page_at
+from PIL import Image
 from typer.testing import CliRunner
 
 import kerasar
@@ -15,6 +18,7 @@ from kerasar.cli.support.run_folder import RunFolder
 gradio = pytest.importorskip("gradio", reason="the extra 'show' is not installed")
 
 from kerasar.cli.commands import show as command  # noqa: E402
+from kerasar.cli.show.answers import read_back  # noqa: E402
 from kerasar.cli.show.images import hidden_pixels  # noqa: E402
 from kerasar.cli.show.page import build  # noqa: E402
 
@@ -79,7 +83,8 @@ def test_other_data_are_drawn_too(tmp_path):
     model = kerasar.models.RealNVP(2, depth=2, hidden_units=4)
     page = build(folder, kind_of_run(folder), model)
     draw = next(function.fn for function in page.fns.values() if function.fn is not None)
-    assert draw(20, 1.0, 0).endswith("samples.png")
+    picture = draw(20, 1.0, 0)
+    assert picture.dtype == np.uint8 and picture.ndim == 3 and picture.std() > 0
 
 
 def test_without_the_data_of_the_run_images_are_drawn(run, capsys):
@@ -98,3 +103,39 @@ def test_what_cannot_be_shown_is_said(tmp_path, monkeypatch):
         other.listen()
         with pytest.raises(ValueError, match="Take another one with --port"):
             command.check_port("127.0.0.1", other.getsockname()[1])
+
+
+def test_what_is_drawn_leaves_no_file_behind(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+    def write(file):
+        file.write_text("drawn", "utf-8")
+
+    assert read_back(write, ".txt") == "drawn"
+    assert not any(tmp_path.iterdir())
+
+
+def test_recordings_and_pictures_are_read_back(tmp_path):
+    wave = np.arange(-50, 50, dtype="int16")
+    rate, heard = read_back(lambda file: soundfile.write(file, wave, 4000), ".wav")
+    assert rate == 4000
+    np.testing.assert_array_equal(heard, wave)
+    colors = np.random.default_rng(0).integers(256, size=(4, 5, 3)).astype("uint8")
+    seen = read_back(lambda file: Image.fromarray(colors).save(file), ".png")
+    np.testing.assert_array_equal(seen, colors)
+
+
+def test_errors_of_the_library_and_empty_fields_are_told_on_the_page(run):
+    folder, model = run
+    _, (images, labels) = kerasar.data.load_digits()
+    page = build(folder, kind_of_run(folder), model, images[:5], labels[:5])
+    functions = {f.fn.__name__: f.fn for f in page.fns.values() if f.fn is not None}
+    painted = {"layers": [np.full((80, 80, 4), 255, "uint8")]}
+    for call, message in (
+        (lambda: functions["draw"](2, 1.0, None, "all"), "'seed' is empty"),
+        (lambda: functions["draw"](None, 1.0, 0, "all"), "'how many' is empty"),
+        (lambda: functions["complete"](0, painted, 1.0, 2**70), "seed must be below"),
+        (lambda: functions["surprise"](None), "'test image' is empty"),
+    ):
+        with pytest.raises(gradio.Error, match=message):
+            call()

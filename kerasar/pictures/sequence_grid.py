@@ -42,7 +42,10 @@ def sequence_grid(sequences: Any, real: Any = None, heading: str | None = None) 
     highest = max(float(x.max()) for x, _, _ in cells)
     room = 0.05 * (highest - lowest) or 0.5
 
-    figure = Figure(figsize=(1.6 * columns, 1.2 * rows + 0.5), layout="constrained")
+    figure = Figure(
+        figsize=(max(1.6 * columns, 0.08 * len(heading or "")), 1.2 * rows + 0.5),
+        layout="constrained",
+    )
     for i, (x, color, shades) in enumerate(cells):
         axes = figure.add_subplot(rows, columns, i + 1)
         if x.ndim == 1:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 import numpy as np
 
+from kerasar.cli.show.answers import filled, in_words
 from kerasar.cli.support.capabilities import levels_of
 from kerasar.pictures import surprise_image
 from kerasar.pictures.pixels import enlarge, factor_for, mosaic, to_rgb
@@ -52,7 +53,9 @@ def add_completion(model: DensityModel, examples: Any, classes: Any) -> None:
     levels = levels_of(model)
     factor = factor_for(height, width, _SIZE)
 
+    @in_words
     def picture(index: float) -> Any:
+        (index,) = filled(**{"test image": index})
         return enlarge(to_rgb(examples[int(index)][None], levels), factor)[0]
 
     gr.Markdown("Paint over what the model should draw anew, then press **Complete**.")
@@ -70,16 +73,20 @@ def add_completion(model: DensityModel, examples: Any, classes: Any) -> None:
             transforms=(),
             canvas_size=(factor * width, factor * height),
         )
-        shown = gr.Image(label="three completions, and the original", elem_id="completed")
+        shown = gr.Image(label="three completions; lower right the original", elem_id="completed")
     with gr.Row():
         temperature = gr.Slider(0.1, 2.0, value=1.0, step=0.05, label="temperature")
         seed = gr.Number(0, precision=0, minimum=0, label="seed")
     button = gr.Button("Complete", variant="primary", elem_id="complete")
 
+    @in_words
     def complete(index: float, painted: Any, temperature: float, seed: float) -> Any:
+        index, temperature, seed = filled(
+            **{"test image": index, "temperature": temperature, "seed": seed}
+        )
         hidden = hidden_pixels((painted or {}).get("layers") or (), height, width)
         if not hidden.any():
-            raise gr.Error("Nothing is painted over. Paint on the image to the left.")
+            raise ValueError("Nothing is painted over. Paint on the image to the left.")
         image = examples[int(index)][None]
         known = np.broadcast_to(~hidden[None, ..., None], image.shape)
         options = {"temperature": temperature, "seed": int(seed), **_class_of(classes, index)}
@@ -102,7 +109,9 @@ def add_surprise(model: DensityModel, examples: Any, classes: Any) -> None:
     words = gr.Markdown()
     shown = gr.Image(label="a test image, and the bits of each pixel", elem_id="surprise")
 
+    @in_words
     def surprise(index: float) -> Any:
+        (index,) = filled(**{"test image": index})
         image = examples[int(index)]
         terms = model.log_prob_map(image[None], **_class_of(classes, index))[0]
         bits = -np.asarray(terms, "float64") / np.log(2)
