@@ -117,7 +117,7 @@ def spectrogram_figure(
         last = i + columns >= len(parts)
         axes.set(xlabel="seconds" if last else "", ylabel="" if column else "kHz")
     bar = figure.colorbar(shown, ax=figure.axes, aspect=40, pad=0.01)
-    bar.set_label("dB below the loudest")
+    bar.set_label("dB relative to the loudest")
     if heading:
         figure.suptitle(heading, fontsize=11)
     return figure
