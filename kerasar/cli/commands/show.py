@@ -1,6 +1,7 @@
 """`kerasar show`."""
 
 import os
+import tempfile
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
@@ -37,9 +38,16 @@ def show(
         kerasar show runs/shifted-pixelcnn-digits
     """
     folder = RunFolder.open(run)
-    kind = kind_of_run(folder)
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    with tempfile.TemporaryDirectory(prefix="kerasar-show-") as copies:
+        os.environ["GRADIO_TEMP_DIR"] = copies  # of all pictures that were shown
+        _serve(folder, host, port)
+
+
+def _serve(folder: RunFolder, host: str, port: int) -> None:
+    """Shows the page until somebody ends it."""
+    kind = kind_of_run(folder)
     try:
         import gradio  # noqa: F401
     except ModuleNotFoundError as error:

@@ -16,6 +16,11 @@ Answer = TypeVar("Answer", bound=Callable[..., Any])
 _ERRORS = (ValueError, TypeError, OSError, FloatingPointError, MemoryError)
 
 
+def bare_picture(label: str, elem_id: str) -> gr.Image:
+    """A place for a picture, whose label is read aloud but does not cover the picture's corner."""
+    return gr.Image(label=label, show_label=False, elem_id=elem_id)
+
+
 def in_words(function: Answer) -> Answer:
     """Shows the errors of bad input on the page; Gradio by itself shows the word "Error"."""
 
@@ -24,7 +29,7 @@ def in_words(function: Answer) -> Answer:
         try:
             return function(*values)
         except _ERRORS as error:
-            raise gr.Error(str(error), duration=None) from error
+            raise gr.Error(str(error), duration=None, print_exception=False) from error
 
     return answer  # type: ignore[return-value]
 

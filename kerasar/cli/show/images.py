@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 import numpy as np
 
-from kerasar.cli.show.answers import filled, in_words
+from kerasar.cli.show.answers import bare_picture, filled, in_words
 from kerasar.cli.support.capabilities import levels_of
 from kerasar.pictures import surprise_image
 from kerasar.pictures.pixels import enlarge, factor_for, mosaic, to_rgb
@@ -58,7 +58,10 @@ def add_completion(model: DensityModel, examples: Any, classes: Any) -> None:
         (index,) = filled(**{"test image": index})
         return enlarge(to_rgb(examples[int(index)][None], levels), factor)[0]
 
-    gr.Markdown("Paint over what the model should draw anew, then press **Complete**.")
+    gr.Markdown(
+        "Paint over what the model should draw anew, then press **Complete**: three completions come, "
+        "and lower right the original."
+    )
     index = gr.Slider(0, len(examples) - 1, value=0, step=1, label="test image")
     with gr.Row():
         editor = gr.ImageEditor(
@@ -73,7 +76,7 @@ def add_completion(model: DensityModel, examples: Any, classes: Any) -> None:
             transforms=(),
             canvas_size=(factor * width, factor * height),
         )
-        shown = gr.Image(label="three completions; lower right the original", elem_id="completed")
+        shown = bare_picture("three completions, and lower right the original", "completed")
     with gr.Row():
         temperature = gr.Slider(0.1, 2.0, value=1.0, step=0.05, label="temperature")
         seed = gr.Number(0, precision=0, minimum=0, label="seed")
@@ -104,10 +107,13 @@ def _class_of(classes: Any, index: float) -> dict[str, Any]:
 
 def add_surprise(model: DensityModel, examples: Any, classes: Any) -> None:
     """The bits that each pixel of a test image costs; arguments as for `add_completion`."""
-    gr.Markdown("Bright pixels cost many bits: the model did not expect them.")
+    gr.Markdown(
+        "To the left the image, to the right its bits. Bright pixels cost many: the model did not "
+        "expect them."
+    )
     index = gr.Slider(0, len(examples) - 1, value=0, step=1, label="test image")
     words = gr.Markdown()
-    shown = gr.Image(label="a test image, and the bits of each pixel", elem_id="surprise")
+    shown = bare_picture("a test image, and the bits of each pixel", "surprise")
 
     @in_words
     def surprise(index: float) -> Any:

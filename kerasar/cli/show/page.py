@@ -8,7 +8,7 @@ import gradio as gr
 
 from kerasar.cli.kinds import DataKind, SamplingRequest
 from kerasar.cli.kinds.kind import check_drawn
-from kerasar.cli.show.answers import filled, in_words, read_back
+from kerasar.cli.show.answers import bare_picture, filled, in_words, read_back
 from kerasar.cli.show.images import add_completion, add_surprise
 from kerasar.cli.support.capabilities import is_conditional, supports
 from kerasar.cli.support.run_folder import RunFolder
@@ -65,7 +65,7 @@ def _add_samples(run: RunFolder, kind: DataKind, model: DensityModel) -> None:
     button = gr.Button("Draw", variant="primary", elem_id="draw")
     shown: Any
     if ending == ".png":
-        shown = gr.Image(label="samples", elem_id="samples")
+        shown = bare_picture("samples", "samples")
     elif kind.name == "audio":
         shown = gr.Audio(label="samples", elem_id="samples")
     else:
