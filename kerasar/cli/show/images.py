@@ -59,8 +59,8 @@ def add_completion(model: DensityModel, examples: Any, classes: Any) -> None:
         return enlarge(to_rgb(examples[int(index)][None], levels), factor)[0]
 
     gr.Markdown(
-        "Paint over what the model should draw anew, then press **Complete**: three completions come, "
-        "and lower right the original."
+        "Paint over what the model should draw anew, then press **Complete**: there will be three "
+        "completions, and lower right the original."
     )
     index = gr.Slider(0, len(examples) - 1, value=0, step=1, label="test image")
     with gr.Row():
