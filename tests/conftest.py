@@ -1,6 +1,9 @@
 """Small models that the tests share: real mathematics on domains of a few inputs."""
 
 import gc
+import os
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as TensorFlow's below; before NumPy loads it
 
 import keras
 import pytest

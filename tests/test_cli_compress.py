@@ -36,7 +36,7 @@ def home(tmp_path_factory):
         pixels = rng.integers(100, 140, (4, 5)).astype("uint8")
         Image.fromarray(pixels).save(home / "photos" / f"{number}.png")
     recordings(home / "voices")
-    series_file(home / "tide.csv")
+    series_file(home / "tide.csv", steps=60)
     with pytest.MonkeyPatch.context() as patch:
         small = {name: small_entry(name, sizes) for name, sizes in SIZES.items()}
         patch.setattr(registry, "MODELS", MappingProxyType({**registry.MODELS, **small}))

@@ -208,7 +208,7 @@ def test_output_to_a_full_device_is_a_sentence(run):
     np.save("x.npy", np.zeros((3, *SHAPE), "uint8"))
     with open("/dev/full", "w") as full:
         done = subprocess.run(
-            [sys.executable, "-m", "kerasar.cli", "score", "run", "x.npy"],
+            [sys.executable, "-m", "kerasar", "score", "run", "x.npy"],
             stdout=full,
             stderr=subprocess.PIPE,
             text=True,
@@ -317,7 +317,7 @@ def test_the_real_command_ends_whole_at_each_signal(tmp_path, number):
     out = tmp_path / "run"
     command = "train shifted-pixelcnn --data digits --epochs 40 --checkpoint-steps 5 --out".split()
     process = subprocess.Popen(
-        [sys.executable, "-m", "kerasar.cli", *command, str(out)],
+        [sys.executable, "-m", "kerasar", *command, str(out)],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,

@@ -61,9 +61,9 @@ def recordings(folder):
             kerasar.data.write_wav(folder / label / f"{i}.wav", codes, 8000)
 
 
-def series_file(path):
-    t = np.arange(400)
-    values = 10 + np.sin(t / 5) + 0.1 * np.random.default_rng(0).normal(size=400)
+def series_file(path, steps=400):
+    t = np.arange(steps)
+    values = 10 + np.sin(t / 5) + 0.1 * np.random.default_rng(0).normal(size=steps)
     rows = "\n".join(f"{i},{value:.4f}" for i, value in enumerate(values))
     path.write_text(f"hour,metres\n{rows}\n")
 

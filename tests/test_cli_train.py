@@ -384,7 +384,7 @@ def test_an_output_below_a_file_is_refused(tmp_path):
 
 def test_the_real_command_ends_with_message_and_status(tmp_path):
     done = subprocess.run(
-        [sys.executable, "-m", "kerasar.cli", "train", "pixel", "--data", "digits"],
+        [sys.executable, "-m", "kerasar", "train", "pixel", "--data", "digits"],
         capture_output=True,
         text=True,
         cwd=tmp_path,

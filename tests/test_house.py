@@ -18,6 +18,7 @@ TOP = PACKAGE.parent
 #: The floors of the house, from the top down. A file imports from its own room and from the floors
 #: below; rooms of one floor leave each other alone.
 FLOORS = [
+    {"__main__"},
     {"cli"},
     {"loading"},
     {"models"},

@@ -43,7 +43,7 @@ class Server:
         self.port = free_port()
         command = ["serve", str(folder), "--name", "text", "--port", str(self.port), *options]
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "kerasar.cli", *command], stderr=subprocess.PIPE, text=True
+            [sys.executable, "-m", "kerasar", *command], stderr=subprocess.PIPE, text=True
         )
         self.log = []
         threading.Thread(target=lambda: self.log.extend(self.process.stderr), daemon=True).start()

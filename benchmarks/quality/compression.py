@@ -8,11 +8,13 @@ their sum by its header. Several runs are one model, whose probabilities are the
     kerasar train pixelcnn --data digits
     python -m benchmarks.quality.compression runs/pixelcnn-digits --data digits
     python -m benchmarks.quality.compression results/speech/best.keras --data spoken-digits
+    python -m benchmarks.quality.compression runs/pixelcnn-digits --data digits --memory
     python -m benchmarks.quality.compression --tiny  # seconds, on an untrained model of the digits
 """
 
 import functools
 import lzma
+import resource
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -27,6 +29,8 @@ from benchmarks.common.trial import write_result
 
 #: Examples that are drawn to compare speeds, and how often.
 _DRAWN, _ROUNDS = 64, 5
+#: How many examples show whether memory grows with them.
+_COUNTS = 1_000, 10_000, 100_000
 #: The data that are no images.
 _SPEECH = "spoken-digits"
 
@@ -90,6 +94,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--data", default="digits", help="whose test examples are compressed")
     parser.add_argument("--data-dir", type=Path, default=DATA_DIR)
     parser.add_argument("--examples", type=int, help="at most so many")
+    parser.add_argument(
+        "--memory", action="store_true", help=f"at {_COUNTS} examples, the same ones repeated"
+    )
     options = parse(parser, arguments, examples=8)
     options.out.mkdir(parents=True, exist_ok=True)
 
@@ -125,6 +132,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         },
         "machine": machine(),
     }
+    if options.memory:
+        result["largest_mb"] = {count: _peak(model, x, count) for count in _COUNTS}
     if not isinstance(batch, dict):
         result[f"seconds_for_{min(len(x), _DRAWN)}"] = _compare_speeds(model, x[:_DRAWN])
     write_result(options, result)
@@ -141,6 +150,13 @@ def _check_equal(batch: Any, found: Any) -> None:
         )
     if not same:
         raise RuntimeError("the examples did not come back as they were")
+
+
+def _peak(model: Any, x: np.ndarray, count: int) -> int:
+    """The most megabytes this process has held, after so many examples have come and gone."""
+    many = np.resize(x, (count, *x.shape[1:]))
+    _check_equal(many, model.decompress(model.compress(many)))
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 
 def _compare_speeds(model: Any, some: np.ndarray) -> dict[str, float]:

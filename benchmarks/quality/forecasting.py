@@ -81,7 +81,7 @@ def judge(name: str, folder: Path, options: Any) -> dict[str, Any]:
     file = folder / "series.csv"
     file.write_text("value\n" + "".join(f"{value!r}\n" for value in values))
     run = folder / "run"
-    command = [sys.executable, "-m", "kerasar.cli", "train", "forecaster", "--data", file]
+    command = [sys.executable, "-m", "kerasar", "train", "forecaster", "--data", file]
     command += ["--out", run, *([] if options.epochs is None else ["--epochs", options.epochs])]
     subprocess.run([str(part) for part in command], check=True, stdout=subprocess.DEVNULL)
     found = json.loads((run / "backtest.json").read_text())

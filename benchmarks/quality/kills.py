@@ -143,7 +143,7 @@ def _is_finished(run: Path) -> bool:
 
 def _start(command: Sequence[str], folder: Path | str, before: object) -> "subprocess.Popen[str]":
     return subprocess.Popen(
-        [sys.executable, "-m", "kerasar.cli", *command],
+        [sys.executable, "-m", "kerasar", *command],
         cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

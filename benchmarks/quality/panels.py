@@ -101,7 +101,7 @@ def train_and_judge(
         months = np.datetime64("2020-01") - len(each["values"]) + np.arange(len(each["values"]))
         lines += [f"{i},{m},{v:.8g}" for m, v in zip(months, each["values"], strict=True)]
     file.write_text("\n".join(lines) + "\n")
-    command = [sys.executable, "-m", "kerasar.cli", "train", "forecaster", "--data", file]
+    command = [sys.executable, "-m", "kerasar", "train", "forecaster", "--data", file]
     command += ["--out", run, *([] if epochs is None else ["--epochs", epochs])]
     subprocess.run([str(part) for part in command], check=True, stdout=subprocess.DEVNULL)
     found = json.loads((run / "backtest.json").read_text())["by_series"]

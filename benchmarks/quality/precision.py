@@ -75,7 +75,7 @@ def _train(command: Sequence[str], precision: str, folder: Path) -> tuple[float,
     run = folder / f"{command[0]}-{precision}"
     arguments = ["train", *command, "--precision", precision, "--out", str(run)]
     done = subprocess.run(
-        [sys.executable, "-m", "kerasar.cli", *arguments], capture_output=True, text=True
+        [sys.executable, "-m", "kerasar", *arguments], capture_output=True, text=True
     )
     if done.returncode != 0:
         raise SystemExit(f"{' '.join(arguments)} failed: {(done.stdout + done.stderr)[-1000:]}")

@@ -124,7 +124,7 @@ def _history(run: Path) -> list[dict[str, str]]:
 
 def _start(arguments: Sequence[str]) -> "subprocess.Popen[str]":
     return subprocess.Popen(
-        [sys.executable, "-m", "kerasar.cli", *arguments],
+        [sys.executable, "-m", "kerasar", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -167,7 +167,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             port = probe.getsockname()[1]
         command = ["serve", f"{folder}/1", "--name", "load", "--port", str(port), "--warm-up"]
         process = subprocess.Popen(
-            [sys.executable, "-m", "kerasar.cli", *command],
+            [sys.executable, "-m", "kerasar", *command],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )

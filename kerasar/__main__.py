@@ -1,0 +1,5 @@
+"""`python -m kerasar` is the `kerasar` command."""
+
+from kerasar.cli.app import main
+
+main()
