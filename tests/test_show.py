@@ -14,6 +14,7 @@ import kerasar
 from kerasar.cli import app
 from kerasar.cli.kinds import kind_of_run
 from kerasar.cli.support.run_folder import RunFolder
+from kerasar.pictures.pixels import to_rgb
 
 gradio = pytest.importorskip("gradio", reason="the extra 'show' is not installed")
 
@@ -139,3 +140,19 @@ def test_errors_of_the_library_and_empty_fields_are_told_on_the_page(run):
     ):
         with pytest.raises(gradio.Error, match=message):
             call()
+
+
+def test_an_autoencoder_draws_from_the_latent_of_an_image(tmp_path):
+    config = {"model": "pixelcnn-autoencoder", "data": "digits", "kind": "images"}
+    _, (images, _) = kerasar.data.load_digits()
+    model = kerasar.models.PixelCNNAutoencoder((8, 8, 1), levels=17, filters=4, blocks=1)
+    folder = RunFolder(tmp_path, config)
+    page = build(folder, kind_of_run(folder), model, images[:5])
+    (reconstruct,) = [f.fn for f in page.fns.values() if f.fn is not None]
+    small = reconstruct(1, 0.5, 3)[::35, ::35, 0]  # two images of 8 pixels, and a gap of one
+    drawn = model.reconstruct(np.repeat(images[[1]], 3, axis=0), seed=3, temperature=0.5)
+    np.testing.assert_array_equal(small[:8, :8], to_rgb(images[[1]], 17)[0, ..., 0])
+    np.testing.assert_array_equal(small[9:, 9:], to_rgb(drawn, 17)[2, ..., 0])
+    gone = RunFolder(tmp_path, {**config, "data_path": str(tmp_path / "gone")})
+    with pytest.raises((OSError, ValueError), match="gone"):
+        command._examples(gone, model)

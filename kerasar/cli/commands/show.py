@@ -8,7 +8,7 @@ import numpy as np
 import typer
 
 from kerasar.cli.kinds import kind_of_run
-from kerasar.cli.support.capabilities import is_conditional
+from kerasar.cli.support.capabilities import is_conditional, supports
 from kerasar.cli.support.heartbeat import heartbeat
 from kerasar.cli.support.options import Run, integer_between
 from kerasar.cli.support.ports import check_port
@@ -84,6 +84,8 @@ def _examples(folder: RunFolder, model: "DensityModel") -> tuple[Any, Any]:
             return data.test[:_MOST], data.test_labels[:_MOST]
         raise ValueError("the images have no classes.")
     except (OSError, ValueError) as error:
+        if not supports(model, "sample"):
+            raise
         typer.echo(f"The data of the run are not there, so drawn images are shown: {error}")
         classes = np.resize(folder.classes(None, True) or [], 16) if conditional else None
         options = {} if classes is None else {"condition": classes}

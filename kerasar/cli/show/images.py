@@ -105,6 +105,31 @@ def _class_of(classes: Any, index: float) -> dict[str, Any]:
     return {} if classes is None else {"condition": classes[int(index)][None]}
 
 
+def add_reconstruction(model: DensityModel, examples: Any) -> None:
+    """A test image, and what an autoencoder draws from its latent; arguments as above."""
+    levels = levels_of(model)
+    factor = factor_for(examples.shape[1], examples.shape[2], _SIZE)
+    gr.Markdown("Upper left a test image; the others are drawn from its latent.")
+    with gr.Row():
+        index = gr.Slider(0, len(examples) - 1, value=0, step=1, label="test image")
+        temperature = gr.Slider(0.1, 2.0, value=1.0, step=0.05, label="temperature")
+        seed = gr.Number(0, precision=0, minimum=0, label="seed")
+    button = gr.Button("Reconstruct", variant="primary", elem_id="reconstruct")
+    shown = bare_picture("a test image, and three drawings from its latent", "reconstructed")
+
+    @in_words
+    def reconstruct(index: float, temperature: float, seed: float) -> Any:
+        fields = {"test image": index, "temperature": temperature, "seed": seed}
+        index, temperature, seed = filled(**fields)
+        image = examples[int(index)][None]
+        copies = np.repeat(image, 3, axis=0)
+        drawn = model.reconstruct(copies, seed=int(seed), temperature=temperature)
+        cells = to_rgb(np.concatenate([image, drawn]), levels)
+        return mosaic(enlarge(cells, factor), columns=2, gap=factor)
+
+    button.click(reconstruct, [index, temperature, seed], shown)
+
+
 def add_surprise(model: DensityModel, examples: Any, classes: Any) -> None:
     """The bits that each pixel of a test image costs; arguments as for `add_completion`."""
     gr.Markdown(

@@ -9,7 +9,7 @@ import gradio as gr
 from kerasar.cli.kinds import DataKind, SamplingRequest
 from kerasar.cli.kinds.kind import check_drawn
 from kerasar.cli.show.answers import bare_picture, filled, in_words, read_back
-from kerasar.cli.show.images import add_completion, add_surprise
+from kerasar.cli.show.images import add_completion, add_reconstruction, add_surprise
 from kerasar.cli.support.capabilities import is_conditional, supports
 from kerasar.cli.support.run_folder import RunFolder
 
@@ -44,6 +44,9 @@ def build(
         if examples is not None and supports(model, "inpaint"):
             with gr.Tab("Complete"):
                 add_completion(model, examples, classes)
+        if examples is not None and supports(model, "reconstruct"):
+            with gr.Tab("Reconstruct"):
+                add_reconstruction(model, examples)
         if examples is not None and hasattr(model, "likelihood"):
             with gr.Tab("Surprise"):
                 add_surprise(model, examples, classes)
