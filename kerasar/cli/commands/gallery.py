@@ -1,5 +1,6 @@
 """`kerasar gallery`."""
 
+import logging
 import os
 from enum import Enum
 from pathlib import Path
@@ -80,6 +81,8 @@ def _no_folder(file: Path) -> str:
 
 def _make(names: list[str], kept: Path, out: Path, full: bool, data_dir: Path | None) -> None:
     start_tensorflow()
+    # That an exhibit traces several functions is meant.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     from rich.console import Console
 
     from kerasar.cli.gallery.make import make

@@ -44,6 +44,7 @@ def make(
             say(f"{name}: kept from before")
             continue
         exhibit, start = read(name), time.monotonic()
+        studio.say(f"making {name}")
         try:
             items = _drawn(exhibit, studio)
         except ImportError as error:  # an extra that is not installed
