@@ -110,6 +110,14 @@ class Studio:
         shutil.rmtree(unfinished)
         return model
 
+    def pixelcnn(self, x: Any) -> kerasar.AutoregressiveModel:
+        """The PixelCNN of several exhibits, trained on images like `images`, `(n, …)`."""
+
+        def pixelcnn() -> kerasar.AutoregressiveModel:
+            return kerasar.models.PixelCNN(x.shape[1:], self.images.levels, filters=24, blocks=4)
+
+        return self.trained(pixelcnn, x, epochs=12, batch_size=8)
+
     def show(self, figure: "Figure", caption: str) -> None:
         """Hangs a figure."""
         file = io.BytesIO()

@@ -1,7 +1,7 @@
 """What does not belong, and where.
 
 A detector compares the nats that an image costs with those that the model itself expected, on both
-sides: a blank image costs less than any digit, and is as strange as noise. It says how rare an
+sides: a blank image costs no more than digits do, and is as strange as noise. It says how rare an
 image is among good ones, and which pixels speak against it. Its share of false alarms holds for
 images like those that it was fitted on; the test images are in part by other writers.
 """
@@ -16,11 +16,7 @@ from kerasar.pictures import strangest_figure
 def draw(studio: Studio) -> None:
     data = studio.images
     good, train = data.train[-300:], data.train[:-300]
-
-    def pixelcnn() -> kerasar.AutoregressiveModel:
-        return kerasar.models.PixelCNN(train.shape[1:], data.levels, filters=24, blocks=4)
-
-    model = studio.trained(pixelcnn, train, epochs=12, batch_size=8)
+    model = studio.pixelcnn(train)
     detector = kerasar.AnomalyDetector(model).fit(good)
     test, top = data.test, data.levels - 1
     size = test.shape[1] // 3
