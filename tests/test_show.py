@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 import kerasar
 from kerasar.cli import app
 from kerasar.cli.kinds import kind_of_run
+from kerasar.cli.support.ports import address
 from kerasar.cli.support.run_folder import RunFolder
 from kerasar.pictures.pixels import to_rgb
 
@@ -94,6 +95,12 @@ def test_without_the_data_of_the_run_images_are_drawn(run, capsys):
     images, classes = command._examples(gone, model)
     assert images.shape == (16, 8, 8, 1) and classes[:3].tolist() == [0, 1, 2]
     assert "gone" in capsys.readouterr().out
+
+
+def test_the_address_can_be_opened():
+    assert address("127.0.0.1", 1) == "http://127.0.0.1:1"
+    assert address("0.0.0.0", 1) == address("::", 1) == "http://localhost:1"
+    assert address("::1", 1) == "http://[::1]:1"
 
 
 def test_what_cannot_be_shown_is_said(tmp_path, monkeypatch):

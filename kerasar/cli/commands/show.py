@@ -11,7 +11,7 @@ from kerasar.cli.kinds import kind_of_run
 from kerasar.cli.support.capabilities import is_conditional, supports
 from kerasar.cli.support.heartbeat import heartbeat
 from kerasar.cli.support.options import Run, integer_between
-from kerasar.cli.support.ports import check_port
+from kerasar.cli.support.ports import address, check_port
 from kerasar.cli.support.run_folder import RunFolder
 from kerasar.cli.support.tensorflow_startup import start_tensorflow
 
@@ -63,7 +63,7 @@ def _serve(folder: RunFolder, host: str, port: int) -> None:
         model = folder.load_model()
         examples = _examples(folder, model) if kind.name == "images" else (None, None)
         page = build(folder, kind, model, *examples)
-    typer.echo(f"Open http://{host}:{port} in a browser. Ctrl-C ends it.")
+    typer.echo(f"Open {address(host, port)} in a browser. Ctrl-C ends it.")
     page.launch(server_name=host, server_port=port, quiet=True, share=False)
 
 
