@@ -231,6 +231,30 @@ def test_what_training_makes_worse_is_not_kept():
     assert learned_more(model, worse, SEASONAL, 6, 120)
 
 
+def test_bands_that_training_made_too_narrow_are_not_kept():
+    """Even if the centers of its paths, or the width of its bands, give it the better CRPS."""
+    choice = choose(SEASONAL[:120], 6, [12], normalization="seasonal")
+    model = model_of(choice)
+    start_from(model, choice.fitted)
+    bias, exact = model.network.get_layer("linear_known").bias, choice.fitted[0]
+
+    def widened(by):
+        model.network.get_layer("linear_known").bias.assign(exact_bias + by * is_log_scale)
+        return model.get_weights()
+
+    exact_bias = np.array(bias)
+    is_log_scale = np.arange(len(exact_bias)) // model.likelihood.likelihood.num_components == 2
+    assert np.allclose(exact_bias[is_log_scale], math.log(exact.sigma) + np.log(exact.scales))
+    too_wide, too_narrow = widened(1.3), widened(-1.2)
+    scores = []
+    for weights in (too_wide, too_narrow):
+        model.set_weights(weights)
+        found = kerasar.backtest(model, SEASONAL, 6, 12, 120, num_paths=100, verbose=False)
+        scores.append(found.scores["crps"])
+    assert scores[1] < scores[0]
+    assert not learned_more(model, too_wide, SEASONAL, 6, 120)
+
+
 def test_bands_of_a_process_that_is_known_hold_without_being_widened():
     rng = np.random.default_rng(2)
     x = np.zeros(900)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from kerasar.data import PanelData
 from kerasar.forecasting.backtest import backtest
 from kerasar.forecasting.backtest_panel import backtest_panel
-from kerasar.forecasting.draw import SequenceModel
+from kerasar.forecasting.draw import SequenceModel, context_of, covariate_rows
 from kerasar.forecasting.scores import crps
 
 #: Places from which both forecast (twice as many on a long part), and paths of each.
@@ -22,8 +22,14 @@ _SERIES = 100
 _LONG, _BEYOND = 4, 1.0
 
 
+class JudgedModel(SequenceModel, Protocol):
+    """An `AutoregressiveModel` of sequences."""
+
+    def log_prob_map(self, x: Any, condition: Any = None) -> NDArray[Any]: ...
+
+
 def learned_more(
-    model: SequenceModel,
+    model: JudgedModel,
     start: list[Any],
     series: Any,
     horizon: int,
@@ -33,7 +39,9 @@ def learned_more(
     """Whether a model forecasts better than with the weights of its start.
 
     Both forecast from the same places of a part that is in neither's training, with the same noise.
-    A likelihood is that of the next step: it may rise while paths go astray.
+    A likelihood is that of the next step: it may rise while paths go astray. And the centers of
+    paths may be better by chance, while training has made the bands too narrow, which the
+    likelihood of the part punishes: neither may be worse.
 
     Args:
         model: a trained `Forecaster`; it keeps its weights.
@@ -44,14 +52,16 @@ def learned_more(
         covariates: as for `kerasar.backtest`.
 
     Returns:
-        True if the mean log of CRPS is lower; on a short part, by more than a standard error.
+        True if the mean log of CRPS is lower, on a short part by more than a standard error, and
+        the part is no less likely.
     """
     horizon = min(horizon, len(series) - first)
     is_long = len(series) - first >= _LONG * horizon
     trained = model.get_weights()
-    logs = []
+    logs, nats = [], []
     for weights in (start, trained):
         model.set_weights(weights)
+        nats.append(_nats(model, series, horizon, first, covariates))
         found = backtest(
             model,
             series,
@@ -65,7 +75,15 @@ def learned_more(
         score = crps(np.moveaxis(found.paths, 3, 1), np.moveaxis(found.actual, 2, 1), fair=False)
         least = 1e-9 * (float(np.nanstd(series)) + 1e-30)
         logs.append(np.log(np.maximum(np.nanmean(score, axis=2), least)).mean(axis=1))
-    return _is_beyond(logs[0] - logs[1], 0.0 if is_long else _BEYOND)
+    return nats[1] <= nats[0] and _is_beyond(logs[0] - logs[1], 0.0 if is_long else _BEYOND)
+
+
+def _nats(model: JudgedModel, series: Any, horizon: int, first: int, covariates: Any) -> float:
+    """-log p of all that follows `first`, given what is before; what is missing adds nothing."""
+    kept = min(context_of(model, None, horizon, first), first)
+    rows = covariate_rows(model, covariates, [first], kept, len(series) - first)
+    x = np.asarray(series, "float32")[None, first - kept :]
+    return -float(model.log_prob_map(x, rows)[:, kept:].sum(dtype="float64"))
 
 
 def learned_more_of_panel(
