@@ -234,7 +234,7 @@ def test_points_that_were_drawn_are_shown_in_the_picture(trained, monkeypatch):
     files = (trained / "shown.csv", trained / "shown.png")
     both = (part for file in files for part in ("--out", file))
     succeed("sample", trained / "vectors", "--num", 9, "--seed", 4, "--temperature", 0.5, *both)
-    _, samples = shown[0].axes
+    samples = shown[0].axes[1]
     drawn = np.loadtxt(files[0], delimiter=",", skiprows=1)
     np.testing.assert_allclose(samples.lines[0].get_xydata(), drawn, rtol=1e-6)
 

@@ -28,7 +28,8 @@ def test_each_exhibit_has_a_title_a_text_and_its_python(name):
     exhibit = read(name)
     assert exhibit.title and exhibit.text, name
     assert "def draw(studio: Studio) -> None:" in exhibit.code
-    assert exhibit.code in exhibit.source and '"""' + exhibit.title not in exhibit.code
+    own, run, _ = exhibit.code.partition("\n\n\nstudio = Studio(")
+    assert run and own in exhibit.source and '"""' + exhibit.title not in own
 
 
 def test_no_file_hangs_in_no_room():
@@ -103,6 +104,8 @@ def test_an_exhibit_whose_extra_is_missing_leaves_the_others(made, monkeypatch, 
         (("tekst",), "Did you mean 'text'"),
         (("--budget", "hours"), "hours"),
         (("text", "--out", "/proc/gallery"), "/proc/gallery"),
+        (("text", "--out", __file__), "is a file"),
+        (("text", "--out", __file__ + "/sub"), "is a file"),
     ],
 )
 def test_what_cannot_be_made_is_told_at_once(arguments, message, tmp_path, monkeypatch):
@@ -205,3 +208,41 @@ def test_a_browser_shows_all_of_it(made):
                 assert overflow(page) <= 0
                 assert not contrast_faults(page)
                 assert not complaints
+
+
+def test_both_budgets_share_a_folder(tmp_path, monkeypatch):
+    def draw(exhibit, studio):
+        return [Item("text", "a caption", "full" if studio.full else "quick")]
+
+    monkeypatch.setattr(making, "_drawn", draw)
+
+    def made(*names, full):
+        making.make(names, Studio(tmp_path, full=full), tmp_path, print)
+        return (tmp_path / "index.html").read_text("utf-8")
+
+    made("text", "speed", full=False)
+    page = made("text", full=True)
+    assert re.findall(r'"quote">(\w+)<', page) == ["full", "quick"]
+    assert "From the quick gallery: Three ways to draw." in page
+    page = made("audio", full=False)
+    assert re.findall(r'"quote">(\w+)<', page) == ["quick"] * 3 and "From the full" not in page
+
+
+def test_the_python_on_the_page_runs_where_it_is_pasted(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    exec(read("coupling-masks").code, {})
+    assert [file.name for file in (tmp_path / "pictures").iterdir()] == ["1.png"]
+    studio = Studio(tmp_path)
+    studio.tabulate([["a", "b"], ["1", "2"]], "a table")
+    studio.quote("a\nb", "a text")
+    studio.save(tmp_path / "all")
+    assert (tmp_path / "all" / "1.tsv").read_text() == "a\tb\n1\t2"
+    assert (tmp_path / "all" / "2.txt").read_text() == "a\nb"
+
+
+def test_words_in_pictures_can_be_read_on_a_phone():
+    studio, wide, bare = Studio("."), Figure(figsize=(10, 1)), Figure(figsize=(10, 1))
+    wide.text(0.5, 0.5, "words", fontsize=10)
+    studio.show(wide, "with words")
+    studio.show(bare, "without")
+    assert [item.least_width for item in studio.items] == [720, 0]

@@ -3,10 +3,14 @@
 import subprocess
 import sys
 
+import flows
+import keras
 import numpy as np
 import pytest
 from matplotlib.image import imread
 
+import kerasar
+from kerasar import pictures
 from kerasar.pictures import (
     image_grid,
     inpainting_figure,
@@ -85,7 +89,7 @@ def test_each_image_pixel_is_a_whole_number_of_picture_pixels(tmp_path):
 
 
 def test_titles_must_be_as_many_as_images():
-    with pytest.raises(ValueError, match="each of the 3 images, but titles has 2"):
+    with pytest.raises(ValueError, match="one of titles for each of the 3 images, but there are 2"):
         image_grid(images(3), 4, titles=["a", "b"])
 
 
@@ -177,3 +181,53 @@ def test_the_strangest_are_drawn_next_to_where_they_are_strange():
     assert left[:, left.shape[1] // 2 + 10 :].max() != right[:, right.shape[1] // 2 + 10 :].max()
     with pytest.raises(ValueError, match="excess_map must have one value for each pixel"):
         strangest_figure(images(2, shape=(4, 4, 1)), excess[:1], 4)
+
+
+def _axes():
+    """Figures with axes, as the names of their functions."""
+    paths, points = np.random.default_rng(0).normal(size=(2, 9, 4)), np.zeros((5, 2))
+    field = kerasar.receptive_field(kerasar.models.PixelCNN((5, 5, 1), 4, filters=2).network)
+    flow = kerasar.FlowModel([kerasar.layers.PiecewiseLinear(4, -2, 2)], (1,))
+    known, logits = np.ones((2, 4), bool), np.zeros((2, 3))
+    return {
+        "fan_chart": pictures.fan_chart(paths[0, 0], paths[0], actual=paths[1, 0]),
+        "backtest_figure": pictures.backtest_figure(paths[0, 0], [2, 3], paths, paths[:, 0]),
+        "density_figure": pictures.density_figure(flows.plane(), points, samples=points),
+        "map_figure": pictures.map_figure(flow, -1.0, 1.0),
+        "posterior_figure": pictures.posterior_figure(known * 1, known, 1, logits),
+        "receptive_field_figure": pictures.receptive_field_figure(field),
+        "sequence_grid": pictures.sequence_grid(paths[0]),
+        "rolls": pictures.sequence_grid(paths),
+        "spectrogram_figure": pictures.spectrogram_figure(paths[0], 1000),
+    }
+
+
+def test_what_has_ticks_says_what_they_count():
+    for name, figure in _axes().items():
+        figure.canvas.draw()
+        for axes in figure.axes:
+            column = [a.get_xlabel() for a in figure.axes if abs(a.bbox.x0 - axes.bbox.x0) < 1]
+            row = [a.get_ylabel() for a in figure.axes if abs(a.bbox.y0 - axes.bbox.y0) < 1]
+            if axes.axison and axes.get_xticks().size:
+                assert any([*column, figure.get_supxlabel()]), name
+            if axes.axison and axes.get_yticks().size:
+                assert any([*row, figure.get_supylabel()]), name
+
+
+def test_blind_spots_and_streams_can_be_told_apart_in_gray():
+    network = kerasar.models.PixelCNN((9, 9, 1), 4, filters=2, blocks=1).network
+    field = kerasar.receptive_field(network)
+    hatched = [p for p in pictures.receptive_field_figure(field).axes[0].patches if p.get_hatch()]
+    assert len(hatched) == len(field.blind_spot) > 0
+    window = keras.Input((6, 1))
+    h = keras.layers.Conv1D(1, 3, padding="same")(window)
+    model = keras.Model(window, keras.layers.Dense(1)(keras.layers.Flatten()(h)))
+    left, right = pictures.convolution_figure(kerasar.convolution_report(model)).axes
+    assert [t.get_text() for t in left.texts] == ["1", "2", "2", "2", "2", "3", "4"]
+    assert [t.get_text() for t in right.get_yticklabels()][1:3] == ["1: conv1d", "2: conv1d"]
+
+
+def test_rows_have_labels():
+    assert texts(image_grid(images(4), 4, columns=2, row_labels=["a", "b"])) == ["a", "b"]
+    with pytest.raises(ValueError, match="row_labels for each of the 2 rows, but there are 1"):
+        image_grid(images(4), 4, columns=2, row_labels=["a"])

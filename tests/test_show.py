@@ -1,20 +1,26 @@
 """`kerasar show`: a run in the browser."""
 
 import socket
+import tempfile
 
 import numpy as np
 import pytest
+import soundfile
 from browser import missing_pictures, opened, page_at
+from PIL import Image
 from typer.testing import CliRunner
 
 import kerasar
 from kerasar.cli import app
 from kerasar.cli.kinds import kind_of_run
+from kerasar.cli.support.ports import address
 from kerasar.cli.support.run_folder import RunFolder
+from kerasar.pictures.pixels import to_rgb
 
 gradio = pytest.importorskip("gradio", reason="the extra 'show' is not installed")
 
 from kerasar.cli.commands import show as command  # noqa: E402
+from kerasar.cli.show.answers import read_back  # noqa: E402
 from kerasar.cli.show.images import hidden_pixels  # noqa: E402
 from kerasar.cli.show.page import build  # noqa: E402
 
@@ -79,7 +85,8 @@ def test_other_data_are_drawn_too(tmp_path):
     model = kerasar.models.RealNVP(2, depth=2, hidden_units=4)
     page = build(folder, kind_of_run(folder), model)
     draw = next(function.fn for function in page.fns.values() if function.fn is not None)
-    assert draw(20, 1.0, 0).endswith("samples.png")
+    picture = draw(20, 1.0, 0)
+    assert picture.dtype == np.uint8 and picture.ndim == 3 and picture.std() > 0
 
 
 def test_without_the_data_of_the_run_images_are_drawn(run, capsys):
@@ -90,6 +97,12 @@ def test_without_the_data_of_the_run_images_are_drawn(run, capsys):
     assert "gone" in capsys.readouterr().out
 
 
+def test_the_address_can_be_opened():
+    assert address("127.0.0.1", 1) == "http://127.0.0.1:1"
+    assert address("0.0.0.0", 1) == address("::", 1) == "http://localhost:1"
+    assert address("::1", 1) == "http://[::1]:1"
+
+
 def test_what_cannot_be_shown_is_said(tmp_path, monkeypatch):
     result = CliRunner().invoke(app, ["show", str(tmp_path / "no run")])
     assert result.exit_code == 2 and "RUN must be a folder" in result.output
@@ -98,3 +111,55 @@ def test_what_cannot_be_shown_is_said(tmp_path, monkeypatch):
         other.listen()
         with pytest.raises(ValueError, match="Take another one with --port"):
             command.check_port("127.0.0.1", other.getsockname()[1])
+
+
+def test_what_is_drawn_leaves_no_file_behind(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+    def write(file):
+        file.write_text("drawn", "utf-8")
+
+    assert read_back(write, ".txt") == "drawn"
+    assert not any(tmp_path.iterdir())
+
+
+def test_recordings_and_pictures_are_read_back(tmp_path):
+    wave = np.arange(-50, 50, dtype="int16")
+    rate, heard = read_back(lambda file: soundfile.write(file, wave, 4000), ".wav")
+    assert rate == 4000
+    np.testing.assert_array_equal(heard, wave)
+    colors = np.random.default_rng(0).integers(256, size=(4, 5, 3)).astype("uint8")
+    seen = read_back(lambda file: Image.fromarray(colors).save(file), ".png")
+    np.testing.assert_array_equal(seen, colors)
+
+
+def test_errors_of_the_library_and_empty_fields_are_told_on_the_page(run):
+    folder, model = run
+    _, (images, labels) = kerasar.data.load_digits()
+    page = build(folder, kind_of_run(folder), model, images[:5], labels[:5])
+    functions = {f.fn.__name__: f.fn for f in page.fns.values() if f.fn is not None}
+    painted = {"layers": [np.full((80, 80, 4), 255, "uint8")]}
+    for call, message in (
+        (lambda: functions["draw"](2, 1.0, None, "all"), "'seed' is empty"),
+        (lambda: functions["draw"](None, 1.0, 0, "all"), "'how many' is empty"),
+        (lambda: functions["complete"](0, painted, 1.0, 2**70), "seed must be below"),
+        (lambda: functions["surprise"](None), "'test image' is empty"),
+    ):
+        with pytest.raises(gradio.Error, match=message):
+            call()
+
+
+def test_an_autoencoder_draws_from_the_latent_of_an_image(tmp_path):
+    config = {"model": "pixelcnn-autoencoder", "data": "digits", "kind": "images"}
+    _, (images, _) = kerasar.data.load_digits()
+    model = kerasar.models.PixelCNNAutoencoder((8, 8, 1), levels=17, filters=4, blocks=1)
+    folder = RunFolder(tmp_path, config)
+    page = build(folder, kind_of_run(folder), model, images[:5])
+    (reconstruct,) = [f.fn for f in page.fns.values() if f.fn is not None]
+    small = reconstruct(1, 0.5, 3)[::35, ::35, 0]  # two images of 8 pixels, and a gap of one
+    drawn = model.reconstruct(np.repeat(images[[1]], 3, axis=0), seed=3, temperature=0.5)
+    np.testing.assert_array_equal(small[:8, :8], to_rgb(images[[1]], 17)[0, ..., 0])
+    np.testing.assert_array_equal(small[9:, 9:], to_rgb(drawn, 17)[2, ..., 0])
+    gone = RunFolder(tmp_path, {**config, "data_path": str(tmp_path / "gone")})
+    with pytest.raises((OSError, ValueError), match="gone"):
+        command._examples(gone, model)

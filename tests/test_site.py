@@ -1,6 +1,7 @@
 """The site of the guide builds without a warning, says what it should, and reads in a browser."""
 
 import importlib
+import inspect
 import re
 import runpy
 import shutil
@@ -29,6 +30,17 @@ MAIN = [
     "notebooks/images",
     "reference/scores",
 ]
+
+
+def test_each_argument_of_a_public_function_is_in_its_docstring():
+    for room, names in REFERENCE.items():
+        for name in names:
+            known = getattr(importlib.import_module(room), name)
+            if not inspect.isfunction(known):
+                continue
+            words = set(re.findall(r"\w+", inspect.getdoc(known) or ""))
+            missing = set(inspect.signature(known).parameters) - words
+            assert not missing, f"{room}.{name}: {missing}"
 
 
 @pytest.fixture(scope="module")

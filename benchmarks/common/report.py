@@ -42,11 +42,11 @@ def write_bars(
     axes.barh(places, ratios, color="#4c78a8", height=0.6)
     for place, ratio, target in zip(places, ratios, targets, strict=True):
         axes.text(ratio, place, f" {ratio:.1f}×", va="center")
-        axes.plot([target, target], [place - 0.38, place + 0.38], color="#e45756", linewidth=2)
+        axes.plot([target, target], [place - 0.38, place + 0.38], color="#202020", linewidth=2)
     axes.set_yticks(places, labels)
     axes.set_xscale("log")
     axes.set_xlim(1, 2.2 * max([*ratios, *targets]))
-    axes.set_xlabel("times as fast as the peer (red: target)")
+    axes.set_xlabel("times as fast as the peer (line: target)")
     axes.set_title(title, fontsize=10)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)

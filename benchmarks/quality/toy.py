@@ -168,10 +168,10 @@ def draw(results: list[dict[str, Any]], entropy: float, out: Path, length: int) 
     axes.barh(places, nats, color="#4c78a8", height=0.6)
     for place, value in zip(places, nats, strict=True):
         axes.text(value, place, f" {value:.2f}", va="center")
-    axes.axvline(entropy, color="#e45756", linewidth=2)
+    axes.axvline(entropy, color="#202020", linewidth=2)
     axes.set_yticks(places, [result["label"] for result in results])
     axes.set_xlim(0, 1.12 * max([*nats, entropy]))
-    axes.set_xlabel(f"held-out nats a sequence (red: the entropy, {entropy:.2f})")
+    axes.set_xlabel(f"held-out nats a sequence (line: the entropy, {entropy:.2f})")
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     kerasar.pictures.save(figure, out / "toy.png")

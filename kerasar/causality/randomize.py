@@ -17,6 +17,10 @@ def randomize(layer: keras.layers.Layer, seed: int = 0) -> None:
 
     Kernels are normal with deviation 1.4 / sqrt(fan-in), vectors normal with deviation 0.3
     (around 1 where they scale), variances uniform in [0.5, 2]; integer states stay.
+
+    Args:
+        layer: a layer or model whose weights are made.
+        seed: int. The same seed gives the same values.
     """
     rng = np.random.default_rng(check_count(seed, "seed", least=0, most=None))
     for weight in layer.weights:

@@ -135,7 +135,7 @@ def _check_discrete(codec: Codec) -> None:
 
 
 def refuse_real_numbers(name: str) -> None:
-    """Raises the ValueError for a model of real numbers."""
+    """Raises the ValueError for a model of real numbers, whose name is `name`."""
     raise ValueError(
         f"Model '{name}' is one of real numbers, of which a code would need infinitely many "
         "digits: only discrete data can be compressed. Round them to levels first "

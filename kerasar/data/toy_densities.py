@@ -126,7 +126,7 @@ def toy_density(name: str, n: int, noise: float | None = None, seed: int = 0) ->
 
 
 def mixture_log_prob(x: Any) -> NDArray[np.float64]:
-    """The log density, in nats, of points `(n, 1)` under the toy density "mixture"; `(n,)`."""
+    """The log density, in nats, of points `x` `(n, 1)` under the toy density "mixture"; `(n,)`."""
     x = check_values(x, "x").astype("float64")
     if x.ndim != 2 or x.shape[1] != 1:
         raise ValueError(f"x must have shape (n, 1), but its shape is {x.shape}.")

@@ -167,6 +167,9 @@ def declares_what_it_sees(layer_class: _Layer) -> _Layer:
     The mark is for this very class: a subclass that changes `call` would otherwise inherit a
     promise that it breaks. A subclass that keeps it is marked itself.
 
+    Args:
+        layer_class: a class of Keras layers; it comes back as it is.
+
     Raises:
         TypeError: if the class defines none of the methods of a declaration.
     """

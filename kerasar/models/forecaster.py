@@ -65,6 +65,10 @@ def Forecaster(
     Raises:
         ValueError, TypeError: for arguments that are unknown or do not fit together.
 
+    The network is our own: an autoregression in the steps and seasons before, as the classical
+    methods have it (Hyndman & Athanasopoulos. Forecasting: Principles and Practice, chapters 8 and
+    9. https://otexts.com/fpp3/), and a perceptron that is added to it.
+
     A step differs from its level as its covariates differ from those of the level, so that both are
     seen.
 

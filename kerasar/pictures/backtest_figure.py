@@ -9,13 +9,16 @@ import numpy as np
 
 from kerasar.arguments import checks_arguments
 from kerasar.checks import check_kind, check_values
+<<<<<<< HEAD
 from kerasar.pictures.series_line import plot_series
+=======
+from kerasar.pictures.palette import BLUE, INK, ORANGE
+>>>>>>> att23
 from kerasar.statistics import quantiles
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_INK, _FAN, _TRUTH = "#202020", "#4c78a8", "#e45756"
 #: How many forecasts are shown, and the bands of the curve.
 _SHOWN, _BANDS = 3, tuple(round(0.05 * i, 2) for i in range(1, 20))
 
@@ -63,8 +66,8 @@ def backtest_figure(
     high = quantiles(np.moveaxis(paths, 1, 0), [0.5 + band / 2 for band in _BANDS])
     seen = np.isfinite(actual)
     held = [((a <= actual) & (actual <= b))[seen].mean() for a, b in zip(low, high, strict=True)]
-    left.plot([0, 1], [0, 1], color=_INK, linewidth=0.8, linestyle=":")
-    left.plot(_BANDS, held, color=_FAN, linewidth=1.8, marker=".")
+    left.plot([0, 1], [0, 1], color=INK, linewidth=0.8, linestyle=":")
+    left.plot(_BANDS, held, color=BLUE, linewidth=1.8, marker=".")
     left.set(xlabel="probability of the band", ylabel="values inside", xlim=(0, 1), ylim=(0, 1))
     chosen = np.unique(np.linspace(0, len(paths) - 1, _SHOWN).astype(int))
     for axes, i in zip(others, chosen, strict=False):
@@ -74,9 +77,15 @@ def backtest_figure(
         for order, band in enumerate((0.9, 0.5)):
             edges = quantiles(paths[i], [0.5 - band / 2, 0.5 + band / 2])
             shade = 0.2 + 0.15 * order
+<<<<<<< HEAD
             axes.fill_between(ahead, *edges, color=_FAN, alpha=shade, linewidth=0)
         plot_series(axes, np.arange(origin - len(past), origin), past, color=_INK, linewidth=1.0)
         plot_series(axes, ahead, actual[i], color=_TRUTH, linewidth=1.2)
+=======
+            axes.fill_between(ahead, *edges, color=BLUE, alpha=shade, linewidth=0)
+        axes.plot(np.arange(origin - len(past), origin), past, color=INK, linewidth=1.0)
+        axes.plot(ahead, actual[i], ".-", color=ORANGE, linewidth=1.2, markersize=4)
+>>>>>>> att23
         axes.set_xlabel(f"step (origin {origin})")
         if names is not None:
             axes.set_title(names[i], fontsize=9)

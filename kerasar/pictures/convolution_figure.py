@@ -9,13 +9,15 @@ from kerasar.arguments import checks_arguments
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_COLORS = ("#4c78a8", "#f58518", "#54a24b", "#e45756", "#72b7b2", "#b279a2", "#9d755d", "#bab0ac")
+_COLORS = ("#7ba6d6", "#f58518", "#6cc062", "#ef7d7c", "#72b7b2", "#c793b8", "#b8927b", "#bab0ac")
 _DATA, _ARROW = "#333333", "#777777"
 #: (stream, shift), and where it is drawn, (x, row).
 _Entry = tuple[int, int]
 _Spot = tuple[int, int]
 #: The largest number of steps that can be distinguished in the picture.
 _STEPS = 64
+#: Boxes of a longer window are too narrow for a number.
+_NUMBERED = 24
 
 
 class DrawnReport(Protocol):
@@ -38,9 +40,9 @@ def convolution_figure(report: DrawnReport, heading: str | None = None) -> Figur
     """Draws what `kerasar.convolutionalize` does: boxes for values, arrows from their inputs.
 
     On the left is the window model, with a row for each layer: all columns that one prediction
-    takes, in one color for each stream. On the right is the network in practice, with a row for
-    each stream: each value is computed once, for all time steps; those of the last prediction are
-    filled.
+    takes, in one color and with one number for each stream. On the right is the network in
+    practice, with a row for each stream: each value is computed once, for all time steps; those of
+    the last prediction are filled.
 
     Args:
         report: of `kerasar.convolution_report`. Of a long window the last 64 steps are drawn.
@@ -68,6 +70,7 @@ def convolution_figure(report: DrawnReport, heading: str | None = None) -> Figur
     order = [stream for stream in report.reads if stream in values]
     colors = {stream: _COLORS[i % len(_COLORS)] for i, stream in enumerate(order[1:])}
     colors[0] = _DATA
+    numbers = {stream: str(i) for i, stream in enumerate(order) if i}
     names = ["data", *(layer.name for layer in report.layers)]
 
     wide = max(3.6, 0.17 * steps)
@@ -75,6 +78,7 @@ def convolution_figure(report: DrawnReport, heading: str | None = None) -> Figur
     figure = Figure(figsize=(2 * wide + 1.6, tall + 1.0), layout="constrained")
     left, right = figure.subplots(1, 2)
     _draw(left, columns, report.reads, colors)
+    _number(left, columns, numbers, steps)
     _label(left, names, steps, f"in theory: {report.columns:,} columns for each prediction")
 
     boxes = {}
@@ -84,11 +88,14 @@ def convolution_figure(report: DrawnReport, heading: str | None = None) -> Figur
             if (stream, shift) not in boxes:
                 _box(right, (-shift, row), "none", colors[stream])
     _draw(right, boxes, report.reads, colors)
+    _number(right, boxes, numbers, steps)
     made_by: dict[int, str] = {}
     for (stream, _), (_, row) in columns.items():
         made_by.setdefault(stream, names[row])
     count = f"{report.streams:,} value" + ("s" if report.streams != 1 else "")
-    labels = [made_by.get(stream, "") for stream in order]
+    labels = [
+        f"{numbers[stream]}: {made_by.get(stream, '')}" if stream else "data" for stream in order
+    ]
     _label(right, labels, steps, f"in practice: {count} at each step")
     if heading:
         figure.suptitle(heading, fontsize=11)
@@ -112,6 +119,16 @@ def _draw(
     if lines:
         tips = zip(*(tip for _, tip in lines), strict=True)
         axes.scatter(*tips, marker="^", s=6, color=_ARROW, zorder=2)
+
+
+def _number(axes: Any, spots: dict[_Entry, _Spot], numbers: dict[int, str], steps: int) -> None:
+    """Says by a number, too, which boxes are of one stream: colors are few, and gray in print."""
+    if steps > _NUMBERED:
+        return
+    for (stream, _), spot in spots.items():
+        look: dict[str, Any] = dict(fontsize=7, color="black", ha="center", va="center", zorder=4)
+        if stream in numbers:
+            axes.text(*spot, numbers[stream], **look)
 
 
 def _box(axes: Any, spot: _Spot, face: str, edge: str) -> None:

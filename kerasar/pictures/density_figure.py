@@ -9,11 +9,11 @@ import numpy as np
 from kerasar.arguments import checks_arguments
 from kerasar.checks import check_count, check_numbers
 from kerasar.pictures.drawn_flow import DrawnFlow
+from kerasar.pictures.palette import DEEP
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_POINT = "#1f4e79"
 #: Of a grid: more points than a screen has.
 _FINEST = 10_000
 
@@ -73,7 +73,7 @@ def density_figure(
     columns = 1 + len(panels)
     figure = Figure(figsize=(3.4 * columns, 3.6), layout="constrained")
     axes = figure.subplots(1, columns)
-    axes[0].imshow(
+    shown = axes[0].imshow(
         np.exp(log_prob.reshape(resolution, resolution)),
         origin="lower",
         extent=(low[0], high[0], low[1], high[1]),
@@ -82,11 +82,14 @@ def density_figure(
     )
     axes[0].set_title("density", fontsize=10)
     for axis, (title, points) in zip(axes[1:], panels, strict=True):
-        axis.plot(*points.T, ".", color=_POINT, markersize=2, alpha=0.5)
+        axis.plot(*points.T, ".", color=DEEP, markersize=2, alpha=0.5)
         axis.set_title(title, fontsize=10)
     for axis in axes:
         axis.set_xlim(low[0], high[0])
         axis.set_ylim(low[1], high[1])
+        axis.set_xlabel("first value")
+    axes[0].set_ylabel("second value")
+    figure.colorbar(shown, ax=axes[0], location="left", label="probability per unit area")
     if heading:
         figure.suptitle(heading, fontsize=11)
     return figure

@@ -9,13 +9,12 @@ import numpy as np
 
 from kerasar.arguments import checks_arguments
 from kerasar.checks import check_kind, check_values
+from kerasar.pictures.palette import BLUE, INK, ORANGE
 from kerasar.pictures.series_line import plot_series
 from kerasar.statistics import quantiles
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-_INK, _FAN, _TRUTH = "#202020", "#4c78a8", "#e45756"
 
 
 @checks_arguments
@@ -77,7 +76,7 @@ def fan_chart(
     for i, name in enumerate(names):
         axes = figure.add_subplot(variables, 1, i + 1)
         _draw(axes, past[:, i], paths[..., i], None if truth is None else truth[:, i], bands)
-        axes.set_ylabel(name)
+        axes.set_ylabel(name or "value")
     axes.set_xlabel("steps from the last known one")
     handles, labels = axes.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
@@ -97,16 +96,16 @@ def _draw(axes: Any, past: Any, paths: Any, truth: Any, bands: Sequence[float]) 
             steps,
             np.append(here, low),
             np.append(here, high),
-            color=_FAN,
+            color=BLUE,
             alpha=0.2 + 0.15 * order,  # different in the legend, too
             linewidth=0,
             label=f"{band:.0%}",
         )
     median = np.append(here, quantiles(paths, [0.5])[0])
-    axes.plot(steps, median, color=_FAN, linewidth=1.5, label="median")
-    plot_series(axes, np.arange(1 - len(past), 1), past, color=_INK, linewidth=1.2, label="past")
+    axes.plot(steps, median, color=BLUE, linewidth=1.5, label="median")
+    plot_series(axes, np.arange(1 - len(past), 1), past, color=INK, linewidth=1.2, label="past")
     if truth is not None:
         actual = np.append(here, truth)
-        plot_series(axes, steps, actual, color=_TRUTH, linewidth=1.0, label="actual")
+        axes.plot(steps, actual, ".-", color=ORANGE, linewidth=1.0, markersize=4, label="actual")
     axes.margins(x=0.01)
     axes.spines[["top", "right"]].set_visible(False)

@@ -22,6 +22,7 @@ def image_grid(
     titles: Sequence[str] | None = None,
     columns: int | None = None,
     heading: str | None = None,
+    row_labels: Sequence[str] | None = None,
 ) -> Figure:
     """Draws images in rows: level 0 black, the highest white.
 
@@ -31,12 +32,13 @@ def image_grid(
         titles: a short text above each image.
         columns: int. Images in a row; by default the grid is about square.
         heading: text above the grid.
+        row_labels: text to the left of each row.
 
     Returns:
         A figure, for `save` or a notebook.
 
     Raises:
-        ValueError: if the images do not fit `levels`, or titles or columns do not fit the images.
+        ValueError: if the images do not fit `levels`, or titles, columns or row labels do not fit.
 
     Example:
         >>> import kerasar, kerasar.pictures
@@ -44,12 +46,20 @@ def image_grid(
         >>> figure = kerasar.pictures.image_grid(images[:8], 17, titles=[str(n) for n in range(8)])
     """
     cells = to_rgb(images, levels)
-    if titles is not None and len(titles) != len(cells):
-        raise ValueError(
-            f"There must be one title for each of the {len(cells)} images, but titles has "
-            f"{len(titles)}. Leave titles out for none."
-        )
+    check_labels("titles", titles, len(cells), "images")
     if columns is None:
         columns = math.ceil(math.sqrt(len(cells)))
     check_count(columns, "columns")
-    return draw_sheet(cells, min(columns, len(cells)), heading, titles)
+    columns = min(columns, len(cells))
+    rows = -(-len(cells) // columns)
+    check_labels("row_labels", row_labels, rows, "rows")
+    return draw_sheet(cells, columns, heading, titles, row_labels=row_labels or ())
+
+
+def check_labels(name: str, labels: Sequence[str] | None, count: int, of: str) -> None:
+    """Raises a ValueError if there are labels, but not one for each."""
+    if labels is not None and len(labels) != count:
+        raise ValueError(
+            f"There must be one of {name} for each of the {count} {of}, but there are "
+            f"{len(labels)}. Leave {name} out for none."
+        )

@@ -10,11 +10,10 @@ import numpy as np
 from kerasar.arguments import checks_arguments
 from kerasar.checks import check_values
 from kerasar.pictures.drawn_flow import DrawnFlow
+from kerasar.pictures.palette import DEEP, ORANGE
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-_MODEL, _TARGET = "#1f4e79", "#e45756"
 
 
 @checks_arguments
@@ -64,20 +63,21 @@ def map_figure(
     left, main, corner, below = figure.subplots(
         2, 2, width_ratios=(1, 3), height_ratios=(3, 1), sharex="col", sharey="row"
     ).flat
-    main.plot(x[:, 0], z, color=_MODEL)
+    main.plot(x[:, 0], z, color=DEEP)
     main.set_title("z = f(x)", fontsize=10)
-    left.fill_betweenx(shown, base, color=_MODEL, alpha=0.35, linewidth=0)
+    left.fill_betweenx(shown, base, color=DEEP, alpha=0.35, linewidth=0)
     left.set_ylabel("z")
-    below.fill_between(x[:, 0], density, color=_MODEL, alpha=0.35, linewidth=0, label="model")
+    below.fill_between(x[:, 0], density, color=DEEP, alpha=0.35, linewidth=0, label="model")
     if samples is not None:
         counts = dict(range=(low, high), density=True, label="samples")
-        below.hist(np.ravel(samples), 40, histtype="step", color=_MODEL, **counts)
+        below.hist(np.ravel(samples), 40, histtype="step", color=DEEP, **counts)
     if target is not None:
         below.plot(
             x[:, 0],
             np.exp(check_values(target(x), "target(x)", 1)),
-            color=_TARGET,
-            linewidth=1,
+            "--",
+            color=ORANGE,
+            linewidth=1.2,
             label="true",
         )
     if samples is not None or target is not None:

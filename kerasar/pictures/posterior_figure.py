@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kerasar.arguments import checks_arguments
+from kerasar.pictures.palette import BLUE, FAINT, ORANGE
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-_KNOWN, _HIDDEN, _BARS = "#4c78a8", "#c8c8c8", "#e45756"
 
 
 @checks_arguments
@@ -20,8 +19,8 @@ def posterior_figure(
 ) -> Figure:
     """Draws a row for each sequence: its values, and next to them the distribution of one of them.
 
-    Known values are blue, hidden ones gray; the predicted value is ringed. The bars on the right
-    share the axis of values and show the probability of each.
+    Known values are blue dots, hidden ones gray circles; the predicted value is
+    ringed. The bars on the right share the axis of values and show the probability of each.
 
     Args:
         x: integers, `(n, time)`; flatten images in raster order.
@@ -60,13 +59,13 @@ def posterior_figure(
         rows, x, known, positions, shares, strict=True
     ):
         time = np.arange(len(row))
-        left.plot(time[~given], row[~given], "o", color=_HIDDEN, markersize=3)
-        left.plot(time[given], row[given], "o", color=_KNOWN, markersize=4)
-        left.plot(position, row[position], "o", color=_BARS, fillstyle="none", markersize=9)
-        left.axvline(position, color=_BARS, linewidth=0.6)
+        left.plot(time[~given], row[~given], "o", color=FAINT, fillstyle="none", markersize=4)
+        left.plot(time[given], row[given], "o", color=BLUE, markersize=4)
+        left.plot(position, row[position], "o", color=ORANGE, fillstyle="none", markersize=9)
+        left.axvline(position, color=ORANGE, linewidth=0.6)
         left.set_xlim(-1, len(row))
         left.set_ylim(-1, levels)
-        right.barh(np.arange(levels), share, height=1.0, color=_BARS)
+        right.barh(np.arange(levels), share, height=1.0, color=ORANGE)
         right.set_xlim(0, 1.05 * share.max())
         for axes in (left, right):
             axes.spines[["top", "right"]].set_visible(False)

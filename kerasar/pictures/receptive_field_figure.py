@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from kerasar.arguments import checks_arguments
+from kerasar.pictures.palette import BLUE, ORANGE
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_SEEN, _BLIND, _SELF, _LATER = "#4c78a8", "#e45756", "#111111", "#eeeeee"
+_SELF, _LATER = "#111111", "#eeeeee"
+_HATCH = "////"
 
 
 class DrawnField(Protocol):
@@ -23,7 +25,7 @@ class DrawnField(Protocol):
 
 @checks_arguments
 def receptive_field_figure(field: DrawnField, heading: str | None = None) -> Figure:
-    """Draws a receptive field, with the predicted position in black and blind spots in red.
+    """Draws a receptive field, with the predicted position in black and blind spots hatched.
 
     Args:
         field: a `kerasar.causality.ReceptiveField`.
@@ -36,7 +38,7 @@ def receptive_field_figure(field: DrawnField, heading: str | None = None) -> Fig
     from matplotlib.patches import Patch, Rectangle
     from matplotlib.ticker import MaxNLocator
 
-    marks = {**dict.fromkeys(field.offsets, _SEEN), **dict.fromkeys(field.blind_spot, _BLIND)}
+    marks = {**dict.fromkeys(field.offsets, BLUE), **dict.fromkeys(field.blind_spot, ORANGE)}
     if marks and len(next(iter(marks))) == 1:
         marks = {(0, lag): color for (lag,), color in marks.items()}
     marks[0, 0] = _SELF
@@ -54,6 +56,8 @@ def receptive_field_figure(field: DrawnField, heading: str | None = None) -> Fig
             box = Rectangle(
                 (column - 0.5, row - 0.5), 1, 1, facecolor=color, edgecolor="white", linewidth=line
             )
+            if color == ORANGE:
+                box.set_hatch(_HATCH)
             axes.add_patch(box)
     axes.set_xlim(left - 0.5, right + 0.5)
     axes.set_ylim(bottom + 0.5, top - 0.5)
@@ -62,13 +66,14 @@ def receptive_field_figure(field: DrawnField, heading: str | None = None) -> Fig
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_yticks(range(top, bottom + 1) if tall > 1 else [])
     if tall > 1:
-        axes.set_ylabel("rows")
+        axes.set_ylabel("rows from the pixel")
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     seen, blind = len(field.offsets), len(field.blind_spot)
-    entries = [Patch(color=_SELF, label="predicted"), Patch(color=_SEEN, label=f"seen ({seen})")]
+    entries = [Patch(color=_SELF, label="predicted"), Patch(color=BLUE, label=f"seen ({seen})")]
     if blind:
-        entries.append(Patch(color=_BLIND, label=f"blind spot ({blind})"))
+        look: dict[str, Any] = dict(facecolor=ORANGE, edgecolor="white", hatch=_HATCH)
+        entries.append(Patch(**look, label=f"blind spot ({blind})"))
     figure.legend(handles=entries, loc="outside lower center", ncols=3, frameon=False)
     if heading:
         axes.set_title(heading, fontsize=11)

@@ -9,11 +9,10 @@ import numpy as np
 
 from kerasar.arguments import checks_arguments
 from kerasar.checks import check_values
+from kerasar.pictures.palette import BLUE, FAINT
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-_DRAWN, _REAL = "#4c78a8", "#606060"
 
 
 @checks_arguments
@@ -36,14 +35,17 @@ def sequence_grid(sequences: Any, real: Any = None, heading: str | None = None) 
 
     drawn = _checked(sequences, "sequences")
     compared = [] if real is None else list(_checked(real, "real", drawn.ndim))
-    cells = [(x, _DRAWN, "Blues") for x in drawn] + [(x, _REAL, "Greys") for x in compared]
+    cells = [(x, BLUE, "Blues") for x in drawn] + [(x, FAINT, "Greys") for x in compared]
     columns = min(8, max(1, math.ceil(math.sqrt(2 * len(cells)))))
     rows = math.ceil(len(cells) / columns)
     lowest = min(float(x.min()) for x, _, _ in cells)
     highest = max(float(x.max()) for x, _, _ in cells)
     room = 0.05 * (highest - lowest) or 0.5
 
-    figure = Figure(figsize=(1.6 * columns, 1.2 * rows + 0.5), layout="constrained")
+    figure = Figure(
+        figsize=(max(1.6 * columns, 0.08 * len(heading or "")), 1.2 * rows + 0.5),
+        layout="constrained",
+    )
     for i, (x, color, shades) in enumerate(cells):
         axes = figure.add_subplot(rows, columns, i + 1)
         if x.ndim == 1:
@@ -56,6 +58,8 @@ def sequence_grid(sequences: Any, real: Any = None, heading: str | None = None) 
             axes.set_yticklabels([])
         if i < len(cells) - columns:
             axes.set_xticklabels([])
+    figure.supxlabel("step", fontsize=9)
+    figure.supylabel("value" if drawn.ndim == 2 else "variable", fontsize=9)
     if heading:
         figure.suptitle(heading, fontsize=10)
     return figure

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from kerasar.arguments import checks_arguments, shorten
 from kerasar.checks import check_count, check_values
+from kerasar.pictures.palette import BLUE
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -98,21 +99,25 @@ def spectrogram_figure(
         row, column = divmod(i, columns)
         seconds = len(part) / sample_rate
         wave = figure.add_subplot(grid[2 * row, column])
-        wave.plot(np.arange(len(part)) / sample_rate, part, linewidth=0.4, color="#4c78a8")
-        wave.set(xlim=(0, seconds), ylim=(-loudest, loudest), xticks=[], yticks=[])
+        wave.plot(np.arange(len(part)) / sample_rate, part, linewidth=0.4, color=BLUE)
+        wave.set(xlim=(0, seconds), ylim=(-loudest, loudest), xticks=[], yticks=[0])
+        wave.set_ylabel("" if column else "wave")
         if i < len(titles):
             wave.set_title(titles[i], fontsize=10)
         axes = figure.add_subplot(grid[2 * row + 1, column])
-        axes.imshow(
-            picture,
+        shown = axes.imshow(
+            picture - top,
             origin="lower",
             aspect="auto",
             cmap="inferno",
-            vmin=top - RANGE,
-            vmax=top,
+            vmin=-RANGE,
+            vmax=0.0,
             extent=(0, seconds, 0, sample_rate / 2000),
         )
-        axes.set(xlabel="seconds" if row == rows - 1 else "", ylabel="" if column else "kHz")
+        last = i + columns >= len(parts)
+        axes.set(xlabel="seconds" if last else "", ylabel="" if column else "kHz")
+    bar = figure.colorbar(shown, ax=figure.axes, aspect=40, pad=0.01)
+    bar.set_label("dB relative to the loudest")
     if heading:
         figure.suptitle(heading, fontsize=11)
     return figure

@@ -10,7 +10,8 @@ import numpy as np
 
 from kerasar.arguments import checks_arguments
 from kerasar.checks import check_kind, check_values
-from kerasar.pictures.image_grid import image_grid
+from kerasar.pictures.image_grid import check_labels
+from kerasar.pictures.sheet import draw_sheet
 from kerasar.pictures.surprise import surprise_image
 
 if TYPE_CHECKING:
@@ -54,5 +55,7 @@ def strangest_figure(
         surprise_image(image, -np.maximum(nats, 0.0), levels, most)
         for image, nats in zip(images, excess, strict=True)
     ]
+    check_labels("titles", titles, len(pairs), "images")
     columns = min(3, len(pairs))
-    return image_grid(np.stack(pairs), 256, titles, columns, heading)
+    note = f"black: no more bits than expected; yellow: {most:.1f} bits more, or above"
+    return draw_sheet(np.stack(pairs), columns, heading, titles, note=note)

@@ -27,6 +27,15 @@ def surprise(model: Any, x: Any, condition: Any = None, batch_size: int = 128) -
 
     It misleads where examples differ in complexity. To a model of clothes, digits are likelier than
     clothes, and a blank image is likelier than both.
+
+    Args:
+        model: a density model.
+        x: examples.
+        condition: for conditional models.
+        batch_size: how many examples go through the model at once.
+
+    Returns:
+        Nats of each example, `(batch,)`.
     """
     return _of_one_pass(model, x, condition, batch_size)["surprise"]
 
@@ -116,7 +125,17 @@ def complexity_corrected(
 
 @checks_arguments
 def worst_pixel(model: Any, x: Any, condition: Any = None, batch_size: int = 128) -> np.ndarray:
-    """The nats of the most surprising event of each example: a pixel, a step, or a latent."""
+    """The nats of the most surprising event of each example: a pixel, a step, or a latent.
+
+    Args:
+        model: a density model.
+        x: examples.
+        condition: for conditional models.
+        batch_size: how many examples go through the model at once.
+
+    Returns:
+        Nats, `(batch,)`.
+    """
     return _of_one_pass(model, x, condition, batch_size)["worst_pixel"]
 
 
@@ -152,6 +171,15 @@ def entropy_z(model: Any, x: Any, condition: Any = None, batch_size: int = 128) 
     Expectation and variance are those of the model given the events before, summed. Of examples
     that the model itself draws it has mean 0 and variance 1; of others it says how much they
     disagree with the model, whatever their complexity.
+
+    Args:
+        model: a density model.
+        x: examples.
+        condition: for conditional models.
+        batch_size: how many examples go through the model at once.
+
+    Returns:
+        Numbers of standard deviations, `(batch,)`.
     """
     return _of_one_pass(model, x, condition, batch_size)["entropy_z"]
 
@@ -162,7 +190,17 @@ def all_scores(
 ) -> dict[str, np.ndarray]:
     """All scores that the model and the data allow, by name, from one pass of the model over `x`.
 
-    `typicality` needs `good`; complexity, discrete data; `worst_patch`, a model with a map.
+    Args:
+        model: a density model.
+        x: examples.
+        condition: of `x`, for conditional models.
+        good: good examples that the model was not trained on, for `typicality`; a dict if they
+            have conditions.
+        batch_size: how many examples go through the model at once.
+
+    Returns:
+        Arrays `(batch,)` by the names of the functions here. Those of complexity are there for
+        discrete data only, `worst_patch` for models with a map.
     """
     found = _of_one_pass(model, x, condition, batch_size)
     if not is_map(model):

@@ -1,5 +1,6 @@
 """`kerasar gallery`."""
 
+import logging
 import os
 from enum import Enum
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from kerasar.cli.gallery.catalog import find
+from kerasar.cli.gallery.catalog import PAGE, find
 from kerasar.cli.support.heartbeat import heartbeat
 from kerasar.cli.support.tensorflow_startup import start_tensorflow
 from kerasar.disk import disk_errors, lock
@@ -44,9 +45,19 @@ def gallery(
     interrupted goes on where it was.
     """
     wanted = find(names or [])
-    kept = out / "kept"
+    kept, page = out / "kept", out / PAGE
+    if page.is_dir():
+        raise ValueError(
+            f"The page is written to '{page}', but that is a folder. Move it, or take another "
+            "--out."
+        )
     with disk_errors(out):
-        kept.mkdir(parents=True, exist_ok=True)
+        try:
+            kept.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError):
+            raise ValueError(
+                _no_folder(next(p for p in (kept, *kept.parents) if p.exists()))
+            ) from None
         probe = kept / f".{os.getpid()}"
         probe.touch()
         probe.unlink()
@@ -64,11 +75,17 @@ def gallery(
         os.close(held)
 
 
+def _no_folder(file: Path) -> str:
+    return f"--out must be a folder, but '{file}' is a file. Move it, or take another --out."
+
+
 def _make(names: list[str], kept: Path, out: Path, full: bool, data_dir: Path | None) -> None:
     start_tensorflow()
+    # That an exhibit traces several functions is meant.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     from rich.console import Console
 
-    from kerasar.cli.gallery.make import PAGE, make
+    from kerasar.cli.gallery.make import make
     from kerasar.cli.gallery.studio import Studio
 
     console = Console(stderr=True, soft_wrap=True, highlight=False)

@@ -42,7 +42,7 @@ def inspect(
     For autoregressive models: others have no causality to prove. Positions are relative to the
     one predicted. The proof of causality follows from the same
     table: the output must see earlier positions only. Pixels that should be seen and are not (a
-    blind spot) are drawn in red.
+    blind spot) are hatched.
     """
     path = Path(what)
     is_path = path.exists() or "/" in what or path.suffix == ".keras"

@@ -1,16 +1,17 @@
 """`kerasar show`."""
 
 import os
+import tempfile
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import typer
 
 from kerasar.cli.kinds import kind_of_run
-from kerasar.cli.support.capabilities import is_conditional
+from kerasar.cli.support.capabilities import is_conditional, supports
 from kerasar.cli.support.heartbeat import heartbeat
 from kerasar.cli.support.options import Run, integer_between
-from kerasar.cli.support.ports import check_port
+from kerasar.cli.support.ports import address, check_port
 from kerasar.cli.support.run_folder import RunFolder
 from kerasar.cli.support.tensorflow_startup import start_tensorflow
 
@@ -37,9 +38,16 @@ def show(
         kerasar show runs/shifted-pixelcnn-digits
     """
     folder = RunFolder.open(run)
-    kind = kind_of_run(folder)
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    with tempfile.TemporaryDirectory(prefix="kerasar-show-") as copies:
+        os.environ["GRADIO_TEMP_DIR"] = copies  # of all pictures that were shown
+        _serve(folder, host, port)
+
+
+def _serve(folder: RunFolder, host: str, port: int) -> None:
+    """Shows the page until somebody ends it."""
+    kind = kind_of_run(folder)
     try:
         import gradio  # noqa: F401
     except ModuleNotFoundError as error:
@@ -55,7 +63,7 @@ def show(
         model = folder.load_model()
         examples = _examples(folder, model) if kind.name == "images" else (None, None)
         page = build(folder, kind, model, *examples)
-    typer.echo(f"Open http://{host}:{port} in a browser. Ctrl-C ends it.")
+    typer.echo(f"Open {address(host, port)} in a browser. Ctrl-C ends it.")
     page.launch(server_name=host, server_port=port, quiet=True, share=False)
 
 
@@ -76,6 +84,8 @@ def _examples(folder: RunFolder, model: "DensityModel") -> tuple[Any, Any]:
             return data.test[:_MOST], data.test_labels[:_MOST]
         raise ValueError("the images have no classes.")
     except (OSError, ValueError) as error:
+        if not supports(model, "sample"):
+            raise
         typer.echo(f"The data of the run are not there, so drawn images are shown: {error}")
         classes = np.resize(folder.classes(None, True) or [], 16) if conditional else None
         options = {} if classes is None else {"condition": classes}

@@ -8,7 +8,13 @@ from pathlib import Path
 from typing import Any
 
 _FOLDER = Path(__file__).parent / "exhibits"
+#: What makes the Python on the page run where it is pasted.
+_RUN = """studio = Studio("kept", say=print)  # trained models are kept in this folder
+draw(studio)
+studio.save("pictures")"""
 
+#: The page, in the folder of the gallery.
+PAGE = "index.html"
 #: The rooms of the gallery, and the names of what hangs in each: files of `exhibits`.
 ROOMS: dict[str, tuple[str, ...]] = {
     "Sequences": ("toy-sequences", "convolutionalize", "text", "audio", "forecast"),
@@ -35,7 +41,7 @@ class Exhibit:
         name: for the command, and the address on the page.
         title: the first line of the docstring, without its period.
         text: paragraphs, the rest of the docstring.
-        code: the file below its docstring.
+        code: the file below its docstring, and how to run it.
         source: the whole file.
     """
 
@@ -59,11 +65,13 @@ class Item:
         kind: "picture", "sound", "table" or "text".
         caption: what it shows.
         content: a `data:` address for pictures and sounds, rows for tables, lines for a text.
+        least_width: of a picture, in pixels, so that its words can be read.
     """
 
     kind: str
     caption: str
     content: Any
+    least_width: int = 0
 
 
 def read(name: str) -> Exhibit:
@@ -72,7 +80,7 @@ def read(name: str) -> Exhibit:
     docstring = ast.get_docstring(ast.parse(source)) or ""
     title, *text = (" ".join(part.split()) for part in docstring.split("\n\n"))
     code = source[source.index('"""', 3) + 3 :].strip()
-    return Exhibit(name, title.rstrip("."), tuple(text), code, source)
+    return Exhibit(name, title.rstrip("."), tuple(text), f"{code}\n\n\n{_RUN}", source)
 
 
 def find(names: Sequence[str]) -> list[str]:

@@ -28,6 +28,12 @@ if TYPE_CHECKING:
     Model = TypeVar("Model", bound=DensityModel)
 
 
+_DPI = 110
+#: The height of a letter's line, in pixels, that can just be read on a phone.
+_READABLE = 10
+_ENDINGS = {"picture": ".png", "sound": ".wav", "table": ".tsv", "text": ".txt"}
+
+
 class Studio:
     """What the function `draw` of an exhibit works with.
 
@@ -42,13 +48,13 @@ class Studio:
 
     def __init__(
         self,
-        folder: Path,
+        folder: Path | str,
         *,
         full: bool = False,
         say: Callable[[str], None] = lambda text: None,
         data_dir: str | os.PathLike[str] | None = None,
     ) -> None:
-        self.folder, self.full, self.say, self.data_dir = folder, full, say, data_dir
+        self.folder, self.full, self.say, self.data_dir = Path(folder), full, say, data_dir
         self.items: list[Item] = []
 
     @cached_property
@@ -91,6 +97,7 @@ class Studio:
         key = _key(model, x, data, epochs=epochs, batch_size=batch_size)
         weights, unfinished = self.folder / f"{key}.weights.h5", self.folder / f"{key}.unfinished"
         if weights.exists():
+            model.optimizer.build(model.trainable_variables)  # the file has its state, too
             model.load_weights(weights)
             return model
         kept = kerasar.training.Checkpoints(unfinished, every_minutes=1, hint="")
@@ -103,11 +110,20 @@ class Studio:
         shutil.rmtree(unfinished)
         return model
 
+    def pixelcnn(self, x: Any) -> kerasar.AutoregressiveModel:
+        """The PixelCNN of several exhibits, trained on images like `images`, `(n, …)`."""
+
+        def pixelcnn() -> kerasar.AutoregressiveModel:
+            return kerasar.models.PixelCNN(x.shape[1:], self.images.levels, filters=24, blocks=4)
+
+        return self.trained(pixelcnn, x, epochs=12, batch_size=8)
+
     def show(self, figure: "Figure", caption: str) -> None:
         """Hangs a figure."""
         file = io.BytesIO()
-        figure.savefig(file, format="png", dpi=110)
-        self.items.append(Item("picture", caption, _address("image/png", file.getvalue())))
+        figure.savefig(file, format="png", dpi=_DPI)
+        address = _address("image/png", file.getvalue())
+        self.items.append(Item("picture", caption, address, _least_width(figure)))
 
     def play(self, wave: Any, sample_rate: int, caption: str) -> None:
         """Makes a recording playable: numbers in [-1, 1], `(time,)`."""
@@ -124,6 +140,35 @@ class Studio:
     def quote(self, text: str, caption: str) -> None:
         """A text, line by line as it is."""
         self.items.append(Item("text", caption, text))
+
+    def save(self, folder: Path | str) -> None:
+        """Writes what was shown into a folder, a file each, for code that is pasted from the page.
+
+        Args:
+            folder: is made if need be.
+        """
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        for number, item in enumerate(self.items, start=1):
+            file = folder / f"{number}{_ENDINGS[item.kind]}"
+            if item.kind in ("picture", "sound"):
+                file.write_bytes(base64.b64decode(item.content.split(",")[1]))
+            else:
+                lines = ["\t".join(row) for row in item.content] if item.kind == "table" else []
+                file.write_text("\n".join(lines) or item.content, encoding="utf-8")
+            self.say(f"{file}: {item.caption}")
+
+
+def _least_width(figure: "Figure") -> int:
+    """Pixels below which the smallest words of a picture cannot be read; 0 if it has none."""
+    from matplotlib.text import Text
+
+    words = [t for t in figure.findobj(Text) if t.get_visible() and t.get_text().strip()]
+    if not words:
+        return 0
+    smallest = min(float(t.get_fontsize()) for t in words) / 72 * _DPI
+    width = figure.get_figwidth() * _DPI
+    return round(width * min(1.0, _READABLE / smallest))
 
 
 class _Progress(keras.callbacks.Callback):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 import numpy as np
 
+from kerasar.cli.show.answers import bare_picture, filled, in_words
 from kerasar.cli.support.capabilities import levels_of
 from kerasar.pictures import surprise_image
 from kerasar.pictures.pixels import enlarge, factor_for, mosaic, to_rgb
@@ -52,10 +53,15 @@ def add_completion(model: DensityModel, examples: Any, classes: Any) -> None:
     levels = levels_of(model)
     factor = factor_for(height, width, _SIZE)
 
+    @in_words
     def picture(index: float) -> Any:
+        (index,) = filled(**{"test image": index})
         return enlarge(to_rgb(examples[int(index)][None], levels), factor)[0]
 
-    gr.Markdown("Paint over what the model should draw anew, then press **Complete**.")
+    gr.Markdown(
+        "Paint over what the model should draw anew, then press **Complete**: there will be three "
+        "completions, and lower right the original."
+    )
     index = gr.Slider(0, len(examples) - 1, value=0, step=1, label="test image")
     with gr.Row():
         editor = gr.ImageEditor(
@@ -70,16 +76,20 @@ def add_completion(model: DensityModel, examples: Any, classes: Any) -> None:
             transforms=(),
             canvas_size=(factor * width, factor * height),
         )
-        shown = gr.Image(label="three completions, and the original", elem_id="completed")
+        shown = bare_picture("three completions, and lower right the original", "completed")
     with gr.Row():
         temperature = gr.Slider(0.1, 2.0, value=1.0, step=0.05, label="temperature")
         seed = gr.Number(0, precision=0, minimum=0, label="seed")
     button = gr.Button("Complete", variant="primary", elem_id="complete")
 
+    @in_words
     def complete(index: float, painted: Any, temperature: float, seed: float) -> Any:
+        index, temperature, seed = filled(
+            **{"test image": index, "temperature": temperature, "seed": seed}
+        )
         hidden = hidden_pixels((painted or {}).get("layers") or (), height, width)
         if not hidden.any():
-            raise gr.Error("Nothing is painted over. Paint on the image to the left.")
+            raise ValueError("Nothing is painted over. Paint on the image to the left.")
         image = examples[int(index)][None]
         known = np.broadcast_to(~hidden[None, ..., None], image.shape)
         options = {"temperature": temperature, "seed": int(seed), **_class_of(classes, index)}
@@ -95,14 +105,44 @@ def _class_of(classes: Any, index: float) -> dict[str, Any]:
     return {} if classes is None else {"condition": classes[int(index)][None]}
 
 
+def add_reconstruction(model: DensityModel, examples: Any) -> None:
+    """A test image, and what an autoencoder draws from its latent; arguments as above."""
+    levels = levels_of(model)
+    factor = factor_for(examples.shape[1], examples.shape[2], _SIZE)
+    gr.Markdown("Upper left a test image; the others are drawn from its latent.")
+    with gr.Row():
+        index = gr.Slider(0, len(examples) - 1, value=0, step=1, label="test image")
+        temperature = gr.Slider(0.1, 2.0, value=1.0, step=0.05, label="temperature")
+        seed = gr.Number(0, precision=0, minimum=0, label="seed")
+    button = gr.Button("Reconstruct", variant="primary", elem_id="reconstruct")
+    shown = bare_picture("a test image, and three drawings from its latent", "reconstructed")
+
+    @in_words
+    def reconstruct(index: float, temperature: float, seed: float) -> Any:
+        fields = {"test image": index, "temperature": temperature, "seed": seed}
+        index, temperature, seed = filled(**fields)
+        image = examples[int(index)][None]
+        copies = np.repeat(image, 3, axis=0)
+        drawn = model.reconstruct(copies, seed=int(seed), temperature=temperature)
+        cells = to_rgb(np.concatenate([image, drawn]), levels)
+        return mosaic(enlarge(cells, factor), columns=2, gap=factor)
+
+    button.click(reconstruct, [index, temperature, seed], shown)
+
+
 def add_surprise(model: DensityModel, examples: Any, classes: Any) -> None:
     """The bits that each pixel of a test image costs; arguments as for `add_completion`."""
-    gr.Markdown("Bright pixels cost many bits: the model did not expect them.")
+    gr.Markdown(
+        "To the left the image, to the right its bits. Bright pixels cost many: the model did not "
+        "expect them."
+    )
     index = gr.Slider(0, len(examples) - 1, value=0, step=1, label="test image")
     words = gr.Markdown()
-    shown = gr.Image(label="a test image, and the bits of each pixel", elem_id="surprise")
+    shown = bare_picture("a test image, and the bits of each pixel", "surprise")
 
+    @in_words
     def surprise(index: float) -> Any:
+        (index,) = filled(**{"test image": index})
         image = examples[int(index)]
         terms = model.log_prob_map(image[None], **_class_of(classes, index))[0]
         bits = -np.asarray(terms, "float64") / np.log(2)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
 from kerasar.cli.kinds import DataKind, SamplingRequest
 from kerasar.cli.kinds.kind import check_drawn
-from kerasar.cli.show.images import add_completion, add_surprise
+from kerasar.cli.show.answers import bare_picture, filled, in_words, read_back
+from kerasar.cli.show.images import add_completion, add_reconstruction, add_surprise
 from kerasar.cli.support.capabilities import is_conditional, supports
 from kerasar.cli.support.run_folder import RunFolder
 
@@ -19,6 +18,9 @@ if TYPE_CHECKING:
 
 #: How many are drawn at first: enough to judge, few enough to wait for.
 _FEW = {"images": 16, "audio": 1, "text": 1, "series": 200, "vectors": 1000, "sequences": 16}
+#: Gradio looks so often, in seconds, for copies of pictures that are as old, and removes them; at
+#: the end it removes all.
+_CACHE = (600, 600)
 
 
 def build(
@@ -34,7 +36,7 @@ def build(
             data.
         classes: the class of each image, for a model that takes one.
     """
-    with gr.Blocks(title=run.title, analytics_enabled=False) as page:
+    with gr.Blocks(title=run.title, analytics_enabled=False, delete_cache=_CACHE) as page:
         gr.Markdown(f"# {run.title}")
         if supports(model, "sample"):
             with gr.Tab("Sample"):
@@ -42,6 +44,9 @@ def build(
         if examples is not None and supports(model, "inpaint"):
             with gr.Tab("Complete"):
                 add_completion(model, examples, classes)
+        if examples is not None and supports(model, "reconstruct"):
+            with gr.Tab("Reconstruct"):
+                add_reconstruction(model, examples)
         if examples is not None and hasattr(model, "likelihood"):
             with gr.Tab("Surprise"):
                 add_surprise(model, examples, classes)
@@ -63,13 +68,17 @@ def _add_samples(run: RunFolder, kind: DataKind, model: DensityModel) -> None:
     button = gr.Button("Draw", variant="primary", elem_id="draw")
     shown: Any
     if ending == ".png":
-        shown = gr.Image(label="samples", type="filepath", elem_id="samples")
+        shown = bare_picture("samples", "samples")
     elif kind.name == "audio":
-        shown = gr.Audio(label="samples", type="filepath", elem_id="samples")
+        shown = gr.Audio(label="samples", elem_id="samples")
     else:
         shown = gr.Textbox(label="samples", lines=12, elem_id="samples")
 
-    def draw(num: float, temperature: float, seed: float, extra: str | None = None) -> str:
+    @in_words
+    def draw(num: float, temperature: float, seed: float, extra: str | None = None) -> Any:
+        num, temperature, seed = filled(
+            **{"how many": num, "temperature": temperature, "seed": seed}
+        )
         options: dict[str, Any] = {"temperature": temperature, "seed": int(seed)}
         prompt = (extra or None) if kind.name == "text" else None
         if is_conditional(model):
@@ -77,21 +86,9 @@ def _add_samples(run: RunFolder, kind: DataKind, model: DensityModel) -> None:
 
             wanted = run.classes(None if extra in (None, "all") else extra, conditional=True)
             options["condition"] = np.resize(wanted or [0], int(num))
-        try:
-            request = SamplingRequest(int(num), None, prompt, options)
-            samples = kind.draw(run, model, request)
-            check_drawn(samples)
-            file = Path(tempfile.mkdtemp(dir=_folder()), f"samples{ending}")
-            kind.write(file, samples, run, model)
-        except (ValueError, FloatingPointError) as error:
-            raise gr.Error(str(error), duration=None) from error
-        return file.read_text("utf-8", "replace") if kind.name == "text" else str(file)
+        request = SamplingRequest(int(num), None, prompt, options)
+        samples = kind.draw(run, model, request)
+        check_drawn(samples)
+        return read_back(lambda file: kind.write(file, samples, run, model), ending)
 
     button.click(draw, inputs, shown)
-
-
-def _folder() -> str:
-    """Where files are that the page may show."""
-    folder = Path(tempfile.gettempdir(), "kerasar-show")
-    folder.mkdir(exist_ok=True)
-    return str(folder)

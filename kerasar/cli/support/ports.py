@@ -15,3 +15,10 @@ def check_port(host: str, port: int) -> None:
                 f"Port {port} of '{host}' cannot be used: {error.strerror}. Take another one with "
                 "--port."
             ) from None
+
+
+def address(host: str, port: int) -> str:
+    """What to open in a browser of this machine, for a server that listens to `host`."""
+    if host in ("0.0.0.0", "::"):  # all addresses, none of which it is
+        host = "localhost"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -1,8 +1,8 @@
 """WaveNet plays.
 
 Plucked strings of random pitch, made on the spot: a stack of dilated convolutions learns the wave,
-sample by sample, in 64 levels by the µ-law. The spectrogram shows a fundamental tone and its
-overtones.
+sample by sample, in 64 levels by the µ-law. Below each wave its spectrogram shows a fundamental
+tone and its overtones.
 """
 
 import numpy as np

@@ -23,5 +23,6 @@ def draw(studio: Studio) -> None:
     model = studio.trained(gated, examples, epochs=12, batch_size=8, learning_rate=4e-3)
     classes = np.repeat(np.arange(10), 8)
     drawn = model.sample(len(classes), condition=classes, seed=0)
-    caption = "Digits drawn for the classes 0 to 9, from above to below."
-    studio.show(image_grid(drawn, data.levels, columns=8), caption)
+    caption = "Eight digits drawn for each class, the class to the left."
+    labels = [str(digit) for digit in range(10)]
+    studio.show(image_grid(drawn, data.levels, columns=8, row_labels=labels), caption)

@@ -8,17 +8,12 @@ import bz2
 import lzma
 import zlib
 
-import kerasar
 from kerasar.cli.gallery.studio import Studio
 
 
 def draw(studio: Studio) -> None:
     data = studio.images
-
-    def pixelcnn() -> kerasar.AutoregressiveModel:
-        return kerasar.models.PixelCNN(data.train.shape[1:], data.levels, filters=24, blocks=4)
-
-    model = studio.trained(pixelcnn, data.train, epochs=12, batch_size=8)
+    model = studio.pixelcnn(data.train)
     images = data.test[:200]
     plain = images.astype("uint8").tobytes()
     packed = model.compress(images)

@@ -20,7 +20,7 @@ def draw(studio: Studio) -> None:
     h = L.Conv1D(4, 2, strides=2, activation="relu")(h)
     halves = keras.Model(window, L.Dense(1)(L.Flatten()(h)))
     report = kerasar.convolution_report(halves)
-    caption = "Strides of 2 become dilations. Boxes of one color are one stream, computed once."
+    caption = "Strides of 2 become dilations. Boxes of one number are one stream, computed once."
     studio.show(convolution_figure(report), caption)
 
     h = L.Conv1D(4, 3, padding="same", activation="relu")(window)
@@ -29,6 +29,6 @@ def draw(studio: Studio) -> None:
     report = kerasar.convolution_report(bordered)
     caption = (
         'With padding="same" the columns near a border see its zeros: they are streams of their '
-        "own, and all others are one."
+        "own, and in each layer all others are one."
     )
     studio.show(convolution_figure(report), caption)

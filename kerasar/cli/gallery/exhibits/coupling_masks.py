@@ -37,5 +37,7 @@ def draw(studio: Studio) -> None:
         moves = np.asarray(moved)[0, ..., 0] != image[0, ..., 0]
         axes.imshow(moves, cmap="Blues", vmin=-0.4, vmax=1.4)
         axes.set_title(name, fontsize=10)
-        axes.set(xticks=[], yticks=[])
-    studio.show(figure, "Dark pixels move, light ones stay.")
+        axes.set(xticks=[0, 7], yticks=[0, 7], xlabel="column", ylabel="row")
+    studio.show(
+        figure, "Dark pixels move, light ones stay. Two of the four channels are every other row."
+    )

@@ -29,7 +29,10 @@ def draw(studio: Studio) -> None:
         reached |= {t - lag for t in reached}
     axes.plot(sorted(reached), [0] * len(reached), "o", color="#4c78a8", markersize=8)
     axes.set_yticks(range(5), ["input", *(f"dilation {d}" for d in dilations)])
-    axes.set_xlabel("time")
+    axes.set_xlabel("step")
     axes.spines[:].set_visible(False)
-    caption = f"One prediction and all that it sees: {field.reach} values before it."
+    caption = (
+        f"One prediction and all that it sees, {field.reach} values: what comes out above at step "
+        "16 is the distribution of the value at step 17."
+    )
     studio.show(figure, caption)

@@ -1,7 +1,7 @@
 """A forecast with bands.
 
 Twenty months of a series with a trend, a season and noise are held out. The model draws 500
-futures, each a joint path; the bands hold the middle 50 % and 90 % of them.
+futures, each a joint path; the bands hold the middle 50% and 90% of them.
 """
 
 import numpy as np
@@ -25,7 +25,9 @@ def draw(studio: Studio) -> None:
     low, high = forecast.quantiles([0.05, 0.95])
     inside = np.mean((low <= future) & (future <= high))
     caption = (
-        f"The past in gray, the held-out months as they came in black: {inside:.0%} of them lie "
-        "in the band of 90 %."
+        "The past, and the held-out months as they came (dots) in the bands that were forecast: "
+        f"{inside:.0%} of them lie in the band of 90%."
     )
-    studio.show(fan_chart(past[-60:], forecast.paths, actual=future), caption)
+    figure = fan_chart(past[-60:], forecast.paths, actual=future)
+    figure.axes[0].set_xlabel("months from the last known one")
+    studio.show(figure, caption)

@@ -6,18 +6,13 @@ known or drawn. Three completions of one image differ where the visible half lea
 
 import numpy as np
 
-import kerasar
 from kerasar.cli.gallery.studio import Studio
 from kerasar.pictures import image_grid, inpainting_figure
 
 
 def draw(studio: Studio) -> None:
     data = studio.images
-
-    def pixelcnn() -> kerasar.AutoregressiveModel:
-        return kerasar.models.PixelCNN(data.train.shape[1:], data.levels, filters=24, blocks=4)
-
-    model = studio.trained(pixelcnn, data.train, epochs=12, batch_size=8)
+    model = studio.pixelcnn(data.train)
     bits = -model.log_prob(data.test).mean() / np.log(2) / np.prod(data.test.shape[1:])
     caption = f"Digits drawn from PixelCNN, {bits:.2f} bits a pixel on test images."
     studio.show(image_grid(model.sample(32, seed=0), data.levels, columns=8), caption)

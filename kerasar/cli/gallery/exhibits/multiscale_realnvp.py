@@ -23,4 +23,7 @@ def draw(studio: Studio) -> None:
     caption = f"Drawn from the flow; at most {bits:.2f} bits a pixel on test images."
     studio.show(image_grid(flow.sample(32, seed=0), data.levels, columns=8), caption)
     corners = data.test[:4]
-    studio.show(manifold_figure(flow, corners), "Four test images, and between them.")
+    studio.show(
+        manifold_figure(flow, corners),
+        "Four test images in the corners, and what the flow has between them.",
+    )

@@ -29,17 +29,21 @@ def posterior_rows(images: Any, known: Any, position: int, logits: Any, levels: 
             (whole, image),
         ):
             axes.imshow(shown, cmap="gray", vmin=0, vmax=levels - 1)
-            axes.plot(position % width, position // width, "s", color="#e45756", markersize=5)
+            # Orange with a white edge can be seen on black, white and all grays.
+            look: dict[str, Any] = dict(color="#d9720b", markeredgecolor="white", markersize=6)
+            axes.plot(position % width, position // width, "o", **look)
             axes.set(xticks=[], yticks=[])
         bars.bar(np.arange(levels), probability / probability.sum(), color="#4c78a8", width=1.0)
-        bars.axvline(image[position // width, position % width], color="#e45756", linewidth=1)
+        bars.axvline(
+            image[position // width, position % width], color="#d9720b", linewidth=2, linestyle=":"
+        )
         bars.spines[["top", "right"]].set_visible(False)
         bars.set_ylabel("probability")
     for axes, title in zip(
         rows[0], ("mask", "pixels so far", "the next pixel's value", "image"), strict=True
     ):
         axes.set_title(title, fontsize=10)
-    rows[-1][2].set_xlabel("value; its true one in red")
+    rows[-1][2].set_xlabel("value, its true one dotted")
     return figure
 
 
@@ -59,5 +63,7 @@ def draw(studio: Studio) -> None:
     known = np.broadcast_to(np.arange(pixels) < position, (4, pixels)).reshape(images.shape)
     logits = model.conditional(images, known, position)
     figure = posterior_rows(images, known, position, logits, data.levels)
-    caption = "Four test digits. White in the mask is what the network sees; red is the next pixel."
+    caption = (
+        "Four test digits. White in the mask is what the network sees; the dot is the next pixel."
+    )
     studio.show(figure, caption)

@@ -1,7 +1,8 @@
 """A map of the line.
 
 The first flow of the lecture: a rising, piecewise linear map turns a mixture of two normal
-distributions into one. Where the map is steep, the density of x is high.
+distributions into one. The density of x is that of z = f(x), times the slope of the map: it is high
+where a steep part of the map meets likely values of z.
 """
 
 import kerasar

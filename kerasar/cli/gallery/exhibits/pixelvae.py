@@ -24,14 +24,17 @@ def draw(studio: Studio) -> None:
             warm_up=300,
         )
 
-    model = studio.trained(pixel_vae, data.train, epochs=15, batch_size=16)
+    model = studio.trained(pixel_vae, data.train, epochs=40, batch_size=16)
     images = data.test[:8]
     rows = [images, model.reconstruct(images, seed=0), model.reconstruct(images, seed=1)]
-    caption = "Test images, and below each of them two drawings from its latent."
-    studio.show(image_grid(np.concatenate(rows), data.levels, columns=8), caption)
+    caption = "Test images, and below each two drawings from its latent: what they share, it says."
+    labels = ["image", "drawn", "again"]
+    grid = image_grid(np.concatenate(rows), data.levels, columns=8, row_labels=labels)
+    studio.show(grid, caption)
 
-    first, last = model.encode(images[:1]), model.encode(images[5:6])
+    digits = data.test_labels
+    first, last = model.encode(data.test[[0]]), model.encode(data.test[[3]])
     share = np.linspace(0, 1, 8)[:, None]
     between = model.decode((1 - share) * first + share * last, seed=0)
-    caption = "From the latent of one digit to that of another."
+    caption = f"Drawn on the way from the latent of a {digits[0]} to that of a {digits[3]}."
     studio.show(image_grid(between, data.levels, columns=8), caption)

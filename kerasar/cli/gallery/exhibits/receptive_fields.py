@@ -2,7 +2,8 @@
 
 Stacked masked convolutions leave a blind spot: pixels to the upper right that a prediction never
 sees, however many layers there are. Gated PixelCNN has two stacks of convolutions instead, and
-sees all. The pictures are not drawn by hand: kerasar derives them from the network, as it derives
+no blind spot: within its reach it sees all that is above, and all to the left in its row. The
+pictures are not drawn by hand: kerasar derives them from the network, as it derives
 the proof that a prediction sees no pixel of its future.
 """
 
