@@ -9,11 +9,8 @@ import numpy as np
 
 from kerasar.arguments import checks_arguments
 from kerasar.checks import check_kind, check_values
-<<<<<<< HEAD
-from kerasar.pictures.series_line import plot_series
-=======
 from kerasar.pictures.palette import BLUE, INK, ORANGE
->>>>>>> att23
+from kerasar.pictures.series_line import plot_series
 from kerasar.statistics import quantiles
 
 if TYPE_CHECKING:
@@ -77,15 +74,9 @@ def backtest_figure(
         for order, band in enumerate((0.9, 0.5)):
             edges = quantiles(paths[i], [0.5 - band / 2, 0.5 + band / 2])
             shade = 0.2 + 0.15 * order
-<<<<<<< HEAD
-            axes.fill_between(ahead, *edges, color=_FAN, alpha=shade, linewidth=0)
-        plot_series(axes, np.arange(origin - len(past), origin), past, color=_INK, linewidth=1.0)
-        plot_series(axes, ahead, actual[i], color=_TRUTH, linewidth=1.2)
-=======
             axes.fill_between(ahead, *edges, color=BLUE, alpha=shade, linewidth=0)
-        axes.plot(np.arange(origin - len(past), origin), past, color=INK, linewidth=1.0)
+        plot_series(axes, np.arange(origin - len(past), origin), past, color=INK, linewidth=1.0)
         axes.plot(ahead, actual[i], ".-", color=ORANGE, linewidth=1.2, markersize=4)
->>>>>>> att23
         axes.set_xlabel(f"step (origin {origin})")
         if names is not None:
             axes.set_title(names[i], fontsize=9)
