@@ -220,11 +220,11 @@ def test_blind_spots_and_streams_can_be_told_apart_in_gray():
     hatched = [p for p in pictures.receptive_field_figure(field).axes[0].patches if p.get_hatch()]
     assert len(hatched) == len(field.blind_spot) > 0
     window = keras.Input((6, 1))
-    h = keras.layers.Conv1D(1, 3, padding="same")(window)
+    h = keras.layers.Conv1D(1, 3, padding="same", name="same")(window)
     model = keras.Model(window, keras.layers.Dense(1)(keras.layers.Flatten()(h)))
     left, right = pictures.convolution_figure(kerasar.convolution_report(model)).axes
     assert [t.get_text() for t in left.texts] == ["1", "2", "2", "2", "2", "3", "4"]
-    assert [t.get_text() for t in right.get_yticklabels()][1:3] == ["1: conv1d", "2: conv1d"]
+    assert [t.get_text() for t in right.get_yticklabels()][1:3] == ["1: same", "2: same"]
 
 
 def test_rows_have_labels():

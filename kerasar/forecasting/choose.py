@@ -32,6 +32,9 @@ _CUTS, _WINDOWS = (0.5, 0.62, 0.75, 0.87), 4
 _PATHS, _RIDGES, _ENOUGH = 60, (300.0, 100.0, 30.0, 10.0, 3.0), 1_000
 #: The band that is to hold, and the factors that are tried for it.
 _BAND, _FACTORS = 0.9, (1.0, 1.07, 1.15, 1.25, 1.4, 1.6, 1.8, 2.0)
+#: No error counts as less than such a part of the usual change of a step: where a series stands
+#: still for long, all forecasts are exact, and some a thousand times as exact as others.
+_EXACT = 0.01
 #: What stands for a value that is not finite: the worst.
 _HUGE = 1e30
 #: Fewer steps than this are too few.
@@ -400,7 +403,9 @@ def log_scores(paths: Array, actual: Array, column: Array) -> list[float]:
     if not seen.any():
         return []
     each = np.where(seen, found, 0).sum(axis=1) / np.maximum(seen.sum(axis=1), 1)
-    least = 1e-9 * (np.nanstd(column) + 1e-30)
+    moved = np.abs(np.diff(column))
+    usual = np.nanmean(moved) if np.isfinite(moved).any() else np.nanstd(column)
+    least = _EXACT * usual + 1e-30
     return [float(np.log(np.maximum(each[seen.any(axis=1)], least)).mean())]
 
 

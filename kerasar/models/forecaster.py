@@ -3,7 +3,7 @@
 A linear autoregression on the last steps, on the same steps of earlier seasons, and on what level
 and scale say, all relative to the series' own level (`kerasar.distributions.Relative`); beside it a
 small network of the same inputs, whose last layer begins at zero. So it begins as the linear model,
-of which `kerasar.forecasting.fit_least_squares` finds the weights at once, and training finds out
+of which `kerasar.forecasting.choose` finds the weights at once, and training finds out
 what there is beyond it.
 """
 
