@@ -124,6 +124,7 @@ def test_bins_are_equally_likely_and_in_order():
 
 
 @pytest.mark.rewritten
+@pytest.mark.long  # as tests/test_compression.py has it, for the same tables
 def test_another_process_reads_it(tmp_path, model):
     x = images(30)
     model.save(tmp_path / "model.keras")

@@ -102,6 +102,7 @@ def test_an_open_length_takes_any():
     assert model.sample(2, length=11).shape == (2, 11)
 
 
+@pytest.mark.long  # tests/test_served_kinds.py has all kinds
 def test_saved_and_served_it_gives_equal_numbers(tmp_path):
     model = fresh(6, 4, filters=6, skip="concatenate", first_layer="first_conv")
     x = np.random.default_rng(0).integers(4, size=(3, 6)).astype("int32")

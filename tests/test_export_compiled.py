@@ -59,7 +59,7 @@ KINDS = {
 
 
 #: XLA takes seconds for each.
-OFTEN = ("images with a class", "text of any length", "points")
+OFTEN = ("images with a class", "points")
 
 
 @pytest.mark.parametrize(

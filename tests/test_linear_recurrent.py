@@ -191,6 +191,7 @@ def test_real_values_of_several_variables():
     assert drawn.shape == (3, 4, 2) and np.isfinite(model.log_prob(drawn)).all()
 
 
+@pytest.mark.long  # tests/test_served_kinds.py has all kinds
 def test_saved_and_exported_it_draws_the_same(tmp_path):
     model = fresh(num_classes=3)
     expected = model.sample(2, condition=[0, 2])

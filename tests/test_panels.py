@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from drawing import some
 from typer.testing import CliRunner
 
 import kerasar
@@ -276,7 +277,7 @@ def test_series_that_end_with_gaps_are_drawn_on_from_their_last_values():
     np.testing.assert_allclose(both["a"].paths, found, rtol=1e-4)
 
 
-@pytest.mark.parametrize("which", ["own scale", "which series", "statics"])
+@pytest.mark.parametrize("which", some(["own scale", "which series", "statics"], ["which series"]))
 def test_an_exported_model_of_a_panel_forecasts_without_kerasar(tmp_path, which):
     if which == "statics":
         train = [values[:-4] for values in SERIES.values()]

@@ -329,7 +329,8 @@ def test_it_is_the_same_when_saved_and_loaded(cell, tmp_path):
     np.testing.assert_allclose(clone(COLOUR), model.network(COLOUR), atol=1e-6)
 
 
-@pytest.mark.parametrize("cell", some(CELLS, ["diagonal_bilstm"]))
+@pytest.mark.long  # tests/test_served_kinds.py has all kinds
+@pytest.mark.parametrize("cell", CELLS)
 def test_a_server_gives_the_same(cell, tmp_path):
     model = model_of(cell, (3, 4, 1), layers=1)
     model.export(tmp_path / "1", verbose=False)

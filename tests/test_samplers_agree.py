@@ -113,7 +113,7 @@ def test_options_bend_all_samplers_alike(build):
     check_samples(model_of(build), num_samples=8, **options)
 
 
-@pytest.mark.parametrize("build", [plain, two_stacks], ids=lambda b: b.__name__)
+@pytest.mark.parametrize("build", [plain], ids=lambda b: b.__name__)
 def test_compiled_is_the_same(build):
     model = model_of(build)
     drawn = model.sample(64, seed=5, jit_compile=True)

@@ -168,6 +168,7 @@ def test_saved_it_gives_equal_numbers(tmp_path):
     np.testing.assert_array_equal(again.log_prob(x, condition), model.log_prob(x, condition))
 
 
+@pytest.mark.long  # tests/test_served_kinds.py has all kinds
 def test_served_it_gives_equal_numbers_and_samples(tmp_path):
     model = fresh(None, num_classes=3, local_features=2, hop=2, **TINY)
     x = np.random.default_rng(0).integers(5, size=(3, 8)).astype("int32")
