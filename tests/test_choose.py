@@ -231,6 +231,18 @@ def test_what_training_makes_worse_is_not_kept():
     assert learned_more(model, worse, SEASONAL, 6, 120)
 
 
+def test_a_walk_has_no_season_but_that_which_it_is_given():
+    for drift, most in ((0.0, 2), (0.5, 2)):
+        walks = [drift * np.arange(400) + np.cumsum(draw_noise(i, 400)) for i in range(30)]
+        assert sum(bool(find_seasons(walk)) for walk in walks) <= most
+    season = 3 * np.sin(2 * np.pi * np.arange(400) / 12)
+    assert [find_seasons(walk + season) for walk in walks[:5]] == [(12,)] * 5
+
+
+def draw_noise(seed, steps):
+    return np.random.default_rng(seed).normal(size=steps)
+
+
 def test_bands_that_training_made_too_narrow_are_not_kept():
     """Even if the centers of its paths, or the width of its bands, give it the better CRPS."""
     choice = choose(SEASONAL[:120], 6, [12], normalization="seasonal")

@@ -58,9 +58,23 @@ def _alike(values: Any, among: Any, count: int) -> dict[int, float]:
             within = (_correlation(apart, part * season // 4) for part in (1, 2, 3))
             beyond = alike - max(min(within), 0.0)
             pairs = np.isfinite(apart[season:] * apart[:-season]).sum(axis=0).mean()
-            if beyond > max(_CORRELATED, _BEYOND / np.sqrt(max(count * pairs, 1.0))):
+            error = _error(apart, season) / np.sqrt(max(count * pairs, 1.0))
+            if beyond > max(_CORRELATED, _BEYOND * error):
                 found[season] = alike
     return found
+
+
+def _error(apart: Any, season: int) -> float:
+    """By how much less sure an autocorrelation is than that of noise, where neighbors are alike.
+
+    They are in a random walk, which wanders as if it had a season of any length (Bartlett 1946,
+    On the theoretical specification and sampling properties of autocorrelated time-series).
+    """
+    rest = np.array(apart)
+    for phase in range(season):
+        rest[phase::season] -= np.nanmean(rest[phase::season], axis=0)
+    square = min(max(_correlation(rest, 1), 0.0), 0.99) ** 2
+    return float(np.sqrt((1 + square) / (1 - square)))
 
 
 def _detrended(values: Any, season: int) -> Any:
