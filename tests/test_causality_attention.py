@@ -199,3 +199,13 @@ def test_random_networks_agree_with_brute_force():
 def test_many_random_networks_agree_with_brute_force():
     causal, taken = check_random(range(200))
     assert taken >= 0.95 * causal
+
+
+def test_more_pairs_than_fit_into_memory_are_refused(monkeypatch):
+    monkeypatch.setattr("kerasar.causality.pairs.read.available_memory", lambda: 2**20)
+    drawn(CAUSAL_NETWORKS["where"])  # few positions: nothing is asked for
+    x = keras.Input((200, 4))
+    scores = keras.ops.einsum("bqc,bkc->bqk", x, x)
+    network = keras.Model(x, keras.ops.einsum("bqk,bkc->bqc", scores, x))
+    with pytest.raises(ValueError, match=r"each pair of 200 positions.*Take fewer positions"):
+        kerasar.check_causal(network)

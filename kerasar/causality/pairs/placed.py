@@ -75,7 +75,11 @@ def pair_offsets(seen: np.ndarray, sizes: tuple[int, ...]) -> Offsets:
     if len(sizes) == 1:
         lags = [lag for lag in range(1 - count, count) if np.diagonal(seen, lag).any()]
         return Offsets.of(1, [(lag,) for lag in lags])
-    one, other = np.nonzero(seen)
-    width = sizes[1]
-    apart = np.stack([other // width - one // width, other % width - one % width], -1)
-    return Offsets.of(2, [(int(row), int(column)) for row, column in np.unique(apart, axis=0)])
+    height, width = sizes
+    rows = seen.reshape(height, width, height, width)
+    found = []
+    for down in range(1 - height, height):  # one sort over all pairs would take minutes
+        columns = np.diagonal(rows, down, axis1=0, axis2=2).any(axis=-1)
+        aside = (a for a in range(1 - width, width) if np.diagonal(columns, a).any())
+        found += [(down, offset) for offset in aside]
+    return Offsets.of(2, found)

@@ -1,6 +1,7 @@
 """Reads the operations that the rules for positions on the first axes do not cover."""
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +17,10 @@ from kerasar.causality.pairs.use import PAIR_RULES, PairUse, Ruled
 from kerasar.causality.pairs.values import UNKNOWN, flat
 from kerasar.causality.rules.pointwise import is_array
 from kerasar.keras_internals import replaces_methods
+from kerasar.memory import available_memory, in_gib
+
+#: The most that is held for a pair of positions while an operation is read.
+_BYTES_OF_A_PAIR = 84
 
 
 class PairReader:
@@ -48,6 +53,7 @@ class PairReader:
             return None
         if any(size is None or size < 2 for size in self.sizes[:1]) or None in self.sizes:
             return None
+        self._check_memory(node)
         placed = {}
         for edge in node.inputs:
             if edge in self.placed:
@@ -62,6 +68,18 @@ class PairReader:
                 )
         sizes: tuple[int, ...] = tuple(int(size or 1) for size in self.sizes)
         return PAIR_RULES[type(node.operation)](PairUse(node, placed, self.known, sizes))
+
+    def _check_memory(self, node: Node) -> None:
+        """Raises a ValueError if an operation on all pairs of positions is too large to be read."""
+        count = math.prod(size or 1 for size in self.sizes)
+        needed, available = _BYTES_OF_A_PAIR * count**2, available_memory()
+        if needed > available and any(edge.shape.count(count) > 1 for edge in node.outputs):
+            raise ValueError(
+                f"Layer '{node.name}' computes a value for each pair of {count:,} positions: to "
+                f"find out what it sees takes {in_gib(needed)}, and {in_gib(available)} of memory "
+                "are available. Take fewer positions, or let each attend to a few others only, "
+                "along rows and columns or in windows."
+            )
 
     def record(self, node: Node, ruled: Ruled) -> dict[Edge, Dependence]:
         """Keeps what the outputs see; returns those whose positions are on the first axes."""
