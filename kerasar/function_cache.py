@@ -21,7 +21,10 @@ _NOTES = frozenset(
     """_called _losses _loss_ids _metrics _lock _tracker _parent_path built _build_shapes_dict
     _call_signature _saved_model_arg_spec _saved_model_inputs_spec _convert_input_args
     _dropout_mask _recurrent_dropout_mask
-    _allow_non_tensor_positional_args _input_spec input_spec _jit_compile""".split()
+    _allow_non_tensor_positional_args _input_spec input_spec _jit_compile
+    train_function test_function predict_function
+    stop_training stop_evaluating stop_predicting
+    _self_unconditional_checkpoint_dependencies _self_unconditional_dependency_names""".split()
 )
 
 #: Attributes of every layer, which Keras replaces by others when they change.

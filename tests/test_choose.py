@@ -231,6 +231,19 @@ def test_what_training_makes_worse_is_not_kept():
     assert learned_more(model, worse, SEASONAL, 6, 120)
 
 
+def test_a_piece_is_so_long_that_its_first_season_is_forgotten():
+    noise = draw_noise(0, 600)
+    walk = np.concatenate([5 * noise[:12], noise[12:]])
+    for t in range(12, 600):
+        walk[t] += walk[t - 12]
+    design = Design("seasonal", 12, 30, "real", 3)
+    linear = LinearForecaster.fit(walk, design)
+    units = (walk - linear.center) / linear.unit
+    for steps, near in ((60, False), (design.settled, True)):
+        scale = np.exp(linear.frame.along(units[-steps:]).frame.log_scale[-1]) * linear.unit
+        assert (abs(scale - 1) < 0.3) == near, (steps, scale)
+
+
 def test_a_walk_has_no_season_but_that_which_it_is_given():
     for drift, most in ((0.0, 2), (0.5, 2)):
         walks = [drift * np.arange(400) + np.cumsum(draw_noise(i, 400)) for i in range(30)]

@@ -30,6 +30,7 @@ def test_nothing_is_forgotten_while_the_model_is_used(model):
         model.evaluate(X, verbose=0)
         model.fit(X, verbose=0)
         model.function_cache.get("mine", lambda: made.append(1))
+        model.network.predict(X, verbose=0)
     assert len(made) == 1
 
 

@@ -113,7 +113,7 @@ def learn_and_judge(x: Array, law: Array, season: int | None, epochs: int | None
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         file, run = Path(folder, "series.csv"), Path(folder, "run")
-        lines = ["value", *("" if np.isnan(value) else f"{value:.9g}" for value in x)]
+        lines = ["value", *(f"{value:.9g}" for value in x)]
         file.write_text("\n".join(lines) + "\n")
         command = [sys.executable, "-m", "kerasar", "train", "forecaster", "--data", str(file)]
         command += ["--out", str(run), *([] if epochs is None else ["--epochs", str(epochs)])]

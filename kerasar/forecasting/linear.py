@@ -87,6 +87,14 @@ class Design:
         return sorted(lag for lag in steps if lag > self.lags)
 
     @property
+    def settled(self) -> int:
+        """Steps behind which the scale is that of distances from the level.
+
+        In a first season there is no earlier one: distances from the last value count there.
+        """
+        return (self.season or 0) + 8 * self.memory if self.normalization == "seasonal" else 0
+
+    @property
     def reach(self) -> int:
         """The largest lag."""
         return max([self.lags, self.season or 0, *self.far_lags])

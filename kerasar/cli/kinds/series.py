@@ -39,8 +39,9 @@ _READING = ("covariates", "calendar", "series")
 _STEPS = 12
 #: How many seasons a series has whose forecasts are for one of them.
 _SEASONS = 8
-#: Steps of a piece of the series in training, where there are as many.
-_PIECE = 128
+#: Steps of a piece of the series in training, where there are as many; and how many it may take
+#: until what came before the first season is forgotten.
+_PIECE, _LONGEST_PIECE = 128, 1024
 
 
 class _Source(NamedTuple):
@@ -370,7 +371,8 @@ def _sizes(data: SeriesData, choice: Choice | None, horizon: int) -> tuple[int, 
         held_out = max(size, steps // 10)
         return min(size, steps - held_out), held_out
     held_out = min(max(horizon, steps // 10), steps // 3)
-    return min(max(_PIECE, 2 * choice.design.reach), steps - held_out), held_out
+    seen = max(_PIECE, 2 * choice.design.reach, min(choice.design.settled, _LONGEST_PIECE))
+    return min(seen, steps - held_out), held_out
 
 
 def _judged(series: Any, first: int, size: int, covariates: Any = None) -> dict[str, Any]:
