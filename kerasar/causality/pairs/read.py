@@ -72,8 +72,10 @@ class PairReader:
     def _check_memory(self, node: Node) -> None:
         """Raises a ValueError if an operation on all pairs of positions is too large to be read."""
         count = math.prod(size or 1 for size in self.sizes)
+        if not any(edge.shape.count(count) > 1 for edge in node.outputs):
+            return
         needed, available = _BYTES_OF_A_PAIR * count**2, available_memory()
-        if needed > available and any(edge.shape.count(count) > 1 for edge in node.outputs):
+        if needed > available:
             raise ValueError(
                 f"Layer '{node.name}' computes a value for each pair of {count:,} positions: to "
                 f"find out what it sees takes {in_gib(needed)}, and {in_gib(available)} of memory "
