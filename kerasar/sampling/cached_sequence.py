@@ -65,7 +65,7 @@ class SequenceLoop:
         swapped = swap_batch(values)
         if not self.step.by_value:
             return swapped
-        return tf.reshape(swapped, tf.stack([self.length, self.step.events, self.batch_size]))
+        return tf.reshape(swapped, tf.stack([self.room, self.step.events, self.batch_size]))
 
     def run(self) -> Tensor:
         """The values, shape of `batch.values`; or the parameters, `(batch, positions, …)`."""
