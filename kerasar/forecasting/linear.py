@@ -32,7 +32,7 @@ _TAILS = (0.05, 0.5, 1.0, 1.5, 2.0)
 #: The largest mean of counts, and the bounds of their dispersion.
 _MOST, _DISPERSIONS = 1e9, (0.002, 10.0)
 #: How many of the last steps may widen errors where they are missing, and how often they must be.
-#: Those before the last say something only where that is missing, which a sum over masks cannot.
+#: Those before the last matter most where that is missing, too, which a sum over masks cannot say.
 _GAPS, _OFTEN = 1, 20
 #: Squares of errors beyond this are taken for it there, and the largest change of a log of squares.
 _FAR, _WIDEST = 25.0, 3.0
