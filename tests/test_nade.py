@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from test_export import serve
+from serving import serve
 
 import kerasar
 from kerasar.layers import NADE
@@ -180,6 +180,7 @@ def served_as_in_python(model, path):
     np.testing.assert_array_equal(filled["samples"], model.inpaint(X, X > 0, seed=3))
 
 
+@pytest.mark.long
 def test_files_and_servers_give_equal_numbers(model, tmp_path):
     served_as_in_python(model, tmp_path)
 
