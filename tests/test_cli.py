@@ -1,6 +1,7 @@
 """The command as a whole: what it lists, what it imports, how it says that something is wrong."""
 
 import dataclasses
+import runpy
 import subprocess
 import sys
 
@@ -61,6 +62,14 @@ def test_data_lists_what_can_be_loaded():
 
 def test_version_is_printed():
     assert kerasar("--version").stdout.startswith("kerasar 0.")
+
+
+@pytest.mark.parametrize("module", ["kerasar", "kerasar.cli"])
+def test_python_runs_it_as_a_module(module, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", [module, "--version"])
+    with pytest.raises(SystemExit, match="0"):
+        runpy.run_module(module, run_name="__main__")
+    assert capsys.readouterr().out.startswith("kerasar 0.")
 
 
 #: Others are built by tests of commands or by their own.

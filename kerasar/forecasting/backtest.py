@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from kerasar.arguments import checks_arguments
 from kerasar.checks import check_count, check_kind, check_memory
 from kerasar.data import SeriesData
-from kerasar.forecasting.draw import SequenceModel, context_of, covariate_rows, missing_at_end
+from kerasar.forecasting.draw import SequenceModel, context_of, covariate_rows
 from kerasar.forecasting.runaway import Limits, keep_within
 from kerasar.forecasting.scores import Array, crps, energy_score, quantile_loss
 from kerasar.forecasting.seasonal_naive import seasonal_naive
@@ -112,9 +112,7 @@ def backtest(
             f"is {encoded.shape}."
         )
     starts = _starts(origins, first, len(encoded), horizon)
-    kept = context_of(model, context, horizon, starts[0])
-    if model.data_shape[0] is None:
-        kept += max(missing_at_end(encoded[:start]) for start in starts)
+    kept = context_of(model, context, horizon, [encoded[:start] for start in starts])
     kept = min(kept, starts[0])
     check_memory("num_paths", num_paths, (len(starts), num_paths, kept + horizon))
     prompts = np.stack([encoded[start - kept : start] for start in starts])

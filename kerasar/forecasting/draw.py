@@ -11,6 +11,7 @@ from kerasar.causality import receptive_field
 from kerasar.checks import check_choice, check_count, check_kind, check_memory
 from kerasar.data import SeriesData
 from kerasar.distributions.likelihoods import Likelihood
+from kerasar.forecasting.gaps import missing_at_end
 from kerasar.forecasting.paths import Forecast
 from kerasar.forecasting.runaway import Limits, keep_within
 from kerasar.typing import Shape
@@ -96,9 +97,7 @@ def forecast(
             f"past must be one series of shape {('time', *model.data_shape[1:])}, with at least "
             f"one step, but its shape is {encoded.shape}."
         )
-    seen = context_of(model, context, steps, len(encoded))
-    seen += missing_at_end(encoded) if model.data_shape[0] is None else 0
-    kept = encoded[-seen:]
+    kept = encoded[-context_of(model, context, steps, [encoded]) :]
     size = {"length": len(kept) + steps} if model.data_shape[0] is None else {}
     if covariates is None and series is not None:
         covariates = series.covariates_of(len(encoded) + steps)
@@ -172,10 +171,16 @@ def covariate_rows(
     return found
 
 
-def context_of(model: SequenceModel, context: int | None, steps: int, time: int) -> int:
-    """How many of the last steps of the past the model gets."""
+def context_of(
+    model: SequenceModel, context: int | None, steps: int, pasts: Sequence[np.ndarray]
+) -> int:
+    """How many of the last steps of each past the model gets, at most the steps of the longest.
+
+    What is missing at the end of a past comes besides, for it is drawn as the steps ahead are.
+    """
     length = model.data_shape[0]
     if length is not None:
+        time = min(map(len, pasts))
         if not 0 < length - steps <= time:
             raise ValueError(
                 f"Model '{model.name}' is built for sequences of {length} steps, past and forecast "
@@ -183,19 +188,12 @@ def context_of(model: SequenceModel, context: int | None, steps: int, time: int)
                 "length (None), which has no such bounds."
             )
         return int(length) - steps
-    if context is not None:
-        return check_count(context, "context", most=None)
-    longest = longest_context(model)
-    return time if longest is None else longest
-
-
-def missing_at_end(past: np.ndarray) -> int:
-    """How many steps there are behind the last one of which something is observed.
-
-    They are drawn as those ahead are, so the model gets to see them besides.
-    """
-    observed = np.isfinite(past).reshape(len(past), -1).any(axis=1)
-    return len(past) - int(np.flatnonzero(observed)[-1]) - 1 if observed.any() else 0
+    time = max(map(len, pasts))
+    if context is None:
+        seen = longest_context(model)
+    else:
+        seen = check_count(context, "context", most=None)
+    return time if seen is None else min(seen + max(map(missing_at_end, pasts)), time)
 
 
 def longest_context(model: SequenceModel) -> int | None:

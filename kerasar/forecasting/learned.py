@@ -80,7 +80,7 @@ def learned_more(
 
 def _nats(model: JudgedModel, series: Any, horizon: int, first: int, covariates: Any) -> float:
     """-log p of all that follows `first`, given what is before; what is missing adds nothing."""
-    kept = min(context_of(model, None, horizon, first), first)
+    kept = context_of(model, None, horizon, [series[:first]])
     rows = covariate_rows(model, covariates, [first], kept, len(series) - first)
     x = np.asarray(series, "float32")[None, first - kept :]
     return -float(model.log_prob_map(x, rows)[:, kept:].sum(dtype="float64"))

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from kerasar.distributions.likelihoods.negative_binomial import FLOOR
 from kerasar.forecasting.dynamics import DYNAMICS, weights_of
 from kerasar.forecasting.frame import Frame, OwnScale, SharedScale
+from kerasar.forecasting.gaps import behind_gaps, missing_at_end
 from kerasar.layers.level_and_scale import level_lag
 from kerasar.layers.relative_values import USUAL
 
@@ -225,12 +226,12 @@ class LinearForecaster:
         """
         known = {} if known is None else known
         origins = np.asarray(origins)
-        starts = np.array([behind_last(x[:origin]) for origin in origins])
-        gaps = origins - starts
+        gaps = np.array([missing_at_end(x[:origin]) for origin in origins])
+        starts = origins - gaps
         steps_drawn = steps + int(gaps.max())
         place = self.place(x, np.repeat(starts, paths), steps_drawn, known, covariates)
         drawn = self.go_on(place, steps_drawn, np.random.default_rng(seed))
-        return behind_gaps(drawn.reshape(len(origins), paths, steps_drawn), gaps, steps)
+        return behind_gaps(drawn.reshape(len(origins), paths, steps_drawn), gaps.tolist(), steps)
 
     def place(
         self, x: Array, starts: Any, steps: int, known: dict[Any, Any], covariates: Array | None
@@ -336,17 +337,6 @@ class Place(NamedTuple):
     observed: Any
     states: Array
     beside: Array
-
-
-def behind_last(past: Array) -> int:
-    """The number of steps up to the last that is observed: what is missing behind it is drawn."""
-    observed = np.flatnonzero(np.isfinite(past))
-    return int(observed[-1]) + 1 if len(observed) else len(past)
-
-
-def behind_gaps(drawn: Array, gaps: Any, steps: int) -> Array:
-    """The steps behind gaps that were drawn, `(origins, paths, steps)`."""
-    return np.stack([paths[:, gap : gap + steps] for paths, gap in zip(drawn, gaps, strict=True)])
 
 
 def _relative(units: Array, frame: Frame) -> tuple[Array, Any]:

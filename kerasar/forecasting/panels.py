@@ -17,7 +17,6 @@ from kerasar.forecasting.draw import (
     SequenceModel,
     context_of,
     covariate_rows,
-    missing_at_end,
 )
 from kerasar.forecasting.paths import Forecast
 from kerasar.forecasting.runaway import Limits, keep_within
@@ -170,9 +169,7 @@ def draw_panel(
                 f"one has the shape {origin.past.shape} and "
                 f"{int(np.isfinite(origin.past).sum())} values."
             )
-    longest = max(len(origin.past) for origin in origins)
-    gap = max(missing_at_end(origin.past) for origin in origins)
-    kept = min(context_of(model, context, steps, longest) + gap, longest)
+    kept = context_of(model, context, steps, [origin.past for origin in origins])
     check_memory("num_paths", num_paths, (len(origins), num_paths, kept + steps))
     prompts = np.stack([_end(origin.past, kept, np.nan) for origin in origins])
     condition: dict[str, Any] = {}

@@ -7,13 +7,12 @@ import numpy as np
 
 from kerasar.forecasting.blend import Mix, blend
 from kerasar.forecasting.frame import Frame
+from kerasar.forecasting.gaps import behind_gaps, missing_at_end
 from kerasar.forecasting.linear import (
     Array,
     Design,
     LinearForecaster,
     Place,
-    behind_gaps,
-    behind_last,
     spread_of,
     to_line,
 )
@@ -100,9 +99,9 @@ def simulate_pooled(
     In `known` is kept what other models of the same frame need of each series, too.
     """
     known = [{} for _ in series] if known is None else known
-    starts = [behind_last(x[:origin]) for x, origin in zip(series, origins, strict=True)]
-    gaps = np.asarray(origins) - np.asarray(starts)
-    steps_drawn = steps + int(gaps.max())
+    gaps = [missing_at_end(x[:origin]) for x, origin in zip(series, origins, strict=True)]
+    starts = [origin - gap for origin, gap in zip(origins, gaps, strict=True)]
+    steps_drawn = steps + max(gaps)
     begun = [
         model.place(
             x[:start],
