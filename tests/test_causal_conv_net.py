@@ -135,6 +135,7 @@ def test_a_joint_of_binary_keys_is_a_likelihood_too():
     check_normalized(model)
 
 
+@pytest.mark.long
 def test_it_learns_what_repeats():
     keras.utils.set_random_seed(0)
     x = np.tile(np.arange(4), (64, 4))

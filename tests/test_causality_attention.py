@@ -86,11 +86,12 @@ def test_keys_and_values_are_kept_once():
 @pytest.mark.parametrize(
     ("make", "compiled"),
     [
-        (many_kinds, False),
+        (CAUSAL_NETWORKS["grouped queries"], False),
         (CAUSAL_NETWORKS["grouped queries"], True),
+        pytest.param(many_kinds, False, marks=pytest.mark.long),
         pytest.param(many_kinds, True, marks=pytest.mark.long),
     ],
-    ids=["many", "one-compiled", "many-compiled"],
+    ids=["one", "one-compiled", "many", "many-compiled"],
 )
 def test_loops_in_parts_draw_the_same(make, compiled, monkeypatch):
     """Compiled, caches have other axes and grow from part to part; else they are read in blocks."""

@@ -119,7 +119,7 @@ def without_end():
 
 @pytest.mark.parametrize(
     "options",
-    some([of_a_dataset, of_unknown_length, without_end], [of_unknown_length, without_end]),
+    some([of_a_dataset, of_unknown_length, without_end], [of_unknown_length]),
     ids=lambda f: f.__name__,
 )
 @pytest.mark.filterwarnings("ignore:.*ran out of data")

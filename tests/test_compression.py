@@ -255,7 +255,7 @@ def test_long_sequences_come_back(monkeypatch):
         model.decompress(rewritten(data, 12, data[20] ^ 1))
 
 
-@pytest.mark.rewritten
+@pytest.mark.long
 def test_another_process_reads_it(tmp_path):
     model, shape, levels = drawn_weights("Transformer")
     x = some(shape, levels, 9)

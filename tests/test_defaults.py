@@ -81,6 +81,7 @@ def test_a_run_by_the_clock(tmp_path):
     assert config["training"]["seconds"] < time.monotonic() - began
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("without_export")
 def test_a_flow_by_the_clock_takes_its_statistics_from_the_data(tmp_path):
     out = tmp_path / "run"

@@ -1070,7 +1070,7 @@ def replaced_dense():
             lambda: Doubled([keras.Input((T, 8)), L.Conv1D(8, 2, padding="causal")]),
             marks=pytest.mark.long,
         ),
-        replaced_dense,
+        pytest.param(replaced_dense, marks=pytest.mark.long),
         Scan,
     ],
 )

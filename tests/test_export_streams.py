@@ -97,7 +97,7 @@ def test_steps_are_those_of_the_model(build):
 
 @pytest.mark.parametrize(
     "build",
-    some([conditional, looks_back_then_ahead, transformer], [conditional, transformer]),
+    some([conditional, looks_back_then_ahead, transformer], [conditional]),
     ids=lambda b: b.__name__,
 )
 def test_rows_of_a_request_are_at_steps_of_their_own(build):
