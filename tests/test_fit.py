@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from drawing import some
 
 import kerasar
 from kerasar.layers import CausalShift
@@ -161,7 +162,7 @@ VALIDATION = {
 }
 
 
-@pytest.mark.parametrize("kind", VALIDATION)
+@pytest.mark.parametrize("kind", some(VALIDATION, ["array", "tuple of a dict", "dataset"]))
 def test_validation_data_are_scored_after_each_epoch(sequences, kind):
     model = compiled(sequences())
     history = model.fit(X, validation_data=VALIDATION[kind], epochs=2, verbose=0).history
