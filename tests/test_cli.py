@@ -67,6 +67,8 @@ def test_version_is_printed():
 @pytest.mark.parametrize("module", ["kerasar", "kerasar.cli"])
 def test_python_runs_it_as_a_module(module, monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", [module, "--version"])
+    # The handlers of signals would stay, and go on asking tests to end.
+    monkeypatch.setattr(sys.modules["kerasar.cli.app"], "end_as_ctrl_c", lambda: None)
     with pytest.raises(SystemExit, match="0"):
         runpy.run_module(module, run_name="__main__")
     assert capsys.readouterr().out.startswith("kerasar 0.")
