@@ -122,6 +122,48 @@ def test_errors_behind_missing_steps_are_wider():
     assert law - 0.005 < nats < law + 0.02
 
 
+@pytest.mark.parametrize("longest", [1, 16])
+def test_a_series_with_gaps_is_forecast_better_than_by_its_last_seasons(longest):
+    """Of 40 % missing steps, one by one or many in a row."""
+    rng = np.random.default_rng(3)
+    steps = np.arange(300)
+    whole = 10 + np.array(autoregressive(0.7, 300, rng)) + 5 * np.sin(2 * np.pi * steps / 7)
+    x = whole.copy()
+    while np.isnan(x[:252]).mean() < 0.4:
+        start = rng.integers(260)
+        x[start : start + rng.integers(1, longest + 1)] = np.nan
+    origins = list(range(252, 290, 2))
+    actual = np.stack([whole[origin : origin + 10] for origin in origins])
+    paths = choose(x[:252], 10, [7]).fitted[0].simulate(x, origins, 10, 200)
+    naive = seasonal_naive(x[:, None], origins, 10, 7, 200)[..., 0]
+    assert crps(paths, actual).mean() < crps(naive, actual).mean()
+    low, high = np.quantile(paths, [0.05, 0.95], axis=1)
+    assert 0.8 < ((low <= actual) & (actual <= high)).mean() < 0.98
+
+
+def autoregressive(weight, steps, rng):
+    found = [0.0]
+    for _ in range(1, steps):
+        found.append(weight * found[-1] + rng.normal())
+    return found
+
+
+def test_weights_of_a_series_without_gaps_are_found_in_one_with_gaps():
+    x = np.zeros(4000)
+    for t in range(2, len(x)):
+        x[t] = 0.9 * x[t - 1] - 0.5 * x[t - 2] + RNG.normal()
+    x[RNG.random(len(x)) < 0.5] = np.nan
+    errors = []
+    for gapless in (False, True):
+        weights = LinearForecaster.fit(
+            x, Design("none", lags=3, gapless=gapless, ridge=1.0)
+        ).weights
+        # The value of the last step, and the last that was observed, are then the same.
+        found = weights[:6:2] + [0, 0, weights[8]]
+        errors.append(np.abs(found - [0.0, -0.5, 0.9]).max())
+    assert errors[1] < 0.1 < errors[0], errors
+
+
 def test_a_drift_beyond_doubt_is_part_of_the_naive_forecast():
     walk = np.cumsum(0.4 + np.random.default_rng(2).normal(size=400))
     ahead = choose(walk, 12).fitted[0].simulate(walk, [400], 12, 400).mean(axis=1)[0, -1]

@@ -61,6 +61,11 @@ def series(shape=(3, 17), gaps=True, seed=0):
     return x
 
 
+def last_season(u, t):
+    """The value of the last season that has one."""
+    return next((value for value in u[t - SEASON :: -SEASON] if np.isfinite(value)), None)
+
+
 def by_hand(x, normalization, memory=6, spread=0.7):
     """Level and scale of each step of one series in units, by its definition."""
     u = (x.astype("float64") - 50) / 10
@@ -72,8 +77,8 @@ def by_hand(x, normalization, memory=6, spread=0.7):
         mean = sum(w * v for w, (v, _) in zip(weights, past, strict=True)) / total
         last = past[-1][0] if past else 0.0
         level = {"none": 0.0, "window": mean}.get(normalization, last)
-        if normalization == "seasonal" and t >= SEASON and np.isfinite(u[t - SEASON]):
-            level = u[t - SEASON]
+        if normalization == "seasonal" and t >= SEASON and last_season(u, t) is not None:
+            level = last_season(u, t)
         square = sum(w * (v - m) ** 2 for w, (v, m) in zip(weights, past, strict=True))
         square = (square + prior * spread**2) / total + (0.05 * spread) ** 2
         levels.append(level)
@@ -103,10 +108,10 @@ def own_by_hand(x, normalization, memory=6, spread=0.7):
     # those from what stands for such a level.
     apart, other = [], []
     for t, value in enumerate(u):
-        own = normalization != "seasonal" or (t >= SEASON and np.isfinite(u[t - SEASON]))
+        own = normalization != "seasonal" or (t >= SEASON and last_season(u, t) is not None)
         level = seen[-1] if seen else 0.0
         if normalization == "seasonal" and own:
-            level = u[t - SEASON]
+            level = last_season(u, t)
         elif normalization == "window" and seen:
             fades = (1 - 1 / memory) ** np.arange(len(seen))[::-1]
             level = fades @ seen / fades.sum()

@@ -9,7 +9,7 @@ import functools
 import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -197,7 +197,8 @@ def choose(
         tried: tuple[str, ...] = (normalization,)
     else:
         tried = _MOVING if len(recent) < _LONG else (*_MOVING, "window", "none")
-    candidates = list(candidates_for(tried, usable, supports, len(recent)))
+    gaps = bool(np.isnan(recent).any())
+    candidates = list(candidates_for(tried, usable, supports, len(recent), gaps))
     if not candidates:
         raise ValueError(
             f"normalization={normalization!r} needs a season that the series has three times, but "
@@ -249,16 +250,22 @@ def are_counts(columns: Array) -> bool:
 
 
 def candidates_for(
-    normalizations: Sequence[str], seasons: list[int], supports: list[Any], steps: int
+    normalizations: Sequence[str],
+    seasons: list[int],
+    supports: list[Any],
+    steps: int,
+    gaps: bool = False,
 ) -> Iterator[Design]:
-    """Designs that a series of so many steps can bear, the simplest first."""
+    """Designs that a series of so many steps can bear, with gaps or not, the simplest first."""
     for support, normalization in itertools.product(supports, normalizations):
         for season in seasons if normalization == "seasonal" else [None]:
             memory = max(2 * (season or max(seasons, default=1)), _MEMORY)
             memory = min(memory, max(steps // 2, 2))
             common = normalization, season, memory, support
             yield from _classical(*common, steps)
-            yield from _learned(*common, seasons, steps)
+            learned = list(_learned(*common, seasons, steps))
+            yield from learned
+            yield from (replace(design, gapless=True) for design in learned if gaps)
 
 
 def _classical(

@@ -89,10 +89,11 @@ def choose_panel(
     else:
         supports = ["real", "positive"] if np.nanmin(whole) > 0 else ["real"]
     tried = ("seasonal", "difference", "window") if normalization is None else (normalization,)
+    gaps = bool(np.isnan(whole).any())
     candidates = [
         replace(design, own_scale=True)
         # All series together bear more lags than one: up to three quarters of its steps.
-        for design in candidates_for(tried, usable, supports, 3 * usual)
+        for design in candidates_for(tried, usable, supports, 3 * usual, gaps)
     ]
     if not candidates:
         raise ValueError(

@@ -47,6 +47,18 @@ class Known(NamedTuple):
     """`(steps + 1, …)`: what is carried along, before each step and behind the last."""
 
 
+def with_last_seasons(units: Array, season: int | None) -> Array:
+    """A series whose missing values are those of the last season that has one, if there is any.
+
+    A season later they are what `kerasar.layers.LastSeason` puts out.
+    """
+    found = units.copy()
+    if season:
+        for t in np.flatnonzero(np.isnan(units[season:])):
+            found[season + t] = found[t]
+    return found
+
+
 class SharedScale:
     """The frame of `LevelAndScale`.
 
@@ -64,10 +76,11 @@ class SharedScale:
         kind, season, least = self.normalization, self.season, (LEAST * self.spread) ** 2
         last, total, weight, squares = 0.0, 0.0, PRIOR, PRIOR * self.spread**2
         rows, values, begun, fade = [], units.tolist(), False, self.fade
+        lagged = with_last_seasons(units, season).tolist()
         for t in range(len(values) + 1):
             mean, level = total / weight, last
-            if kind == "seasonal" and t >= season and values[t - season] == values[t - season]:
-                level = values[t - season]
+            if kind == "seasonal" and t >= season and lagged[t - season] == lagged[t - season]:
+                level = lagged[t - season]
             elif kind == "window":
                 level = mean
             elif kind == "none":
@@ -116,11 +129,12 @@ class OwnScale(SharedScale):
         kind, season, fade, values = self.normalization, self.season, self.fade, units.tolist()
         last, total, weight, begun = 0.0, 0.0, 0.0, False
         squares, count, sums, sum_count, other, other_count = (0.0,) * 6
+        lagged = with_last_seasons(units, season).tolist()
         rows = []
         for t in range(len(values) + 1):
             mean, level, own = total / weight if begun else 0.0, last, kind != "seasonal"
-            if kind == "seasonal" and t >= season and values[t - season] == values[t - season]:
-                level, own = values[t - season], True
+            if kind == "seasonal" and t >= season and lagged[t - season] == lagged[t - season]:
+                level, own = lagged[t - season], True
             elif kind == "window":
                 level = mean
             usual = self.spread**2

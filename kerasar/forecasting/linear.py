@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from kerasar.distributions.likelihoods.negative_binomial import FLOOR
 from kerasar.forecasting.dynamics import DYNAMICS, weights_of
-from kerasar.forecasting.frame import Frame, OwnScale, SharedScale
+from kerasar.forecasting.frame import Frame, OwnScale, SharedScale, with_last_seasons
 from kerasar.forecasting.gaps import behind_gaps, missing_at_end
 from kerasar.layers.level_and_scale import level_lag
 from kerasar.layers.relative_values import USUAL
@@ -32,7 +32,8 @@ _TAILS = (0.05, 0.5, 1.0, 1.5, 2.0)
 #: The largest mean of counts, and the bounds of their dispersion.
 _MOST, _DISPERSIONS = 1e9, (0.002, 10.0)
 #: How many of the last steps may widen errors where they are missing, and how often they must be.
-_GAPS, _OFTEN = 3, 20
+#: Those before the last say something only where that is missing, which a sum over masks cannot.
+_GAPS, _OFTEN = 1, 20
 #: Squares of errors beyond this are taken for it there, and the largest change of a log of squares.
 _FAR, _WIDEST = 25.0, 3.0
 
@@ -49,6 +50,9 @@ class Design:
         dynamics: what follows from earlier distances before anything is learned (`DYNAMICS`).
         drift: whether steps differ from their levels by a constant, where nothing else is learned.
         own_scale: as in `Relative`.
+        gapless: whether what is learned are the weights of a series without gaps. Paths have none.
+            Weights that make up for missing steps are better for the next step, and where they
+            count the same twice, as several lags may, they lead paths astray.
     """
 
     normalization: str
@@ -62,6 +66,7 @@ class Design:
     dynamics: str = "still"
     drift: bool = False
     own_scale: bool = False
+    gapless: bool = False
 
     @property
     def frame(self) -> tuple[Any, ...]:
@@ -71,9 +76,8 @@ class Design:
     @property
     def complexity(self) -> int:
         """How much is found out of the series, roughly."""
-        found = (
-            DYNAMICS.index(self.dynamics) + int(self.drift) + 2 * int(self.support == "positive")
-        )
+        found = DYNAMICS.index(self.dynamics) + int(self.drift) + int(self.gapless)
+        found += 2 * int(self.support == "positive")
         if math.isinf(self.ridge):
             return found
         # A level that stays is of no use without what is learned.
@@ -184,7 +188,10 @@ class LinearForecaster:
         """Fits weights, scale and tails to steps that are observed."""
         start = _start(features, z, self.design)
         rest = z - features @ start
-        weights, self.sigma = _ridge(features, rest, self.design, beside)
+        there = np.ones(features.shape)
+        if self.design.gapless:
+            there = _there(features, self.design)
+        weights, self.sigma = _ridge(features, rest, self.design, beside, there)
         self.weights = start + weights
         errors = (rest - features @ weights) / self.sigma
         last = (
@@ -249,7 +256,7 @@ class LinearForecaster:
         # Paths behind longer gaps go on beyond what is asked of others.
         ahead = np.minimum(np.arange(steps) + starts[:, None], len(beside) - 1)
         return Place(
-            np.where(inside, units[past], np.nan),
+            np.where(inside, with_last_seasons(units, self.design.season)[past], np.nan),
             np.where(inside, z[past], 0.0),
             inside & observed[past],
             passed.states[starts],
@@ -369,32 +376,60 @@ def _start(features: Array, z: Array, design: Design) -> Array:
     return best
 
 
-def _ridge(features: Array, z: Array, design: Design, beside: int) -> tuple[Array, float]:
-    """Weights, and the standard deviation of errors of new data; the last are of covariates."""
+def _there(features: Array, design: Design) -> Array:
+    """1 where a feature is there, 0 where it is of a step that is missing."""
+    values = 2 * np.arange(design.lags + len(design.far_lags))
+    values[design.lags :] += 3  # those of the frame are between
+    found = np.ones(features.shape)
+    found[:, values] = features[:, values + 1]
+    # Without gaps the last value that was observed is that of the last step.
+    found[:, 2 * design.lags + 2] = features[:, 2 * design.lags - 1]
+    return found
+
+
+def _ridge(
+    features: Array, z: Array, design: Design, beside: int, there: Array
+) -> tuple[Array, float]:
+    """Weights, and the standard deviation of errors of new data; the last are of covariates.
+
+    The moments of features are those over the steps at which they are there.
+    """
     count, ridge = features.shape[1], design.ridge
     if math.isinf(ridge) and beside:
         # What covariates say is learned in any case.
         own = np.arange(count - 1 - beside, count - 1 + int(design.drift))
         weights = np.zeros(count)
         learned = replace(design, ridge=_RIDGE_OF_COVARIATES)
-        weights[own], sigma = _ridge(features[:, own], z, learned, 0)
+        weights[own], sigma = _ridge(features[:, own], z, learned, 0, there[:, own])
         return weights, sigma
     if math.isinf(ridge):
         weights = np.zeros(count)
         weights[-1] = design.drift * z.mean()
         return weights, max(float(np.sqrt(np.mean((z - weights[-1]) ** 2))), 1e-2)
-    scale = features.std(axis=0) + 1e-3
+    share = np.maximum(there.mean(axis=0), 1 / len(z))
+    scale = (there * features).std(axis=0) / np.sqrt(share) + 1e-3
     if (features[:, -1] == 1).all():  # the constant
         scale[-1] = 1.0
     standard = features / scale
-    gram = standard.T @ standard
+    gram, moments = standard.T @ standard, standard.T @ z
+    if (share < 1).any():
+        some = there * standard
+        gram = _positive(some.T @ some * len(z) / np.maximum(there.T @ there, 1))
+        moments = some.T @ z / share
     penalized = gram + ridge * np.eye(count)
-    weights = np.linalg.solve(penalized, standard.T @ z)
+    weights = np.linalg.solve(penalized, moments)
     free = min(float(np.trace(np.linalg.solve(penalized, gram))), 0.8 * len(z))
     errors = np.mean((z - standard @ weights) ** 2)
     # The errors of data that were not fitted are larger (Akaike's final prediction error).
     errors *= (len(z) + free) / (len(z) - free)
     return weights / scale, max(float(np.sqrt(errors)), 1e-2)
+
+
+def _positive(gram: Array) -> Array:
+    """The nearest matrix of moments: those of different steps need not be any."""
+    values, vectors = np.linalg.eigh(gram)
+    found: Array = (vectors * np.maximum(values, 0.0)) @ vectors.T
+    return found
 
 
 def _widths(gone: Array, errors: Array) -> tuple[Array, float]:

@@ -35,6 +35,7 @@ from kerasar.layers.diagonal_bilstm import DiagonalBiLSTM as DiagonalBiLSTM
 from kerasar.layers.dilated_pooling1d import DilatedPooling1D as DilatedPooling1D
 from kerasar.layers.embed_levels import EmbedLevels as EmbedLevels
 from kerasar.layers.horizontal_conv2d import HorizontalConv2D as HorizontalConv2D
+from kerasar.layers.last_season import LastSeason as LastSeason
 from kerasar.layers.level_and_own_scale import LevelAndOwnScale as LevelAndOwnScale
 from kerasar.layers.level_and_scale import LevelAndScale as LevelAndScale
 from kerasar.layers.linear_recurrence import LinearRecurrence as LinearRecurrence

@@ -28,7 +28,7 @@ class LevelAndOwnScale(LevelAndScale):
         scale_t² = mean of d_s², which fades as in `LevelAndScale`, and as if five steps with a
                    distance of usual_t had come before; and (0.05 · usual_t)²
 
-    For "seasonal" only steps count that have a value one season before them; as long as there is
+    For "seasonal" only steps count that have a value in a season before them; as long as there is
     none, distances from the last value do. A series that has not moved yet has the scale `spread`.
     Running means begin with the first value.
 

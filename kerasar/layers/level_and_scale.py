@@ -60,13 +60,13 @@ class LevelAndScale(keras.layers.Layer):
     1 - 1/memory at each of them:
 
         mean_t   = mean of x_s
-        level_t  = 0, mean_t, the last x_s, or x_{t - season}       by the normalization
+        level_t  = 0, mean_t, the last x_s, or that of the last season   by the normalization
         scale_t² = mean of (x_s - level_s)², and (0.05 · spread)²
 
-    as if five steps with x = 0 and a distance of `spread` had come before all others. The level of
-    the last season falls back to the last value where that was not observed. A step that is missing
-    changes nothing. The first step changes no scale where the last value is the level, for there is
-    none before it. For "none" the scale is `spread` throughout.
+    as if five steps with x = 0 and a distance of `spread` had come before all others. As long as no
+    season has a value, the last value stands for it. A step that is missing changes nothing. The
+    first step changes no scale where the last value is the level, for there is none before it. For
+    "none" the scale is `spread` throughout.
 
     Args:
         normalization: "none", "window" (the running mean), "difference" (the last value) or
@@ -78,7 +78,7 @@ class LevelAndScale(keras.layers.Layer):
     Input shape:
         `(batch, time, 2 * variables)`: values and masks of the step *before* (`ObservedValues`,
         then a `CausalShift`); for "seasonal" `(batch, time, 4 * variables)`, behind them those of
-        one season before (a `CausalShift` by its steps).
+        the last season (`LastSeason`).
 
     Output shape:
         `(batch, time, 4 * variables)`: levels, logs of the scales, running means, last values.

@@ -49,7 +49,7 @@ class Relative(Likelihood):
             of such for several variables. Its own mean and scale must be 0 and 1. For counts a
             `NegativeBinomial`, whose mean is then relative to the level.
         normalization: "none", "window" (a running mean), "difference" (the last value) or
-            "seasonal" (the value one season before).
+            "seasonal" (that of the last season).
         season: int. Steps of a season, for "seasonal".
         memory: int. Over how many observed steps the scale and the running mean are taken, about.
         support: "real"; "positive", values above 0, whose logarithms are modeled; or (low, high),

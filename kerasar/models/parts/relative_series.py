@@ -10,6 +10,7 @@ from kerasar.distributions.likelihoods import Relative
 from kerasar.layers import (
     CausalShift,
     FrameFeatures,
+    LastSeason,
     LevelAndOwnScale,
     LevelAndScale,
     ObservedValues,
@@ -48,8 +49,8 @@ class RelativeSeries:
         )(series)
         seen = CausalShift(dtype=_WIDE, name="before")(observed)
         if likelihood.season is not None:
-            lagged = CausalShift(steps=likelihood.season, dtype=_WIDE, name="last_season")
-            seen = L.Concatenate(dtype=_WIDE, name="seen")([seen, lagged(observed)])
+            lagged = LastSeason(likelihood.season, dtype=_WIDE, name="last_season")(observed)
+            seen = L.Concatenate(dtype=_WIDE, name="seen")([seen, lagged])
         make = LevelAndOwnScale if likelihood.own_scale else LevelAndScale
         found = make(
             likelihood.normalization,
