@@ -20,9 +20,9 @@ _SERIES = 100
 #: How many horizons the part must have for a mean over it to be trusted; of a shorter one by how
 #: many standard errors the mean must be better.
 _LONG, _BEYOND = 4, 1.0
-#: By what part CRPS must fall on the held-out part of one series: that is one time of it, such as
-#: one month of a year, and what was learned may be as much worse in the next.
-_WORTH = 0.1
+#: By what part CRPS of one series may be worse where it is a standard deviation worse than in the
+#: mean: its held-out part is one time of it, such as one month of a year, and others will differ.
+_RISK = 0.07
 
 
 class JudgedModel(SequenceModel, Protocol):
@@ -55,8 +55,8 @@ def learned_more(
         covariates: as for `kerasar.backtest`.
 
     Returns:
-        True if CRPS is lower by a tenth (the mean of its log), on a short part by more than a
-        standard error, too, and the part is no less likely.
+        True if the mean log of CRPS is lower, on a short part by more than a standard error, at no
+        risk of being much higher elsewhere, and the part is no less likely.
     """
     horizon = min(horizon, len(series) - first)
     is_long = len(series) - first >= _LONG * horizon
@@ -78,8 +78,9 @@ def learned_more(
         score = crps(np.moveaxis(found.paths, 3, 1), np.moveaxis(found.actual, 2, 1), fair=False)
         least = 1e-9 * (float(np.nanstd(series)) + 1e-30)
         logs.append(np.log(np.maximum(np.nanmean(score, axis=2), least)).mean(axis=1))
-    gains = logs[0] - logs[1] - _WORTH
-    return nats[1] <= nats[0] and _is_beyond(gains, 0.0 if is_long else _BEYOND)
+    gains = logs[0] - logs[1]
+    is_better = nats[1] <= nats[0] and _is_beyond(gains, 0.0 if is_long else _BEYOND)
+    return is_better and float(gains.mean() - gains.std()) > -_RISK
 
 
 def _nats(model: JudgedModel, series: Any, horizon: int, first: int, covariates: Any) -> float:
