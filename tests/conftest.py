@@ -11,6 +11,7 @@ import tensorflow as tf
 from tensorflow.python.framework import ops as framework_ops
 
 import kerasar
+from kerasar.cli.support.run_folder import MODEL, RunFolder
 from kerasar.sampling.cached import CachedSampler
 from kerasar.sampling.flow_sampler import FlowSampler
 from kerasar.testing import randomize
@@ -72,6 +73,26 @@ def collected():
     if gc.get_count()[2] > 3:
         _collect_all()
         gc.freeze()
+
+
+@pytest.fixture(scope="module")
+def loaded_once():
+    """Commands that read the same file share its model, for the loops of a model are traced once.
+
+    They do not train what they read. tests/test_cli_train.py reads anew for each command.
+    """
+    load, models = RunFolder.load_model, {}
+
+    def load_once(run):
+        file = run.path / MODEL
+        content = (file.read_bytes(), run.config.get("kind")) if file.exists() else None
+        if content not in models:
+            models[content] = load(run)
+        return models[content]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(RunFolder, "load_model", load_once)
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -99,7 +99,7 @@ def test_served_it_is_the_same(tmp_path, good, detector):
 
 
 def test_a_conditional_model_needs_its_condition(tmp_path):
-    model = kerasar.models.MAF(3, condition_shape=(2,))
+    model = kerasar.models.MAF(3, hidden_units=(8,), depth=2, condition_shape=(2,))
     randomize(model)
     condition = np.random.default_rng(0).normal(size=(120, 2)).astype("float32")
     x = model.sample(120, condition=condition)
@@ -178,12 +178,10 @@ def autoencoder():
         sequences,
         padded_sequences,
         series,
-        series_with_gaps,
         vectors,
         flow,
-        image_flow,
-        colors,
-        autoencoder,
+        *(pytest.param(case, marks=pytest.mark.long) for case in (series_with_gaps, image_flow)),
+        *(pytest.param(case, marks=pytest.mark.long) for case in (colors, autoencoder)),
     ],
     ids=lambda case: case.__name__,
 )

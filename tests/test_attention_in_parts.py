@@ -236,6 +236,7 @@ LEAKING = {
 
 #: Those that the suite leaves to long runs: others show the same.
 _LATER = ("along rows", "table of columns", "every fourth", "turned twice", "rotary groups")
+_LATER += ("columns", "a softmax of its own", "blocks", "blocks on an axis", "axial")
 
 
 def each(networks):
@@ -336,6 +337,7 @@ def test_random_parts_are_judged_rightly(first):
     assert 0 < sum(proven) < len(proven)
 
 
+@pytest.mark.long
 def test_an_axial_network_is_saved_and_exported(tmp_path):
     network = CAUSAL["axial"]()
     randomize(network)

@@ -8,18 +8,19 @@ from run_benchmark import run_benchmark, run_benchmark_in_fresh_process
 #: Some seconds each, or half a minute.
 _LONG = (
     "training", "convolutionalize", "linear_recurrence", "proof", "flows", "attention",
-    "construction", "image_sampling", "serving", "workers",
+    "construction", "image_sampling", "serving", "workers", "sampling",
 )  # fmt: skip
 LONG = [pytest.param(name, marks=pytest.mark.long) for name in _LONG]
 
 
-@pytest.mark.parametrize("name", ["sampling", *LONG])
+@pytest.mark.parametrize("name", ["length", *LONG])
 def test_it_runs_and_writes_its_table(tmp_path, name):
     run_benchmark(f"speed.{name}", "--tiny", "--repeat", 1, "--out", tmp_path)
     lines = (tmp_path / f"{name}.csv").read_text().splitlines()
     assert lines[0].startswith("# ") and len(lines) > 3
 
 
+@pytest.mark.long
 def test_it_runs_as_a_module(tmp_path):
     run_benchmark_in_fresh_process("speed.length", "--tiny", "--out", tmp_path)
     lines = (tmp_path / "length.csv").read_text().splitlines()
@@ -69,6 +70,7 @@ def test_long_use_and_ends_of_runs(tmp_path, name):
     assert len((tmp_path / f"{name}.csv").read_text().splitlines()) > 2
 
 
+@pytest.mark.long
 def test_a_model_is_compared_as_a_coder(tmp_path):
     pytest.importorskip("constriction")
     run_benchmark("quality.compression", "--tiny", "--out", tmp_path)
@@ -77,6 +79,7 @@ def test_a_model_is_compared_as_a_coder(tmp_path):
     assert set(result["others"]) == {"png", "webp", "xz"}
 
 
+@pytest.mark.long
 def test_samples_are_judged_by_a_classifier(tmp_path):
     run_benchmark("quality.recognizable", "--tiny", "--out", tmp_path)
     result = json.loads((tmp_path / "result.json").read_text())

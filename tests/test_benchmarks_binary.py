@@ -4,7 +4,6 @@ import json
 
 import numpy as np
 import pytest
-from drawing import some
 from run_benchmark import run_benchmark
 
 from kerasar.data import load_sequences
@@ -15,6 +14,7 @@ def result(folder):
     return json.loads((folder / "result.json").read_text())
 
 
+@pytest.mark.long
 def test_nade_on_binary_images(tmp_path):
     run_benchmark("quality.nade_mnist", "--tiny", "--out", tmp_path)
     found = result(tmp_path)
@@ -23,7 +23,8 @@ def test_nade_on_binary_images(tmp_path):
     assert found["epochs"] == len(found["history"]) > found["chosen_epoch"] >= 0
 
 
-@pytest.mark.parametrize("keys", some(["independent", "NADE"], ["independent"]))
+@pytest.mark.long
+@pytest.mark.parametrize("keys", ["independent", "NADE"])
 def test_music(tmp_path, keys):
     run_benchmark(
         "quality.music", "--tiny", "--out", tmp_path, *(["--joint"] if keys == "NADE" else [])

@@ -3,12 +3,12 @@
 import keras
 import numpy as np
 import pytest
+from serving import serve
 
 import kerasar
 from kerasar.distributions.likelihoods import BernoulliNADE, GaussianMixture
 from kerasar.models import CausalConvNet
 from kerasar.testing import check_causal_by_probe, check_normalized, check_samples, randomize
-from kerasar.testing.saved_model import run_in_fresh_process
 
 
 def fresh(*args, **kwargs):
@@ -111,8 +111,8 @@ def test_saved_and_served_it_gives_equal_numbers(tmp_path):
         kerasar.load(tmp_path / "model.keras").log_prob(x), model.log_prob(x)
     )
     model.export(tmp_path / "1")
-    given = run_in_fresh_process(tmp_path / "1", "serving_default", x=x)["log_prob"]
-    np.testing.assert_allclose(given, model.log_prob(x), atol=1e-5)
+    (given,) = serve(tmp_path / "1", [("serving_default", dict(x=x))])
+    np.testing.assert_allclose(given["log_prob"], model.log_prob(x), atol=1e-5)
 
 
 def test_real_series_are_standardised_inside():
@@ -135,6 +135,7 @@ def test_a_joint_of_binary_keys_is_a_likelihood_too():
     check_normalized(model)
 
 
+@pytest.mark.long
 def test_it_learns_what_repeats():
     keras.utils.set_random_seed(0)
     x = np.tile(np.arange(4), (64, 4))

@@ -1,9 +1,11 @@
 """How a series is normalized: linear autoregressions, their choice, and the start of a network."""
 
+import functools
 import math
 
 import numpy as np
 import pytest
+from drawing import some
 
 import kerasar
 from kerasar.data import find_seasons
@@ -26,11 +28,11 @@ def model_of(choice):
 @pytest.mark.parametrize(
     ("series", "normalization", "support", "own_scale"),
     [
-        (GAPS, "window", "positive", False),
         (SEASONAL, "difference", (0, 100), False),
-        (GAPS, "seasonal", "real", False),
-        (GAPS, "window", "real", True),
         (GAPS, "seasonal", "positive", True),
+        pytest.param(GAPS, "window", "positive", False, marks=pytest.mark.long),
+        pytest.param(GAPS, "seasonal", "real", False, marks=pytest.mark.long),
+        pytest.param(GAPS, "window", "real", True, marks=pytest.mark.long),
     ],
 )
 def test_a_network_begins_as_the_linear_model(series, normalization, support, own_scale):
@@ -64,10 +66,18 @@ def linear_line(x, support):
     }[support]()
 
 
-def test_paths_of_a_network_that_begins_so_are_those_of_the_linear_model():
-    choice = choose(SEASONAL, 12, [12])
+@functools.cache
+def begun():
+    """Shared, for the loops of a model are traced once: its weights, with which a test begins."""
+    choice = choose(SEASONAL[:120], 6, [12], normalization="seasonal")
     model = model_of(choice)
     start_from(model, choice.fitted)
+    return choice, model, model.get_weights()
+
+
+def test_paths_of_a_network_that_begins_so_are_those_of_the_linear_model():
+    choice, model, start = begun()
+    model.set_weights(start)
     found = kerasar.forecast(model, SEASONAL, 12, num_paths=600).paths
     expected = choice.fitted[0].simulate(SEASONAL, [160], 12, 600)[0]
     spread = expected.std(axis=0)
@@ -167,7 +177,7 @@ def test_nothing_is_chosen_over_the_naive_forecast_by_chance():
     assert sum(plain) >= 5
 
 
-@pytest.mark.parametrize("joint", [True, False])
+@pytest.mark.parametrize("joint", some([True, False], [False]))
 def test_each_variable_begins_with_its_own_linear_model(joint):
     other = np.cumsum(RNG.normal(size=160))
     series = np.stack([SEASONAL, other], 1)
@@ -260,10 +270,8 @@ def test_no_choice_is_much_worse_than_the_last_season_or_value(kind):
 
 
 def test_what_training_makes_worse_is_not_kept():
-    choice = choose(SEASONAL[:120], 6, [12])
-    model = model_of(choice)
-    start_from(model, choice.fitted)
-    start = model.get_weights()
+    _, model, start = begun()
+    model.set_weights(start)
     assert not learned_more(model, start, SEASONAL, 6, 120)  # the same weights: no better
     worse = [w + 0.3 * RNG.normal(size=w.shape).astype(w.dtype) for w in start]
     model.set_weights(worse)
@@ -300,9 +308,8 @@ def draw_noise(seed, steps):
 
 def test_bands_that_training_made_too_narrow_are_not_kept():
     """Even if the centers of its paths, or the width of its bands, give it the better CRPS."""
-    choice = choose(SEASONAL[:120], 6, [12], normalization="seasonal")
-    model = model_of(choice)
-    start_from(model, choice.fitted)
+    choice, model, start = begun()
+    model.set_weights(start)
     bias, exact = model.network.get_layer("linear_known").bias, choice.fitted[0]
 
     def widened(by):

@@ -1,34 +1,31 @@
 """`kerasar compress` and `decompress`: what comes back, what is told, what is refused."""
 
 import shutil
-from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
 import pytest
 from PIL import Image
 from small_entries import small_entry
-from test_cli_kinds import SMALL, recordings, refuse, series_file, succeed
+from test_cli_kinds import SMALL, recordings, refuse, succeed
 
 import kerasar
 from kerasar.cli import registry
 from kerasar.cli.support.compression import load_coding_model
+from kerasar.cli.support.run_folder import RunFolder
+from kerasar.cli.support.training_job import TrainingJob
 
 pytest.importorskip("constriction")
+pytestmark = pytest.mark.usefixtures("loaded_once")
 SIZES = {
     "pixelcnn": {"images": dict(filters=4, blocks=1)},
-    "wavenet": {"audio": {**SMALL, "input_encoding": "embedding"}, "series": SMALL},
+    "wavenet": {"audio": {**SMALL, "input_encoding": "embedding"}},
 }
-
-
-def _make_folder(model, path, **options):
-    """In place of an export."""
-    Path(path).mkdir()
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
-    """Runs of one epoch on PNGs, recordings and a series."""
+    """Runs of one epoch on PNGs and recordings, and the folder of one on a series."""
     home = tmp_path_factory.mktemp("compress")
     rng = np.random.default_rng(0)
     (home / "photos").mkdir()
@@ -36,15 +33,18 @@ def home(tmp_path_factory):
         pixels = rng.integers(100, 140, (4, 5)).astype("uint8")
         Image.fromarray(pixels).save(home / "photos" / f"{number}.png")
     recordings(home / "voices")
-    series_file(home / "tide.csv", steps=60)
+    about = {"length": 9, "column": "metres", "data_path": "tide.csv", "range": [0.0, 1.0]}
+    series = RunFolder(home / "series", {"model": "wavenet", "kind": "series", **about})
+    series.path.mkdir()
+    series.save_config()
+    (series.path / "model.keras").touch()
     with pytest.MonkeyPatch.context() as patch:
         small = {name: small_entry(name, sizes) for name, sizes in SIZES.items()}
         patch.setattr(registry, "MODELS", MappingProxyType({**registry.MODELS, **small}))
-        patch.setattr(kerasar.AutoregressiveModel, "export", _make_folder)
+        patch.setattr(TrainingJob, "finish", lambda job: None)  # no pictures and no export
         for model, data, name, *options in (
             ("pixelcnn", "photos", "images"),
             ("wavenet", "voices", "audio", "--conditional"),
-            ("wavenet", "tide.csv", "series"),
         ):
             common = ("--epochs", 1, "--batch-size", 4, "--out", home / name)
             succeed("train", model, "--data", home / data, *common, *options)
@@ -112,7 +112,7 @@ def test_what_cannot_be_done_is_refused_and_writes_nothing(home, tmp_path):
             ("compress", home / "audio", rates, "--out", tmp_path / "r.ksr"),
             "16000 samples a second",
         ),
-        (("compress", home / "series", home / "tide.csv", "--out", tmp_path / "t.ksr"), "series"),
+        (("compress", home / "series", home / "photos", "--out", tmp_path / "t.ksr"), "series"),
     ):
         assert message in refuse(*arguments), arguments
     assert sorted(path.name for path in tmp_path.iterdir()) == ["damaged.ksr", "foreign.ksr"]

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from drawing import some
 from test_cli_kinds import refuse, succeed
 
 import kerasar
@@ -149,6 +150,7 @@ def test_no_request_to_end_is_lost(tmp_path, drop):
     assert "cleaned" not in drop or (tmp_path / "cleaned").exists()
 
 
+@pytest.mark.long
 def test_a_request_that_a_training_step_drops_ends_the_command(tmp_path):
     np.savez(tmp_path / "x.npz", x_train=np.arange(40 * 16).reshape(40, 4, 4) % 3)
     code = (
@@ -204,11 +206,12 @@ def test_other_errors_are_not_the_disks():
         raise ValueError("mine")
 
 
-def test_output_to_a_full_device_is_a_sentence(run):
+@pytest.mark.parametrize("command", some(["score run x.npy", "models"], ["models"]))
+def test_output_to_a_full_device_is_a_sentence(run, command):
     np.save("x.npy", np.zeros((3, *SHAPE), "uint8"))
     with open("/dev/full", "w") as full:
         done = subprocess.run(
-            [sys.executable, "-m", "kerasar", "score", "run", "x.npy"],
+            [sys.executable, "-m", "kerasar", *command.split()],
             stdout=full,
             stderr=subprocess.PIPE,
             text=True,

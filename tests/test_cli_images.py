@@ -14,7 +14,9 @@ from kerasar.cli import registry
 from kerasar.cli.defaults import Facts
 from kerasar.cli.kinds.images.images import _columns
 from kerasar.cli.support.quick import fast_start_options
+from kerasar.cli.support.run_folder import RunFolder
 
+pytestmark = pytest.mark.usefixtures("loaded_once")
 SMALL = dict(filters=4, blocks=1)
 SIZES = {
     "gated-pixelcnn": {**SMALL, "skip_filters": 4, "head_filters": 4},
@@ -57,7 +59,7 @@ def test_each_class_has_its_row(trained):
     succeed("sample", run, "--classes", "1,0", "--num", 3, "--out", out)
     with np.load(out) as arrays:
         drawn = arrays["samples"]
-    model = kerasar.load(run)
+    model = RunFolder.open(run).load_model()
     np.testing.assert_array_equal(drawn, model.sample(6, condition=[1, 1, 1, 0, 0, 0]))
     succeed("sample", run, "--classes", "0-1", "--num", 3, "--out", trained / "grid.png")
     assert (trained / "grid.png").stat().st_size > 1000
@@ -99,7 +101,8 @@ def test_a_latent_model_takes_the_options_of_its_decoder(trained):
     succeed("sample", trained / "pixelvae", "--num", 3, "--top-k", 1, "--out", out)
     with np.load(out) as arrays:
         drawn = arrays["samples"]
-    np.testing.assert_array_equal(drawn, kerasar.load(trained / "pixelvae").sample(3, top_k=1))
+    model = RunFolder.open(trained / "pixelvae").load_model()
+    np.testing.assert_array_equal(drawn, model.sample(3, top_k=1))
 
 
 def test_what_a_model_cannot_do_is_said(trained):

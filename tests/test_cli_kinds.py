@@ -15,6 +15,7 @@ from kerasar.cli import app, registry
 from kerasar.cli.kinds import KINDS, kind_of
 from kerasar.cli.kinds.kind import Samples, check_drawn
 
+pytestmark = pytest.mark.usefixtures("loaded_once")
 SMALL = dict(filters=4, skip_filters=4, cycles=1, cycle_length=3)
 
 
@@ -114,6 +115,7 @@ def test_sequences_are_drawn_and_scored(trained):
     np.testing.assert_allclose([float(r["bits_per_dim"]) for r in rows], bits, atol=1e-4)
 
 
+@pytest.mark.long
 def test_a_linear_recurrent_network_is_trained_and_drawn_from(trained):
     run_folder, out = trained / "recurrent", trained / "recurrent.npz"
     common = ("--epochs", 1, "--batch-size", 4, "--out", run_folder)

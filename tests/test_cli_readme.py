@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from guide import DOCS, README, ROOT, blocks, run
 from matplotlib.image import imread
-from test_export import serve
+from serving import serve
 from typer.testing import CliRunner
 
 import kerasar
@@ -51,6 +51,7 @@ def test_the_code_for_other_networks_prints_what_it_says(capsys):
     assert printed[:2] == promised[:2] and printed[2] == "(4, 100)"
 
 
+@pytest.mark.long
 def test_the_guide_to_forecasting_is_true(tmp_path, monkeypatch, capsys):
     data = os.environ.get("KERASAR_TEST_DATA")
     if data is None:
@@ -102,13 +103,15 @@ def test_the_first_command_is_one_that_exists(line):
     assert line[1] in kerasar.data.DATASETS
 
 
+@pytest.fixture(scope="module")
+def helps():
+    commands = ("train", "sample", "inpaint", "score", "export", "inspect")
+    return "".join(CliRunner().invoke(app, [command, "--help"]).stdout for command in commands)
+
+
 @pytest.mark.parametrize("option", sorted(set(re.findall(r"`(--[a-z-]+)`", README))))
-def test_each_option_that_is_named_exists(option):
-    shown = "".join(
-        CliRunner().invoke(app, [command, "--help"]).stdout
-        for command in ("train", "sample", "inpaint", "score", "export", "inspect")
-    )
-    assert option in shown
+def test_each_option_that_is_named_exists(option, helps):
+    assert option in helps
 
 
 @pytest.mark.parametrize("target", sorted(set(re.findall(r"\]\((docs/[^)]*)\)", README))))
@@ -169,6 +172,7 @@ def test_the_requests_to_a_flow_on_the_serving_page_are_answered(tmp_path):
     np.testing.assert_allclose(scored["log_prob"], model.log_prob(points), rtol=1e-5)
 
 
+@pytest.mark.long
 def test_the_code_for_anomalies_runs(tmp_path, monkeypatch, capsys):
     (code,) = blocks(DOCS["anomalies.md"])
     monkeypatch.chdir(tmp_path)
@@ -179,6 +183,7 @@ def test_the_code_for_anomalies_runs(tmp_path, monkeypatch, capsys):
     assert {path.name for path in tmp_path.iterdir()} == {"digits.keras", "exported"}
 
 
+@pytest.mark.long
 def test_the_code_for_several_processes_runs(tmp_path):
     section = DOCS["serving.md"].split("## In a Python process of your own")[1].split("\n## ")[0]
     assert "TensorFlow cannot be forked" in section

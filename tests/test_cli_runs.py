@@ -22,6 +22,7 @@ from kerasar.loading import load as loaded
 from kerasar.models import ShiftedPixelCNN
 from kerasar.scores import AnomalyDetector
 
+pytestmark = pytest.mark.usefixtures("loaded_once")
 LEVELS, SHAPE = 5, (4, 6, 1)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from rich.console import Console
-from test_cli_kinds import refuse, succeed
+from test_cli_kinds import refuse, small_models, succeed  # noqa: F401  (a fixture)
 
 from kerasar.cli.kinds import KINDS
 from kerasar.cli.support.outputs import print_table
@@ -99,6 +99,7 @@ def test_the_next_commands_of_a_run_are_for_a_shell():
         assert words[0] != "score" or words[2] == "my data;rm.csv"
 
 
+@pytest.mark.usefixtures("small_models")
 def test_the_least_likely_is_named_harmlessly(tmp_path):
     np.savez(tmp_path / "=a [v1].npz", train=np.arange(40).reshape(10, 4) % 3)
     common = ("--levels", 3, "--epochs", 1, "--out", tmp_path / "run [b]")

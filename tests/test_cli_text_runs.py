@@ -12,6 +12,7 @@ from kerasar.cli.kinds import KINDS, kind_of
 from kerasar.cli.kinds.text import pieces, write_on
 from kerasar.data import Vocabulary, load_text
 
+pytestmark = pytest.mark.usefixtures("loaded_once")
 VERSE = "Es war ein König in Thule,\r\ngar treu bis an das Grab. "
 
 

@@ -373,6 +373,7 @@ def test_sharing_survives_a_file_and_a_clone(name, tmp_path):
     np.testing.assert_allclose(clone(x), network(x), atol=1e-6)
 
 
+@pytest.mark.long
 def test_a_new_process_can_load_it(tmp_path):
     model = model_of(concatenated_skips_and_more, (9, 2))
     kerasar.convolutionalize(model).save(tmp_path / "network.keras")

@@ -244,7 +244,7 @@ def check(case, dtype, tolerance):
 
 
 quick = settings(
-    max_examples=15, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+    max_examples=10, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
 )
 
 
@@ -254,7 +254,7 @@ def test_practice_equals_theory(case):
     check(case, "float64", 1e-9)
 
 
-@settings(quick, max_examples=5)
+@settings(quick, max_examples=3)
 @given(CASE)
 def test_practice_equals_theory_in_float32(case):
     check(case, "float32", 1e-4)

@@ -121,6 +121,7 @@ def test_a_series_of_counts_is_forecast_in_counts():
     assert nats < truth + 0.15
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("dispersion", [0.0, 0.8])
 def test_counts_are_chosen_by_what_the_network_draws(dispersion):
     """Also far from the usual level: their dispersion is that around their own means."""

@@ -62,6 +62,7 @@ def test_forecasts_follow_what_is_known_ahead(normalization):
     assert found.scores["crps"] < 0.5 * found.seasonal_naive["crps"]
 
 
+@pytest.mark.long
 def test_an_exported_model_takes_covariates(tmp_path):
     _, model = fitted()
     model.export(str(tmp_path / "1"), verbose=False)
@@ -139,6 +140,7 @@ def test_covariates_that_do_not_fit_are_refused(call, match, table):
         call(model, table)
 
 
+@pytest.mark.usefixtures("loaded_once")
 def test_the_commands_train_and_forecast_with_what_is_known_ahead(table, tmp_path, monkeypatch):
     monkeypatch.setattr(
         Series, "export", lambda *about: about[-1].mkdir()

@@ -2,14 +2,16 @@
 
 import errno
 import os
+from types import MappingProxyType
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from small_entries import small_entry
 from typer.testing import CliRunner
 
 import kerasar
-from kerasar.cli import app
+from kerasar.cli import app, registry
 from kerasar.cli.kinds.audio import pieces
 from kerasar.data import load_audio, load_images, pipeline
 from kerasar.data.lazy_rows import is_lazy
@@ -247,6 +249,9 @@ def test_the_command_says_that_recordings_stay_in_files(recordings, tmp_path, mo
         (tmp_path / "sounds" / file.name).write_bytes(file.read_bytes())
     (tmp_path / "sounds" / "0_bad.wav").write_bytes(b"no sound")
     monkeypatch.setattr("kerasar.cli.support.training_job.TrainingJob.finish", lambda job: None)
+    sizes = dict(filters=4, skip_filters=4, cycles=1, cycle_length=3)
+    small = {"wavenet": small_entry("wavenet", {"audio": sizes})}
+    monkeypatch.setattr(registry, "MODELS", MappingProxyType({**registry.MODELS, **small}))
     arguments = f"train wavenet --data {tmp_path}/sounds --epochs 1 --out {tmp_path}/run".split()
     done = CliRunner().invoke(app, [*arguments, "--levels", "8", "--skip-corrupt"])
     assert done.exit_code == 0, done.output

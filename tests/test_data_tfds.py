@@ -168,6 +168,7 @@ def prepared(name):
     return load_images(name)
 
 
+@pytest.mark.long
 def test_mnist_is_the_published_one():
     data = prepared("mnist")
     assert data.train.shape == (60_000, 28, 28, 1) and data.test.shape == (10_000, 28, 28, 1)
@@ -178,6 +179,7 @@ def test_mnist_is_the_published_one():
     np.testing.assert_allclose(data.test.mean() / 255, 0.1325, atol=5e-5)
 
 
+@pytest.mark.long
 def test_binarized_mnist_is_larochelles():
     data = prepared("binarized_mnist")
     assert data.train.shape == (50_000, 28, 28, 1) and data.test.shape == (10_000, 28, 28, 1)

@@ -5,6 +5,7 @@ import importlib
 from pathlib import Path
 
 import pytest
+from drawing import some
 
 ROOT = Path(__file__).parents[1]
 MODULES = [
@@ -14,7 +15,11 @@ MODULES = [
 ]
 
 
-@pytest.mark.parametrize("name", MODULES)
+#: These choose and draw forecasts.
+LONG = {"kerasar.forecasting.choose_panel", "kerasar.models.forecaster"}
+
+
+@pytest.mark.parametrize("name", some(MODULES, set(MODULES) - LONG))
 def test_the_examples_of_a_module(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     module = importlib.import_module(name)

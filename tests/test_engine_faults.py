@@ -669,11 +669,10 @@ CHANGES = {
 @pytest.mark.parametrize(
     "change",
     [
+        *CHANGES,
         # With XLA, training has a forward pass of its own.
-        pytest.param("lora", marks=pytest.mark.xla),
-        pytest.param("call", marks=pytest.mark.xla),
-        "int8",
-        "activation",
+        pytest.param("lora", marks=pytest.mark.long, id="lora-xla"),
+        pytest.param("call", marks=pytest.mark.long, id="call-xla"),
     ],
 )
 def test_a_changed_layer_is_followed(change):
@@ -681,7 +680,7 @@ def test_a_changed_layer_is_followed(change):
     model = kerasar.AutoregressiveModel(sequence(lambda h: L.ReLU()(dense(h))))
     randomize(model.network)
     x = np.random.default_rng(0).integers(K, size=(16, T))
-    model.compile(keras.optimizers.SGD(0.0))
+    model.compile(keras.optimizers.SGD(0.0), steps_per_execution=1)
     before = model.log_prob(x)
     model.sample(16)
     model.fit(x, verbose=0)
@@ -697,7 +696,9 @@ def test_a_changed_layer_is_followed(change):
     loss = -after.mean()
     assert model.evaluate(x, verbose=0, return_dict=True)["loss"] == pytest.approx(loss, 1e-4)
     if change == "lora":
-        model.compile(keras.optimizers.SGD(0.0))  # optimizers know the weights they began with
+        model.compile(
+            keras.optimizers.SGD(0.0), steps_per_execution=1
+        )  # optimizers know the weights they began with
     if change != "int8":
         assert model.fit(x, verbose=0).history["loss"][0] == pytest.approx(loss, 1e-4)
 
@@ -1069,7 +1070,7 @@ def replaced_dense():
             lambda: Doubled([keras.Input((T, 8)), L.Conv1D(8, 2, padding="causal")]),
             marks=pytest.mark.long,
         ),
-        replaced_dense,
+        pytest.param(replaced_dense, marks=pytest.mark.long),
         Scan,
     ],
 )

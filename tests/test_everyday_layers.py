@@ -5,7 +5,7 @@ import warnings
 import keras
 import numpy as np
 import pytest
-from drawing import check_cached
+from drawing import check_cached, some
 from keras import layers as L
 from keras import ops
 
@@ -221,7 +221,11 @@ NETWORKS = [
 
 
 @pytest.mark.filterwarnings("ignore:Layer 'causal_shift.* does not support masking")
-@pytest.mark.parametrize("build", NETWORKS, ids=lambda build: build.__name__)
+@pytest.mark.parametrize(
+    "build",
+    some(NETWORKS, set(NETWORKS) - {masked_lstm, masks_that_are_joined}),
+    ids=lambda build: build.__name__,
+)
 def test_networks(build):
     check_proven(build())
 
@@ -296,7 +300,7 @@ def test_values_of_a_step_are_drawn_in_turn():
     np.testing.assert_array_equal(compiled, model.sample(8, seed=1, method="sequential"))
 
 
-@pytest.mark.parametrize("size", [1, 2])
+@pytest.mark.parametrize("size", some([1, 2], [2]))
 def test_series_of_vectors_drawn_value_by_value(size):
     x = keras.Input((None, size), dtype="int32", name="x")
     h = CausalShift()(ops.cast(x, "float32"))
@@ -366,7 +370,9 @@ def late_shift():
     return keras.Model(x, kerasar.layers.SplitChannels(1)(L.Dense(LEVELS)(left)))
 
 
-@pytest.mark.parametrize("build", [rows_by_lstm, late_shift], ids=lambda build: build.__name__)
+@pytest.mark.parametrize(
+    "build", some([rows_by_lstm, late_shift], [late_shift]), ids=lambda build: build.__name__
+)
 def test_images_row_by_row(build):
     check_proven(build())
 

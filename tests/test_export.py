@@ -1,59 +1,21 @@
 """The SavedModel, in a process with neither Keras nor kerasar: Python's results, safe requests."""
 
-import json
-import subprocess
-import sys
-
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from keras import layers as L
+from serving import serve
 
 import kerasar
 from kerasar.layers import CausalShift, SplitChannels
-from kerasar.testing import randomize, saved_model
+from kerasar.testing import randomize
 from kerasar.testing.saved_model import run_in_fresh_process
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 4, (6, 4, 5, 1)).astype("int32")
 KNOWN = RNG.random(IMAGES.shape) < RNG.random((6, 1, 1, 1))
 OPTIONS = dict(seed=3, temperature=1.0, top_k=0, top_p=1.0)
-
-#: Requests to one server, one after the other: arguments or the error of each.
-_SERVE = """
-import importlib.util, json, sys
-spec = importlib.util.spec_from_file_location("saved_model", sys.argv[1])
-module = importlib.util.module_from_spec(spec)
-sys.modules["saved_model"] = module
-spec.loader.exec_module(module)
-answers = []
-with module.ServedModel(sys.argv[2], allow_xla=bool(sys.argv[3])) as served:
-    for signature, inputs in json.load(sys.stdin):
-        try:
-            found = served.run(signature, **inputs)
-            answers.append({name: value.tolist() for name, value in found.items()})
-        except (RuntimeError, ValueError) as error:
-            answers.append(str(error))
-assert not {"tensorflow", "keras", "kerasar"} & set(sys.modules)
-print(json.dumps(answers))
-"""
-
-
-def serve(path, requests, allow_xla=False):
-    """Answers of one server to requests (signature, inputs): outputs, or an error message."""
-    requests = [
-        (name, {key: np.asarray(value).tolist() for key, value in inputs.items()})
-        for name, inputs in requests
-    ]
-    run = subprocess.run(
-        [sys.executable, "-P", "-c", _SERVE, saved_model.__file__, str(path), "1" * allow_xla],
-        input=json.dumps(requests),
-        capture_output=True,
-        text=True,
-    )
-    assert run.returncode == 0, run.stderr
-    return json.loads(run.stdout.splitlines()[-1])
 
 
 @pytest.fixture(scope="module")

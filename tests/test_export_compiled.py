@@ -10,7 +10,7 @@ import tensorflow as tf
 from keras import layers as L
 from networks import LEVELS
 from recorded_values import AUTOREGRESSIVE, FLOWS, MASKED_INPUT, data
-from test_export import serve
+from serving import serve
 from test_streams import open_series, open_text
 
 import kerasar
@@ -59,7 +59,7 @@ KINDS = {
 
 
 #: XLA takes seconds for each.
-OFTEN = ("images with a class", "points")
+OFTEN = ("images with a class",)
 
 
 @pytest.mark.parametrize(

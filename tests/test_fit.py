@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from drawing import some
 
 import kerasar
 from kerasar.layers import CausalShift
@@ -21,8 +22,9 @@ def compiled(model, **kwargs):
 
 
 def trained(model, x, **kwargs):
+    """The weights of a compiled model after a training from weights of random numbers."""
     randomize(model.network)
-    compiled(model).fit(x, **{"epochs": 2, "shuffle": False, "verbose": 0, **kwargs})
+    model.fit(x, **{"epochs": 2, "shuffle": False, "verbose": 0, **kwargs})
     return model.get_weights()
 
 
@@ -51,7 +53,7 @@ def test_one_step_is_gradient_descent_on_the_mean_of_minus_log_prob(sequences):
 
 
 def test_arrays_dicts_and_datasets_train_alike(sequences):
-    model = sequences()
+    model = compiled(sequences())
     expected = trained(model, X, batch_size=5)
     dataset = tf.data.Dataset.from_tensor_slices(X)
     for name, x, kwargs in [
@@ -62,7 +64,7 @@ def test_arrays_dicts_and_datasets_train_alike(sequences):
         ("dataset of tuples", tf.data.Dataset.from_tensor_slices((X,)).batch(5), {}),
         ("whole lengths", {"x": X, "length": np.full(20, 4)}, dict(batch_size=5)),
     ]:
-        found = trained(sequences(), x, **kwargs)
+        found = trained(model, x, **kwargs)
         for a, b in zip(found, expected, strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6, err_msg=name)
 
@@ -145,7 +147,7 @@ def test_a_step_with_a_new_optimizer_is_traced_once(sequences, monkeypatch):
 
 def test_eager_training_gives_the_same(sequences):
     model, eager = sequences(), sequences()
-    expected = trained(model, X)
+    expected = trained(compiled(model), X)
     compiled(eager, run_eagerly=True).fit(X, epochs=2, shuffle=False, verbose=0)
     for a, b in zip(eager.get_weights(), expected, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
@@ -160,7 +162,7 @@ VALIDATION = {
 }
 
 
-@pytest.mark.parametrize("kind", VALIDATION)
+@pytest.mark.parametrize("kind", some(VALIDATION, ["array", "tuple of a dict", "dataset"]))
 def test_validation_data_are_scored_after_each_epoch(sequences, kind):
     model = compiled(sequences())
     history = model.fit(X, validation_data=VALIDATION[kind], epochs=2, verbose=0).history

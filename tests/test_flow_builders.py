@@ -48,15 +48,15 @@ FLOWS = {
 def total_probability(model, dim):
     """The integral of the density by sums over a fine grid."""
     if dim == 1:
-        x = np.linspace(-12, 12, 96_001)[:, None]
-        return np.exp(model.log_prob(x).astype("float64")).sum() * 24 / 96_000
-    side = np.linspace(-7, 8, 401)
+        x = np.linspace(-12, 12, 24_001)[:, None]
+        return np.exp(model.log_prob(x).astype("float64")).sum() * 24 / 24_000
+    side = np.linspace(-7, 8, 321)
     x = np.stack(np.meshgrid(side, side), axis=-1).reshape(-1, 2)
-    return np.exp(model.log_prob(x).astype("float64")).sum() * (15 / 400) ** 2
+    return np.exp(model.log_prob(x).astype("float64")).sum() * (15 / 320) ** 2
 
 
 #: One of each kind; variants have the same layers.
-FITTED = ["piecewise linear", "MAF on the line", "NICE", "RealNVP", "MAF", "neural spline"]
+FITTED = ["piecewise linear", "NICE", "MAF", "neural spline"]
 
 
 @pytest.mark.parametrize("name", some(FLOWS, FITTED))
@@ -79,9 +79,9 @@ def test_a_fitted_density_of_images_integrates_to_one_over_its_domain():
     history = model.fit(points.reshape(-1, 1, 2, 1), epochs=10, batch_size=64, verbose=0).history
     assert history["loss"][-1] < history["loss"][0]
     low, high = model.domain
-    side = low + (np.arange(300) + 0.5) * (high - low) / 300
+    side = low + (np.arange(200) + 0.5) * (high - low) / 200
     x = np.stack(np.meshgrid(side, side), axis=-1).reshape(-1, 1, 2, 1)
-    total = np.exp(model.log_prob(x).astype("float64")).sum() * ((high - low) / 300) ** 2
+    total = np.exp(model.log_prob(x).astype("float64")).sum() * ((high - low) / 200) ** 2
     assert total == pytest.approx(1, abs=1e-3)
     assert np.isfinite(model.log_prob(model.sample(200))).all()
 
@@ -119,7 +119,7 @@ IMAGES = {
 }
 
 
-@pytest.mark.parametrize("name", IMAGES)
+@pytest.mark.parametrize("name", some(IMAGES, ["multiscale RealNVP", "Glow"]))
 def test_images_have_latents_of_each_scale_and_come_back(name):
     build, sizes = IMAGES[name]
     model = build()

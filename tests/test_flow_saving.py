@@ -7,8 +7,9 @@ import sys
 import keras
 import numpy as np
 import pytest
+from drawing import some
 from flows import IMAGES, LABELS, POINTS, pictures, plane
-from test_export import serve
+from serving import serve
 
 import kerasar
 from kerasar.distributions import Logistic
@@ -69,7 +70,7 @@ def test_a_fitted_model_goes_on_training_after_loading(tmp_path):
 OPTIONS = dict(seed=3, temperature=1.0)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", some(MODELS, ["conditional", "images"]))
 def test_a_server_gives_pythons_numbers(name, tmp_path):
     make, data = MODELS[name]
     model = make()
@@ -135,6 +136,7 @@ def test_nothing_is_overwritten(tmp_path):
         plane().export(tmp_path / "1")
 
 
+@pytest.mark.long
 def test_a_fresh_process_loads_a_file_by_its_path(tmp_path):
     plane().save(tmp_path / "model.keras")
     code = f"import kerasar; print(kerasar.load({str(tmp_path / 'model.keras')!r}).sample(1).shape)"

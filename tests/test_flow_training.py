@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from drawing import some
 from flows import IMAGES, LABELS, POINTS, TINY, couplings, integers, pictures, plane
 
 import kerasar
@@ -59,7 +60,7 @@ def test_noise_of_integers_is_new_at_each_step():
     np.testing.assert_array_equal(*again)
 
 
-@pytest.mark.xla
+@pytest.mark.long
 def test_it_learns_as_compile_chooses():
     model = kerasar.FlowModel([StandardizeBijection(), *couplings(4)], (2,))
     model.compile(keras.optimizers.Adam(0.02))
@@ -275,7 +276,7 @@ class Gap(AffineCoupling):
         return z * tf.where(x > 50, np.nan, 1.0), log_det
 
 
-@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize("jit_compile", some([False, True], [False]))
 def test_what_is_not_finite_stops_training_and_is_named(jit_compile):
     flow = [AffineCoupling(**TINY, name="first"), Gap(**TINY, name="second"), *couplings(1)]
     model = kerasar.FlowModel(flow, (2,))

@@ -7,6 +7,7 @@ import signal
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from browser import contrast_faults, missing_pictures, opened, overflow, page_at
 from matplotlib.figure import Figure
 from typer.testing import CliRunner
@@ -139,6 +140,15 @@ def shifts(levels=4):
     return lambda: kerasar.models.CausalConvNet(6, levels, filters=4, dilations=(1,))
 
 
+@pytest.fixture
+def eagerly():
+    """A few steps are faster than their graphs are made."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
+@pytest.mark.usefixtures("eagerly")
 def test_a_model_is_trained_once(tmp_path):
     x = np.random.default_rng(0).integers(4, size=(40, 6))
     told = []

@@ -1,11 +1,13 @@
 """Settings of Keras and TensorFlow that another project made: right numbers, or one sentence."""
 
 import functools
+from itertools import product
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from drawing import some
 
 import kerasar
 from kerasar import models as m
@@ -106,9 +108,14 @@ def usual_scores(kind):
     return scores(*SMALL[kind])
 
 
-@pytest.mark.parametrize("kind", SMALL)
-@pytest.mark.parametrize("name", SETTINGS)
-def test_a_global_setting_leaves_the_numbers_right(name, kind):
+CASES = list(product(SETTINGS, SMALL))
+OFTEN = [(name, "images") for name in ("channels_first", "mixed_bfloat16", "eager")]
+OFTEN += [(name, "flow") for name in ("float64", "epsilon", "tracebacks")]
+
+
+@pytest.mark.parametrize("case", some(CASES, OFTEN), ids="-".join)
+def test_a_global_setting_leaves_the_numbers_right(case):
+    name, kind = case
     make, x = SMALL[kind]
     expected, drawn = usual_scores(kind)
     change, restore, tolerance = SETTINGS[name]

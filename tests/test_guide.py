@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import keras
 import numpy as np
 import pytest
+from drawing import some
 from guide import DOCS, blocks, run
 from typer.testing import CliRunner
 
@@ -19,6 +20,15 @@ from kerasar.training import DensityModel
 #: Run by tests of their own, below and in tests/test_cli_readme.py.
 ELSEWHERE = {"anomalies.md", "errors.md", "forecasting.md", "scaling.md", "serving.md"}
 PAGES = [name for name, text in DOCS.items() if blocks(text) and name not in ELSEWHERE]
+#: Their code takes longest: run with the long checks.
+LONG = {"compression.md", "coming_from.md"} | {
+    f"systems/{name}.md"
+    for name in (
+        "shifted_pixelcnn", "pixelcnn", "gated_pixelcnn", "pixelrnn", "pixelsnail",
+        "autoencoders", "wavenet", "transformer", "linear_recurrences",
+        "multiscale_realnvp", "neural_spline_flow", "nice_realnvp",
+    )
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -36,7 +46,7 @@ def briefly(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
 
 
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("name", some(PAGES, set(PAGES) - LONG))
 def test_the_code_of_a_page_runs_and_prints_what_it_says(name, briefly, capsys):
     names = {}
     code = blocks(DOCS[name])

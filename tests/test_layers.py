@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 from bijections import BIJECTIONS
+from drawing import some
 
 import kerasar
 from kerasar.layers import (
@@ -92,7 +93,11 @@ for _name, (_make, _x, _) in BIJECTIONS.items():
         LAYERS[_name] = (_make(), _x, dict(open_axes=()))
 
 
-@pytest.mark.parametrize("name", LAYERS)
+#: Of sorts of which others are quick.
+LONG = BIJECTIONS.keys() - {"affine, half", "multi-scale"} | {"row LSTM, wide", "level and scale"}
+
+
+@pytest.mark.parametrize("name", some(LAYERS, LAYERS.keys() - LONG))
 def test_it_keeps_the_promises_of_a_layer(name, tmp_path):
     layer, x, options = LAYERS[name]
     check_layer(type(layer).from_config(layer.get_config()), x, tmp_path, **options)

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from serving import serve
 
 import kerasar
 from kerasar.distributions.likelihoods import GaussianMixture
@@ -17,7 +18,6 @@ from kerasar.testing import (
     check_the_sample,
     randomize,
 )
-from kerasar.testing.saved_model import run_in_fresh_process
 
 TINY = dict(filters=4, recurrent_filters=5, blocks=1, kernel_size=2, expansion=2)
 
@@ -201,8 +201,8 @@ def test_saved_and_exported_it_draws_the_same(tmp_path):
     model.export(tmp_path / "1")
     options = dict(num_samples=2, seed=0, temperature=1.0, top_k=0, top_p=1.0)
     label = np.array([0, 2], "int32")
-    drawn = run_in_fresh_process(tmp_path / "1", "sample", global_=label, **options)["samples"]
-    np.testing.assert_array_equal(expected, drawn)
+    (drawn,) = serve(tmp_path / "1", [("sample", dict(global_=label, **options))])
+    np.testing.assert_array_equal(expected, drawn["samples"])
 
 
 @pytest.mark.parametrize(

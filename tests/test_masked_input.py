@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from drawing import some
 
 import kerasar
 from kerasar.layers import mask_and_values
@@ -194,7 +195,7 @@ def test_evaluate_asks_the_same_each_time_whatever_the_batch():
     assert after != losses[0]  # the weights moved
 
 
-@pytest.mark.parametrize("order", ORDERS[1:], ids=str)
+@pytest.mark.parametrize("order", some(ORDERS[1:], ["random"]), ids=str)
 def test_training_learns_what_there_is_to_learn(order):
     """Two sequences only: ln 2 nats, whatever the order."""
     x = np.repeat([[0, 1, 2, 2], [1, 2, 0, 1]], 128, axis=0)
@@ -422,7 +423,7 @@ def test_low_precision_gives_the_same_up_to_rounding():
     low.fit(X, verbose=0)
 
 
-@pytest.mark.parametrize("order", ORDERS[1:], ids=str)
+@pytest.mark.parametrize("order", some(ORDERS[1:], ORDERS[1:2]), ids=str)
 def test_a_file_gives_the_model_back(order, tmp_path):
     model = fresh(order)
     model.compile(keras.optimizers.Adam(0.01))

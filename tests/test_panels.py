@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from drawing import some
+from serving import serve
 from typer.testing import CliRunner
 
 import kerasar
@@ -23,7 +24,6 @@ from kerasar.forecasting import (
     learned_more_of_panel,
     start_from,
 )
-from kerasar.testing.saved_model import run_in_fresh_process
 
 
 def draw(count=24, seed=0, seasonal=True):
@@ -58,9 +58,13 @@ def write(path, series=SERIES, static=True):
 
 
 @functools.cache
+def chosen():
+    return choose_panel([values[:-4] for values in SERIES.values()], 4, [6])
+
+
+@functools.cache
 def fitted(num_series=None):
-    train = [values[:-4] for values in SERIES.values()]
-    choice = choose_panel(train, 4, [6])
+    choice = chosen()
     model = kerasar.models.Forecaster(
         None, likelihood=choice.likelihood(), **choice.arguments, num_series=num_series, units=4
     )
@@ -280,7 +284,7 @@ def test_series_that_end_with_gaps_are_drawn_on_from_their_last_values():
     np.testing.assert_allclose(both["a"].paths, found, rtol=1e-4)
 
 
-@pytest.mark.parametrize("which", some(["own scale", "which series", "statics"], ["which series"]))
+@pytest.mark.parametrize("which", some(["own scale", "which series", "statics"], ["statics"]))
 def test_an_exported_model_of_a_panel_forecasts_without_kerasar(tmp_path, which):
     if which == "statics":
         train = [values[:-4] for values in SERIES.values()]
@@ -303,7 +307,12 @@ def test_an_exported_model_of_a_panel_forecasts_without_kerasar(tmp_path, which)
         condition["covariates"] = np.ones((len(past) + 3, 1), "float32")
     model.export(str(tmp_path / "1"), verbose=False)
     request = dict(past=past, steps=3, num_paths=5, seed=4, temperature=1.1)
-    served = run_in_fresh_process(tmp_path / "1", "forecast", **request, **condition)["paths"]
+    x = np.stack([past[:30], SERIES["shop 3"][:30]])
+    beside = {name: np.stack([each[:30] if each.ndim else each] * 2)
+              for name, each in condition.items()}  # fmt: skip
+    served, scored = serve(
+        tmp_path / "1", [("forecast", {**request, **condition}), ("log_prob", {"x": x, **beside})]
+    )
     known = [f"shop {i}" for i in (9, 8, 7, 6, 0)] if which == "which series" else []
     found = forecast_panel(
         model,
@@ -316,20 +325,17 @@ def test_an_exported_model_of_a_panel_forecasts_without_kerasar(tmp_path, which)
         temperature=1.1,
         on_runaway="clip",
     )
-    np.testing.assert_allclose(served, found["shop 0"].paths, rtol=1e-3)
-    x = np.stack([past[:30], SERIES["shop 3"][:30]])
-    beside = {name: np.stack([each[:30] if each.ndim else each] * 2)
-              for name, each in condition.items()}  # fmt: skip
-    nats = run_in_fresh_process(tmp_path / "1", "log_prob", x=x, **beside)["log_prob"]
+    np.testing.assert_allclose(served["paths"], found["shop 0"].paths, rtol=1e-3)
     expected = model.log_prob(x, condition=beside or None)
     model.set_weights(start)  # it is shared
-    np.testing.assert_allclose(nats, expected, rtol=1e-4)
+    np.testing.assert_allclose(scored["log_prob"], expected, rtol=1e-4)
 
 
 def run(*arguments):
     return CliRunner().invoke(app, list(map(str, arguments)))
 
 
+@pytest.mark.usefixtures("loaded_once")
 def test_the_commands_train_forecast_and_judge_a_panel(tmp_path, monkeypatch):
     monkeypatch.setattr(Panel, "export", lambda *about: about[-1].mkdir())  # most of the time
     table, folder = write(tmp_path / "sales.csv"), tmp_path / "run"

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from drawing import some
+from serving import serve
 
 import kerasar
 from kerasar.cli.server.export_folder import ExportFolder
@@ -15,7 +16,6 @@ from kerasar.distributions.likelihoods.bounds import unbounded
 from kerasar.layers import StrictlyCausalConv1D
 from kerasar.models.parts.relative_series import RelativeSeries
 from kerasar.testing import check_causal_by_probe, randomize
-from kerasar.testing.saved_model import run_in_fresh_process
 
 SEASON = 4
 NORMALIZATIONS = ["none", "window", "difference", "seasonal"]
@@ -90,7 +90,7 @@ def by_hand(x, normalization, memory=6, spread=0.7):
     return 50 + 10 * np.array(levels), 10 * np.array(scales)
 
 
-@pytest.mark.parametrize("normalization", NORMALIZATIONS)
+@pytest.mark.parametrize("normalization", some(NORMALIZATIONS, NORMALIZATIONS[1:]))
 def test_level_and_scale_are_what_they_are_said_to_be(normalization):
     model, x = small_model(normalization), series()
     parameters = model.compute_parameters(x, training=False).numpy()
@@ -145,6 +145,14 @@ def test_a_series_may_have_its_own_scale(normalization):
     seen = np.isfinite(x[:, 6:]) & (np.arange(11) >= 6)
     scaled = model.log_prob_map({"x": larger, "start": np.full(3, 6)})
     np.testing.assert_allclose(scaled, terms - seen * np.log(1e6), rtol=1e-3, atol=1e-3)
+    with pytest.raises(ValueError, match="own_scale=True"):
+        likelihood_of("none", own_scale=True)
+
+
+@pytest.mark.parametrize("normalization", some(NORMALIZATIONS[1:], ["seasonal"]))
+def test_a_scale_of_its_own_is_found_where_a_series_begins(normalization):
+    model, x = small_model(normalization, own_scale=True), series()
+    x[1, :6] = 40.0
     # What is missing before a series begins is nothing to it.
     later = np.concatenate([np.full((3, 5), np.nan, "float32"), x], axis=1)
     forecaster = kerasar.models.Forecaster(None, likelihood=model.likelihood, lags=3, units=4)
@@ -155,8 +163,6 @@ def test_a_series_may_have_its_own_scale(normalization):
         for method in ("sequential", "cached")
     ]
     np.testing.assert_allclose(*paths, rtol=1e-4)
-    with pytest.raises(ValueError, match="own_scale=True"):
-        likelihood_of("none", own_scale=True)
 
 
 @pytest.mark.parametrize("normalization", NORMALIZATIONS)
@@ -176,7 +182,12 @@ def test_a_density_is_that_of_the_normalized_value_over_the_scale(normalization)
     [
         ("real", {}, np.linspace(-300, 400, 8001)),
         ("positive", dict(center=4.0, unit=0.4), np.linspace(0.01, 2000, 40001)),
-        ((0.0, 100.0), dict(center=0.0, unit=0.8), np.linspace(0.001, 99.999, 8001)),
+        pytest.param(
+            (0.0, 100.0),
+            dict(center=0.0, unit=0.8),
+            np.linspace(0.001, 99.999, 8001),
+            marks=pytest.mark.long,
+        ),
     ],
     ids=["real", "positive", "interval"],
 )
@@ -198,7 +209,7 @@ def test_densities_integrate_to_one_in_the_units_of_the_data(support, options, g
 
 @pytest.mark.parametrize(
     ("normalization", "variables"),
-    [("window", None), ("seasonal", 2)],
+    [pytest.param("window", None, marks=pytest.mark.long), ("seasonal", 2)],
 )
 def test_all_samplers_draw_the_same_paths_behind_a_past_with_gaps(normalization, variables):
     model = small_model(normalization, variables=variables)
@@ -324,13 +335,11 @@ def test_a_saved_and_an_exported_model_are_the_same_model(tmp_path):
     loaded = kerasar.load(tmp_path / "m.keras")
     np.testing.assert_array_equal(loaded.log_prob(x), model.log_prob(x))
     model.export(str(tmp_path / "1"), verbose=False)
-    served = run_in_fresh_process(tmp_path / "1", "log_prob", x=x)
-    np.testing.assert_allclose(served["log_prob"], model.log_prob(x), rtol=1e-5)
-    options = dict(seed=3, temperature=1.0, top_k=0, top_p=1.0)
-    asked = {"prompt": x[:, :8], "length": 14, **options}
-    drawn = run_in_fresh_process(tmp_path / "1", "continuation", **asked)["samples"]
+    asked = dict(prompt=x[:, :8], length=14, seed=3, temperature=1.0, top_k=0, top_p=1.0)
+    scored, drawn = serve(tmp_path / "1", [("log_prob", dict(x=x)), ("continuation", asked)])
+    np.testing.assert_allclose(scored["log_prob"], model.log_prob(x), rtol=1e-5)
     np.testing.assert_allclose(
-        drawn, model.sample(2, seed=3, prompt=x[:, :8], length=14), rtol=1e-4
+        drawn["samples"], model.sample(2, seed=3, prompt=x[:, :8], length=14), rtol=1e-4
     )
 
 
@@ -364,8 +373,8 @@ def test_an_exported_model_forecasts_from_a_raw_history(tmp_path, variables):
 
     request = dict(past=past, steps=5, num_paths=4, seed=3, temperature=1.2)
     expected = kerasar.forecast(model, past, 5, 4, seed=3, temperature=1.2, on_runaway="clip")
-    served = run_in_fresh_process(tmp_path / "1", "forecast", **request)["paths"]
-    np.testing.assert_allclose(served, expected.paths, rtol=1e-4)
+    (served,) = serve(tmp_path / "1", [("forecast", request)])
+    np.testing.assert_allclose(served["paths"], expected.paths, rtol=1e-4)
     archive = tf.saved_model.load(str(tmp_path / "1"))
     warm_up = dict(ExportFolder(tmp_path / "1").warm_up_requests())["forecast"]
     assert np.isfinite(archive.signatures["forecast"](**warm_up)["paths"]).all()

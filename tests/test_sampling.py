@@ -39,6 +39,7 @@ def test_samplers_agree_under_options(of_twelve_steps, options):
     check_samples(of_twelve_steps, **options)
 
 
+@pytest.mark.long
 def test_samplers_agree_on_larger_images():
     model = kerasar.models.ShiftedPixelCNN((7, 9, 1), 5, filters=(8, 8), head_filters=16)
     randomize(model.network)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from networks import recurrent
 from recorded_values import AUTOREGRESSIVE, DECODERS, FLOWS, GREY, MASKED_INPUT, data
-from test_export import serve
+from serving import serve
 
 import kerasar
 from kerasar import models
@@ -44,7 +44,7 @@ KINDS = {
     "own network": lambda: kerasar.AutoregressiveModel(recurrent()),
 }
 #: The others take minutes together.
-OFTEN = ("nade", "own network", "nice")
+OFTEN = ("own network", "nice")
 OPTIONS = dict(seed=3, temperature=0.9, top_k=0, top_p=1.0)
 NAN, INFINITY = float("nan"), float("inf")
 

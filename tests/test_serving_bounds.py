@@ -3,7 +3,8 @@ whose signatures are their own; the next request is answered. Others: tests/test
 
 import numpy as np
 import pytest
-from test_export import serve
+from drawing import some
+from serving import serve
 
 import kerasar
 from kerasar.testing import randomize
@@ -31,7 +32,7 @@ def encoded():
     return model, np.zeros((2, 4, 4, 1), "int32"), OPTIONS
 
 
-@pytest.mark.parametrize("make", [flow, ordered, encoded])
+@pytest.mark.parametrize("make", some([flow, ordered, encoded], [flow, ordered]))
 def test_what_does_not_fit_is_refused_by_name(make, tmp_path):
     model, x, options = make()
     values = int(np.prod(x.shape[1:]))

@@ -10,6 +10,7 @@ import kerasar
 from benchmarks.quality.text import nats_a_character
 
 
+@pytest.mark.long
 def test_it_runs_and_leaves_the_test_part_alone_in_trials(tmp_path):
     run_benchmark("quality.text", "--tiny", "--no-test", "--out", tmp_path)
     result = json.loads((tmp_path / "result.json").read_text())

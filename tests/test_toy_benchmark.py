@@ -11,6 +11,7 @@ def run(out, *arguments):
     return json.loads((out / "toy.json").read_text())
 
 
+@pytest.mark.long
 def test_it_writes_its_table_and_pictures(tmp_path):
     summary = run(tmp_path, "--only", "plain", "masked")
     assert [result["name"] for result in summary["results"]] in (

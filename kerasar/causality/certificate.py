@@ -186,7 +186,7 @@ class _Trial:
             for more in (_OPEN[rank], _OPEN_LARGE[rank])
         )
         if None in own:
-            return [small, large], []
+            return [small] if is_ours(self.node.operation) else [small, large], []
         whole: tuple[int, ...] = tuple(map(int, own))  # type: ignore[arg-type]
         if is_ours(self.node.operation):
             return [small], [whole]
