@@ -206,7 +206,8 @@ def test_a_line_says_how_far_training_is_how_good_and_how_fast():
     now = [0.0]
     progress = TrainingProgress(Console(quiet=True), plan(), "dim", "images")
     progress._speed = Speed(4, "images", clock=lambda: now[0])
-    assert progress.describe() == "epoch 1/5  0 % of training"
+    said = "epoch 1/5  0 % of training, the first step is being compiled"
+    assert progress.describe() == said
     progress.on_epoch_begin(1)
     progress.on_train_batch_end(0, {"bits_per_dim": 1.5})
     assert progress.describe() == "epoch 2/5  20 % of training, 1.500 bits/dim"

@@ -139,6 +139,10 @@ class SampleImages(keras.callbacks.Callback):
         self._writer.close()
 
 
+#: What takes long before any step is done: a minute and more for large images.
+_COMPILING = "the first step is being compiled"
+
+
 class TrainingProgress(keras.callbacks.Callback):
     """A progress bar on a terminal; a printed line for each epoch elsewhere.
 
@@ -171,7 +175,7 @@ class TrainingProgress(keras.callbacks.Callback):
             transient=True,
             disable=not console.is_terminal,
         )
-        self._task = self._bar.add_task("", total=1.0, epoch=1, speed="", news="")
+        self._task = self._bar.add_task("", total=1.0, epoch=1, speed="", news=_COMPILING)
 
     @property
     def seconds(self) -> float:
@@ -197,6 +201,8 @@ class TrainingProgress(keras.callbacks.Callback):
         self._bar.update(self._task, epoch=epoch + 1)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        if not self._logs:
+            self._bar.update(self._task, news="")
         self._logs = logs or {}
         done = self.plan.done(self._epoch, batch)
         self._speed.count(batch, done)
@@ -221,6 +227,8 @@ class TrainingProgress(keras.callbacks.Callback):
         """How far training is, in a line."""
         task = self._bar.tasks[0]
         parts = [f"{task.percentage:.0f} % of training"]
+        if not self._logs:
+            parts.append(_COMPILING)
         if "bits_per_dim" in self._logs:
             parts.append(f"{float(self._logs['bits_per_dim']):.3f} bits/{self.unit}")
         speed, left = self._speed.take()
