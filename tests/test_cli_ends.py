@@ -206,7 +206,9 @@ def test_other_errors_are_not_the_disks():
         raise ValueError("mine")
 
 
-@pytest.mark.parametrize("command", some(["score run x.npy", "models"], ["models"]))
+@pytest.mark.parametrize(
+    "command", some(["score run x.npy", "models", "--help"], ["models", "--help"])
+)
 def test_output_to_a_full_device_is_a_sentence(run, command):
     np.save("x.npy", np.zeros((3, *SHAPE), "uint8"))
     with open("/dev/full", "w") as full:

@@ -27,6 +27,15 @@ class ErrorsAsMessages(TyperGroup):
     Exit status 2 for bad input, 1 for training that went wrong, 130 for one that was stopped.
     """
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except BrokenPipeError:
+            raise
+        except OSError as error:  # what `--help` prints cannot be written
+            _print(error)
+            raise typer.Exit(2) from None
+
     def invoke(self, ctx: Any) -> Any:
         try:
             with requests_arrive():
