@@ -411,11 +411,10 @@ def _ridge(
     if (features[:, -1] == 1).all():  # the constant
         scale[-1] = 1.0
     standard = features / scale
-    gram, moments = standard.T @ standard, standard.T @ z
+    some = there * standard
+    gram, moments = some.T @ some, some.T @ z / share
     if (share < 1).any():
-        some = there * standard
-        gram = _positive(some.T @ some * len(z) / np.maximum(there.T @ there, 1))
-        moments = some.T @ z / share
+        gram = _positive(gram * len(z) / np.maximum(there.T @ there, 1))
     penalized = gram + ridge * np.eye(count)
     weights = np.linalg.solve(penalized, moments)
     free = min(float(np.trace(np.linalg.solve(penalized, gram))), 0.8 * len(z))

@@ -49,6 +49,7 @@ class LastSeason(keras.layers.Layer):
                 "LastSeason takes values and masks, (batch, time, 2 * variables), but layer "
                 f"'{self.name}' got input shape {tuple(input_shape)}."
             )
+        self.num_variables = input_shape[-1] // 2
         super().build(input_shape)
 
     def call(self, inputs: Tensor) -> Tensor:
@@ -70,8 +71,8 @@ class LastSeason(keras.layers.Layer):
 
     def initial(self, batch: Tensor) -> Tensor:
         """What is known of each step of the last season, `(batch, season, 2 * variables)`."""
-        channels = self._build_shapes_dict["input_shape"][-1]
-        return tf.zeros(tf.stack([batch, self.season, channels]), self.compute_dtype)
+        shape = tf.stack([batch, self.season, 2 * self.num_variables])
+        return tf.zeros(shape, self.compute_dtype)
 
     def step(self, x: Tensor, carry: Tensor, position: Tensor) -> tuple[Tensor, Tensor]:
         values, seen = _values_and_masks(tf.cast(x, carry.dtype))
