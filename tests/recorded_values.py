@@ -49,6 +49,9 @@ AUTOREGRESSIVE = {
         COLOUR, 4, filters=6, blocks=1, first_kernel_size=3, head_filters=9
     ),
     "GatedPixelCNN": lambda: models.GatedPixelCNN(GREY, 4, **TINY_GATED),
+    "GatedPixelCNN that repeats levels": lambda: models.GatedPixelCNN(
+        GREY, 4, **TINY_GATED, vertical_residuals=True, repeats=True
+    ),
     "GatedPixelCNN colour": lambda: models.GatedPixelCNN(COLOUR, 4, **TINY_GATED),
     "PixelRNN row": lambda: models.PixelRNN(
         GREY, 4, cell="row_lstm", units=4, layers=1, first_kernel_size=3, head_filters=6

@@ -73,7 +73,7 @@ def test_a_run_by_the_clock(tmp_path):
     out, began = tmp_path / "run", time.monotonic()
     done = train("pixelcnn", "--data", tmp_path / "x.npz", "--minutes", "0.02", "--out", out)
     assert done.exit_code == 0, done.output
-    assert "0.02 minutes in batches of 8, learning rate 0.002" in done.output
+    assert "0.02 minutes in batches of 8, Adam at a rate of 0.002" in done.output
     assert "round 1/2" in done.output
     config = json.loads((out / "config.json").read_text())
     assert config["minutes"] == 0.02 and config["epochs"] is None

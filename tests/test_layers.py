@@ -108,6 +108,7 @@ def test_all_public_layers_are_checked():
     layers = {n for n in public if issubclass(getattr(kerasar.layers, n), keras.layers.Layer)}
     layers -= {"Bijection", "Coupling"}  # bases
     layers -= {"RelativeValues"}  # of two inputs, see below
+    layers -= {"RepeatedLevels"}  # tests/test_repeated_levels.py
     assert layers <= {type(layer).__name__ for layer, _, _ in LAYERS.values()}
 
 

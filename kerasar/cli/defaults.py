@@ -11,6 +11,8 @@ from typing import Any
 
 #: Images of at most so many pixels are small: a convolution of 7×7 sees most of them.
 SMALL = 256
+#: And of at most so many, a training is compiled within seconds.
+MEDIUM = 48 * 48
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ class Choice:
 
     Attributes:
         batch_size: examples in a step.
-        learning_rate: Adam's, at its highest.
+        learning_rate: the optimizer's, at its highest.
         steps: so many at the most.
         passes: over the training examples, so many at the most.
         settings: arguments of the model's builder, or a function that makes them of the facts.
@@ -58,6 +60,10 @@ class Choice:
         kind: only for data of that kind.
         most_pixels: only for images of at most so many pixels.
         most_levels: only for values of at most so many levels.
+        optimizer: "adam" or "muon".
+        compiled_pixels: XLA compiles the training of images of at most so many pixels, even where
+            `compile` would not: steps of few examples and many kernels gain by it. Of larger ones
+            compiling takes minutes.
     """
 
     batch_size: int
@@ -69,6 +75,8 @@ class Choice:
     kind: str | None = None
     most_pixels: int | None = None
     most_levels: int | None = None
+    optimizer: str = "adam"
+    compiled_pixels: int = 0
 
     @property
     def what(self) -> str:
@@ -93,25 +101,26 @@ class Choice:
         steps_of_a_pass = math.ceil(examples / (batch_size or self.batch_size))
         return max(1, min(self.passes, round(self.steps / steps_of_a_pass)))
 
+    def compilation(self, facts: Facts) -> dict[str, Any]:
+        """Arguments of `compile` besides the optimizer."""
+        return {"jit_compile": True} if facts.pixels <= self.compiled_pixels else {}
+
     def arguments(self, facts: Facts) -> dict[str, Any]:
         """Arguments of the model's builder."""
         return dict(self.settings(facts) if callable(self.settings) else self.settings)
 
 
 def wide_gated(facts: Facts) -> dict[str, Any]:
-    """A Gated PixelCNN that sees objects whole: a large first convolution, then dilations.
-
-    Of colors the first one is smaller, for it sees several levels of each pixel.
-    """
-    first = 9 if facts.colors == 1 else 7
-    dilations = _dilations(facts, first // 2)
+    """A Gated PixelCNN that sees objects whole, by dilations."""
+    dilations = (1, *_dilations(facts, 2))
     return {
         "filters": _channels(facts),
         "blocks": len(dilations) + 2,
-        "first_kernel_size": first,
-        "dilations": (*dilations, 1),
+        "first_kernel_size": 5,
+        "dilations": dilations,
         "skip_filters": facts.shared_out(64),
         "head_filters": facts.shared_out(64),
+        "vertical_residuals": True,
     }
 
 

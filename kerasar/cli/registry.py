@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from kerasar.cli.defaults import SMALL, Choice, Facts, wide_gated, wide_pixelcnn
+from kerasar.cli.defaults import MEDIUM, SMALL, Choice, Facts, wide_gated, wide_pixelcnn
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,11 @@ def _of_sequences(**options: Any) -> Choice:
     return Choice(50, 2e-3, steps=10_000, passes=20, **options)
 
 
+def _by_muon(**options: Any) -> Choice:
+    """For images: steps of four examples by Muon (measured: benchmarks/NOTEBOOK.md)."""
+    return Choice(4, 5e-3, passes=10, optimizer="muon", compiled_pixels=MEDIUM, **options)
+
+
 def _diagonal(facts: Facts) -> dict[str, Any]:
     return {"cell": "diagonal_bilstm", "units": facts.shared_out(18), "layers": 3}
 
@@ -85,7 +90,7 @@ MODELS: Mapping[str, ModelEntry] = MappingProxyType(
             about="gray or color images; masked convolutions (van den Oord et al. 2016a)",
             choices=(
                 Choice(8, 2e-3, steps=1_700, passes=10, most_pixels=SMALL),
-                Choice(4, 5e-3, steps=12_000, passes=10, settings=wide_pixelcnn),
+                _by_muon(steps=12_000, settings=wide_pixelcnn),
             ),
         ),
         "gated-pixelcnn": ModelEntry(
@@ -93,7 +98,7 @@ MODELS: Mapping[str, ModelEntry] = MappingProxyType(
             about="gray or color images; two gated stacks, classes (van den Oord et al. 2016b)",
             choices=(
                 Choice(8, 2e-3, steps=1_000, passes=6, most_pixels=SMALL),
-                Choice(8, 5e-3, steps=8_000, passes=10, settings=wide_gated),
+                _by_muon(steps=16_000, settings=wide_gated),
             ),
         ),
         "pixelsnail": ModelEntry(

@@ -47,6 +47,7 @@ from kerasar.layers.positional_encoding2d import PositionalEncoding2D as Positio
 from kerasar.layers.protocol import declares_what_it_sees as declares_what_it_sees
 from kerasar.layers.relative_values import FrameFeatures as FrameFeatures
 from kerasar.layers.relative_values import RelativeValues as RelativeValues
+from kerasar.layers.repeated_levels import RepeatedLevels as RepeatedLevels
 from kerasar.layers.residual_conv_net import ResidualConvNet as ResidualConvNet
 from kerasar.layers.row_lstm import RowLSTM as RowLSTM
 from kerasar.layers.scale_levels import ScaleLevels as ScaleLevels

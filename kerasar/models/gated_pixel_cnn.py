@@ -44,6 +44,8 @@ def GatedPixelCNN(
     likelihood: Likelihood | None = None,
     embedding: int | None = None,
     dilations: Sequence[int] = (1,),
+    vertical_residuals: bool = False,
+    repeats: bool | None = None,
 ) -> AutoregressiveModel:
     """Gated PixelCNN for gray and color images, ready to compile and fit.
 
@@ -77,6 +79,11 @@ def GatedPixelCNN(
             None takes 15 for 64 levels or more, 0 for fewer.
         dilations: distances between the taps of the kernels, for the blocks after the first in
             turn. (2, 4, 8) has a large receptive field with few blocks, in about the same time.
+        vertical_residuals: bool. Whether the vertical stack has residual connections, too. The
+            paper's has none; with them the stack learns faster.
+        repeats: bool. Whether the logits of the levels that pixels nearby have get a weight each
+            (`kerasar.layers.RepeatedLevels`), for gray images whose exact levels repeat. None does
+            so for 64 levels or more, if each of them has a logit.
 
     Returns:
         An `AutoregressiveModel` of images. Its network outputs
@@ -116,7 +123,9 @@ def GatedPixelCNN(
         )(vertical)
         above = L.Dense(2 * filters, name=f"from_above{i}")(rows)
         above = CausalShift(axis=1, name=f"shift_down{i}")(above)  # finished rows only
-        vertical = gated(_gate_input([rows], conditions, f"vertical{i}"))
+        down = gated(_gate_input([rows], conditions, f"vertical{i}"))
+        residual = vertical_residuals and i
+        vertical = L.Add(name=f"vertical_residual{i}")([vertical, down]) if residual else down
 
         left = MaskedConv2D(
             2 * filters,
@@ -134,7 +143,7 @@ def GatedPixelCNN(
         horizontal = L.Add(name=f"residual{i}")([horizontal, h]) if i else h
 
     h = L.Add(name="skips")(skips) if len(skips) > 1 else skips[0]
-    parameters = image.head(h, head_filters)
+    parameters = image.head(h, head_filters, repeats)
     network = keras.Model(network_inputs(image.x, conditions), parameters, name="gated_pixel_cnn")
     return AutoregressiveModel(network, image.likelihood, name="gated_pixel_cnn")
 

@@ -32,6 +32,7 @@ def PixelCNN(
     head_filters: int = 96,
     likelihood: Likelihood | None = None,
     embedding: int | None = None,
+    repeats: bool | None = None,
 ) -> AutoregressiveModel:
     """PixelCNN for gray and color images, ready to compile and fit.
 
@@ -53,6 +54,9 @@ def PixelCNN(
         likelihood: of a value or a pixel; `Categorical()` if None.
         embedding: number of learned features of each level, concatenated to its value in [-1, 1];
             None takes 15 for 64 levels or more, 0 for fewer.
+        repeats: bool. Whether the logits of the levels that pixels nearby have get a weight each
+            (`kerasar.layers.RepeatedLevels`), for gray images whose exact levels repeat. None does
+            so for 64 levels or more, if each of them has a logit.
 
     Returns:
         An `AutoregressiveModel` of images. Its network outputs
@@ -89,5 +93,5 @@ def PixelCNN(
         r = image.pointwise(2 * filters, f"expand{i}")(conv(r))
         h = L.Add(name=f"residual{i}")([h, r])
 
-    network = keras.Model(image.x, image.head(h, head_filters), name="pixel_cnn")
+    network = keras.Model(image.x, image.head(h, head_filters, repeats), name="pixel_cnn")
     return AutoregressiveModel(network, image.likelihood, name="pixel_cnn")

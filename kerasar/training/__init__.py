@@ -11,5 +11,6 @@ from kerasar.training.checkpoints import Checkpoints as Checkpoints
 from kerasar.training.density_model import DensityModel as DensityModel
 from kerasar.training.metrics import BitsPerDim as BitsPerDim
 from kerasar.training.metrics import Perplexity as Perplexity
+from kerasar.training.muon import Muon as Muon
 from kerasar.training.time_budget import TimeBudget as TimeBudget
 from kerasar.training.workers import worker_strategy as worker_strategy

@@ -20,6 +20,6 @@ def _settings(model: ModelEntry) -> str:
     return "\n".join(
         ("" if alone else f"{choice.what}: ")
         + f"{choice.steps:,} steps (at most {choice.passes} epochs) of {choice.batch_size}, "
-        f"learning rate {choice.learning_rate:g}"
+        f"{choice.optimizer.capitalize()} at a rate of {choice.learning_rate:g}"
         for choice in model.choices
     )

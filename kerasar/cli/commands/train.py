@@ -35,6 +35,7 @@ def train(
     tokens: ask.Tokens = None,
     context: ask.Context = None,
     data_dir: DataDir = None,
+    optimizer: ask.TrainedBy = None,
     schedule: ask.Schedule = None,
     warmup_steps: ask.WarmupSteps = None,
     clip_norm: ask.ClipNorm = None,

@@ -53,14 +53,15 @@ class TrainingJob:
         """Prints what is trained on what."""
         counts, config = self.data.counts, self.run.config
         minutes, epochs = config["minutes"], config["epochs"]
+        optimizer = config.get("optimizer", "adam").capitalize()
         long = f"{epochs} epoch{'s' * (epochs > 1)}" if minutes is None else f"{minutes:g} minutes"
         self.console.print(
             styled(
                 f"{config['model']} ({self.model.count_params():,} weights) on {spec}: "
                 f"{counts['train']:,} {self.kind.noun} for training, {counts['validation']:,} for "
                 f"validation, {counts['test']:,} for testing; {self.data.about}. "
-                f"{long.capitalize()} in batches of {config['batch_size']}, learning rate "
-                f"{config['learning_rate']:g}."
+                f"{long.capitalize()} in batches of {config['batch_size']}, "
+                f"{optimizer} at a rate of {config['learning_rate']:g}."
             )
         )
 
@@ -95,7 +96,10 @@ class TrainingJob:
         """Prepares the model; the weights that it starts with, if they are of use themselves."""
         model = self.model
         with model.distribute_strategy.scope():
-            model.compile(optimizer=plan.optimizer(model.clip_norm))
+            # Replicas are not compiled by XLA.
+            alone = model.distribute_strategy.num_replicas_in_sync == 1
+            compilation = self.run.config.get("compilation", {}) if alone else {}
+            model.compile(plan.optimizer(model.clip_norm), **compilation)
         model.adapt_to_data(plan.one_pass)
         best.set_model(model)
         start = model.get_weights() if self.kind.start(model, self.data) else None

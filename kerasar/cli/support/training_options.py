@@ -16,6 +16,13 @@ class RateSchedule(Enum):
     constant = "constant"
 
 
+class Optimizer(Enum):
+    """What turns gradients into steps."""
+
+    adam = "adam"
+    muon = "muon"
+
+
 class ComputedIn(Enum):
     """What networks are computed in; weights, likelihoods and metrics are in float32 always."""
 
@@ -129,6 +136,14 @@ BatchSize = Annotated[
 LearningRate = Annotated[
     float | None,
     typer.Option(callback=positive, help="Adam's, at its highest.", show_default="by the data"),
+]
+TrainedBy = Annotated[
+    Optimizer | None,
+    typer.Option(
+        "--optimizer",
+        help="muon: steps of whole kernels, kerasar.training.Muon.",
+        show_default="by model and data",
+    ),
 ]
 Schedule = Annotated[
     RateSchedule | None,

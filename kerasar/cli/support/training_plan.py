@@ -10,7 +10,7 @@ import keras
 
 from kerasar.cli.kinds.kind import Batch, for_evaluation, num_examples, take
 from kerasar.data import pipeline
-from kerasar.training import AveragedWeights, TimeBudget
+from kerasar.training import AveragedWeights, Muon, TimeBudget
 
 #: What the best epoch is chosen by.
 MONITOR = "val_bits_per_dim"
@@ -57,7 +57,9 @@ class TrainingPlan:
         if self._settings["ema"] is not None:
             averages = {"use_ema": True, "ema_momentum": self._settings["ema"]}
         clipped = self._settings["clip_norm"] or clip_norm
-        return keras.optimizers.Adam(self._rate(), global_clipnorm=clipped, **averages)
+        name = self._settings.get("optimizer", "adam")  # a run of before has none
+        optimizer = Muon if name == "muon" else keras.optimizers.Adam
+        return optimizer(self._rate(), global_clipnorm=clipped, **averages)
 
     def _rate(self) -> Any:
         """The learning rate, or its schedule.

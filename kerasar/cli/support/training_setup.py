@@ -39,6 +39,7 @@ _TRAINING = (
     "minutes",
     "batch_size",
     "learning_rate",
+    "optimizer",
     "schedule",
     "warmup_steps",
     "clip_norm",
@@ -101,7 +102,8 @@ def set_up(options: Options, scope: Callable[[], Any] = nullcontext) -> Setup:
     _check(options, entry, kind)
     data = _read(options, kind)
     facts = data.facts(kind.name)
-    settings = _settings(options, entry.choose(facts), facts)
+    choice = entry.choose(facts)
+    settings = _settings(options, choice, facts)
     model = _built(options, entry, facts, data, scope)
     kind.check_model(name, model, data, options["conditional"])
     _check_room(model)
@@ -120,6 +122,7 @@ def set_up(options: Options, scope: Callable[[], Any] = nullcontext) -> Setup:
         "data": data.name,
         **paths,
         **settings,
+        "compilation": choice.compilation(facts),
         "examples": data.counts,
         # What the command was told, for --resume.
         "options": {**options, **again},
@@ -180,6 +183,7 @@ def _settings(options: Options, choice: Choice, facts: Facts) -> dict[str, Any]:
         "epochs": None if by_clock else choice.epochs(facts.examples, batch_size),
         "batch_size": choice.batch_size,
         "learning_rate": choice.learning_rate,
+        "optimizer": choice.optimizer,
         "schedule": "cosine",
         "precision": "float32",
     }

@@ -6,14 +6,21 @@ import keras
 
 from kerasar.checks import check_count
 from kerasar.distributions.likelihoods import Categorical, Likelihood
-from kerasar.layers import EmbedLevels, MaskedConv2D, ScaleLevels, SplitChannels
+from kerasar.layers import (
+    EmbedLevels,
+    MaskedConv2D,
+    RepeatedLevels,
+    ScaleLevels,
+    SplitChannels,
+)
 from kerasar.typing import Tensor
 
 ImageShape = tuple[int | None, int | None, int]
 
 
-#: The least number of levels that are embedded by default, and the size of that embedding
-#: (measured: benchmarks/NOTEBOOK.md). Few levels gain nothing, and few images overfit.
+#: The least number of levels that are embedded, and whose repetitions are learned, by default, and
+#: the size of that embedding (measured: benchmarks/NOTEBOOK.md). Few levels gain nothing, and few
+#: images overfit.
 _MANY_LEVELS, _EMBEDDING_SIZE = 64, 15
 
 
@@ -90,11 +97,40 @@ class ImageStemAndHead:
         """A 1×1 layer that keeps the order of the colors."""
         return MaskedConv2D(filters, 1, color_groups=self.color_groups, name=name, **kwargs)
 
-    def head(self, h: Tensor, filters: int) -> Tensor:
-        """Two 1×1 layers, whose output is the parameters of each event."""
+    def head(self, h: Tensor, filters: int, repeats: bool | None = False) -> Tensor:
+        """Two 1×1 layers, whose output is the parameters of each event.
+
+        Args:
+            h: features of each pixel.
+            filters: channels between the layers.
+            repeats: whether the logits of levels nearby get a weight each (`RepeatedLevels`); None
+                chooses by the image.
+
+        Raises:
+            ValueError: for `repeats` of colors, or of a likelihood without a logit for each level.
+        """
+        repeats = self._check_repeats(repeats)
         h = keras.layers.ReLU(name="head_relu1")(h)
         h = self.pointwise(filters, "head1", activation="relu")(h)
         if not self._by_value:
             return self.pointwise(self.num_parameters, "parameters")(h)
-        h = self.pointwise(self.channels * self.num_parameters, "head2")(h)
-        return SplitChannels(self.channels, name="parameters")(h)
+        logits = self.pointwise(self.channels * self.num_parameters, "head2")(h)
+        if repeats:
+            repeated = RepeatedLevels(name="repeated")
+            weights = self.pointwise(
+                repeated.neighbors, "repeat_weights", kernel_initializer="zeros"
+            )
+            logits = repeated([logits, weights(h), self.x])
+        return SplitChannels(self.channels, name="parameters")(logits)
+
+    def _check_repeats(self, repeats: bool | None) -> bool:
+        possible = self.channels == 1 and isinstance(self.likelihood, Categorical)
+        if repeats is None:
+            return possible and self.levels >= _MANY_LEVELS
+        if repeats and not possible:
+            raise ValueError(
+                f"{self.builder} raises the logits of repeated levels of gray images under "
+                f"Categorical(), but got {self.channels} channel(s) under {self.likelihood!r}. "
+                "Leave out repeats=True."
+            )
+        return repeats
