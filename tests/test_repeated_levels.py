@@ -106,6 +106,7 @@ def test_low_precision():
             lambda: RepeatedLevels(name="r")([GRAY, GRAY, GRAY]),
             r"12 weights.*gray images, but layer 'r' got input shapes .*\(4, 6, 7, 1\)",
         ),
+        (lambda: RepeatedLevels(name="r")(GRAY), r"'r' got input shapes \(4, 6, 7, 1\)"),
         (lambda: build(PixelCNN, (4, 4, 3), filters=6, head_filters=6), r"3 channel\(s\)"),
         (lambda: build(PixelCNN, levels=2, likelihood=Bernoulli()), "under .*Bernoulli"),
     ],

@@ -68,12 +68,13 @@ class RepeatedLevels(keras.layers.Layer):
         return len(self.offsets)
 
     def build(self, input_shape: Sequence[Shape]) -> None:
-        logits, weights, image = input_shape
-        if len(image) != 4 or image[-1] != 1 or weights[-1] != self.neighbors:
+        shapes = [tuple(shape) for shape in input_shape if isinstance(shape, (list, tuple))]
+        # Each image (rows, columns, 1), and so many weights for each of its pixels.
+        ends = [shape[-1] for shape in shapes if len(shape) == 4]
+        if len(shapes) != 3 or ends[1:] != [self.neighbors, 1]:
             raise ValueError(
                 f"RepeatedLevels takes logits, {self.neighbors} weights and the levels of gray "
-                f"images, but layer '{self.name}' got input shapes {tuple(logits)}, "
-                f"{tuple(weights)} and {tuple(image)}."
+                f"images, but layer '{self.name}' got input shapes {shapes or tuple(input_shape)}."
             )
         super().build(input_shape)
 
