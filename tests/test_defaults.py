@@ -42,6 +42,24 @@ def test_more_data_are_passed_over_less_often():
     assert choice.epochs(1_000, batch_size=100) == 40
 
 
+@pytest.mark.parametrize(
+    ("facts", "settings", "compiled"),
+    [
+        (MNIST, dict(minutes=12, epochs=None, batch_size=4), True),
+        (MNIST, dict(minutes=None, epochs=1, batch_size=4), True),
+        (MNIST, dict(minutes=1, epochs=None, batch_size=4), False),
+        (MNIST, dict(minutes=12, epochs=None, batch_size=64), False),
+        (Facts("images", 60, (28, 28, 1), 256), dict(minutes=None, epochs=9, batch_size=4), False),
+        (Facts("images", 9_000, (64, 64, 1), 256), dict(minutes=60, batch_size=4), False),
+        (DIGITS, dict(minutes=12, batch_size=8), False),
+    ],
+    ids=str,
+)
+def test_long_trainings_in_small_steps_are_compiled(facts, settings, compiled):
+    found = MODELS["gated-pixelcnn"].choose(facts).compilation(facts, settings)
+    assert found == ({"jit_compile": True} if compiled else {})
+
+
 @pytest.mark.parametrize("name", ["gated-pixelcnn", "pixelcnn"])
 @pytest.mark.parametrize("height", [28])
 def test_objects_are_seen_whole(name, height):

@@ -11,8 +11,9 @@ from typing import Any
 
 #: Images of at most so many pixels are small: a convolution of 7×7 sees most of them.
 SMALL = 256
-#: And of at most so many, a training is compiled within seconds.
+#: Of at most so many, a training is compiled within seconds, which so many steps gain back.
 MEDIUM = 48 * 48
+_MANY_STEPS, _MANY_MINUTES = 2_000, 2.0
 
 
 @dataclass(frozen=True)
@@ -61,9 +62,9 @@ class Choice:
         most_pixels: only for images of at most so many pixels.
         most_levels: only for values of at most so many levels.
         optimizer: "adam" or "muon".
-        compiled_pixels: XLA compiles the training of images of at most so many pixels, even where
-            `compile` would not: steps of few examples and many kernels gain by it. Of larger ones
-            compiling takes minutes.
+        compiled_pixels: XLA compiles a long training of images of at most so many pixels, even
+            where `compile` would not: steps of few examples and many kernels gain by it. Of larger
+            images compiling takes minutes.
     """
 
     batch_size: int
@@ -101,9 +102,21 @@ class Choice:
         steps_of_a_pass = math.ceil(examples / (batch_size or self.batch_size))
         return max(1, min(self.passes, round(self.steps / steps_of_a_pass)))
 
-    def compilation(self, facts: Facts) -> dict[str, Any]:
-        """Arguments of `compile` besides the optimizer."""
-        return {"jit_compile": True} if facts.pixels <= self.compiled_pixels else {}
+    def compilation(self, facts: Facts, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Arguments of `compile` besides the optimizer.
+
+        Args:
+            facts: of the data.
+            settings: of the training: "minutes" or "epochs", and "batch_size".
+        """
+        batch_size, minutes = settings["batch_size"], settings["minutes"]
+        if minutes is None:
+            steps = settings["epochs"] * math.ceil(facts.examples / batch_size)
+            is_long = steps >= _MANY_STEPS
+        else:
+            is_long = minutes >= _MANY_MINUTES
+        small = facts.pixels <= self.compiled_pixels and batch_size <= 2 * self.batch_size
+        return {"jit_compile": True} if is_long and small else {}
 
     def arguments(self, facts: Facts) -> dict[str, Any]:
         """Arguments of the model's builder."""

@@ -122,7 +122,7 @@ def set_up(options: Options, scope: Callable[[], Any] = nullcontext) -> Setup:
         "data": data.name,
         **paths,
         **settings,
-        "compilation": choice.compilation(facts),
+        "compilation": choice.compilation(facts, settings),
         "examples": data.counts,
         # What the command was told, for --resume.
         "options": {**options, **again},
