@@ -144,10 +144,10 @@ def test_what_is_between_two_epochs_is_resumed_too(tmp_path, whole):
     assert_same(whole, trained(tmp_path, every_steps=6, **of_arrays()))
 
 
-def test_several_steps_run_in_an_execution(tmp_path):
+def test_several_steps_run_in_an_execution_by_another_optimizer(tmp_path):
     def model():
         model = dropout_network()
-        model.compile("adam", steps_per_execution=4)
+        model.compile(kerasar.training.Muon(0.01), steps_per_execution=4)
         return model
 
     whole = trained(tmp_path / "whole", model=model())

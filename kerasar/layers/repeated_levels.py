@@ -6,7 +6,6 @@ digits, drawings, palettes), that is much of what there is to know.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import keras
 import tensorflow as tf
@@ -91,12 +90,12 @@ class RepeatedLevels(keras.layers.Layer):
             axis=-1,
         )
         weights = tf.where(levels == _OUTSIDE, tf.zeros_like(weights), weights)
-        # One long row of logits, to one of which each neighbor adds.
-        flat = tf.reshape(logits, [-1])
-        rows = tf.range(tf.size(flat) // logits.shape[-1])[:, None] * logits.shape[-1]
-        indices = rows + tf.reshape(tf.maximum(levels, 0), [-1, self.neighbors])
+        # The logits of each pixel are a row, and each neighbor adds to one of them.
+        rows = tf.reshape(logits, [-1, logits.shape[-1]])
+        columns = tf.reshape(tf.maximum(levels, 0), [-1])
+        pixels = tf.repeat(tf.range(tf.shape(rows)[0]), self.neighbors)
         added = tf.reshape(tf.cast(weights, logits.dtype), [-1])
-        raised = tf.tensor_scatter_nd_add(flat, tf.reshape(indices, [-1, 1]), added)
+        raised = tf.tensor_scatter_nd_add(rows, tf.stack([pixels, columns], axis=-1), added)
         return tf.ensure_shape(tf.reshape(raised, tf.shape(logits)), logits.shape)
 
     def taps(self, position_rank: int) -> Taps:
@@ -119,5 +118,4 @@ class RepeatedLevels(keras.layers.Layer):
         return tuple(input_shape[0])
 
     def get_config(self) -> Config:
-        config: dict[str, Any] = {**super().get_config(), "reach": self.reach}
-        return config
+        return {**super().get_config(), "reach": self.reach}

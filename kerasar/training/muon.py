@@ -18,14 +18,14 @@ class Muon(keras.optimizers.Muon):
 
     A kernel is taken as the matrix from all that its convolution reads to its filters. Its step is
     the momentum with all singular values brought near 1, so that directions that few examples point
-    to are learned as fast as others. Biases, tables and the layers of `exclude_layers` are trained
-    by Adam at the same rate. In a few minutes of training on images it comes about as far as Adam
-    in twice the time (measured: benchmarks/NOTEBOOK.md).
+    to are learned as fast as others. Biases, tables and depthwise kernels are trained by Adam at
+    the same rate. In a few minutes of training on images it comes as far as Adam in twice the time
+    and more (measured: benchmarks/NOTEBOOK.md).
 
     Args:
         learning_rate: float or schedule. Steps are scaled so that Adam's rates suit.
-        exclude_layers: regular expressions of layers that Adam trains. Good to name are the
-            convolution on the data and the layer of the output, whose rows are one level each.
+        exclude_layers: regular expressions of layers that Adam trains, too. Its authors name the
+            layer of the output; here that did not help.
         weight_decay: float, or None for none, of all weights.
         **kwargs: as for `keras.optimizers.Muon`.
 
