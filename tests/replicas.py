@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 import kerasar
-from kerasar.training import AveragedWeights
+from kerasar.training import AveragedWeights, Muon
 
 RNG = np.random.default_rng(0)
 STEPS_OF_SEQUENCES = RNG.integers(3, size=(22, 4))
@@ -60,8 +60,9 @@ def trained(family, scope=None, **fit):
     keras.utils.set_random_seed(1)
     with scope or contextlib.nullcontext():
         model, x = FAMILIES[family]()
-        averages = {"use_ema": True, "ema_momentum": 0.8}
-        optimizer = keras.optimizers.Adam(0.01, global_clipnorm=0.5, epsilon=1e-3, **averages)
+        settings = {"use_ema": True, "ema_momentum": 0.8, "global_clipnorm": 0.5, "epsilon": 1e-3}
+        by = Muon if family == "images" else keras.optimizers.Adam
+        optimizer = by(0.01, **settings)
         model.compile(optimizer, jit_compile=False)
     options = {"validation_data": x[:6], "callbacks": [AveragedWeights()], **fit}
     history = model.fit(x, batch_size=8, epochs=2, verbose=0, **options)
