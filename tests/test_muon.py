@@ -8,24 +8,25 @@ import kerasar
 from kerasar.training import Muon
 
 
-def layers_trained():
-    """A network with kernels of each sort, and its weights by name."""
+def layers_trained(dtype):
+    """A network with kernels of each sort."""
     x = keras.Input((6, 6, 3), name="x")
-    h = keras.layers.Conv2D(8, 3, padding="same", name="convolution")(x)
-    h = keras.layers.DepthwiseConv2D(3, padding="same", name="depthwise")(h)
-    h = keras.layers.Dense(8, name="dense")(h)
-    h = keras.layers.Dense(3, name="narrow")(h)
-    h = keras.layers.Dense(8, name="left_out")(h)
+    h = keras.layers.Conv2D(8, 3, padding="same", dtype=dtype, name="convolution")(x)
+    h = keras.layers.DepthwiseConv2D(3, padding="same", dtype=dtype, name="depthwise")(h)
+    h = keras.layers.Dense(8, dtype=dtype, name="dense")(h)
+    h = keras.layers.Dense(3, dtype=dtype, name="narrow")(h)
+    h = keras.layers.Dense(8, dtype=dtype, name="left_out")(h)
     return keras.Model(x, h)
 
 
-def test_kernels_of_two_sides_take_orthogonal_steps():
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_kernels_of_two_sides_take_orthogonal_steps(dtype):
     keras.utils.set_random_seed(0)
-    network = layers_trained()
+    network = layers_trained(dtype)
     optimizer = Muon(0.1, exclude_layers=["left"])
     optimizer.build(network.trainable_variables)
     before = [np.asarray(weight) for weight in network.trainable_variables]
-    gradients = [keras.random.normal(weight.shape) for weight in before]
+    gradients = [keras.random.normal(weight.shape, dtype=dtype) for weight in before]
     optimizer.apply(gradients, network.trainable_variables)
     orthogonal = set()
     for weight, old in zip(network.trainable_variables, before, strict=True):

@@ -60,20 +60,19 @@ class Muon(keras.optimizers.Muon):
 
     def _should_use_adamw(self, variable: Any) -> bool:
         shape = _as_matrix(variable.shape)
-        if (
-            shape is None
-            or min(shape) < _LEAST_SIDE
-            or "kernel" not in variable.path.split("/")[-1]
-        ):
+        if min(shape) < _LEAST_SIDE or "kernel" not in variable.path.split("/")[-1]:
             return True
         return bool(super()._should_use_adamw(_Named(variable.path, shape)))
 
     def _muon_update_step(self, gradient: Tensor, variable: Any, lr: Tensor, m: Any) -> None:
         self.assign_add(m, ops.add(gradient, ops.multiply(m, self.momentum - 1)))
         step = ops.add(gradient, ops.multiply(m, self.momentum)) if self.nesterov else m
-        matrix = ops.reshape(step, _as_matrix(variable.shape))
-        orthogonal = self.lr_adjust(self.zeropower_via_newtonschulz5(matrix, self.ns_steps))
-        self.assign_sub(variable, ops.multiply(lr, ops.reshape(orthogonal, variable.shape)))
+        shape = _as_matrix(variable.shape)
+        orthogonal = self.zeropower_via_newtonschulz5(ops.reshape(step, shape), self.ns_steps)
+        # Keras' own lr_adjust is in float32 whatever the weights are in (3.15).
+        scale = 1.0 if self.rms_rate is None else self.rms_rate * max(shape) ** 0.5
+        lr = ops.cast(lr, variable.dtype)
+        self.assign_sub(variable, ops.reshape(orthogonal, variable.shape) * (lr * scale))
 
 
 class _Named:
@@ -83,6 +82,6 @@ class _Named:
         self.path, self.shape = path, shape
 
 
-def _as_matrix(shape: tuple[int, ...]) -> tuple[int, int] | None:
-    """The shape of a kernel as a matrix, whose columns are its outputs; None for vectors."""
-    return (math.prod(shape[:-1]), shape[-1]) if len(shape) > 1 else None
+def _as_matrix(shape: tuple[int, ...]) -> tuple[int, int]:
+    """The shape of a kernel as a matrix, whose columns are its outputs; of a vector as one row."""
+    return (math.prod(shape[:-1]), shape[-1]) if shape else (1, 1)
