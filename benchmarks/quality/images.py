@@ -3,6 +3,7 @@
     python -m benchmarks.quality.images gated --data-dir ../shared/data --data binarized_mnist
     python -m benchmarks.quality.images gated --data mnist --data-dir ../shared/data
     python -m benchmarks.quality.images gated --data cifar10 --data-dir ../shared/data
+    python -m benchmarks.quality.images gated --minutes 3 --no-test -s "dilations=(2, 4, 8, 1)"
     python -m benchmarks.quality.images --tiny  # seconds, on random images, to see that it runs
 
 The published validation images choose the epoch (for MNIST the last 5,000 of the training images,
@@ -10,6 +11,7 @@ for the CIFAR-10 subset the last 500); test images are looked at once.
 """
 
 import argparse
+import ast
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -81,6 +83,7 @@ def build(
     if levels > 2:
         size = {**size, **(COLOR if shape[-1] > 1 else GRAY).get(options.model, {})}
     size = {**size, **{name: value for name, value in given.items() if value is not None}}
+    size = {**size, **({} if options.tiny else dict(options.set))}
     likelihood = Bernoulli() if levels == 2 else None
     return getattr(kerasar.models, builder)(shape, levels, likelihood=likelihood, **size), size
 
@@ -97,6 +100,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--blocks", type=int, help="of PixelCNNs")
     parser.add_argument("--units", type=int, help="of LSTMs")
     parser.add_argument("--layers", type=int, help="of PixelRNNs")
+    parser.add_argument(
+        *("--set", "-s"),
+        action="append",
+        default=[],
+        type=setting,
+        metavar="NAME=VALUE",
+        help="another argument of the builder, such as -s first_kernel_size=5; once for each",
+    )
     tiny = dict(minutes=0.01, filters=4, blocks=2, units=4, layers=2, batch_size=20)
     options = parse(parser, arguments, **tiny)
 
@@ -121,6 +132,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if not options.no_test:
         result |= judged("test", best, images["test"])
     write_result(options, result)
+
+
+def setting(text: str) -> tuple[str, Any]:
+    """A name and a value in Python."""
+    name, _, value = text.partition("=")
+    return name, ast.literal_eval(value)
 
 
 def judged(part: str, model: Any, images: np.ndarray) -> dict[str, float]:
