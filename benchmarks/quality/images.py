@@ -45,6 +45,12 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
 GRAY = {"gated": dict(first_kernel_size=5)}
 #: What else suits colours: channels in groups of three, more of them, and sight that costs less.
 COLOR = {"gated": dict(filters=48, first_kernel_size=5, skip_filters=48, head_filters=48)}
+#: And with `--tiny`.
+TINY = {
+    "GatedPixelCNN": dict(filters=4, blocks=2),
+    "PixelCNN": dict(filters=4, blocks=2),
+    "PixelRNN": dict(units=4, layers=2),
+}
 DATA = ("binarized_mnist", "mnist", "cifar10")
 _PARTS = ("train", "valid", "test")
 
@@ -78,12 +84,9 @@ def build(
     from kerasar.distributions import Bernoulli
 
     builder, size = MODELS[options.model]
-    names = ("units", "layers") if builder == "PixelRNN" else ("filters", "blocks")
-    given = {name: getattr(options, name) for name in names}
     if levels > 2:
         size = {**size, **(COLOR if shape[-1] > 1 else GRAY).get(options.model, {})}
-    size = {**size, **{name: value for name, value in given.items() if value is not None}}
-    size = {**size, **({} if options.tiny else dict(options.set))}
+    size = {**size, **(TINY[builder] if options.tiny else dict(options.set))}
     likelihood = Bernoulli() if levels == 2 else None
     return getattr(kerasar.models, builder)(shape, levels, likelihood=likelihood, **size), size
 
@@ -96,20 +99,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--precision", choices=["float32", "mixed_bfloat16"], default="float32")
     parser.add_argument("--optimizer", choices=["adam", "muon"], default="muon")
     parser.add_argument("--jit-compile", action="store_true", help="steps compiled by XLA")
-    parser.add_argument("--filters", type=int, help="of the convolutions")
-    parser.add_argument("--blocks", type=int, help="of PixelCNNs")
-    parser.add_argument("--units", type=int, help="of LSTMs")
-    parser.add_argument("--layers", type=int, help="of PixelRNNs")
     parser.add_argument(
         *("--set", "-s"),
         action="append",
         default=[],
         type=setting,
         metavar="NAME=VALUE",
-        help="another argument of the builder, such as -s first_kernel_size=5; once for each",
+        help="an argument of the builder, such as -s filters=40; once for each",
     )
-    tiny = dict(minutes=0.01, filters=4, blocks=2, units=4, layers=2, batch_size=20)
-    options = parse(parser, arguments, **tiny)
+    options = parse(parser, arguments, minutes=0.01, batch_size=20)
 
     keras.utils.set_random_seed(options.seed)
     keras.config.set_dtype_policy(options.precision)
@@ -118,8 +116,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from kerasar.training import Muon
 
     optimizer = Muon if options.optimizer == "muon" else keras.optimizers.Adam
-    compilation = {"jit_compile": True} if options.jit_compile else {}
-    model.compile(optimizer(options.learning_rate), **compilation)
+    # None: as chosen for the model.
+    model.compile(optimizer(options.learning_rate), jit_compile=options.jit_compile or None)
     best, training = train(model, options, images["train"], images["valid"][:2000])
     result = {
         "model": MODELS[options.model][0],

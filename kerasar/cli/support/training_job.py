@@ -20,7 +20,7 @@ from kerasar.cli.support.outputs import atomic_write
 from kerasar.cli.support.run_folder import RunFolder, has_checkpoints
 from kerasar.cli.support.shell import quoted, styled
 from kerasar.cli.support.signals import requests_arrive
-from kerasar.cli.support.training_plan import TrainingPlan
+from kerasar.cli.support.training_plan import TrainingPlan, optimizer_name
 from kerasar.data.lazy_rows import is_lazy
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class TrainingJob:
         """Prints what is trained on what."""
         counts, config = self.data.counts, self.run.config
         minutes, epochs = config["minutes"], config["epochs"]
-        optimizer = config.get("optimizer", "adam").capitalize()
+        optimizer = optimizer_name(config).capitalize()
         long = f"{epochs} epoch{'s' * (epochs > 1)}" if minutes is None else f"{minutes:g} minutes"
         self.console.print(
             styled(

@@ -15,8 +15,16 @@ from kerasar.training import AveragedWeights, Muon, TimeBudget
 #: What the best epoch is chosen by.
 MONITOR = "val_bits_per_dim"
 
+#: What `--optimizer` names.
+OPTIMIZERS = {"adam": keras.optimizers.Adam, "muon": Muon}
+
 #: Validations of a training by the clock, and how many examples each of them takes.
 _ROUNDS, _VALIDATED = 10, 1_000
+
+
+def optimizer_name(settings: Mapping[str, Any]) -> str:
+    """The optimizer's name in the settings of a run; runs of before have none."""
+    return str(settings.get("optimizer", "adam"))
 
 
 class TrainingPlan:
@@ -57,8 +65,7 @@ class TrainingPlan:
         if self._settings["ema"] is not None:
             averages = {"use_ema": True, "ema_momentum": self._settings["ema"]}
         clipped = self._settings["clip_norm"] or clip_norm
-        name = self._settings.get("optimizer", "adam")  # a run of before has none
-        optimizer = Muon if name == "muon" else keras.optimizers.Adam
+        optimizer = OPTIMIZERS[optimizer_name(self._settings)]
         return optimizer(self._rate(), global_clipnorm=clipped, **averages)
 
     def _rate(self) -> Any:

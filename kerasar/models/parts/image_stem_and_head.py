@@ -109,7 +109,7 @@ class ImageStemAndHead:
         Raises:
             ValueError: for `repeats` of colors, or of a likelihood without a logit for each level.
         """
-        repeats = self._check_repeats(repeats)
+        repeats = self._repeats(repeats)
         h = keras.layers.ReLU(name="head_relu1")(h)
         h = self.pointwise(filters, "head1", activation="relu")(h)
         if not self._by_value:
@@ -123,7 +123,8 @@ class ImageStemAndHead:
             logits = repeated([logits, weights(h), self.x])
         return SplitChannels(self.channels, name="parameters")(logits)
 
-    def _check_repeats(self, repeats: bool | None) -> bool:
+    def _repeats(self, repeats: bool | None) -> bool:
+        """Whether there are such weights: as asked for, if that is possible, else by the image."""
         possible = self.channels == 1 and isinstance(self.likelihood, Categorical)
         if repeats is None:
             return possible and self.levels >= _MANY_LEVELS
