@@ -11,9 +11,11 @@ from kerasar.layers import (
     CausalShift,
     DilatedPooling1D,
     HorizontalConv2D,
+    RowLSTM,
     ScaleLevels,
     SplitChannels,
     VerticalConv2D,
+    VerticalMinGRU,
 )
 
 LENGTH, LEVELS = 12, 4
@@ -268,6 +270,23 @@ def row_lstm():
     return kerasar.models.PixelRNN((4, 5, 1), 3, cell="row_lstm", **sizes).network
 
 
+def gated_with_recurrences():
+    sizes = dict(filters=6, blocks=2, first_kernel_size=3, skip_filters=6, head_filters=6)
+    return kerasar.models.GatedPixelCNN((3, 4, 3), 3, recurrences=True, **sizes).network
+
+
+def recurrences_over_finished_rows():
+    """One of them is looked down at by a row, so that rows above the image are prepared, too."""
+
+    def body(h):
+        down = VerticalMinGRU(6)(L.Dense(12)(CausalShift(1, steps=2)(h)))
+        down = L.Conv2D(6, (2, 3), activation="tanh")(L.ZeroPadding2D(((0, 1), (1, 1)))(down))
+        above = RowLSTM(6)(L.Dense(24)(CausalShift(1)(h)))
+        return L.Add()([HorizontalConv2D(6, 2)(CausalShift(2)(h)), down, above])
+
+    return _image(body)
+
+
 def diagonal_bilstm_colour():
     sizes = dict(units=6, layers=1, first_kernel_size=3, head_filters=9)
     return kerasar.models.PixelRNN((3, 4, 3), 3, cell="diagonal_bilstm", **sizes).network
@@ -305,5 +324,7 @@ IMAGES = [
     row_recurrent,
     diagonal_recurrent,
     row_lstm,
+    gated_with_recurrences,
+    recurrences_over_finished_rows,
     diagonal_bilstm_colour,
 ]

@@ -16,7 +16,14 @@ from kerasar.causality.graph import read_graph
 from kerasar.causality.probe import probe_causal
 from kerasar.causality.proof import prove
 from kerasar.causality.randomize import randomize
-from kerasar.layers import CausalShift, MaskedConv2D, SplitChannels
+from kerasar.layers import (
+    CausalShift,
+    HorizontalMinGRU,
+    MaskedConv2D,
+    RowLSTM,
+    SplitChannels,
+    VerticalMinGRU,
+)
 from kerasar.sampling.cached_image import ImageLoop
 from kerasar.sampling.cached_sequence import SequenceLoop
 from kerasar.sampling.options import Options
@@ -309,6 +316,7 @@ class DrawnImage(Drawn):
 
     def step(self, h, rows):
         kinds = ("convolve", "convolve", "pad", "pool", "share", "condition", "shift", "masked")
+        kinds += ("recur",)
         return getattr(self, self.pick(*kinds))(h, rows)
 
     def fitted(self, h):
@@ -364,6 +372,12 @@ class DrawnImage(Drawn):
 
     def shift(self, h, rows):
         return CausalShift(axis=1 if rows else 2)(h)
+
+    def recur(self, h, rows):
+        if rows:
+            down = self.pick(VerticalMinGRU(3), RowLSTM(3), RowLSTM(3, kernel_size=1))
+            return down(L.Dense(6 if isinstance(down, VerticalMinGRU) else 12)(h))
+        return self.pick(HorizontalMinGRU, VerticalMinGRU)(3)(L.Dense(6)(h))
 
     def masked(self, h, rows):
         return MaskedConv2D(3, (3, 2 * self.upto(3) + 1), mask="B")(h)

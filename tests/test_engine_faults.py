@@ -168,6 +168,19 @@ def test_what_reads_only_padding_has_no_steps(network):
         model.sample(4, method="cached")
 
 
+def test_finished_rows_may_be_wider_than_the_image():
+    shared = L.Conv2D(4, (1, 2))
+
+    def body(h):  # what `shared` makes first has a column more, which no pixel computes
+        h = shared(shared(L.ZeroPadding2D(((0, 0), (2, 0)))(CausalShift(2)(h))))
+        h = L.ZeroPadding2D(((0, 0), (3, 0)))(h)
+        return MaskedConv2D(3, (3, 5), mask="B")(h)[:, :, 2:-1]
+
+    network = image(body)
+    samples_agree(network)
+    assert kerasar.AutoregressiveModel(network).sample(2, method="cached").shape == (2, 4, 4, 1)
+
+
 def test_a_reach_of_thousands_is_told():
     network = sequence(lambda h: L.Conv1D(4, 2, padding="causal", dilation_rate=5000)(h), None)
     assert kerasar.receptive_field(network).reach == 5001

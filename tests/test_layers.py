@@ -16,6 +16,7 @@ from kerasar.layers import (
     EmbedLevels,
     FrameFeatures,
     HorizontalConv2D,
+    HorizontalMinGRU,
     LastSeason,
     LevelAndOwnScale,
     LevelAndScale,
@@ -31,6 +32,7 @@ from kerasar.layers import (
     Standardize,
     StrictlyCausalConv1D,
     VerticalConv2D,
+    VerticalMinGRU,
 )
 from kerasar.testing import check_causal_by_probe, check_layer, randomize
 
@@ -62,6 +64,8 @@ LAYERS = {
     "row LSTM": (RowLSTM(4), GATES, {}),
     "row LSTM, wide": (RowLSTM(4, kernel_size=5), GATES, {}),
     "diagonal BiLSTM": (DiagonalBiLSTM(2), GATES, {}),
+    "down, gated": (VerticalMinGRU(8), GATES, {}),
+    "right, gated": (HorizontalMinGRU(8), GATES, {}),
     "linear recurrence": (LinearRecurrence(), SERIES, {}),
     "position": (PositionalEncoding2D(), IMAGES, dict(open_axes=())),
     "position of integers": (PositionalEncoding2D(), IMAGES.astype("int32"), dict(open_axes=())),

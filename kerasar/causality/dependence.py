@@ -17,6 +17,7 @@ from kerasar.layers.protocol import Declaration, Offset, Recurrence, RowRecurren
 from kerasar.typing import Shape
 
 L = keras.layers
+_CONNECTING = (Taps, Recurrence, RowRecurrence)
 #: What an open size of an image is taken to be by recurrences over images.
 _OPEN = 64
 
@@ -116,7 +117,7 @@ class Passage(NamedTuple):
             count = self.x.shape[-1] if len(self.x.shape) == self.position_rank + 2 else 1
             return np.ones((count or 1, own), bool)
         declared = self.declared
-        if isinstance(declared, (Taps, RowRecurrence)) and declared.connects is not None:
+        if isinstance(declared, _CONNECTING) and declared.connects is not None:
             links: Any = np.asarray(declared.connects)
             if isinstance(declared, Taps):
                 links = links[declared.offsets.index(here)]

@@ -319,5 +319,13 @@ def _position_rank(x: Edge, event_rank: int | None) -> int:
     """Images have rows, columns and channels; all else is a sequence of values or of vectors."""
     rank = len(x.shape) - 1
     if event_rank is not None:
-        check_count(event_rank, "event_rank", least=0, most=rank)
-    return rank - event_rank if event_rank else 2 if rank == 3 else 1
+        check_count(event_rank, "event_rank", least=0)
+    if not event_rank:
+        return 2 if rank == 3 else 1
+    positions = rank - event_rank
+    if positions not in (1, 2):
+        raise ValueError(
+            f"event_rank={event_rank} leaves {max(positions, 0)} axes of positions of x, "
+            f"{tuple(x.shape)}, but there must be one (sequences) or two (images)."
+        )
+    return positions

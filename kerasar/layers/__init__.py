@@ -41,6 +41,8 @@ from kerasar.layers.level_and_scale import LevelAndScale as LevelAndScale
 from kerasar.layers.linear_recurrence import LinearRecurrence as LinearRecurrence
 from kerasar.layers.mask_and_values import mask_and_values as mask_and_values
 from kerasar.layers.masked_conv2d import MaskedConv2D as MaskedConv2D
+from kerasar.layers.min_gru import HorizontalMinGRU as HorizontalMinGRU
+from kerasar.layers.min_gru import VerticalMinGRU as VerticalMinGRU
 from kerasar.layers.nade import NADE as NADE
 from kerasar.layers.observed_values import ObservedValues as ObservedValues
 from kerasar.layers.positional_encoding2d import PositionalEncoding2D as PositionalEncoding2D

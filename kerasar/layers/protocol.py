@@ -13,6 +13,7 @@ pure function of the input at a few fixed offsets: convolutions, poolings, shift
 
 *Recurrence over time*: `initial(batch)` and `step(x, carry, position) -> (y, carry)`. A layer that
 is strictly causal in itself adds `step_offset = -1`: its steps take the input one position before.
+One that runs along each row of an image has the same methods, and `along_rows = True`.
 
 *Recurrence over an image*: the methods of `RowRecurrence`.
 
@@ -96,12 +97,14 @@ class Recurrence(NamedTuple):
             the first).
         given: the indices of the inputs that give the initial state, and do not depend on the
             data. All others run along with the steps, a mask among them.
+        connects: as for `RowRecurrence`.
     """
 
     initial: Callable[..., Any]
     step: Callable[[Any, Any, Tensor], tuple[Any, Any]]
     offset: int = 0
     given: tuple[int, ...] = ()
+    connects: Tensor | None = None
 
 
 class RowRecurrence(NamedTuple):
@@ -119,7 +122,9 @@ class RowRecurrence(NamedTuple):
             `(batch, width, …)`.
         initial: `initial(batch) -> left`, the state left of the first pixel.
         step: `step(x, left, part, position) -> (y, left, kept)` on `(batch, channels)`, with the
-            pixel's own slice of `part`. `position` is (row, column).
+            pixel's own slice of `part`. `position` is (row, column). Where nothing is passed along
+            the row, `left` being `()`, it is also called with a whole row,
+            `(batch, width, channels)`, and all of its columns.
         connects: `(input channels, output channels)` Boolean array of what of the present pixel is
             connected, for layers that keep the order of its color channels (a method without
             arguments on the layer itself); None means all of it.
@@ -131,6 +136,10 @@ class RowRecurrence(NamedTuple):
     initial: Callable[[Tensor], Any]
     step: Callable[[Tensor, Any, Any, tuple[Tensor, Tensor]], tuple[Tensor, Any, Any]]
     connects: Tensor | None = None
+
+    def runs_whole_rows(self) -> bool:
+        """Whether nothing is passed along the row, so that its pixels may be one step."""
+        return self.initial(1) == ()
 
 
 class Aligned(NamedTuple):

@@ -13,7 +13,13 @@ from keras import layers as L
 from kerasar.checks import check_count, check_sizes
 from kerasar.density_models.autoregressive import AutoregressiveModel
 from kerasar.distributions.likelihoods import Likelihood
-from kerasar.layers import CausalShift, MaskedConv2D, VerticalConv2D
+from kerasar.layers import (
+    CausalShift,
+    HorizontalMinGRU,
+    MaskedConv2D,
+    VerticalConv2D,
+    VerticalMinGRU,
+)
 from kerasar.models.parts.builder import builder
 from kerasar.models.parts.checks import check_dilations
 from kerasar.models.parts.conditions import (
@@ -45,6 +51,7 @@ def GatedPixelCNN(
     embedding: int | None = None,
     dilations: Sequence[int] = (1,),
     vertical_residuals: bool = False,
+    recurrences: bool = False,
     repeats: bool | None = None,
 ) -> AutoregressiveModel:
     """Gated PixelCNN for gray and color images, ready to compile and fit.
@@ -81,6 +88,10 @@ def GatedPixelCNN(
             turn. (2, 4, 8) has a large receptive field with few blocks, in about the same time.
         vertical_residuals: bool. Whether the vertical stack has residual connections, too. The
             paper's has none; with them the stack learns faster.
+        recurrences: bool. Whether each block also has a gated linear recurrence down the columns,
+            in the vertical stack, and one along the rows, in the horizontal one
+            (`kerasar.layers.VerticalMinGRU`, `HorizontalMinGRU`). The paper's has none; they see
+            the whole image in every block.
         repeats: bool. Whether the logits of the levels that pixels nearby have get a weight each
             (`kerasar.layers.RepeatedLevels`), for gray images whose exact levels repeat. None does
             so for 64 levels or more, if each of them has a logit.
@@ -124,6 +135,11 @@ def GatedPixelCNN(
         above = L.Dense(2 * filters, name=f"from_above{i}")(rows)
         above = CausalShift(axis=1, name=f"shift_down{i}")(above)  # finished rows only
         down = gated(_gate_input([rows], conditions, f"vertical{i}"))
+        if recurrences:
+            states = VerticalMinGRU(filters, name=f"recurrence_down{i}")(
+                L.Dense(2 * filters, name=f"gate_down{i}")(down)
+            )
+            down = L.Add(name=f"sum_down{i}")([down, states])
         residual = vertical_residuals and i
         vertical = L.Add(name=f"vertical_residual{i}")([vertical, down]) if residual else down
 
@@ -138,6 +154,10 @@ def GatedPixelCNN(
             name=f"horizontal{i}",
         )(horizontal)
         h = gated(_gate_input([left, above], conditions, f"horizontal{i}"))
+        if recurrences:
+            gate = image.pointwise(2 * filters, f"gate_right{i}", output_splits=2)
+            states = HorizontalMinGRU(filters, name=f"recurrence_right{i}")(gate(h))
+            h = L.Add(name=f"sum_right{i}")([h, states])
         skips.append(image.pointwise(skip_filters, f"skip{i}")(h))
         h = image.pointwise(filters, f"out{i}")(h)
         horizontal = L.Add(name=f"residual{i}")([horizontal, h]) if i else h

@@ -146,8 +146,6 @@ def _by_pixel(analysis: Analysis, nodes: list[Node]) -> set[Edge]:
         if not needed.intersection(node.outputs) and not isinstance(declared, Aligned):
             continue
         needed.update(node.outputs)
-        if isinstance(declared, RowRecurrence) and latest_row(analysis, node.inputs[0]) < 0:
-            raise NotSteppable(f"layer '{node.name}' runs over rows that are finished already")
         for edge, row, _ in reads_of(node, declared):
             if edge not in analysis.data_dependent or row + latest_row(analysis, edge) < 0:
                 continue
@@ -174,6 +172,7 @@ def _rows(
     if graph.output not in by_pixel:
         want(graph.output, 0.0, 0)
     collected = []
+    length_changes = analysis.length_changes()
     for node in reversed(nodes):
         declared = analysis.declarations[node]
         pad = declared.pad if isinstance(declared, Taps) else 0.0
@@ -189,13 +188,23 @@ def _rows(
             continue
         # A row made pixel by pixel is complete at its end unless it is computed late.
         own = max(lead[edge] for edge in by_rows)
-        if all(edge in by_pixel and pixels.lead.get(edge) == 0 for edge in by_rows):
+        # One whose rows are longer than the image is not complete then, either.
+        if all(
+            edge in by_pixel and pixels.lead.get(edge) == 0 and not length_changes[edge][1]
+            for edge in by_rows
+        ):
             collected += by_rows
             lead.update(dict.fromkeys(by_rows, -1))
             continue
         lead.update(dict.fromkeys(node.outputs, own))
         if own + latest_row(analysis, node.outputs[0]) >= 0:
             raise NotSteppable(f"layer '{node.name}' is needed before its rows are drawn")
+        if isinstance(declared, RowRecurrence):
+            if not declared.runs_whole_rows():
+                raise NotSteppable(
+                    f"layer '{node.name}' runs along rows, and over rows that are finished already"
+                )
+            want(node.inputs[0], 0.0, own - 1)
         for edge, row, _ in reads:
             want(edge, pad, own + row)
     if graph.x in lead:

@@ -69,11 +69,15 @@ class RowInputs(NamedTuple):
 
 
 class RowState(NamedTuple):
-    """What is passed from row to row: finished rows, what recurrences keep and carry, caches."""
+    """What is passed from row to row: finished rows, what recurrences keep and carry, caches.
+
+    `whole` is what recurrences that run a row at a time keep and carry.
+    """
 
     rows: list[Tensor]
     kept: list[Any]
     carries: list[Any]
+    whole: list[tuple[Any, Any]]
     caches: list[Tensor]
 
 
@@ -101,6 +105,12 @@ class RasterExecution:
             for step in plan.pixels.steps
             if isinstance(step.declared, RowRecurrence)
         ]
+        #: Recurrences that run a row at a time.
+        self.row_recurrences = {
+            node: declared
+            for node in plan.row_nodes
+            if isinstance(declared := declaration_of(plan.analysis, node), RowRecurrence)
+        }
         #: For each step the taps that read finished rows.
         self.above = {step: _taps_above(step) for step in plan.pixels.steps}
         self.row_weights: dict[Node | Step, Tensor] = {}
@@ -140,26 +150,34 @@ class RasterExecution:
         """
         rows: _Rows = {}
         for (edge, pad), depth in self.plan.depth.items():
-            width = self.width + self.plan.length_changes[edge][1]
-            shape = (self.batch, 1, width, *edge.shape[3:])
+            shape = (self.batch, 1, self._width_of(edge), *edge.shape[3:])
             row = tf.fill(tf.stack(shape), padding(pad, edge.dtype))
             row = tf.ensure_shape(row, [_static(size) for size in shape])
             rows[edge, pad] = [row] * depth
         starts = [r.initial_rows(self.batch, self.width) for _, r in self.recurrences]
         kept, carries = [kept for kept, _ in starts], [carry for _, carry in starts]
-        return RowState(self._flat(rows), kept, carries, self.pixels.no_caches(extent))
+        whole = [
+            recurrence.initial_rows(self.batch, self._width_of(node.outputs[0]))
+            for node, recurrence in self.row_recurrences.items()
+        ]
+        return RowState(self._flat(rows), kept, carries, whole, self.pixels.no_caches(extent))
 
     def start_row(self, y: Tensor, above: RowState) -> tuple[RowInputs, RowState]:
         """Computes what depends on finished rows only, for row `y`."""
         rows = self._by_edge(above.rows)
+        whole = dict(zip(self.row_recurrences, above.whole, strict=True))
         for node in self.plan.row_nodes:
-            made = self._run_row(node, rows, y)
+            if node in whole:
+                made, whole[node] = self._recur_row(node, rows, whole[node], y)
+            else:
+                made = self._run_row(node, rows, y)
             for edge, value in zip(node.outputs, made, strict=True):
                 self._push(rows, edge, value, y)
         parts = self._row_parts(rows)
         recurrent_parts, carries = self._recurrent_parts(rows, above, y)
         inputs = RowInputs(self._external_rows(rows, y), parts | recurrent_parts, y)
-        return inputs, RowState(self._flat(rows), above.kept, carries, above.caches)
+        states = [*whole.values()]
+        return inputs, RowState(self._flat(rows), above.kept, carries, states, above.caches)
 
     def finish_row(
         self, y: Tensor, above: RowState, x: Tensor, collected: list[Tensor], state: AxisState
@@ -179,7 +197,7 @@ class RasterExecution:
             if edge in self.plan.row_lead:
                 self._push(rows, edge, _swap_batch(value)[:, None], y + 1)
         kept = tf.nest.pack_sequence_as(above.kept, kept)
-        return RowState(self._flat(rows), kept, above.carries, state.caches)
+        return RowState(self._flat(rows), kept, above.carries, above.whole, state.caches)
 
     def collected_shapes(self, above: RowState) -> list[tuple[Any, tuple[int | None, ...]]]:
         """(dtype, shape) of what each pixel adds to the row."""
@@ -190,6 +208,9 @@ class RasterExecution:
             for value in tf.nest.flatten(above.kept)
         ]
         return plain + kept
+
+    def _width_of(self, edge: Edge) -> Tensor:
+        return self.width + self.plan.length_changes[edge][1]
 
     def _flat(self, rows: _Rows) -> list[Tensor]:
         return [row for key in self.plan.depth for row in rows[key]]
@@ -214,8 +235,26 @@ class RasterExecution:
         values = self._aligned(rows, node, declared, range(len(declared.offsets)), lead)
         if declared.finish is not None:
             return (declared.finish(weighted_sum(values, self.row_weights[node])),)
-        columns = tf.range(self.width + self.plan.length_changes[node.outputs[0]][1])
+        columns = tf.range(self._width_of(node.outputs[0]))
         return (declared.combine(values, (y + lead, columns)),)  # type: ignore[misc]
+
+    def _recur_row(
+        self, node: Node, rows: _Rows, before: tuple[Any, Any], y: Tensor
+    ) -> tuple[tuple[Tensor, ...], tuple[Any, Any]]:
+        """A recurrence's output for the whole row y + lead, and what it keeps and carries on."""
+        recurrence = self.row_recurrences[node]
+        lead = self.plan.row_lead[node.outputs[0]]
+        x, above = (self._row_of(rows, node.inputs[0], at, y)[:, 0] for at in (lead, lead - 1))
+        row = y + lead
+        kept, carry = before
+        part, carry = recurrence.row(above, kept, carry, row)
+        position = row, tf.range(self._width_of(node.outputs[0]))
+        made, _, kept = recurrence.step(x, (), part, position)
+        # Rows above the image are prepared, too, for readers that look ahead: none moves the state.
+        after = tf.nest.map_structure(
+            lambda new, old: tf.where(row >= 0, new, old), (kept, carry), before
+        )
+        return (made[:, None],), after
 
     def _row_parts(self, rows: _Rows) -> dict[Step, Any]:
         """What each step's taps in finished rows give: their weighted sum, or their values."""

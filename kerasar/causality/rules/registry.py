@@ -116,6 +116,7 @@ def _declared(operation: Any, position_rank: int) -> Declaration:
                 "data of images are (height, width, channels), all else is a sequence"
             )
         return without_masked(taps) if isinstance(taps, Taps) else taps
+    connects = operation.connects() if hasattr(operation, "connects") else None
     if hasattr(operation, "initial_rows"):
         return RowRecurrence(
             operation.sees,
@@ -123,11 +124,12 @@ def _declared(operation: Any, position_rank: int) -> Declaration:
             operation.row,
             operation.initial,
             operation.step,
-            operation.connects() if hasattr(operation, "connects") else None,
+            connects,
         )
-    if position_rank != 1:
+    if position_rank != 1 and not getattr(operation, "along_rows", False):
         return MixesPositions("it is a recurrence over a sequence")
-    return Recurrence(operation.initial, operation.step, getattr(operation, "step_offset", 0))
+    offset = getattr(operation, "step_offset", 0)
+    return Recurrence(operation.initial, operation.step, offset, connects=connects)
 
 
 def without_masked(taps: Taps) -> Taps:
