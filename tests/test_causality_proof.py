@@ -212,3 +212,10 @@ def test_a_long_receptive_field_is_printed_short():
     text = repr(kerasar.receptive_field(keras.Model(x, h)))
     assert text.startswith("ReceptiveField(reach=None, offsets={(-999,), (-998,), ")
     assert "… 991 more …" in text and len(text) < 200
+
+
+@pytest.mark.parametrize(("shape", "event_rank"), [((6, 5, 1), 3), ((4, 5, 6, 1), 1), ((7,), 1)])
+def test_an_event_rank_must_leave_a_sequence_or_an_image(shape, event_rank):
+    x = keras.Input(shape)
+    with pytest.raises(ValueError, match=rf"event_rank={event_rank} leaves \d axes of positions"):
+        kerasar.check_causal(keras.Model(x, keras.layers.ReLU()(x)), event_rank)

@@ -48,9 +48,7 @@ def test_states_and_gradients_are_the_equations(name, compiled):
     )
     found = run(x)
     expected = with_gradients(lambda x: equation(x, bias, axis), x, [bias])
-    tf.nest.map_structure(
-        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-9), found, expected
-    )
+    tf.nest.map_structure(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-9), found, expected)
 
 
 def test_some_units_forget_soon_and_others_late():
@@ -78,6 +76,17 @@ def test_a_row_lstm_may_run_over_finished_rows():
     model = kerasar.AutoregressiveModel(keras.Model(data, kerasar.layers.SplitChannels(1)(logits)))
     randomize(model)
     kerasar.testing.check_samples(model, num_samples=4, methods=["cached"])
+
+
+def test_a_sequence_of_maps_is_no_image():
+    def network(layer):
+        x = keras.Input((5, 4, 8), name="x")
+        return keras.Model(x, layer(CausalShift(1)(x)))
+
+    kerasar.check_causal(network(HorizontalMinGRU(4)), 2)  # within each step
+    for layer in (VerticalMinGRU(4), RowLSTM(2)):
+        with pytest.raises(ValueError, match="over an image, but the data are a sequence"):
+            kerasar.check_causal(network(layer), 2)
 
 
 @pytest.mark.parametrize("kind", [VerticalMinGRU, HorizontalMinGRU])

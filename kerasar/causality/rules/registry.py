@@ -10,6 +10,7 @@ from kerasar.causality.node import Edge, Node
 from kerasar.causality.rules.activations import is_elementwise, is_over_channels
 from kerasar.keras_internals import replaces_methods
 from kerasar.layers.protocol import (
+    POINTWISE,
     Declaration,
     MixesPositions,
     Recurrence,
@@ -118,6 +119,8 @@ def _declared(operation: Any, position_rank: int) -> Declaration:
         return without_masked(taps) if isinstance(taps, Taps) else taps
     connects = operation.connects() if hasattr(operation, "connects") else None
     if hasattr(operation, "initial_rows"):
+        if position_rank != 2:
+            return MixesPositions("it is a recurrence over an image, but the data are a sequence")
         return RowRecurrence(
             operation.sees,
             operation.initial_rows,
@@ -126,7 +129,10 @@ def _declared(operation: Any, position_rank: int) -> Declaration:
             operation.step,
             connects,
         )
-    if position_rank != 1 and not getattr(operation, "along_rows", False):
+    along_rows = getattr(operation, "along_rows", False)
+    if along_rows and position_rank == 1:
+        return POINTWISE  # each step of the data has rows of its own
+    if position_rank != 1 and not along_rows:
         return MixesPositions("it is a recurrence over a sequence")
     offset = getattr(operation, "step_offset", 0)
     return Recurrence(operation.initial, operation.step, offset, connects=connects)
