@@ -52,6 +52,9 @@ AUTOREGRESSIVE = {
     "GatedPixelCNN that repeats levels": lambda: models.GatedPixelCNN(
         GREY, 4, **TINY_GATED, vertical_residuals=True, repeats=True
     ),
+    "GatedPixelCNN with recurrences": lambda: models.GatedPixelCNN(
+        COLOUR, 4, recurrences=True, **TINY_GATED
+    ),
     "GatedPixelCNN colour": lambda: models.GatedPixelCNN(COLOUR, 4, **TINY_GATED),
     "PixelRNN row": lambda: models.PixelRNN(
         GREY, 4, cell="row_lstm", units=4, layers=1, first_kernel_size=3, head_filters=6

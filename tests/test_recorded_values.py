@@ -16,6 +16,7 @@ NETWORKS += ["row_recurrent"]
 #: Of a family of which others are quick.
 LONG = {"PixelCNN", "GatedPixelCNN colour", "PixelRNN diagonal", "PixelCNNAutoencoder"}
 LONG |= {"CausalConvNet", "WaveNet logistic", "NADE in order", "MultiscaleRealNVP"}
+LONG |= {"GatedPixelCNN with recurrences"}
 QUICK = [name for name in cases() if not name.startswith("network ") and name not in LONG]
 QUICK += [f"network {name}" for name in NETWORKS]
 
