@@ -14,7 +14,16 @@ from keras import layers as L
 from keras import ops
 
 import kerasar
-from kerasar.layers import CausalShift, MaskedConv2D, SplitChannels, StrictlyCausalConv1D
+from kerasar.layers import (
+    CausalShift,
+    HorizontalMinGRU,
+    MaskedConv2D,
+    RowLSTM,
+    SplitChannels,
+    StrictlyCausalConv1D,
+    VerticalConv2D,
+    VerticalMinGRU,
+)
 from kerasar.layers.protocol import POINTWISE, Recurrence, Taps, declares_what_it_sees
 from kerasar.testing import check_the_sample, randomize
 
@@ -166,6 +175,40 @@ def test_what_reads_only_padding_has_no_steps(network):
     assert (model.sample(4, seed=1) == model.sample(4, seed=1, method="sequential")).all()
     with pytest.raises(ValueError, match="no cached sampler: it looks .* only padding"):
         model.sample(4, method="cached")
+
+
+def test_a_vertical_convolution_without_its_shift_is_told_of_it():
+    network = image(lambda h: VerticalConv2D(3, (2, 3))(h))
+    is_refused(network, r"'vertical_conv2d.*CausalShift behind it.*axis=1 for rows")
+
+
+@pytest.mark.parametrize("event_rank", [None, 1])
+def test_a_shift_of_what_has_no_positions_is_named(event_rank):
+    x = keras.Input((6, 2), name="x")
+    network = keras.Model(x, L.Dense(2)(CausalShift(axis=2, name="s")(CausalShift()(x))))
+    is_refused(
+        network,
+        "'s'.*shifts axis 2, but the data have positions on axis 1 only",
+        event_rank=event_rank,
+    )
+
+
+def test_a_model_is_no_network():
+    model = kerasar.models.CausalConvNet(6, 3, filters=4, dilations=(1,))
+    with pytest.raises(ValueError, match="pass its attribute `network`"):
+        kerasar.check_causal(model)
+    kerasar.check_causal(model.network)
+
+
+@pytest.mark.parametrize("layer", [VerticalMinGRU, HorizontalMinGRU, RowLSTM])
+def test_a_recurrence_in_half_precision_is_stepped(layer):
+    def body(h):
+        h = CausalShift(1)(h)
+        return layer(2, dtype="mixed_bfloat16")(L.Dense(8 if layer is RowLSTM else 4)(h))
+
+    network = image(body)
+    samples_agree(network)
+    assert kerasar.AutoregressiveModel(network).sample(2, method="cached").shape == (2, 4, 4, 1)
 
 
 def test_finished_rows_may_be_wider_than_the_image():

@@ -5,6 +5,7 @@ from collections.abc import Callable, Container, Sequence
 import keras
 
 from kerasar.causality.graph import Edge, Node
+from kerasar.layers.protocol import declares
 
 #: When a tensor sees its data at the latest: before the position, at it, after it.
 BEFORE, PRESENT, FUTURE = -1, 0, 1
@@ -72,6 +73,11 @@ def _advice(node: Node) -> str:
     """What to do about an operation that looks ahead."""
     if isinstance(node.operation, _ATTENTION):
         return "Pass use_causal_mask=True."
+    if declares(node.operation):  # such as VerticalConv2D, which sees all of its own row
+        return (
+            "Put kerasar.layers.CausalShift behind it, along the axis on which what it sees must "
+            "be finished (axis=1 for rows), or in front of what it reads too early."
+        )
     if hasattr(node.operation, "padding"):
         return "Give it padding='causal', or use its causal counterpart in kerasar.layers."
     return (

@@ -150,6 +150,11 @@ def read_graph(
             "overrides call, so its graph is not what it computes. Call it on an Input and make a "
             "model of that: keras.Model(x, network(x))."
         )
+    if functional is None and isinstance(getattr(network, "network", None), keras.Model):
+        raise ValueError(
+            f"Model '{network.name}' has no graph to read, but its network has: pass its attribute "
+            "`network`. (It was proven when the model was made.)"
+        )
     if functional is None:
         raise ValueError(
             f"Network '{network.name}' has no graph to read: it is a {type(network).__name__}. "

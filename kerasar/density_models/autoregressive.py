@@ -133,7 +133,8 @@ class AutoregressiveModel(AutoregressiveDensity):
         Args:
             num_samples: how many.
             seed: integer from 0 to 2³¹ - 1. The k-th sample of a seed does not depend on
-                `num_samples`, `chunk_size` or `method`; real values, up to rounding.
+                `num_samples`, `chunk_size` or `method`; real values, and networks in half
+                precision, up to rounding.
             temperature: above 0; divides the logits.
             top_k: draw among this many likeliest values only.
             top_p: draw among the likeliest values that together have this probability.

@@ -10,7 +10,7 @@ from keras import ops
 from kerasar.arguments import checks_arguments
 from kerasar.checks import check_count
 from kerasar.layers.output_dtype import same_dtype_spec
-from kerasar.layers.protocol import Taps, declares_what_it_sees
+from kerasar.layers.protocol import MixesPositions, Taps, declares_what_it_sees
 from kerasar.typing import Config, Shape, Tensor
 
 
@@ -66,7 +66,13 @@ class CausalShift(keras.layers.Layer):
         keep[self.axis] = slice(None, -self.steps)
         return ops.pad(inputs, padding)[tuple(keep)]
 
-    def taps(self, position_rank: int) -> Taps:
+    def taps(self, position_rank: int) -> Taps | MixesPositions:
+        if self.axis > position_rank:
+            return MixesPositions(
+                f"it shifts axis {self.axis}, but the data have positions on "
+                f"{'axis 1' if position_rank == 1 else 'axes 1 and 2'} only: data of images are "
+                "(height, width, channels), all else is a sequence"
+            )
         offset = [0] * position_rank
         offset[self.axis - 1] = -self.steps
         return Taps((tuple(offset),), combine=lambda values, _: values[0], moves=True)

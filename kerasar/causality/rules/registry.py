@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from kerasar.causality.node import Edge, Node
 from kerasar.causality.rules.activations import is_elementwise, is_over_channels
@@ -18,7 +19,7 @@ from kerasar.layers.protocol import (
     Taps,
     declares,
 )
-from kerasar.typing import Shape
+from kerasar.typing import Shape, Tensor
 
 
 class Use(NamedTuple):
@@ -124,9 +125,9 @@ def _declared(operation: Any, position_rank: int) -> Declaration:
         return RowRecurrence(
             operation.sees,
             operation.initial_rows,
-            operation.row,
+            in_its_dtype(operation, operation.row),
             operation.initial,
-            operation.step,
+            in_its_dtype(operation, operation.step),
             connects,
         )
     along_rows = getattr(operation, "along_rows", False)
@@ -135,7 +136,21 @@ def _declared(operation: Any, position_rank: int) -> Declaration:
     if position_rank != 1 and not along_rows:
         return MixesPositions("it is a recurrence over a sequence")
     offset = getattr(operation, "step_offset", 0)
-    return Recurrence(operation.initial, operation.step, offset, connects=connects)
+    step = in_its_dtype(operation, operation.step)
+    return Recurrence(operation.initial, step, offset, connects=connects)
+
+
+def in_its_dtype(layer: Any, step: Callable[..., Any]) -> Callable[..., Any]:
+    """A method that takes x first, on x in the layer's dtype, to which Keras casts for `call`."""
+
+    def cast(value: Tensor) -> Tensor:
+        is_float = tf.as_dtype(value.dtype).is_floating
+        return tf.cast(value, layer.compute_dtype) if is_float else value
+
+    def step_in_its_dtype(x: Any, *others: Any) -> Any:
+        return step(tf.nest.map_structure(cast, x) if layer.autocast else x, *others)
+
+    return step_in_its_dtype
 
 
 def without_masked(taps: Taps) -> Taps:
