@@ -60,6 +60,12 @@ class Graph:
     raster: tuple[int, ...] = ()
     """(height, width) of the images whose pixels, or values, are positions in raster order."""
 
+    @property
+    def has_half_precision(self) -> bool:
+        """Whether some tensor has half the digits, so that equal sums may differ by more."""
+        made = (edge for node in self.nodes for edge in node.outputs)
+        return any(edge.dtype in ("float16", "bfloat16") for edge in made)
+
     def run(
         self, values: dict[Edge, Tensor], training: bool = False
     ) -> Iterator[tuple[Node, tuple[Tensor, ...]]]:

@@ -1,15 +1,13 @@
 """What the two LSTMs over images share: weights, checks and groups of colors."""
 
-import keras
 import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
 
-from kerasar.checks import check_count
-from kerasar.typing import Config, Shape, Tensor
+from kerasar.layers.image_recurrence import ImageRecurrence
+from kerasar.typing import Shape, Tensor
 
 
-class ImageLSTM(keras.layers.Layer):
+class ImageLSTM(ImageRecurrence):
     """Base of `RowLSTM` and `DiagonalBiLSTM`.
 
     The layer's input is the input-to-state part of the gates, computed by a masked convolution; its
@@ -25,19 +23,18 @@ class ImageLSTM(keras.layers.Layer):
     #: Offsets of the entries of the line before that an entry reads.
     reads: tuple[int, ...] = (0,)
 
-    def __init__(self, units: int, **kwargs: object) -> None:
-        super().__init__(**kwargs)
-        check_count(units, f"units of layer '{self.name}'")
-        self.units = units
+    @property
+    def splits(self) -> int:
+        return 4 * self.directions
 
     def build(self, input_shape: Shape) -> None:
-        wanted = 4 * self.directions * self.units
+        wanted = self.splits * self.units
         if len(input_shape) != 4 or input_shape[-1] != wanted:
             raise ValueError(
                 f"{type(self).__name__} takes the input-to-state part of its gates, (batch, "
-                f"height, width, {wanted}): {4 * self.directions} splits of units={self.units} "
+                f"height, width, {wanted}): {self.splits} splits of units={self.units} "
                 f"channels. But layer '{self.name}' got input shape {tuple(input_shape)}. Put "
-                f"MaskedConv2D({wanted}, …, output_splits={4 * self.directions}) before it."
+                f"MaskedConv2D({wanted}, …, output_splits={self.splits}) before it."
             )
         self.kernel = self.add_weight(
             shape=(self.directions, len(self.reads), self.units, 4 * self.units),
@@ -56,16 +53,6 @@ class ImageLSTM(keras.layers.Layer):
         )
         shape = (self.directions, len(self.reads) * self.units, 4 * self.units)
         return tf.reshape(kernel, shape), bias
-
-    def connects(self) -> NDArray[np.bool_]:
-        """At the present pixel, a unit reads its own channel of each gate, and of the content."""
-        return np.tile(np.eye(self.units, dtype=bool), (4 * self.directions, 1))
-
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        return (*input_shape[:-1], self.units)
-
-    def get_config(self) -> Config:
-        return {**super().get_config(), "units": self.units}
 
 
 def _remember(shape: tuple[int, ...], dtype: object = None) -> Tensor:

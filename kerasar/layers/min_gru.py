@@ -4,31 +4,27 @@ from collections.abc import Iterable
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
 
 from kerasar.arguments import checks_arguments
-from kerasar.checks import check_count
+from kerasar.layers.image_recurrence import ImageRecurrence
 from kerasar.layers.lstm_scan import wide
 from kerasar.layers.protocol import Offset, declares_what_it_sees
 from kerasar.layers.scan_steps import scan_steps
-from kerasar.typing import Config, Shape, Tensor
+from kerasar.typing import Shape, Tensor
 
 #: The range of the biases that gates start with: shares kept of 0.27 to 0.95 in a step.
 _KEPT = (-1.0, 3.0)
 
 
-class _MinGRU(keras.layers.Layer):
+class _MinGRU(ImageRecurrence):
     """The minimal GRU over one axis of an image; a subclass names the axis."""
 
     axis: int
 
     @checks_arguments
     def __init__(self, units: int, **kwargs: object) -> None:
-        super().__init__(**kwargs)
-        check_count(units, f"units of layer '{self.name}'")
-        self.units = units
+        super().__init__(units, **kwargs)
 
     def build(self, input_shape: Shape) -> None:
         if len(input_shape) != 4 or input_shape[-1] != 2 * self.units:
@@ -59,16 +55,6 @@ class _MinGRU(keras.layers.Layer):
 
     def _zeros(self, *sizes: Any) -> Tensor:
         return tf.zeros(tf.stack([*sizes, self.units]), wide(self.compute_dtype))
-
-    def connects(self) -> NDArray[np.bool_]:
-        """At the present pixel, a unit reads its own channel of the gate, and of the content."""
-        return np.tile(np.eye(self.units, dtype=bool), (2, 1))
-
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        return (*input_shape[:-1], self.units)
-
-    def get_config(self) -> Config:
-        return {**super().get_config(), "units": self.units}
 
 
 @keras.saving.register_keras_serializable(package="kerasar")

@@ -25,8 +25,6 @@ from kerasar.typing import Tensor
 _CHECKED, _WHOLE = 512, 2_048
 #: Which part of the random data is missing, for models that know of such.
 _MISSING = 0.1
-#: Types of few digits.
-_HALVES = ("bfloat16", "float16")
 
 Program = SequenceProgram | RasterProgram
 
@@ -145,9 +143,7 @@ class _StepCheck:
 
     def _compare(self, found: Tensor, expected: Tensor) -> None:
         """Raises NotSteppable unless each parameter is equal, relative to its own spread."""
-        nodes = self.program.analysis.graph.nodes
-        types = {getattr(node.operation, "compute_dtype", None) for node in nodes}
-        precise = types.isdisjoint(_HALVES) and expected.dtype.name not in _HALVES
+        precise = not self.program.analysis.graph.has_half_precision
         one, other = (np.asarray(tf.cast(part, tf.float64)) for part in (found, expected))
         same = (one == other) | (np.isnan(one) & np.isnan(other))
         with np.errstate(invalid="ignore"):

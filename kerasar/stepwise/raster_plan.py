@@ -172,7 +172,6 @@ def _rows(
     if graph.output not in by_pixel:
         want(graph.output, 0.0, 0)
     collected = []
-    length_changes = analysis.length_changes()
     for node in reversed(nodes):
         declared = analysis.declarations[node]
         pad = declared.pad if isinstance(declared, Taps) else 0.0
@@ -190,7 +189,7 @@ def _rows(
         own = max(lead[edge] for edge in by_rows)
         # One whose rows are longer than the image is not complete then, either.
         if all(
-            edge in by_pixel and pixels.lead.get(edge) == 0 and not length_changes[edge][1]
+            edge in by_pixel and pixels.lead.get(edge) == 0 and not pixels.length_changes[edge]
             for edge in by_rows
         ):
             collected += by_rows

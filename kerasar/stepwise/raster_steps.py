@@ -250,10 +250,11 @@ class RasterExecution:
         part, carry = recurrence.row(above, kept, carry, row)
         position = row, tf.range(self._width_of(node.outputs[0]))
         made, _, kept = recurrence.step(x, (), part, position)
-        # Rows above the image are prepared, too, for readers that look ahead: none moves the state.
-        after = tf.nest.map_structure(
-            lambda new, old: tf.where(row >= 0, new, old), (kept, carry), before
-        )
+        after = kept, carry
+        if self.first_row + lead < 0:  # rows above the image, which do not move the state
+            after = tf.nest.map_structure(
+                lambda new, old: tf.where(row >= 0, new, old), after, before
+            )
         return (made[:, None],), after
 
     def _row_parts(self, rows: _Rows) -> dict[Step, Any]:

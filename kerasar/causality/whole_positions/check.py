@@ -12,7 +12,6 @@ _BATCH = 3
 #: By how much outputs may differ, relative to the largest: rounding grows from layer to layer, and
 #: more so where half the digits are kept.
 _TOLERANCE, _ROUGH = 1e-3, 0.05
-_HALVES = ("float16", "bfloat16")
 
 
 def computes_the_same(one: Graph, other: Graph) -> bool:
@@ -23,8 +22,8 @@ def computes_the_same(one: Graph, other: Graph) -> bool:
         expected, found = (_output(graph, given) for graph in (one, other))
     if expected.shape != found.shape:
         return False
-    is_rough = any(edge.dtype in _HALVES for node in one.nodes for edge in node.outputs)
-    largest = np.abs(expected).max(initial=0.0) * (_ROUGH if is_rough else _TOLERANCE)
+    tolerance = _ROUGH if one.has_half_precision else _TOLERANCE
+    largest = np.abs(expected).max(initial=0.0) * tolerance
     return bool(np.abs(expected - found).max(initial=0.0) <= largest)
 
 
