@@ -152,6 +152,45 @@ def test_learned_noise_serves_images():
     assert np.isfinite(model.log_prob(IMAGES)).all()
 
 
+@pytest.mark.parametrize(
+    ("builder", "shape", "sizes"),
+    [
+        (kerasar.models.Glow, (4, 6, 3), dict(stages=1, depth=1, filters=4)),
+        (kerasar.models.MultiscaleRealNVP, (4, 4, 1), dict(stages=1, filters=4, blocks=1)),
+        (kerasar.models.MultiscaleRealNVP, (3, 5, 2), dict(stages=0, filters=4, blocks=1)),
+    ],
+    ids=["colors", "gray", "odd sizes"],
+)
+def test_flows_of_images_learn_noise(builder, shape, sizes, tmp_path):
+    x = np.random.default_rng(0).integers(0, 4, (12, *shape))
+    model = builder(shape, 4, dequantization="variational", **sizes)
+    uniform = builder(shape, 4, **sizes)
+    np.testing.assert_allclose(  # new noise is uniform
+        model.log_prob(x), uniform.log_prob(x), rtol=1e-5
+    )
+    model.compile(kerasar.training.Muon(1e-2), jit_compile=False)
+    model.fit(x, batch_size=4, epochs=3, verbose=0)
+    u = np.random.default_rng(1).uniform(size=x.shape).astype("float32")
+    noise, log_density = model.dequantization.noise(tf.constant(x), tf.constant(u), False)
+    assert np.abs(noise - u).max() > 1e-3 and np.abs(log_density).max() > 1e-2
+    assert 0 < np.min(noise) and np.max(noise) < 1
+    model.save(tmp_path / "model.keras")
+    loaded = kerasar.load(tmp_path / "model.keras")
+    np.testing.assert_allclose(loaded.log_prob(x), model.log_prob(x), rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("levels", "dequantization", "message"),
+    [
+        (None, "variational", "levels=None the images hold real numbers. Leave dequantization out"),
+        (4, "learned", "dequantization must be 'uniform' or 'variational', but got 'learned'"),
+    ],
+)
+def test_noise_that_images_do_not_take(levels, dequantization, message):
+    with pytest.raises(ValueError, match=message):
+        kerasar.models.Glow((4, 4, 1), levels, dequantization=dequantization)
+
+
 def test_bijections_of_noise_must_keep_the_shape():
     dequantize = VariationalDequantization(4, [Squeeze2D()])
     with pytest.raises(ValueError, match="one noise value for each integer"):

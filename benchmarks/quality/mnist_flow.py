@@ -44,17 +44,26 @@ def build(options: argparse.Namespace, shape: tuple[int, ...]) -> Any:
 
     if options.model == "nice":
         return kerasar.models.NICE(shape[0], hidden_units=(options.hidden,) * 5, levels=256)
-    return kerasar.models.MultiscaleRealNVP(shape, filters=options.filters, blocks=options.blocks)
+    return kerasar.models.MultiscaleRealNVP(
+        shape,
+        filters=options.filters,
+        blocks=options.blocks,
+        dequantization=options.dequantization,
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = trial_parser(__doc__, "results/mnist_flow", 60.0, batch_size=16, learning_rate=2e-3)
+    parser = trial_parser(__doc__, "results/mnist_flow", 60.0, batch_size=16, learning_rate=4e-3)
     parser.add_argument("--model", choices=["multiscale", "nice"], default="multiscale")
     parser.add_argument("--data-dir", help="where TensorFlow Datasets keeps MNIST")
     parser.add_argument(
         "--filters", type=int, nargs=3, default=[32, 32, 32], help="of each stage and the last"
     )
     parser.add_argument("--blocks", type=int, default=2)
+    parser.add_argument(
+        "--dequantization", choices=["uniform", "variational"], default="variational"
+    )
+    parser.add_argument("--optimizer", choices=["adam", "muon"], default="muon")
     parser.add_argument("--hidden", type=int, default=1000, help="width of NICE's networks")
     tiny = dict(minutes=0.01, batch_size=20, filters=[4, 4, 4], hidden=8)
     options = parse(parser, arguments, **tiny)
@@ -64,17 +73,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.model == "nice":
         data = {part: images.reshape(len(images), -1) for part, images in data.items()}
     model = build(options, data["train"].shape[1:])
-    adam = keras.optimizers.Adam(
-        options.learning_rate, global_clipnorm=100.0, use_ema=True, ema_momentum=0.999
-    )
-    model.compile(adam)  # the averaged weights are validated, and are what is kept
+    from kerasar.training import Muon
+
+    optimizer = Muon if options.optimizer == "muon" else keras.optimizers.Adam
+    average = dict(use_ema=True, ema_momentum=0.999)  # is validated, and is what is kept
+    model.compile(optimizer(options.learning_rate, global_clipnorm=100.0, **average))
     chosen, training = train(model, options, data["train"], data["valid"])
     numbers = np.log(2) * np.prod(data["test"].shape[1:])
     result = {
         "model": "NICE" if options.model == "nice" else "MultiscaleRealNVP",
         "data": "random images" if options.tiny else "MNIST, uniform dequantization",
         **({"hidden": options.hidden} if options.model == "nice" else
-           {"filters": options.filters, "blocks": options.blocks}),
+           {"filters": options.filters, "blocks": options.blocks,
+            "dequantization": options.dequantization}),
+        "optimizer": options.optimizer,
         "valid_bits_per_dim": round(-float(chosen.log_prob(data["valid"]).mean() / numbers), 4),
         **training,
     }  # fmt: skip

@@ -124,16 +124,17 @@ class Choice:
 
 
 def wide_gated(facts: Facts) -> dict[str, Any]:
-    """A Gated PixelCNN that sees objects whole, by dilations."""
-    dilations = (1, *_dilations(facts, 2))
+    """A Gated PixelCNN that sees objects whole, by dilations, and remembers by recurrences."""
+    dilations = _dilations(facts, 2)
     return {
         "filters": _channels(facts),
-        "blocks": len(dilations) + 2,
+        "blocks": len(dilations) + 1,
         "first_kernel_size": 5,
         "dilations": dilations,
         "skip_filters": facts.shared_out(64),
         "head_filters": facts.shared_out(64),
         "vertical_residuals": True,
+        "recurrences": True,
     }
 
 

@@ -71,6 +71,19 @@ def _by_muon(**options: Any) -> Choice:
     return Choice(4, 5e-3, passes=10, optimizer="muon", compiled_pixels=MEDIUM, **options)
 
 
+def _flow_of_images(batch_size: int, most_pixels: int | None = None, **settings: Any) -> Choice:
+    """Learned noise, and Muon: each makes such flows much better (measured: as above)."""
+    return Choice(
+        batch_size,
+        5e-3,
+        steps=5_000,
+        passes=10,
+        optimizer="muon",
+        most_pixels=most_pixels,
+        settings={"dequantization": "variational", **settings},
+    )
+
+
 def _diagonal(facts: Facts) -> dict[str, Any]:
     return {"cell": "diagonal_bilstm", "units": facts.shared_out(18), "layers": 3}
 
@@ -271,12 +284,15 @@ MODELS: Mapping[str, ModelEntry] = MappingProxyType(
         "multiscale-realnvp": ModelEntry(
             builder="kerasar.models:MultiscaleRealNVP",
             about="images; couplings at several scales (Dinh et al. 2017)",
-            choices=(Choice(32, 3e-3, steps=5_000, passes=10, settings={"filters": (32, 32, 32)}),),
+            choices=(
+                _flow_of_images(32, most_pixels=SMALL, filters=(32, 32, 32)),
+                _flow_of_images(16, filters=(32, 32, 32)),
+            ),
         ),
         "glow": ModelEntry(
             builder="kerasar.models:Glow",
             about="images; couplings and invertible 1×1 convolutions (Kingma and Dhariwal 2018)",
-            choices=(Choice(64, 1e-3, steps=3_000, passes=10),),
+            choices=(_flow_of_images(32),),
         ),
     }
 )

@@ -27,6 +27,7 @@ def Glow(
     depth: int = 8,
     filters: int = 64,
     alpha: float = 0.05,
+    dequantization: str = "uniform",
     seed: int = 0,
     base: BaseDistribution | None = None,
     condition_shape: Sequence[int] | None = None,
@@ -45,6 +46,10 @@ def Glow(
         depth: int. Number of steps in each stage.
         filters: int. Channels of the two hidden convolutions. (The paper has 512.)
         alpha: float in (0, ½). Distance that the logit keeps from black and white.
+        dequantization: the noise that is added to integers: "uniform" on each one's cell, or
+            "variational", learned with the flow (`kerasar.distributions.VariationalDequantization`
+            of two small couplings). Likelihoods are closer to those of the model then, for it need
+            not fit the cells' edges.
         seed: int. Seed of the rotations that initialize the mixings.
         base: distribution of the latents; `StandardNormal()` if None.
         condition_shape: `(features,)`, or `(height, width, channels)`; None without condition.
@@ -78,5 +83,12 @@ def Glow(
             flow += [ActNorm(name=f"act_norm_{step}"), mixing, coupling]
         rest = [*flow, FactorOut(rest, name=f"factor_out_{stage}")]
     return image_flow(
-        rest, shape, levels, alpha, base=base, condition_shape=condition_shape, name=name
+        rest,
+        shape,
+        levels,
+        alpha,
+        dequantization,
+        base=base,
+        condition_shape=condition_shape,
+        name=name,
     )

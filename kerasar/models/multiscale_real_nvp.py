@@ -27,6 +27,7 @@ def MultiscaleRealNVP(
     filters: int | Sequence[int] = 32,
     blocks: int = 2,
     alpha: float = 0.05,
+    dequantization: str = "uniform",
     base: BaseDistribution | None = None,
     condition_shape: Sequence[int] | None = None,
     name: str = "multiscale_real_nvp",
@@ -50,6 +51,10 @@ def MultiscaleRealNVP(
             spends most of the time on the smallest images.
         blocks: int. Number of residual blocks of each network.
         alpha: float in (0, ½). Distance that the logit keeps from black and white.
+        dequantization: the noise that is added to integers: "uniform" on each one's cell, or
+            "variational", learned with the flow (`kerasar.distributions.VariationalDequantization`
+            of two small couplings). Likelihoods are closer to those of the model then, for it need
+            not fit the cells' edges.
         base: distribution of the latents; `StandardNormal()` if None.
         condition_shape: `(features,)`, or `(height, width, channels)`; None without condition.
         name: name of the model.
@@ -70,7 +75,14 @@ def MultiscaleRealNVP(
     check_count(blocks, "blocks", least=0)
     flow = _flow(*shape, _filters_of_stages(filters, stages), blocks)
     return image_flow(
-        flow, shape, levels, alpha, base=base, condition_shape=condition_shape, name=name
+        flow,
+        shape,
+        levels,
+        alpha,
+        dequantization,
+        base=base,
+        condition_shape=condition_shape,
+        name=name,
     )
 
 

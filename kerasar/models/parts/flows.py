@@ -5,6 +5,7 @@ from typing import Any
 
 from kerasar.density_models.flow import FlowModel
 from kerasar.layers import Bijection, Logit, StandardizeBijection
+from kerasar.models.parts.image_noise import image_noise
 
 
 def vector_flow(
@@ -27,6 +28,7 @@ def image_flow(
     image_shape: tuple[int, int, int],
     levels: int | None,
     alpha: float,
+    dequantization: str,
     **options: Any,
 ) -> FlowModel:
     """A flow of images, which a `Logit` first maps from [0, 1] to the real numbers.
@@ -36,7 +38,9 @@ def image_flow(
         image_shape: `(height, width, channels)`.
         levels: number of values of integer data; None for real numbers in [0, 1].
         alpha: distance that the logit keeps from 0 and 1.
+        dequantization: "uniform" or "variational" (`image_noise`).
         **options: of `FlowModel`.
     """
     logit = Logit(alpha=alpha, name="logit")
-    return FlowModel([logit, *bijections], image_shape, dequantize=levels, **options)
+    noise = image_noise(dequantization, image_shape, levels)
+    return FlowModel([logit, *bijections], image_shape, dequantize=noise, **options)
