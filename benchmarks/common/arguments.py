@@ -55,6 +55,11 @@ def trial_parser(
     return parser
 
 
+def add_optimizer(parser: argparse.ArgumentParser, default: str = "muon") -> None:
+    """The option that `benchmarks.common.trial.optimizer` reads."""
+    parser.add_argument("--optimizer", choices=["adam", "muon"], default=default)
+
+
 def parse(
     parser: argparse.ArgumentParser, arguments: Sequence[str] | None, **tiny: Any
 ) -> argparse.Namespace:

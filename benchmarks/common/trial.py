@@ -13,6 +13,14 @@ from benchmarks.common.report import machine
 from benchmarks.common.time_budget import KeepBest, clock, time_budget
 
 
+def optimizer(options: argparse.Namespace, **settings: Any) -> Any:
+    """The one that `--optimizer` names, with other settings of its own."""
+    from kerasar.training import Muon
+
+    kind = Muon if options.optimizer == "muon" else keras.optimizers.Adam
+    return kind(options.learning_rate, **settings)
+
+
 def train(
     model: Any, options: argparse.Namespace, x: Any, validation_data: Any, **fit: Any
 ) -> tuple[Any, dict]:

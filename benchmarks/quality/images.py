@@ -19,8 +19,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from benchmarks.common.arguments import DATA_DIR, parse, trial_parser
-from benchmarks.common.trial import train, write_result
+from benchmarks.common.arguments import DATA_DIR, add_optimizer, parse, trial_parser
+from benchmarks.common.trial import optimizer, train, write_result
 from benchmarks.quality.nade_mnist import load as load_binarized
 
 #: For each model its builder and a size that suits the budget.
@@ -97,7 +97,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--data", choices=DATA, default=DATA[0])
     parser.add_argument("--data-dir", type=Path, default=DATA_DIR)
     parser.add_argument("--precision", choices=["float32", "mixed_bfloat16"], default="float32")
-    parser.add_argument("--optimizer", choices=["adam", "muon"], default="muon")
+    add_optimizer(parser)
     parser.add_argument("--jit-compile", action="store_true", help="steps compiled by XLA")
     parser.add_argument(
         *("--set", "-s"),
@@ -113,11 +113,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     keras.config.set_dtype_policy(options.precision)
     images, levels = noise() if options.tiny else load(options.data, options.data_dir)
     model, size = build(options, images["train"].shape[1:], levels)
-    from kerasar.training import Muon
-
-    optimizer = Muon if options.optimizer == "muon" else keras.optimizers.Adam
     # None: as chosen for the model.
-    model.compile(optimizer(options.learning_rate), jit_compile=options.jit_compile or None)
+    model.compile(optimizer(options), jit_compile=options.jit_compile or None)
     best, training = train(model, options, images["train"], images["valid"][:2000])
     result = {
         "model": MODELS[options.model][0],

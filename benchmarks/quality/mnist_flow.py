@@ -15,8 +15,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from benchmarks.common.arguments import parse, trial_parser
-from benchmarks.common.trial import train, write_result
+from benchmarks.common.arguments import add_optimizer, parse, trial_parser
+from benchmarks.common.trial import optimizer, train, write_result
 
 HELD_OUT = 5000
 #: Importance samples, and on how many test images, for the tighter estimate.
@@ -63,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--dequantization", choices=["uniform", "variational"], default="variational"
     )
-    parser.add_argument("--optimizer", choices=["adam", "muon"], default="muon")
+    add_optimizer(parser)
     parser.add_argument("--hidden", type=int, default=1000, help="width of NICE's networks")
     tiny = dict(minutes=0.01, batch_size=20, filters=[4, 4, 4], hidden=8)
     options = parse(parser, arguments, **tiny)
@@ -73,11 +73,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.model == "nice":
         data = {part: images.reshape(len(images), -1) for part, images in data.items()}
     model = build(options, data["train"].shape[1:])
-    from kerasar.training import Muon
-
-    optimizer = Muon if options.optimizer == "muon" else keras.optimizers.Adam
     average = dict(use_ema=True, ema_momentum=0.999)  # is validated, and is what is kept
-    model.compile(optimizer(options.learning_rate, global_clipnorm=100.0, **average))
+    model.compile(optimizer(options, global_clipnorm=100.0, **average))
     chosen, training = train(model, options, data["train"], data["valid"])
     numbers = np.log(2) * np.prod(data["test"].shape[1:])
     result = {

@@ -20,8 +20,8 @@ import tensorflow as tf
 from keras import layers as L
 from keras import ops
 
-from benchmarks.common.arguments import parse, trial_parser
-from benchmarks.common.trial import train, write_result
+from benchmarks.common.arguments import add_optimizer, parse, trial_parser
+from benchmarks.common.trial import optimizer, train, write_result
 
 
 def network(
@@ -117,6 +117,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--input-dropout", type=float, default=0.2)
     parser.add_argument("--semitones", type=int, default=0, help="how far pieces are moved")
     parser.add_argument("--longest", type=int, default=100, help="steps of a piece in training")
+    add_optimizer(parser, "adam")
     parser.add_argument("--weight-decay", type=float, default=1e-2)
     parser.add_argument("--steps", type=int, default=100, help="steps of an epoch")
     parser.add_argument("--average", type=float, help="momentum of averages of the weights")
@@ -151,8 +152,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         likelihood,
     )
     model.compile(
-        keras.optimizers.AdamW(
-            options.learning_rate,
+        optimizer(
+            options,
             weight_decay=options.weight_decay,
             clipnorm=1.0,
             use_ema=options.average is not None,
