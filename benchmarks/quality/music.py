@@ -120,7 +120,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     add_optimizer(parser, "adam")
     parser.add_argument("--weight-decay", type=float, default=1e-2)
     parser.add_argument("--steps", type=int, default=100, help="steps of an epoch")
-    parser.add_argument("--average", type=float, help="momentum of averages of the weights")
     tiny = dict(minutes=0.005, width=4, hidden=4, steps=20, longest=5, batch_size=4, semitones=1)
     options = parse(parser, arguments, **tiny, dilations=[1])
 
@@ -152,13 +151,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         likelihood,
     )
     model.compile(
-        optimizer(
-            options,
-            weight_decay=options.weight_decay,
-            clipnorm=1.0,
-            use_ema=options.average is not None,
-            ema_momentum=options.average or 0.0,
-        ),
+        optimizer(options, weight_decay=options.weight_decay, clipnorm=1.0),
         jit_compile=False,  # XLA's random numbers for dropout: 0.8 s a step instead of 0.07 s
     )
     chosen, training = train(

@@ -16,6 +16,7 @@ from kerasar.layers import (
 from kerasar.models.parts.builder import builder
 from kerasar.models.parts.checks import check_image_shape
 from kerasar.models.parts.flows import image_flow
+from kerasar.models.parts.strides import checkerboard_stride
 
 
 @builder
@@ -92,13 +93,11 @@ def _flow(
     """The bijections from one stage on."""
 
     def couplings(kind: str, count: int, channels: int) -> list[Bijection]:
-        even = kind == "checkerboard" and height % 2 == 0 and width % 2 == 0
+        stride = checkerboard_stride(height, width) if kind == "checkerboard" else 1
         steps: list[Bijection] = []
         for i in range(count):
             name = f"{kind}_{stage}_{i}"
-            network = ResidualConvNet(
-                2 * channels, filters[stage], blocks, 2 if even else 1, name="network"
-            )
+            network = ResidualConvNet(2 * channels, filters[stage], blocks, stride, name="network")
             coupling = AffineCoupling(kind, invert=i % 2 == 1, network=network, name=name)
             steps += [ActNorm(name=f"norm_{name}"), coupling]
         return steps

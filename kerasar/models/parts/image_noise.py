@@ -3,6 +3,7 @@
 from kerasar.checks import check_choice
 from kerasar.distributions import Dequantization, VariationalDequantization
 from kerasar.layers import AffineCoupling, ResidualConvNet
+from kerasar.models.parts.strides import checkerboard_stride
 
 #: Channels and blocks of the networks that learn the noise: it depends on what is nearby.
 _FILTERS, _BLOCKS = 16, 1
@@ -31,13 +32,13 @@ def image_noise(
             "levels=None the images hold real numbers. Leave dequantization out."
         )
     height, width, channels = image_shape
+    stride = checkerboard_stride(height, width)
     couplings = [
-        AffineCoupling("checkerboard", invert=invert, network=_network(height, width, channels))
+        AffineCoupling(
+            "checkerboard",
+            invert=invert,
+            network=ResidualConvNet(2 * channels, _FILTERS, _BLOCKS, stride, name="network"),
+        )
         for invert in (False, True)
     ]
     return VariationalDequantization(levels, couplings)
-
-
-def _network(height: int, width: int, channels: int) -> ResidualConvNet:
-    stride = 1 if height % 2 or width % 2 else 2
-    return ResidualConvNet(2 * channels, _FILTERS, _BLOCKS, stride, name="network")
