@@ -325,8 +325,8 @@ def test_another_training_is_refused_and_the_difference_named(begun, change, mes
 
 
 def test_callbacks_that_are_missing_are_named(tmp_path):
-    ended(tmp_path, 5, others=[AveragedWeights()])
-    with pytest.raises(ValueError, match="what the callback AveragedWeights remembers"):
+    ended(tmp_path, 5, others=[TimeBudget(9.0, 0.01)])
+    with pytest.raises(ValueError, match="what the callback TimeBudget remembers"):
         trained(tmp_path)
 
 
@@ -427,12 +427,6 @@ def test_a_second_optimizer_is_resumed_too(tmp_path):
 def test_steps_of_data_that_end_are_refused(tmp_path):
     with pytest.raises(ValueError, match="without end"):
         trained(tmp_path, steps_per_epoch=2)
-
-
-def test_averages_that_nobody_keeps_are_refused():
-    model = _compiled(keras.optimizers.Adam(0.01))
-    with pytest.raises(ValueError, match="keeps none. Compile with use_ema=True"):
-        model.fit(X, callbacks=[AveragedWeights()], verbose=0)
 
 
 def test_two_of_them_are_refused(tmp_path):

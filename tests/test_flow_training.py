@@ -1,4 +1,4 @@
-"""`fit` and `evaluate` of flows: nats, noise of integers, statistics, clipping, averages, NaN."""
+"""`fit` and `evaluate` of flows: nats, noise of integers, statistics, clipping, NaN."""
 
 import keras
 import numpy as np
@@ -172,55 +172,6 @@ def test_an_optimizer_given_by_name_clips_gradients():
 
 def test_an_optimizer_of_ones_own_is_left_alone():
     assert compiled(plane()).optimizer.global_clipnorm is None
-
-
-def test_averaged_weights_are_validated_and_kept():
-    adam = keras.optimizers.SGD(0.05, use_ema=True, ema_momentum=0.5)
-    model = compiled(plane(), adam)
-    raw = []
-
-    class Look(keras.callbacks.Callback):
-        def on_train_batch_end(self, batch, logs=None):
-            raw[:] = self.model.get_weights()
-
-    history = model.fit(POINTS, validation_data=POINTS, verbose=0, callbacks=[Look()]).history
-    validated = history["val_loss"][0]
-    kept = -model.log_prob(POINTS).mean()
-    assert validated == pytest.approx(kept, rel=1e-5)
-    model.set_weights(raw)
-    assert abs(-model.log_prob(POINTS).mean() - kept) > 1e-4
-
-
-def test_callbacks_at_the_end_of_an_epoch_see_averaged_weights_wherever_training_ends(tmp_path):
-    adam = keras.optimizers.SGD(0.05, use_ema=True, ema_momentum=0.9)
-    model = compiled(plane(), adam)
-    best = keras.callbacks.ModelCheckpoint(tmp_path / "best.weights.h5", save_weights_only=True)
-    stop = keras.callbacks.LambdaCallback(
-        on_epoch_end=lambda epoch, logs: setattr(model, "stop_training", epoch == 1)
-    )
-    history = model.fit(
-        POINTS, validation_data=POINTS, epochs=5, batch_size=2, verbose=0, callbacks=[best, stop]
-    ).history
-    assert len(history["val_loss"]) == 2
-    assert -model.log_prob(POINTS).mean() == pytest.approx(history["val_loss"][-1], rel=1e-5)
-    model.load_weights(tmp_path / "best.weights.h5")
-    assert -model.log_prob(POINTS).mean() == pytest.approx(history["val_loss"][-1], rel=1e-5)
-
-
-def test_averages_do_not_disturb_training():
-    def trained(**average):
-        keras.utils.set_random_seed(0)
-        model = compiled(plane(), keras.optimizers.SGD(0.05, **average))
-        seen = []
-        look = keras.callbacks.LambdaCallback(
-            on_train_batch_begin=lambda batch, logs=None: seen.append(model.get_weights())
-        )
-        model.fit(POINTS, epochs=2, batch_size=4, shuffle=False, verbose=0, callbacks=[look])
-        return seen
-
-    for plain, averaged in zip(trained(), trained(use_ema=True), strict=True):
-        for a, b in zip(plain, averaged, strict=True):
-            np.testing.assert_allclose(a, b, rtol=1e-6)
 
 
 def test_a_layer_that_takes_statistics_is_the_first():

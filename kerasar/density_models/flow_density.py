@@ -32,10 +32,8 @@ from kerasar.keras_internals import nested_layers
 from kerasar.layers.bijections.base import Bijection
 from kerasar.layers.bijections.chain import Chain
 from kerasar.replicas import draw_rows
-from kerasar.training.averaged_weights import AveragedWeights
 from kerasar.training.batches import Batch, unpack
 from kerasar.training.density_model import DensityModel
-from kerasar.training.executions import callback_list
 from kerasar.training.finite_guard import first_non_finite
 from kerasar.typing import Config, Shape, Tensor
 
@@ -292,10 +290,7 @@ class FlowDensity(DensityModel):
 
         Args:
             optimizer: an optimizer is taken as it is. One given by name clips the global norm of
-                its gradients, as `keras.optimizers.Adam(global_clipnorm=100.0)` does. With
-                `use_ema=True` an optimizer averages the weights over the steps: `fit` then
-                validates with the averages, shows them to callbacks at the end of an epoch
-                (`ModelCheckpoint` saves them), and leaves them in the model at its end.
+                its gradients, as `keras.optimizers.Adam(global_clipnorm=100.0)` does.
             loss: None; there is no other than the negative log-likelihood.
             **kwargs: as for `DensityModel.compile`.
         """
@@ -303,19 +298,6 @@ class FlowDensity(DensityModel):
             optimizer = keras.optimizers.get(optimizer)
             optimizer.global_clipnorm = self.clip_norm
         super().compile(optimizer, loss, **kwargs)
-
-    def fit(self, x: Any = None, y: Any = None, **kwargs: Any) -> keras.callbacks.History:
-        """Trains on `x`; as `DensityModel.fit`.
-
-        Before the first step, the statistics that a bijection takes from the data (as
-        `StandardizeBijection` does) are computed once; they are saved with the model.
-        """
-        if self.compiled and getattr(self.optimizer, "use_ema", False):
-            callbacks = callback_list(kwargs.get("callbacks"))
-            if not any(isinstance(c, keras.callbacks.SwapEMAWeights) for c in callbacks):
-                callbacks.insert(0, AveragedWeights())  # before those that keep or judge weights
-            kwargs["callbacks"] = callbacks
-        return super().fit(x, y, **kwargs)
 
     def adapt_to_data(self, x: Any) -> None:
         first = _first(self.bijection)

@@ -12,12 +12,26 @@ import tensorflow as tf
 from kerasar.typing import Config
 
 
+def shown_averages(callbacks: list[Any], optimizer: Any) -> list[Any]:
+    """The callbacks of a training, with one that shows the averages that its optimizer keeps.
+
+    It comes before those that keep or judge weights; one that shows them already is enough.
+    """
+    shows = (AveragedWeights, keras.callbacks.SwapEMAWeights)
+    if not optimizer.use_ema or any(isinstance(callback, shows) for callback in callbacks):
+        return callbacks
+    return [AveragedWeights(), *callbacks]
+
+
 class AveragedWeights(keras.callbacks.Callback):
     """Puts the averages of an optimizer with `use_ema=True` into the model, and takes them out.
 
-    They are there while the model is evaluated, and from the end of an epoch, for callbacks that
-    come later, to the next one's beginning: those that save a model save the averages, and the
-    model has them when training is over.
+    The models of kerasar do so by themselves: `fit` has one before all other callbacks, unless it
+    is given one, or Keras' own. Give it one to say where in their order.
+
+    The averages are there while the model is evaluated, and from the end of an epoch, for callbacks
+    that come later, to the next one's beginning: those that save a model save the averages, and
+    the model has them when training is over.
 
     Raises:
         ValueError: in `fit`, if the optimizer keeps no averages.

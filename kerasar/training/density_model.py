@@ -28,6 +28,7 @@ from kerasar.replicas import (
     sum_gradients,
     summed,
 )
+from kerasar.training.averaged_weights import shown_averages
 from kerasar.training.batches import Batch, unpack
 from kerasar.training.checkpoints import take_checkpoints
 from kerasar.training.dataset_checks import (
@@ -161,7 +162,10 @@ class DensityModel(keras.Model):
         """Configures training. The loss is the negative log-likelihood.
 
         Args:
-            optimizer: as for `keras.Model.compile`.
+            optimizer: as for `keras.Model.compile`. With `use_ema=True` it averages the weights
+                over the steps: `fit` then validates with the averages, shows them to callbacks at
+                the end of an epoch (`ModelCheckpoint` saves them), and leaves them in the model at
+                its end.
             loss: None; there is no other.
             **kwargs: `jit_compile`, `steps_per_execution`, `run_eagerly`, `auto_scale_loss`; the
                 first two are chosen for the model where they are not given. XLA is then left again
@@ -299,7 +303,7 @@ class DensityModel(keras.Model):
                 f"Model '{self.name}' has no weights that can be trained: all of its layers are "
                 "frozen. Set trainable = True on the model or on a layer, and compile it again."
             )
-        callbacks = callback_list(kwargs.pop("callbacks", None))
+        callbacks = shown_averages(callback_list(kwargs.pop("callbacks", None)), self.optimizer)
         checkpoints, callbacks = take_checkpoints(callbacks)
         steps, resumed = kwargs.get("steps_per_epoch"), 0
         with contextlib.ExitStack() as stack:

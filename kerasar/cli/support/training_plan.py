@@ -10,7 +10,7 @@ import keras
 
 from kerasar.cli.kinds.kind import Batch, for_evaluation, num_examples, take
 from kerasar.data import pipeline
-from kerasar.training import AveragedWeights, Muon, TimeBudget
+from kerasar.training import Muon, TimeBudget
 
 #: What the best epoch is chosen by.
 MONITOR = "val_bits_per_dim"
@@ -108,8 +108,6 @@ class TrainingPlan:
     def callbacks(self) -> list[keras.callbacks.Callback]:
         """That make the plan come true, before those that look at an epoch's result."""
         found: list[keras.callbacks.Callback] = [] if self.budget is None else [self.budget]
-        if self._settings["ema"] is not None:
-            found.append(AveragedWeights())
         if (patience := self._settings["patience"]) is not None:
             found.append(keras.callbacks.EarlyStopping(MONITOR, patience=patience, mode="min"))
         return found
