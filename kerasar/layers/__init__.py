@@ -38,6 +38,8 @@ from kerasar.layers.horizontal_conv2d import HorizontalConv2D as HorizontalConv2
 from kerasar.layers.last_season import LastSeason as LastSeason
 from kerasar.layers.level_and_own_scale import LevelAndOwnScale as LevelAndOwnScale
 from kerasar.layers.level_and_scale import LevelAndScale as LevelAndScale
+from kerasar.layers.level_counts import LevelCountsAbove as LevelCountsAbove
+from kerasar.layers.level_counts import LevelCountsLeft as LevelCountsLeft
 from kerasar.layers.linear_recurrence import LinearRecurrence as LinearRecurrence
 from kerasar.layers.mask_and_values import mask_and_values as mask_and_values
 from kerasar.layers.masked_conv2d import MaskedConv2D as MaskedConv2D
@@ -53,6 +55,7 @@ from kerasar.layers.repeated_levels import RepeatedLevels as RepeatedLevels
 from kerasar.layers.residual_conv_net import ResidualConvNet as ResidualConvNet
 from kerasar.layers.row_lstm import RowLSTM as RowLSTM
 from kerasar.layers.scale_levels import ScaleLevels as ScaleLevels
+from kerasar.layers.seen_levels import SeenLevels as SeenLevels
 from kerasar.layers.split_channels import SplitChannels as SplitChannels
 from kerasar.layers.standardize import Standardize as Standardize
 from kerasar.layers.strictly_causal_conv1d import StrictlyCausalConv1D as StrictlyCausalConv1D

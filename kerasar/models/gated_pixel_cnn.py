@@ -53,6 +53,7 @@ def GatedPixelCNN(
     vertical_residuals: bool = False,
     recurrences: bool = False,
     repeats: bool | None = None,
+    level_counts: bool = False,
 ) -> AutoregressiveModel:
     """Gated PixelCNN for gray and color images, ready to compile and fit.
 
@@ -95,6 +96,9 @@ def GatedPixelCNN(
         repeats: bool. Whether the logits of the levels that pixels nearby have get a weight each
             (`kerasar.layers.RepeatedLevels`), for gray images whose exact levels repeat. None does
             so for 64 levels or more, if each of them has a logit.
+        level_counts: bool. Whether the head sees how often each level was drawn before
+            (`kerasar.layers.LevelCountsAbove`, `LevelCountsLeft`), for gray images that hold few
+            of their levels: scans, drawings, palettes.
 
     Returns:
         An `AutoregressiveModel` of images. Its network outputs
@@ -163,7 +167,7 @@ def GatedPixelCNN(
         horizontal = L.Add(name=f"residual{i}")([horizontal, h]) if i else h
 
     h = L.Add(name="skips")(skips) if len(skips) > 1 else skips[0]
-    parameters = image.head(h, head_filters, repeats)
+    parameters = image.head(h, head_filters, repeats, level_counts)
     network = keras.Model(network_inputs(image.x, conditions), parameters, name="gated_pixel_cnn")
     return AutoregressiveModel(network, image.likelihood, name="gated_pixel_cnn")
 

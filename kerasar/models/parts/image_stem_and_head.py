@@ -7,10 +7,14 @@ import keras
 from kerasar.checks import check_count
 from kerasar.distributions.likelihoods import Categorical, Likelihood
 from kerasar.layers import (
+    CausalShift,
     EmbedLevels,
+    LevelCountsAbove,
+    LevelCountsLeft,
     MaskedConv2D,
     RepeatedLevels,
     ScaleLevels,
+    SeenLevels,
     SplitChannels,
 )
 from kerasar.typing import Tensor
@@ -97,7 +101,9 @@ class ImageStemAndHead:
         """A 1×1 layer that keeps the order of the colors."""
         return MaskedConv2D(filters, 1, color_groups=self.color_groups, name=name, **kwargs)
 
-    def head(self, h: Tensor, filters: int, repeats: bool | None = False) -> Tensor:
+    def head(
+        self, h: Tensor, filters: int, repeats: bool | None = False, level_counts: bool = False
+    ) -> Tensor:
         """Two 1×1 layers, whose output is the parameters of each event.
 
         Args:
@@ -105,11 +111,18 @@ class ImageStemAndHead:
             filters: channels between the layers.
             repeats: whether the logits of levels nearby get a weight each (`RepeatedLevels`); None
                 chooses by the image.
+            level_counts: whether the layers see how often each level was drawn before, and raise
+                the logits of those that were (`SeenLevels`).
 
         Raises:
-            ValueError: for `repeats` of colors, or of a likelihood without a logit for each level.
+            ValueError: for `repeats` or `level_counts` of colors, or of a likelihood without a
+                logit for each level.
         """
-        repeats = self._repeats(repeats)
+        repeats, counts = self._repeats(repeats), None
+        if level_counts:
+            counts = self._counts()
+            counted = self.pointwise(h.shape[-1], "counted")(keras.ops.log1p(counts))
+            h = keras.layers.Add(name="with_counts")([h, counted])
         h = keras.layers.ReLU(name="head_relu1")(h)
         h = self.pointwise(filters, "head1", activation="relu")(h)
         if not self._by_value:
@@ -117,21 +130,41 @@ class ImageStemAndHead:
         logits = self.pointwise(self.channels * self.num_parameters, "head2")(h)
         if repeats:
             repeated = RepeatedLevels(name="repeated")
-            weights = self.pointwise(
-                repeated.neighbors, "repeat_weights", kernel_initializer="zeros"
-            )
+            weights = self._weights(repeated.neighbors, "repeat_weights")
             logits = repeated([logits, weights(h), self.x])
+        if counts is not None:
+            weights = self._weights(2, "seen_weights")
+            logits = SeenLevels(name="seen")([logits, weights(h), counts])
         return SplitChannels(self.channels, name="parameters")(logits)
+
+    def _weights(self, count: int, name: str) -> MaskedConv2D:
+        """Weights of levels, which begin with none."""
+        return self.pointwise(count, name, kernel_initializer="zeros")
+
+    def _counts(self) -> Tensor:
+        """How often each level was drawn before each pixel."""
+        self._check_levels("counts levels", "level_counts")
+        above = LevelCountsAbove(self.levels, name="counts_above")(self.x)
+        above = CausalShift(axis=1, dtype="float32", name="counts_down")(above)
+        left = LevelCountsLeft(self.levels, name="counts_left")(self.x)
+        return keras.layers.Add(dtype="float32", name="counts")([above, left])
 
     def _repeats(self, repeats: bool | None) -> bool:
         """Whether there are such weights: as asked for, if that is possible, else by the image."""
-        possible = self.channels == 1 and isinstance(self.likelihood, Categorical)
         if repeats is None:
-            return possible and self.levels >= _MANY_LEVELS
-        if repeats and not possible:
-            raise ValueError(
-                f"{self.builder} raises the logits of repeated levels of gray images under "
-                f"Categorical(), but got {self.channels} channel(s) under {self.likelihood!r}. "
-                "Leave out repeats=True."
-            )
+            return self._has_logits_of_levels and self.levels >= _MANY_LEVELS
+        if repeats:
+            self._check_levels("raises the logits of repeated levels", "repeats")
         return repeats
+
+    @property
+    def _has_logits_of_levels(self) -> bool:
+        return self.channels == 1 and isinstance(self.likelihood, Categorical)
+
+    def _check_levels(self, does: str, argument: str) -> None:
+        """Raises a ValueError unless a pixel has one logit for each level."""
+        if not self._has_logits_of_levels:
+            raise ValueError(
+                f"{self.builder} {does} of gray images under Categorical(), but got "
+                f"{self.channels} channel(s) under {self.likelihood!r}. Leave out {argument}=True."
+            )
