@@ -20,6 +20,8 @@ from kerasar.layers import (
     LastSeason,
     LevelAndOwnScale,
     LevelAndScale,
+    LevelCountsAbove,
+    LevelCountsLeft,
     LinearRecurrence,
     MaskedConv2D,
     ObservedValues,
@@ -40,6 +42,7 @@ IMAGES = np.random.default_rng(0).normal(size=(3, 6, 7, 2)).astype("float32")
 GATES = np.random.default_rng(0).normal(size=(3, 4, 5, 16)).astype("float32")
 SERIES = np.random.default_rng(0).normal(size=(3, 6, 2)).astype("float32")
 INTEGERS = np.random.default_rng(0).integers(0, 5, (3, 6)).astype("int32")
+GRAY = np.random.default_rng(0).integers(0, 5, (3, 4, 5, 1)).astype("int32")
 LONG = np.random.default_rng(1).normal(size=(3, 9, 4)).astype("float32")
 BITS = np.random.default_rng(0).integers(0, 2, (3, 37, 1)).astype("int32")
 
@@ -71,6 +74,8 @@ LAYERS = {
     "position of integers": (PositionalEncoding2D(), IMAGES.astype("int32"), dict(open_axes=())),
     "scale": (ScaleLevels(5), INTEGERS, dict(open_axes=(1,))),
     "embed": (EmbedLevels(5, 3), INTEGERS[..., None], dict(open_axes=(1,))),
+    "counts above": (LevelCountsAbove(5), GRAY, {}),
+    "counts left": (LevelCountsLeft(5), GRAY, {}),
     "standardize": (Standardize(0.5, 2.0), SERIES, {}),
     "split": (SplitChannels(2), IMAGES, {}),
     "observed": (ObservedValues(0.5, 2.0), SERIES, {}),
@@ -112,7 +117,10 @@ def test_all_public_layers_are_checked():
     layers = {n for n in public if issubclass(getattr(kerasar.layers, n), keras.layers.Layer)}
     layers -= {"Bijection", "Coupling"}  # bases
     layers -= {"RelativeValues"}  # of two inputs, see below
-    layers -= {"RepeatedLevels"}  # tests/test_repeated_levels.py
+    layers -= {
+        "RepeatedLevels",
+        "SeenLevels",
+    }  # tests/test_repeated_levels.py, test_level_counts.py
     assert layers <= {type(layer).__name__ for layer, _, _ in LAYERS.values()}
 
 

@@ -33,6 +33,7 @@ def PixelCNN(
     likelihood: Likelihood | None = None,
     embedding: int | None = None,
     repeats: bool | None = None,
+    level_counts: bool = False,
 ) -> AutoregressiveModel:
     """PixelCNN for gray and color images, ready to compile and fit.
 
@@ -57,6 +58,9 @@ def PixelCNN(
         repeats: bool. Whether the logits of the levels that pixels nearby have get a weight each
             (`kerasar.layers.RepeatedLevels`), for gray images whose exact levels repeat. None does
             so for 64 levels or more, if each of them has a logit.
+        level_counts: bool. Whether the head sees how often each level was drawn before
+            (`kerasar.layers.LevelCountsAbove`, `LevelCountsLeft`), for gray images that hold few
+            of their levels: scans, drawings, palettes.
 
     Returns:
         An `AutoregressiveModel` of images. Its network outputs
@@ -93,5 +97,6 @@ def PixelCNN(
         r = image.pointwise(2 * filters, f"expand{i}")(conv(r))
         h = L.Add(name=f"residual{i}")([h, r])
 
-    network = keras.Model(image.x, image.head(h, head_filters, repeats), name="pixel_cnn")
+    parameters = image.head(h, head_filters, repeats, level_counts)
+    network = keras.Model(image.x, parameters, name="pixel_cnn")
     return AutoregressiveModel(network, image.likelihood, name="pixel_cnn")
