@@ -97,7 +97,8 @@ def test_in_a_network_of_ones_own():
     h = kerasar.layers.MaskedConv2D(4, 3, mask="B", activation="relu")(h)
     model = kerasar.AutoregressiveModel(keras.Model(x, logits(h)))
     randomize(model.network)
-    check_causal_by_probe(model.network, GRAY, lambda x: (x + 1) % LEVELS)
+    sees = kerasar.receptive_field(model.network).offsets
+    check_causal_by_probe(model.network, GRAY, lambda x: (x + 1) % LEVELS, sees)
     check_samples(model, num_samples=4)
 
 
