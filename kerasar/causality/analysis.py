@@ -26,6 +26,7 @@ from kerasar.causality.graph import Edge, Graph, Node, read_graph
 from kerasar.causality.offsets import Offsets
 from kerasar.causality.pairs import PairReader
 from kerasar.causality.pairs.placed import Placed
+from kerasar.causality.pixels_in_a_row import pixels_in_a_row
 from kerasar.causality.rules import declaration
 from kerasar.causality.rules.pointwise import ELEMENTWISE_CLASSES, MERGES
 from kerasar.causality.whole_positions import with_whole_positions
@@ -153,6 +154,11 @@ def analyze(
             other = _followed(flat)
             # What its layers are as single nodes is known of images only.
             if not other.mixing and not other.unknown and not _to_close(flat, other):
+                return other
+        partly = pixels_in_a_row(graph)
+        if partly is not None:
+            other = _followed(partly)
+            if not other.mixing and not other.unknown and not _to_close(partly, other):
                 return other
     return analysis
 

@@ -123,7 +123,12 @@ class _Flattened:
         if kind in _RESHAPES:
             is_row = made.shape[1:2] == (self.count,)
             return self._reshape(node, self.flat[node.inputs[0]]) if is_image or is_row else None
-        return self._by_element(node) if is_image and self._is_by_element(node) else None
+        known = all(edge in self.flat for edge in node.inputs)
+        return (
+            self._by_element(node)
+            if is_image and known and is_by_element(node, self.axes)
+            else None
+        )
 
     def _reshape(self, node: Node, source: Edge) -> Node:
         made = node.outputs[0]
@@ -143,30 +148,34 @@ class _Flattened:
             slots=((id(fresh), source),),
         )
 
-    def _is_by_element(self, node: Node) -> bool:
-        """Whether an operation treats each pixel, or value, by itself, in whatever shape."""
-        if any(edge not in self.flat for edge in node.inputs):
-            return False
-        if type(node.operation) in _SLICES:
-            args, kwargs = node.constants
-            key = [*args, *kwargs.values()][1]
-            return self.axes == 2 and isinstance(key, tuple) and key[:1] == (Ellipsis,)
-        if type(node.operation) in _OF_CHANNELS and len(node.inputs[0].shape) < self.axes + 2:
-            return False
-        arrays = filter(is_array, keras.tree.flatten(node.constants))
-        same_rank = len({len(edge.shape) for edge in node.inputs}) == 1
-        of_elements = type(node.operation) is L.Activation and is_elementwise(node.operation)
-        return (
-            (of_elements or type(node.operation) in _BY_ELEMENT)
-            and same_rank
-            and getattr(node.operation, "axis", None) in (None, -1, [-1], (-1,))
-            and all(np.size(array) == 1 for array in arrays)
-        )
-
     def _by_element(self, node: Node) -> Node:
         self.flat.update({edge: self._flat(edge) for edge in node.outputs})
         made = tuple(self.flat[edge] for edge in node.outputs)
         return dataclasses.replace(node.reading(self.flat), outputs=made)
+
+
+def is_by_element(node: Node, axes: int) -> bool:
+    """Whether an operation treats each position by itself, on however many axes they lie.
+
+    Args:
+        node: one use of the operation, of inputs of which each has all positions.
+        axes: how many axes hold them.
+    """
+    if type(node.operation) in _SLICES:
+        args, kwargs = node.constants
+        key = [*args, *kwargs.values()][1]
+        return axes < 3 and isinstance(key, tuple) and key[:1] == (Ellipsis,)
+    if type(node.operation) in _OF_CHANNELS and len(node.inputs[0].shape) < axes + 2:
+        return False
+    arrays = filter(is_array, keras.tree.flatten(node.constants))
+    same_rank = len({len(edge.shape) for edge in node.inputs}) == 1
+    of_elements = type(node.operation) is L.Activation and is_elementwise(node.operation)
+    return (
+        (of_elements or type(node.operation) in _BY_ELEMENT)
+        and same_rank
+        and getattr(node.operation, "axis", None) in (None, -1, [-1], (-1,))
+        and all(np.size(array) == 1 for array in arrays)
+    )
 
 
 def _static(shape: Shape) -> list[int]:

@@ -20,6 +20,8 @@ from kerasar.typing import Tensor
 def padding(pad: float, dtype: Any) -> Tensor:
     """A padding value as a scalar of a dtype; infinity has no integer."""
     dtype = tf.as_dtype(dtype)
+    if dtype.is_bool:
+        return tf.constant(pad > 0)
     return tf.constant(pad if dtype.is_floating else int(max(pad, dtype.min)), dtype)
 
 
