@@ -27,6 +27,7 @@ def latents():
     return PixelVAE((4, 4, 1), LEVELS, latent_shape=(2,), **size), IMAGES
 
 
+OPTIONS = {"batch_size": 4, "shuffle": False, "verbose": 0}
 KINDS = [sequences, points, latents]
 
 
@@ -97,8 +98,7 @@ def test_they_do_not_disturb_training(kind, given):
     def trained(callbacks=(), **averages):
         model, x = compiled(kind, **averages)
         look = Trained()
-        options = {"epochs": 3, "batch_size": 4, "shuffle": False, "verbose": 0}
-        model.fit(x, **options, validation_data=x, callbacks=[*callbacks, look])
+        model.fit(x, **OPTIONS, epochs=3, validation_data=x, callbacks=[*callbacks, look])
         return look.seen
 
     averaged = trained([callback() for callback in given], use_ema=True, ema_momentum=0.9)
@@ -117,6 +117,50 @@ def test_the_callback_of_keras_is_left_alone():
         assert not shown
         model.fit(x, verbose=0)
         assert shown
+
+
+@pytest.mark.parametrize("second", [AveragedWeights, keras.callbacks.SwapEMAWeights])
+def test_two_that_show_them_are_refused(second):
+    model, x = compiled(sequences, use_ema=True)
+    with pytest.raises(ValueError, match=f"AveragedWeights and {second.__name__} both show"):
+        model.fit(x, callbacks=[AveragedWeights(), second()], verbose=0)
+
+
+class Stop(keras.callbacks.Callback):
+    """Stops a training by Ctrl-C, once, where it is asked to."""
+
+    def __init__(self, where):
+        super().__init__()
+        setattr(self, where, self.stop)
+
+    def stop(self, *args, **kwargs):
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("where", ["on_train_batch_end", "on_test_batch_end", "on_epoch_end"])
+def test_a_training_that_is_stopped_goes_on_from_what_was_trained(where):
+    model, x = compiled(sequences, use_ema=True, ema_momentum=0.9)
+    look = Trained()
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(x, **OPTIONS, validation_data=x, callbacks=[look, Stop(where)])
+    for found, trained in zip(model.get_weights(), look.seen[-1], strict=True):
+        np.testing.assert_array_equal(found, trained)
+
+
+def test_what_keras_backs_up_is_what_was_trained(tmp_path):
+    def fit(model, x, *callbacks):
+        backup = keras.callbacks.BackupAndRestore(tmp_path)
+        look = Trained()
+        model.fit(x, **OPTIONS, epochs=3, callbacks=[*callbacks, look, backup])
+        return look.seen
+
+    averages = {"use_ema": True, "ema_momentum": 0.9}
+    whole = fit(*compiled(sequences, **averages))
+    stop = keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: 1 // (2 - epoch))
+    with pytest.raises(ZeroDivisionError):
+        fit(*compiled(sequences, **averages), stop)
+    for found, trained in zip(fit(*compiled(sequences, **averages))[-1], whole[-1], strict=True):
+        np.testing.assert_allclose(found, trained, rtol=1e-5, atol=1e-7)
 
 
 def test_averages_that_nobody_keeps_are_refused():

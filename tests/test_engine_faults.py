@@ -211,6 +211,21 @@ def test_a_recurrence_in_half_precision_is_stepped(layer):
     assert kerasar.AutoregressiveModel(network).sample(2, method="cached").shape == (2, 4, 4, 1)
 
 
+@pytest.mark.parametrize("join", [L.Add, L.Concatenate, lambda: lambda pair: pair[0] + pair[1]])
+def test_branches_of_different_precision_are_stepped(join):
+    """As Keras casts the inputs of a layer, so does a step."""
+
+    def body(h):
+        h = CausalShift(axis=2)(h)
+        low = MaskedConv2D(4, 3, dtype="mixed_bfloat16")(h)
+        low = CausalShift(axis=1, dtype="mixed_bfloat16")(low)
+        high = CausalShift(axis=1, dtype="float32")(low)
+        return join()([MaskedConv2D(4, 3)(high), MaskedConv2D(4, 1, dtype="mixed_bfloat16")(high)])
+
+    network = image(body)
+    assert kerasar.AutoregressiveModel(network).sample(2, method="cached").shape == (2, 4, 4, 1)
+
+
 def test_finished_rows_may_be_wider_than_the_image():
     shared = L.Conv2D(4, (1, 2))
 

@@ -169,3 +169,15 @@ def test_images_of_any_size(builder):
 def test_it_refuses(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "float64"])
+@pytest.mark.parametrize("builder", some(SIZES, SMALL), ids=lambda builder: builder.__name__)
+def test_other_precisions_are_stepped(builder, policy):
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        model = build(builder)
+    finally:
+        keras.config.set_dtype_policy(before)
+    assert model.sample(2, seed=0, method="cached").shape == (2, 6, 7, 1)

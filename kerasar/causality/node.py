@@ -10,6 +10,7 @@ from keras import tree
 
 from kerasar.causality.associative_scan import ASSOCIATIVE_SCANS, associative_scan
 from kerasar.keras_internals import nodes_of, operation_classes, takes_training, without_mask
+from kerasar.layers.protocol import declares
 from kerasar.typing import Shape, Tensor
 
 _FILLED = frozenset(operation_classes("ZerosLike", "OnesLike", "FullLike"))
@@ -98,6 +99,8 @@ class Node:
     @property
     def unknown_because(self) -> str:
         """Why nothing is known of an operation without a rule, as the end of a sentence."""
+        if declares(self.operation):
+            return "declares what it sees, but not of positions that lie where they do here"
         if not self.why_closed:
             return "does not declare what it sees"
         return f"does not declare what it sees, and cannot be opened: {self.why_closed}"

@@ -60,7 +60,8 @@ class LevelCountsAbove(_LevelCounts):
     """How often each level occurs in an image's rows, from the first one to the pixel's own.
 
     All pixels of a row have the same counts. They see their whole row: put a
-    `kerasar.layers.CausalShift(axis=1)` behind the layer. With `kerasar.layers.LevelCountsLeft`,
+    `kerasar.layers.CausalShift(axis=1)` behind the layer (with `dtype="float32"`, so that large
+    counts stay exact under a policy of lower precision). With `kerasar.layers.LevelCountsLeft`,
     these are the counts of all that was drawn before a pixel.
 
     Args:

@@ -56,7 +56,8 @@ def linear_taps(
 
 def weighted_sum(values: Sequence[Tensor], matrix: Tensor) -> Tensor:
     """The values' channels side by side, times the matrices on top of each other."""
-    joined = values[0] if len(values) == 1 else tf.concat(list(values), -1)
+    cast = [tf.cast(value, matrix.dtype) for value in values]
+    joined = cast[0] if len(cast) == 1 else tf.concat(cast, -1)
     return matmul(joined, matrix)
 
 

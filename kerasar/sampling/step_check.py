@@ -155,7 +155,11 @@ class _StepCheck:
         spread = np.sqrt((np.where(is_finite, other - center, 0.0) ** 2).sum(axis=axes) / count)
         tolerance = (1e-3 if precise else 5e-2) * spread
         tolerance = tolerance + (1e-5 if precise else 1e-2) * np.abs(finite).max(axis=axes) + 1e-6
-        if (gap <= tolerance).all():
+        if precise:
+            fits = gap <= tolerance
+        else:  # rounding is now large, now small; what is wrong is off by the spread
+            fits = (np.sqrt((gap**2).mean(axis=axes)) <= tolerance) & (gap <= 6 * tolerance)
+        if fits.all():
             return
         raise WrongSteps(
             f"the step form of network '{self.model.network.name}' differs from the network itself "

@@ -56,6 +56,8 @@ def _through_moves(
         move = declarations.get(mover) if mover is not None else None
         if mover is None or not isinstance(move, Taps) or not _composes(move, declared):
             break
+        if mover.inputs[0].dtype != node.inputs[0].dtype:
+            break  # it rounds, too
         shift = move.offsets[0]
         offsets = tuple(
             tuple(o + s for o, s in zip(offset, shift, strict=True)) for offset in declared.offsets
@@ -126,8 +128,8 @@ def _joined_sum(
         return node, declared
     terms = [made_by.get(edge) for edge in node.inputs]
     maps = [declarations.get(term) if term is not None else None for term in terms]
-    shapes = {edge.shape for edge in (*node.inputs, *node.outputs)}
-    if len(node.inputs) < 2 or len(shapes) != 1:
+    kinds = {(edge.shape, edge.dtype) for edge in (*node.inputs, *node.outputs)}
+    if len(node.inputs) < 2 or len(kinds) != 1:
         return node, declared
     found: list[Taps] = []
     inputs: list[Edge] = []

@@ -4,6 +4,8 @@ Keras' own `SwapEMAWeights` shows them to evaluations only, or, swapping at an e
 them where training ends before its last epoch (Keras 3.15).
 """
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -15,12 +17,35 @@ from kerasar.typing import Config
 def shown_averages(callbacks: list[Any], optimizer: Any) -> list[Any]:
     """The callbacks of a training, with one that shows the averages that its optimizer keeps.
 
-    It comes before those that keep or judge weights; one that shows them already is enough.
+    It comes before those that keep or judge weights, but behind Keras' `BackupAndRestore`, which
+    keeps those that training goes on with; one that is given stays where it is.
+
+    Raises:
+        ValueError: for two that show them: the second would take averages for what is trained.
     """
-    shows = (AveragedWeights, keras.callbacks.SwapEMAWeights)
-    if not optimizer.use_ema or any(isinstance(callback, shows) for callback in callbacks):
+    own = (AveragedWeights, keras.callbacks.SwapEMAWeights)
+    shows = [callback for callback in callbacks if isinstance(callback, own)]
+    if len(shows) > 1:
+        names = " and ".join(type(callback).__name__ for callback in shows)
+        raise ValueError(
+            f"The callbacks {names} both show averaged weights. Leave one of them out."
+        )
+    if shows or not optimizer.use_ema:
         return callbacks
-    return [AveragedWeights(), *callbacks]
+    backups = [c for c in callbacks if isinstance(c, keras.callbacks.BackupAndRestore)]
+    return [*backups, AveragedWeights(), *(c for c in callbacks if c not in backups)]
+
+
+@contextlib.contextmanager
+def trained_weights_when_stopped(callbacks: list[Any]) -> Iterator[None]:
+    """A scope that an error or Ctrl-C leaves with the trained weights, so that `fit` can go on."""
+    try:
+        yield
+    except BaseException:
+        for callback in callbacks:
+            if isinstance(callback, AveragedWeights):
+                callback.hide()
+        raise
 
 
 class AveragedWeights(keras.callbacks.Callback):
@@ -28,6 +53,9 @@ class AveragedWeights(keras.callbacks.Callback):
 
     The models of kerasar do so by themselves: `fit` has one before all other callbacks, unless it
     is given one, or Keras' own. Give it one to say where in their order.
+
+    A `fit` that is stopped by an error or Ctrl-C leaves the trained weights; after one that ends,
+    the next goes on from the averages.
 
     The averages are there while the model is evaluated, and from the end of an epoch, for callbacks
     that come later, to the next one's beginning: those that save a model save the averages, and
@@ -58,7 +86,7 @@ class AveragedWeights(keras.callbacks.Callback):
         self._trained = None
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        self._hide()
+        self.hide()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         self._show()
@@ -67,7 +95,7 @@ class AveragedWeights(keras.callbacks.Callback):
         self._show()
 
     def on_test_end(self, logs: Any = None) -> None:
-        self._hide()
+        self.hide()
 
     def get_training_state(self) -> Config:
         """The weights that the averages stand in for, for `Checkpoints`."""
@@ -83,7 +111,8 @@ class AveragedWeights(keras.callbacks.Callback):
             self._trained = [tf.identity(weight.value) for weight in weights]
             self.model.optimizer.finalize_variable_values(weights)
 
-    def _hide(self) -> None:
+    def hide(self) -> None:
+        """Puts the trained weights back, if the averages stand in for them."""
         if self._trained is not None:
             for weight, value in zip(self.model.trainable_weights, self._trained, strict=True):
                 weight.assign(value)

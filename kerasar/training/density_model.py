@@ -28,7 +28,7 @@ from kerasar.replicas import (
     sum_gradients,
     summed,
 )
-from kerasar.training.averaged_weights import shown_averages
+from kerasar.training.averaged_weights import shown_averages, trained_weights_when_stopped
 from kerasar.training.batches import Batch, unpack
 from kerasar.training.checkpoints import take_checkpoints
 from kerasar.training.dataset_checks import (
@@ -329,6 +329,7 @@ class DensityModel(keras.Model):
             stack.enter_context(self._exact_steps(*asked, callbacks=callbacks))
             stack.enter_context(assertions_as_value_errors())
             stack.enter_context(lost_workers(self.distribute_strategy))
+            stack.enter_context(trained_weights_when_stopped(callbacks))
             return super().fit(x, **kwargs)
 
     def evaluate(self, x: Any = None, y: Any = None, **kwargs: Any) -> Any:

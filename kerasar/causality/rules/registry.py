@@ -1,7 +1,7 @@
 """Finds the declaration of an operation: its own, or the rule for its kind."""
 
 from collections.abc import Callable, Container
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import keras
 import numpy as np
@@ -86,9 +86,10 @@ def declaration(
     use = Use(node, position_rank, data_dependent)
     if declares(operation):
         declared = _declared(operation, position_rank)
+        declared = _cast_first(operation, declared)
         return with_activation(declared, getattr(operation, "activation", None), use)
     rule = None if replaces_methods(operation) else RULES.get(type(operation))
-    return None if rule is None else rule(use)
+    return None if rule is None else _cast_first(operation, rule(use))
 
 
 def has_rule(operation: Any) -> bool:
@@ -138,6 +139,18 @@ def _declared(operation: Any, position_rank: int) -> Declaration:
     offset = getattr(operation, "step_offset", 0)
     step = in_its_dtype(operation, operation.step)
     return Recurrence(operation.initial, step, offset, connects=connects)
+
+
+_Known = TypeVar("_Known", Declaration, Declaration | None)
+
+
+def _cast_first(operation: Any, declared: _Known) -> _Known:
+    """A declaration whose `combine` gets values in the layer's dtype, as Keras casts for `call`."""
+    if not isinstance(declared, Taps) or declared.combine is None:
+        return declared
+    if not getattr(operation, "autocast", False):
+        return declared
+    return declared._replace(combine=in_its_dtype(operation, declared.combine))
 
 
 def in_its_dtype(layer: Any, step: Callable[..., Any]) -> Callable[..., Any]:

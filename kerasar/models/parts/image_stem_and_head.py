@@ -166,5 +166,6 @@ class ImageStemAndHead:
         if not self._has_logits_of_levels:
             raise ValueError(
                 f"{self.builder} {does} of gray images under Categorical(), but got "
-                f"{self.channels} channel(s) under {self.likelihood!r}. Leave out {argument}=True."
+                f"{self.channels} channel(s) under {type(self.likelihood).__name__}(). Leave out "
+                f"{argument}=True."
             )
