@@ -111,7 +111,10 @@ class _OnImages:
             return None
         operation = node.operation
         if not is_by_element(node, 1):
-            declared = declaration(node, 1, set(node.inputs)) if len(node.inputs) == 1 else None
+            is_plain = all(isinstance(part, keras.KerasTensor) for part in node.arguments.args)
+            if len(node.inputs) > 1 or not is_plain:
+                return None
+            declared = declaration(node, 1, set(node.inputs))
             operation = over_pixels(operation, declared, self.width)
             if operation is None:
                 return None

@@ -67,14 +67,14 @@ class WindowOverPixels(_OverPixels):
     """What reads a row of pixels at fixed lags."""
 
     def taps(self, position_rank: int) -> Taps:
-        places = [self._places(lag) for (lag,) in self.declared.offsets]
-        offsets = tuple(offset for found in places for offset in found)
+        pixels = [self._offsets(lag) for (lag,) in self.declared.offsets]
+        offsets = tuple(offset for found in pixels for offset in found)
         links = self.declared.connects
         if links is not None:
-            links = [link for link, found in zip(links, places, strict=True) for _ in found]
+            links = [link for link, found in zip(links, pixels, strict=True) for _ in found]
         return Taps(offsets, self.declared.pad, combine=self._combine, connects=links)
 
-    def _places(self, lag: int) -> list[Offset]:
+    def _offsets(self, lag: int) -> list[Offset]:
         """Where the pixel at a lag lies: in the same row for all columns, or in two, by column."""
         rows, columns = divmod(lag, self.width)
         return [(rows, columns), (rows + 1, columns - self.width)] if columns else [(rows, 0)]
