@@ -55,9 +55,18 @@ def trial_parser(
     return parser
 
 
-def add_optimizer(parser: argparse.ArgumentParser, default: str = "muon") -> None:
-    """The option that `benchmarks.common.trial.optimizer` reads."""
+def add_optimizer(
+    parser: argparse.ArgumentParser, default: str = "muon", average: float | None = None
+) -> None:
+    """The options that `benchmarks.common.trial.optimizer` reads."""
     parser.add_argument("--optimizer", choices=["adam", "muon"], default=default)
+    parser.add_argument(
+        "--average",
+        type=float,
+        default=average,
+        metavar="MOMENTUM",
+        help="judge and keep averages of the weights, such as 0.999",
+    )
 
 
 def parse(

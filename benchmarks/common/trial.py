@@ -17,6 +17,8 @@ def optimizer(options: argparse.Namespace, **settings: Any) -> Any:
     """The one that `--optimizer` names, with other settings of its own."""
     from kerasar.training import Muon
 
+    if options.average is not None:
+        settings |= {"use_ema": True, "ema_momentum": options.average}
     kind = Muon if options.optimizer == "muon" else keras.optimizers.Adam
     return kind(options.learning_rate, **settings)
 

@@ -121,6 +121,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "data": "random bits" if options.tiny else options.data,
         **size,
         "optimizer": options.optimizer,
+        "average": options.average,
         **judged("valid", best, images["valid"]),
         **training,
     }

@@ -64,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--dequantization", choices=["uniform", "variational"], default="variational"
     )
-    add_optimizer(parser)
+    add_optimizer(parser, average=0.999)
     parser.add_argument("--hidden", type=int, default=1000, help="width of NICE's networks")
     tiny = dict(minutes=0.01, batch_size=20, filters=[4, 4, 4], hidden=8)
     options = parse(parser, arguments, **tiny)
@@ -74,8 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.model == "nice":
         data = {part: images.reshape(len(images), -1) for part, images in data.items()}
     model = build(options, data["train"].shape[1:])
-    average = dict(use_ema=True, ema_momentum=0.999)  # is validated, and is what is kept
-    model.compile(optimizer(options, global_clipnorm=100.0, **average))
+    model.compile(optimizer(options, global_clipnorm=100.0))
     chosen, training = train(model, options, data["train"], data["valid"])
     numbers = np.log(2) * np.prod(data["test"].shape[1:])
     result = {
@@ -85,6 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
            {"filters": options.filters, "blocks": options.blocks,
             "dequantization": options.dequantization}),
         "optimizer": options.optimizer,
+        "average": options.average,
         "valid_bits_per_dim": round(-float(chosen.log_prob(data["valid"]).mean() / numbers), 4),
         **training,
     }  # fmt: skip
