@@ -48,8 +48,8 @@ class Checkpoints(keras.callbacks.Callback):
     optimizer with its averages of weights, metrics, the states of random generators, the place in
     the data, and what Keras' callbacks and those of kerasar remember; a callback of your own says
     it by a method `get_training_state`, which returns a dict of numbers, texts and arrays, and
-    takes it back in `set_training_state`. Batches of the interrupted epoch that were done before are
-    passed over: callbacks see them once more, while the weights stay.
+    takes it back in `set_training_state`. Batches of the interrupted epoch that were done before
+    are passed over: callbacks see them once more, while the weights stay.
 
     On Ctrl-C and SIGTERM the step is finished, the training saved, and the signal then does what it
     would have done. Against SIGKILL and power cuts a checkpoint is written every few minutes.
