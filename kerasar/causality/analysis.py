@@ -4,6 +4,7 @@ It follows from the structure alone and so holds for all weights.
 """
 
 import dataclasses
+import itertools
 
 import keras
 import numpy as np
@@ -150,15 +151,10 @@ def analyze(
     graph = read_graph(network, event_rank, length)
     analysis = _settled(graph)
     if graph.position_rank == 2 and (analysis.mixing or analysis.unknown):
-        for flat in flat_pixels(graph):
-            other = _followed(flat)
+        for on_pixels in itertools.chain(flat_pixels(graph), pixels_in_a_row(graph)):
+            other = _followed(on_pixels)
             # What its layers are as single nodes is known of images only.
-            if not other.mixing and not other.unknown and not _to_close(flat, other):
-                return other
-        partly = pixels_in_a_row(graph)
-        if partly is not None:
-            other = _followed(partly)
-            if not other.mixing and not other.unknown and not _to_close(partly, other):
+            if not other.mixing and not other.unknown and not _to_close(on_pixels, other):
                 return other
     return analysis
 

@@ -136,22 +136,20 @@ class _Flattened:
             self.flat[made] = made = self._flat(made)
         else:
             self.in_a_row.add(made)
-        fresh = keras.KerasTensor(source.shape, source.dtype)
-        with automatic_names_kept():
-            call = made_by(keras.ops.reshape(fresh, (-1, *_static(made.shape[1:]))))
-        return dataclasses.replace(
-            node,
-            operation=call.operation,
-            inputs=(source,),
-            outputs=(made,),
-            arguments=call.arguments,
-            slots=((id(fresh), source),),
-        )
+        return reshape_node(node.name, source, made)
 
     def _by_element(self, node: Node) -> Node:
         self.flat.update({edge: self._flat(edge) for edge in node.outputs})
         made = tuple(self.flat[edge] for edge in node.outputs)
         return dataclasses.replace(node.reading(self.flat), outputs=made)
+
+
+def reshape_node(name: str, source: Edge, made: Edge) -> Node:
+    """A reshape from one tensor to another."""
+    fresh = keras.KerasTensor(source.shape, source.dtype)
+    with automatic_names_kept():
+        call = made_by(keras.ops.reshape(fresh, (-1, *_static(made.shape[1:]))))
+    return Node(call.operation, name, (source,), (made,), call.arguments, ((id(fresh), source),))
 
 
 def is_by_element(node: Node, axes: int) -> bool:

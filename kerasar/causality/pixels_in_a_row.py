@@ -9,29 +9,31 @@ as it is: where its positions lie is followed anyway.
 """
 
 import dataclasses
+from collections.abc import Iterator
 
 import keras
 
-from kerasar.causality.flat_pixels import is_by_element
+from kerasar.causality.flat_pixels import is_by_element, reshape_node
 from kerasar.causality.graph import Edge, Graph, Node
 from kerasar.causality.pairs.moves import BROADCASTS, RESHAPES
 from kerasar.causality.raster_operations import over_pixels
 from kerasar.causality.rules import declaration
-from kerasar.keras_internals import automatic_names_kept, made_by
 from kerasar.typing import Shape
 
 _RESHAPES = RESHAPES - BROADCASTS
 
 
-def pixels_in_a_row(graph: Graph) -> Graph | None:
-    """The same network with such parts on images; None if it has none.
+def pixels_in_a_row(graph: Graph) -> Iterator[Graph]:
+    """The same network with such parts on images, if it has some.
 
     Args:
         graph: of a network on images.
     """
     if None in graph.x.shape[1:]:
-        return None
-    return _OnImages(graph).graph()
+        return
+    found = _OnImages(graph).graph()
+    if found is not None:
+        yield found
 
 
 class _OnImages:
@@ -71,7 +73,7 @@ class _OnImages:
         for edge in node.inputs:
             if edge in self.images and edge not in self.rows:  # read as a row of pixels after all
                 self.rows.add(edge)
-                self.nodes.append(self._reshape(node, self.images[edge], edge))
+                self.nodes.append(reshape_node(node.name, self.images[edge], edge))
         self.nodes.append(node)
 
     def _is_reshaped(self, node: Node) -> bool:
@@ -93,16 +95,8 @@ class _OnImages:
         if image.shape[3:] == tail:
             return image
         made = Edge((*image.shape[:3], *tail), image.dtype, image.name)
-        self.nodes.append(self._reshape(node, image, made))
+        self.nodes.append(reshape_node(node.name, image, made))
         return made
-
-    def _reshape(self, node: Node, source: Edge, made: Edge) -> Node:
-        fresh = keras.KerasTensor(source.shape, source.dtype)
-        with automatic_names_kept():
-            call = made_by(keras.ops.reshape(fresh, (-1, *made.shape[1:])))
-        return Node(
-            call.operation, node.name, (source,), (made,), call.arguments, ((id(fresh), source),)
-        )
 
     def _on_image(self, node: Node) -> Node | None:
         """An operation on rows of pixels as one on images; None if it stays as it is."""
